@@ -1,0 +1,46 @@
+"""L0: the mean rank load and the largest replica (proofs: ``models/README.md``, L0a and L0b)."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from ..pool import Pool
+
+
+def mean_bound(pool: Pool) -> float:
+    """L0a: total load over ranks, rounded down."""
+    return floor_float(pool.total / pool.ranks)
+
+
+def max_replica_bound(pool: Pool) -> float:
+    """L0b: the load that the largest replica has under the best counts, rounded down.
+
+    It is the (slots - experts + 1)-th largest of all ``w_e / k``, k >= 1; with ``distinct`` also
+    ``max w_e / max_count``.
+    """
+    rank = pool.slots - pool.num_experts + 1
+    loads = np.sort(pool.loads)[::-1]
+    # (i-th hottest, k) has i * k - 1 values at least as large, so only pairs with i * k <= rank can matter.
+    pairs = [(float(w), k) for i, w in enumerate(loads[:rank], 1) for k in range(1, rank // i + 1)]
+    pairs.sort(key=lambda pair: -pair[0] / pair[1])
+    value = pairs[rank - 1][0] / pairs[rank - 1][1]
+    # Rounding is monotone: pairs that share the float may differ below it, the least of them is safe.
+    least = min(Fraction(w) / k for w, k in pairs if w / k == value)
+    if pool.distinct:
+        least = max(least, Fraction(float(loads[0])) / pool.max_count)
+    return floor_float(least)
+
+
+def trivial_bound(pool: Pool) -> tuple[float, str]:
+    """The larger of L0a and L0b, and its name."""
+    mean, replica = mean_bound(pool), max_replica_bound(pool)
+    return (replica, "L0b max replica") if replica > mean else (mean, "L0a mean")
+
+
+def floor_float(value: Fraction) -> float:
+    """The largest float64 <= value."""
+    nearest = float(value)
+    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)

@@ -1,0 +1,62 @@
+"""What a method found on a pool, what it proved, and why it stopped: three separate things."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from .pool import Packing, Pool
+
+
+class Status(str, Enum):
+    """What is known about an objective."""
+
+    OPTIMAL = "OPTIMAL"  # proven within the gap of the limits
+    FEASIBLE = "FEASIBLE"  # valid, gap open
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class StopReason(str, Enum):
+    """Why a method stopped."""
+
+    GAP = "gap reached"
+    TIME = "time limit"
+    WORK = "work limit"
+    COMPLETED = "heuristic completed"
+    TOO_LARGE = "model too large for the limits"
+    FAILED = "solver failed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, eq=False)
+class PoolOutcome:
+    """The result of one method on one pool.
+
+    ``packing`` is None if the method found none; ``lower_bound`` is None if it proved none (never 0 by default).
+    ``bound_method`` names what proved the bound; ``note`` says what a user should know (a fallback's cause).
+    """
+
+    packing: Packing | None
+    lower_bound: float | None
+    stop: StopReason
+    method: str
+    bound_method: str | None = None
+    note: str = ""
+
+    def objective(self, pool: Pool) -> float:
+        """Recomputed load of the heaviest rank, infinite without a packing."""
+        return math.inf if self.packing is None else self.packing.objective(pool)
+
+
+def relative_gap(objective: float, lower_bound: float | None) -> float:
+    """``objective / lower_bound - 1``; 0 where the bound is met, infinite without a positive bound."""
+    if lower_bound is not None and objective <= lower_bound:
+        return 0.0
+    if lower_bound is None or lower_bound <= 0:
+        return math.inf
+    return objective / lower_bound - 1

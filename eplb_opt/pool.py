@@ -1,0 +1,126 @@
+"""Pool: the one subproblem that every bound, heuristic and exact method works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InstanceError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Experts to be replicated and packed on identical ranks (see ``models/README.md``, section 1).
+
+    Choose counts ``c_e >= 1`` with ``sum c_e = slots``; put the replicas, each of load ``loads[e] / c_e``, on the
+    ranks, ``slots / ranks`` to each; minimise the heaviest rank.
+
+    Parameters
+    ----------
+    loads : array [experts], float64
+        Finite loads >= 0 in routed tokens.
+    slots, ranks : int
+        Slots in all, and ranks; ``slots`` is a multiple of ``ranks`` and at least the number of experts.
+    distinct : bool
+        Forbid two replicas of one expert on one rank.
+
+    Raises
+    ------
+    InstanceError
+        The numbers do not fit together.
+    """
+
+    loads: Floats
+    slots: int
+    ranks: int
+    distinct: bool = False
+
+    def __post_init__(self) -> None:
+        loads = np.array(self.loads, dtype=np.float64)
+        loads.setflags(write=False)
+        object.__setattr__(self, "loads", loads)
+        if loads.ndim != 1 or loads.size == 0:
+            raise InstanceError(f"a pool's loads have shape {loads.shape}: give a vector [experts]")
+        if not (np.isfinite(loads).all() and (loads >= 0).all()):
+            raise InstanceError("a pool's loads must be finite and >= 0")
+        if self.ranks < 1 or self.slots % self.ranks:
+            raise InstanceError(f"{self.slots} slots on {self.ranks} ranks: slots must be a multiple of ranks")
+        if self.slots < loads.size:
+            raise InstanceError(f"{self.slots} slots for {loads.size} experts: every expert needs one")
+        if self.distinct and self.slots > loads.size * self.ranks:
+            raise InstanceError(
+                f"{self.slots} slots, but {loads.size} experts on {self.ranks} ranks fill at most "
+                f"{loads.size * self.ranks} with distinct=True: use fewer replicas"
+            )
+
+    @property
+    def num_experts(self) -> int:
+        return int(self.loads.size)
+
+    @property
+    def slots_per_rank(self) -> int:
+        return self.slots // self.ranks
+
+    @property
+    def max_count(self) -> int:
+        """The most replicas that one expert can have."""
+        most = self.slots - self.num_experts + 1
+        return min(most, self.ranks) if self.distinct else most
+
+    @cached_property
+    def total(self) -> Fraction:
+        """The pool's load, exactly."""
+        ratios = [float(w).as_integer_ratio() for w in self.loads]
+        denominator = max(d for _, d in ratios)  # denominators of floats are powers of two
+        return Fraction(sum(n * (denominator // d) for n, d in ratios), denominator)
+
+    @property
+    def mean(self) -> float:
+        """Mean rank load: the same for every packing."""
+        return float(self.total / self.ranks)
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """A solution of a pool.
+
+    Parameters
+    ----------
+    experts : array [ranks, slots per rank], int64
+        The pool's expert in every slot.
+    """
+
+    experts: Ints
+
+    def counts(self, pool: Pool) -> Ints:
+        """Replicas of each expert, [experts]."""
+        return np.bincount(self.experts.ravel(), minlength=pool.num_experts).astype(np.int64)
+
+    def rank_loads(self, pool: Pool) -> Floats:
+        """Load of each rank, [ranks]."""
+        per_replica = pool.loads / np.maximum(self.counts(pool), 1)
+        return np.asarray(per_replica[self.experts].sum(axis=1), dtype=np.float64)
+
+    def objective(self, pool: Pool) -> float:
+        """Load of the heaviest rank."""
+        return float(self.rank_loads(pool).max())
+
+    def violations(self, pool: Pool) -> list[str]:
+        """What makes this packing no solution of the pool; empty if it is one."""
+        shape = (pool.ranks, pool.slots_per_rank)
+        if self.experts.shape != shape:
+            return [f"shape {self.experts.shape} instead of {shape}"]
+        if self.experts.min() < 0 or self.experts.max() >= pool.num_experts:
+            return [f"an expert outside 0..{pool.num_experts - 1}"]
+        found = [f"expert {e} has no replica" for e in np.flatnonzero(self.counts(pool) == 0)]
+        if pool.distinct:
+            rows = np.sort(self.experts, axis=1)
+            found += [f"rank {r} holds an expert twice" for r in np.flatnonzero((rows[:, 1:] == rows[:, :-1]).any(1))]
+        return found
