@@ -1,0 +1,218 @@
+"""Instance: loads and topology, validated once; everything behind it may rely on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InstanceError
+from .pool import Floats, Ints, Pool
+
+MAX_EXACT_COUNT = 2**53
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A placement problem: one pool a layer (global mode) or one a node (hierarchical mode).
+
+    Parameters
+    ----------
+    load : array or torch tensor [layers, experts] or [windows, layers, experts]
+        Routed tokens of each logical expert; any real dtype and device; finite, >= 0. Stored as read-only float64
+        [windows, layers, experts].
+    num_replicas : int
+        Physical experts (slots) a layer, a multiple of ``num_ranks``, at least ``experts``.
+    num_groups, num_nodes : int
+        Expert groups of the router and nodes of the cluster. The mode is *hierarchical* if ``num_nodes > 1`` and
+        ``num_groups`` is a multiple of ``num_nodes`` (the engines' rule): each node then hosts
+        ``num_groups / num_nodes`` whole groups and only these. Otherwise it is *global* and both are ignored.
+    num_ranks : int
+        GPUs, a multiple of ``num_nodes``.
+    distinct : bool
+        Forbid two replicas of one expert on one rank (vllm-ascend rejects such maps).
+    layer_ids : sequence of int, optional
+        Absolute layer index of each row; default 0, 1, ...
+
+    Raises
+    ------
+    InstanceError
+        The message names the value and the fix.
+    """
+
+    load: Floats
+    num_replicas: int
+    num_groups: int = 1
+    num_nodes: int = 1
+    num_ranks: int = 1
+    distinct: bool = False
+    layer_ids: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("num_replicas", "num_groups", "num_nodes", "num_ranks"):
+            object.__setattr__(self, name, _positive_int(name, getattr(self, name)))
+        object.__setattr__(self, "distinct", bool(self.distinct))
+        object.__setattr__(self, "load", _as_load(self.load))
+        object.__setattr__(self, "layer_ids", _as_layer_ids(self.layer_ids, self.num_layers))
+        self._check_topology()
+
+    def _check_topology(self) -> None:
+        experts, replicas, ranks = self.num_experts, self.num_replicas, self.num_ranks
+        if replicas < experts:
+            raise InstanceError(
+                f"num_replicas={replicas} for {experts} experts: every expert needs a slot, use at least {experts}"
+            )
+        if replicas % ranks:
+            raise InstanceError(
+                f"num_replicas={replicas} is not a multiple of num_ranks={ranks}: "
+                f"use {_next_multiple(max(replicas, experts), ranks)}"
+            )
+        if ranks % self.num_nodes:
+            raise InstanceError(f"num_ranks={ranks} is not a multiple of num_nodes={self.num_nodes}")
+        if experts % self.num_groups:
+            raise InstanceError(f"{experts} experts cannot be divided into num_groups={self.num_groups} equal groups")
+        local_experts = experts // self.num_nodes if self.hierarchical else experts
+        if self.distinct and self.ranks_per_pool * local_experts < self.slots_per_pool:
+            raise InstanceError(
+                f"distinct=True leaves no valid map: {local_experts} experts on {self.ranks_per_pool} ranks fill at "
+                f"most {self.ranks_per_pool * local_experts} of {self.slots_per_pool} slots, use fewer replicas"
+            )
+
+    @property
+    def num_windows(self) -> int:
+        return int(self.load.shape[0])
+
+    @property
+    def num_layers(self) -> int:
+        return int(self.load.shape[1])
+
+    @property
+    def num_experts(self) -> int:
+        return int(self.load.shape[2])
+
+    @property
+    def slots_per_rank(self) -> int:
+        return self.num_replicas // self.num_ranks
+
+    @property
+    def hierarchical(self) -> bool:
+        """Whole groups stay on one node."""
+        return self.num_nodes > 1 and self.num_groups % self.num_nodes == 0
+
+    @property
+    def mode(self) -> str:
+        """``"hierarchical"`` or ``"global"``."""
+        return "hierarchical" if self.hierarchical else "global"
+
+    @property
+    def num_pools(self) -> int:
+        """Pools a layer: the nodes, or one."""
+        return self.num_nodes if self.hierarchical else 1
+
+    @property
+    def ranks_per_pool(self) -> int:
+        return self.num_ranks // self.num_pools
+
+    @property
+    def slots_per_pool(self) -> int:
+        return self.num_replicas // self.num_pools
+
+    @property
+    def group_size(self) -> int:
+        """Experts a group (hierarchical mode), or all experts."""
+        return self.num_experts // (self.num_groups if self.hierarchical else 1)
+
+    @cached_property
+    def weight(self) -> Floats:
+        """Loads summed over windows, [layers, experts]."""
+        weight = self.load.sum(axis=0)
+        weight.setflags(write=False)
+        return weight
+
+    @cached_property
+    def mean(self) -> Floats:
+        """Mean rank load of each layer, [layers]: the same for every placement."""
+        return np.asarray(self.weight.sum(axis=1) / self.num_ranks, dtype=np.float64)
+
+    def pool(self, layer: int, experts: Ints | None = None) -> Pool:
+        """The pool of some experts of a layer on one node's ranks (all experts in global mode)."""
+        loads = self.weight[layer] if experts is None else self.weight[layer, experts]
+        return Pool(loads, self.slots_per_pool, self.ranks_per_pool, self.distinct)
+
+    def describe(self) -> str:
+        """One line for people."""
+        place = f"{self.num_ranks} ranks" + (f" on {self.num_nodes} nodes" if self.num_nodes > 1 else "")
+        groups = f", {self.num_groups} groups" if self.num_groups > 1 else ""
+        return (
+            f"{self.num_layers} layers x {self.num_experts} experts, {self.num_replicas} replicas, {place}{groups}: "
+            f"{self.mode} mode, {self.slots_per_rank} slots a rank" + (", distinct" if self.distinct else "")
+        )
+
+
+def _positive_int(name: str, value: Any) -> int:
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__") or int(value) < 1:
+        raise InstanceError(f"{name}={value!r}: give a positive integer")
+    return int(value)
+
+
+def _next_multiple(value: int, of: int) -> int:
+    return -(-value // of) * of
+
+
+def _to_numpy(load: Any) -> npt.NDArray[Any]:
+    if hasattr(load, "detach"):  # a torch tensor; torch itself need not be imported here
+        if str(load.dtype) in ("torch.bfloat16", "torch.float16"):
+            load = load.float()
+        load = load.detach().cpu().numpy()
+    try:
+        return np.asarray(load)
+    except (ValueError, TypeError) as error:
+        raise InstanceError(f"loads are no rectangular array of numbers ({error})") from None
+
+
+def _as_load(load: Any) -> Floats:
+    array = _to_numpy(load)
+    if array.dtype.kind not in "biuf":
+        raise InstanceError(f"loads have dtype {array.dtype}: give real numbers")
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise InstanceError(
+            f"loads have shape {array.shape}: give [layers, experts] or [windows, layers, experts], none empty"
+        )
+    array = array if array.ndim == 3 else array[None]
+    with np.errstate(over="ignore"):  # a float128 beyond float64 becomes infinite and is refused below
+        result = np.array(array, dtype=np.float64)
+    _check_values(array, result)
+    result.setflags(write=False)
+    return result
+
+
+def _check_values(array: npt.NDArray[Any], result: Floats) -> None:
+    for bad, what in ((np.isnan(result), "NaN"), (np.isinf(result), "infinite"), (result < 0, "negative")):
+        if bad.any():
+            where = np.unravel_index(int(np.argmax(bad)), bad.shape)
+            raise InstanceError(
+                f"load of window {where[0]}, layer {where[1]}, expert {where[2]} is {what} "
+                f"({array[where]}): loads must be finite and >= 0"
+            )
+    with np.errstate(over="ignore"):
+        window_sums, totals = result.sum(axis=0), result.sum(axis=(0, 2))
+    if array.dtype.kind in "iu" and max(int(array.max()), float(window_sums.max())) > MAX_EXACT_COUNT:
+        raise InstanceError(
+            f"an integer load (windows summed) is {max(int(array.max()), int(window_sums.max()))}, beyond 2^53, "
+            "and would be rounded: divide the loads or give them as floats"
+        )
+    if not np.isfinite(totals).all():
+        raise InstanceError("a layer's total load overflows float64: divide the loads by a constant")
+
+
+def _as_layer_ids(ids: Any, layers: int) -> tuple[int, ...]:
+    if ids is None:
+        return tuple(range(layers))
+    result = tuple(int(i) for i in ids)
+    if len(result) != layers or len(set(result)) != layers or min(result) < 0:
+        raise InstanceError(f"layer_ids {list(result)[:8]}...: give {layers} different integers >= 0, one a layer")
+    return result
