@@ -1,0 +1,196 @@
+"""Reference CP-SAT model: the assignment formulation in OR-Tools, the mirror of `assignment_milp`.
+
+Loads are scaled to integers and rounded down (``models/README.md``, section 3.3): the bound proven in integers is a
+bound of the pool, and packings are judged by their real loads outside the solver.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ortools.sat.python import cp_model
+
+from ..bounds.mean import floor_float
+from ..errors import SolverError
+from ..limits import Limits
+from ..outcome import PoolOutcome, StopReason
+from ..pool import Packing, Pool
+from .assignment import Assignment
+
+# The mean rank load has about this many bits: rounding costs at most slots_per_rank / 2^24 of it.
+MEAN_BITS = 24
+WORK_SIZE = 20_000
+MAX_SIZE = 400_000
+
+
+@dataclass(frozen=True, eq=False)
+class CpSatModel:
+    """The CP-SAT model with its variables; ``load[e, k]`` is ``floor(scale * w_e / k)``."""
+
+    model: cp_model.CpModel
+    T: cp_model.IntVar
+    y: dict[tuple[int, int], cp_model.IntVar]
+    x: dict[tuple[int, int, int], cp_model.IntVar]
+    load: dict[tuple[int, int], int]
+    scale: Fraction
+
+
+def scale_of(pool: Pool) -> Fraction:
+    """Power of two that brings the mean rank load, or the slots a rank if they are more, near 2^24."""
+    if pool.total == 0:
+        return Fraction(1)
+    bits = MEAN_BITS + math.ceil(math.log2(pool.slots_per_rank))
+    mean = pool.total / pool.ranks
+    exponent = bits - (mean.numerator.bit_length() - mean.denominator.bit_length())
+    return Fraction(2) ** exponent
+
+
+def build(a: Assignment) -> CpSatModel:
+    """The model of a pool with a complete hint."""
+    model, scale = cp_model.CpModel(), scale_of(a.pool)
+    load = {(e, k): math.floor(scale * Fraction(float(a.pool.loads[e])) / k) for e, k in a.expert_counts()}
+    hint, heaviest = a.hint_x(), _heaviest(a, load)
+    m = CpSatModel(
+        model, model.new_int_var(min(math.floor(scale * Fraction(a.lower)) - a.pool.slots_per_rank, heaviest),
+                                 heaviest, "T"),  # (V1), less what rounding down can take from a rank
+        {(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()},
+        {(e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}")
+         for e, k in a.expert_counts() for r in range(a.pool.ranks)},
+        load, scale,
+    )  # fmt: skip
+    for family in (c1_one_count, c2_all_replicas, c3_full_ranks, c4_heaviest, c5_per_rank, v2_replica, v4_conflicts,
+                   s1_ranks, s2_experts):  # fmt: skip
+        family(a, m)
+    model.minimize(m.T)
+    model.add_hint(m.T, heaviest)
+    for (e, k), variable in m.y.items():
+        model.add_hint(variable, a.hint_y(e, k))
+    for key, variable in m.x.items():
+        model.add_hint(variable, hint.get(key, 0))
+    return m
+
+
+def c1_one_count(a: Assignment, m: CpSatModel) -> None:
+    for e, counts in enumerate(a.counts):
+        m.model.add_exactly_one(m.y[e, k] for k in counts)
+
+
+def c2_all_replicas(a: Assignment, m: CpSatModel) -> None:
+    for e, k in a.expert_counts():
+        m.model.add(sum(m.x[e, k, r] for r in range(a.pool.ranks)) == k * m.y[e, k])
+
+
+def c3_full_ranks(a: Assignment, m: CpSatModel) -> None:
+    for r in range(a.pool.ranks):
+        m.model.add(sum(m.x[e, k, r] for e, k in a.expert_counts()) == a.pool.slots_per_rank)
+
+
+def c4_heaviest(a: Assignment, m: CpSatModel) -> None:
+    pairs = list(a.expert_counts())
+    loads = [m.load[pair] for pair in pairs]
+    for r in range(a.pool.ranks):
+        m.model.add(cp_model.LinearExpr.weighted_sum([m.x[e, k, r] for e, k in pairs], loads) <= m.T)
+
+
+def c5_per_rank(a: Assignment, m: CpSatModel) -> None:
+    for e, k in a.expert_counts():
+        if a.most(k) < k:  # otherwise (C2) implies it
+            for r in range(a.pool.ranks):
+                m.model.add(m.x[e, k, r] <= a.most(k) * m.y[e, k])
+
+
+def v2_replica(a: Assignment, m: CpSatModel) -> None:
+    for e, counts in enumerate(a.counts):
+        m.model.add(sum(m.load[e, k] * m.y[e, k] for k in counts) <= m.T)
+
+
+def v4_conflicts(a: Assignment, m: CpSatModel) -> None:
+    slots = a.pool.slots_per_rank
+    for heavy, middle in a.conflicts():
+        for r in range(a.pool.ranks):
+            taken = sum(slots * m.x[e, k, r] for e, k in heavy) + sum(m.x[e, k, r] for e, k in middle)
+            m.model.add(taken <= slots)
+
+
+def s1_ranks(a: Assignment, m: CpSatModel) -> None:
+    for r in range(1, a.pool.ranks):
+        before: list[cp_model.IntVar] = []
+        for e in a.by_load[:-1]:
+            before += [m.x[e, k, r - 1] for k in a.counts[e]]
+            here = sum(m.x[e, k, r] for k in a.counts[e])
+            m.model.add(here <= a.most(a.counts[e][-1]) * cp_model.LinearExpr.sum(before))
+
+
+def s2_experts(a: Assignment, m: CpSatModel) -> None:
+    for e, f in a.equal_loads():
+        count_e = sum(k * m.y[e, k] for k in a.counts[e])
+        m.model.add(count_e >= sum(k * m.y[f, k] for k in a.counts[f]))
+
+
+def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
+    """Solve a pool with the reference CP-SAT model.
+
+    Parameters
+    ----------
+    incumbent : Packing
+        Valid warm start.
+
+    Returns
+    -------
+    PoolOutcome
+        The better of the incumbent and the solver's packing, recomputed here; the solver's bound scaled back.
+
+    Raises
+    ------
+    SolverError
+        The solver failed or returned values that violate the model.
+    """
+    start = time.monotonic()
+    a = Assignment.of(pool, incumbent)
+    method = "CP-SAT"
+    most = MAX_SIZE if limits.work is None else min(MAX_SIZE, WORK_SIZE * limits.work)
+    if a.num_x > most:
+        note = f"{a.num_x} placement variables, at most {most:.0f} here"
+        return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, method, note=note)
+    m = build(a)
+    seconds = None if limits.seconds is None else limits.seconds - (time.monotonic() - start)
+    if seconds is not None and seconds <= 0:
+        return PoolOutcome(incumbent, None, StopReason.TIME, method, note="time ran out while building the model")
+    solver = _solver(limits, seconds)
+    status = solver.solve(m.model)
+    if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
+        raise SolverError(f"CP-SAT says {solver.status_name(status)} of a model with a solution: the greedy's is kept")
+    best = incumbent
+    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        x = {key: solver.value(variable) for key, variable in m.x.items() if solver.value(variable)}
+        best = min(a.packing(x), incumbent, key=lambda p: p.objective(pool))
+    lower = floor_float(Fraction(math.ceil(solver.best_objective_bound - 1e-6)) / m.scale)
+    stop = StopReason.GAP if status == cp_model.OPTIMAL else _limit_hit(limits, solver)
+    return PoolOutcome(best, max(lower, a.lower), stop, method, method)
+
+
+def _solver(limits: Limits, seconds: float | None) -> cp_model.CpSolver:
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.linearization_level = 2  # the packing rows are what proves; measured 2 to 7 times faster
+    solver.parameters.random_seed = limits.seed
+    solver.parameters.relative_gap_limit = limits.gap / (1 + limits.gap)
+    if seconds is not None:
+        solver.parameters.max_time_in_seconds = seconds
+    if limits.work is not None:
+        solver.parameters.max_deterministic_time = limits.work
+    return solver
+
+
+def _limit_hit(limits: Limits, solver: cp_model.CpSolver) -> StopReason:
+    worked_out = limits.work is not None and solver.deterministic_time >= limits.work * 0.99
+    return StopReason.WORK if worked_out else StopReason.TIME
+
+
+def _heaviest(a: Assignment, load: dict[tuple[int, int], int]) -> int:
+    """The warm start's heaviest rank in integer loads."""
+    counts = a.incumbent.counts(a.pool)
+    return max(sum(load[e, int(counts[e])] for e in held) for held in a.incumbent.experts.tolist())

@@ -1,0 +1,250 @@
+"""Reference MILP: the assignment formulation in PuLP, for HiGHS or CBC.
+
+One function per constraint family, named after its tag in ``models/README.md`` (section 3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulp
+
+from ..errors import OptionError, SolverError
+from ..limits import Limits
+from ..outcome import PoolOutcome, StopReason
+from ..pool import Packing, Pool
+from .assignment import Assignment
+
+# Rank loads are scaled to a mean of SCALE, so that the solvers' absolute tolerances (1e-6) are small beside them; the
+# proven bound is then lowered by a relative BOUND_MARGIN for what tolerances can do to it.
+SCALE = 1000.0
+BOUND_MARGIN = 1e-6
+# One unit of Limits.work (about a second): this many x variables at most, and NODE_WORK / num_x nodes.
+WORK_SIZE = 20_000
+NODE_WORK = 200_000
+MAX_SIZE = 400_000
+SOLVERS = ("highs", "cbc")
+
+
+@dataclass(frozen=True, eq=False)
+class MilpModel:
+    """The PuLP problem with its variables; loads are multiplied by ``scale``."""
+
+    problem: pulp.LpProblem
+    T: pulp.LpVariable
+    y: dict[tuple[int, int], pulp.LpVariable]
+    x: dict[tuple[int, int, int], pulp.LpVariable]
+    scale: float
+
+
+def build(a: Assignment) -> MilpModel:
+    """The model of a pool, its warm start set as the variables' initial values."""
+    problem = pulp.LpProblem("pool", pulp.LpMinimize)
+    scale = SCALE / a.pool.mean if a.pool.mean > 0 else 1.0
+    model = MilpModel(
+        problem, pulp.LpVariable("T", lowBound=a.lower * scale),  # (V1)
+        {(e, k): pulp.LpVariable(f"y_{e}_{k}", 0, 1, pulp.LpInteger) for e, k in a.expert_counts()},
+        {(e, k, r): pulp.LpVariable(f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger)
+         for e, k in a.expert_counts() for r in range(a.pool.ranks)},
+        scale,
+    )  # fmt: skip
+    problem += model.T
+    for family in (c1_one_count, c2_all_replicas, c3_full_ranks, c4_heaviest, c5_per_rank, v2_replica, v4_conflicts,
+                   s1_ranks, s2_experts):  # fmt: skip
+        family(a, model)
+    _set_warm_start(a, model)
+    return model
+
+
+def c1_one_count(a: Assignment, m: MilpModel) -> None:
+    for e, counts in enumerate(a.counts):
+        m.problem.addConstraint(pulp.lpSum(m.y[e, k] for k in counts) == 1, f"C1_{e}")
+
+
+def c2_all_replicas(a: Assignment, m: MilpModel) -> None:
+    for e, k in a.expert_counts():
+        m.problem.addConstraint(pulp.lpSum(m.x[e, k, r] for r in range(a.pool.ranks)) == k * m.y[e, k], f"C2_{e}_{k}")
+
+
+def c3_full_ranks(a: Assignment, m: MilpModel) -> None:
+    for r in range(a.pool.ranks):
+        m.problem.addConstraint(pulp.lpSum(m.x[e, k, r] for e, k in a.expert_counts()) == a.pool.slots_per_rank, f"C3_{r}")
+
+
+def c4_heaviest(a: Assignment, m: MilpModel) -> None:
+    for r in range(a.pool.ranks):
+        load = ((m.x[e, k, r], float(a.pool.loads[e]) / k * m.scale) for e, k in a.expert_counts())
+        m.problem.addConstraint(pulp.LpAffineExpression(load) <= m.T, f"C4_{r}")
+
+
+def c5_per_rank(a: Assignment, m: MilpModel) -> None:
+    for e, k in a.expert_counts():
+        if a.most(k) < k:  # otherwise (C2) implies it
+            for r in range(a.pool.ranks):
+                m.problem.addConstraint(m.x[e, k, r] <= a.most(k) * m.y[e, k], f"C5_{e}_{k}_{r}")
+
+
+def v2_replica(a: Assignment, m: MilpModel) -> None:
+    for e, counts in enumerate(a.counts):
+        load = float(a.pool.loads[e]) * m.scale
+        m.problem.addConstraint(pulp.lpSum(load / k * m.y[e, k] for k in counts) <= m.T, f"V2_{e}")
+
+
+def v4_conflicts(a: Assignment, m: MilpModel) -> None:
+    slots = a.pool.slots_per_rank
+    for n, (heavy, middle) in enumerate(a.conflicts()):
+        for r in range(a.pool.ranks):
+            taken = pulp.lpSum(slots * m.x[e, k, r] for e, k in heavy) + pulp.lpSum(m.x[e, k, r] for e, k in middle)
+            m.problem.addConstraint(taken <= slots, f"V4_{n}_{r}")
+
+
+def s1_ranks(a: Assignment, m: MilpModel) -> None:
+    for r in range(1, a.pool.ranks):
+        before: list[pulp.LpVariable] = []
+        for e in a.by_load[:-1]:
+            before += [m.x[e, k, r - 1] for k in a.counts[e]]
+            here = pulp.lpSum(m.x[e, k, r] for k in a.counts[e])
+            m.problem.addConstraint(here <= a.most(a.counts[e][-1]) * pulp.lpSum(before), f"S1_{e}_{r}")
+
+
+def s2_experts(a: Assignment, m: MilpModel) -> None:
+    for e, f in a.equal_loads():
+        count_e = pulp.lpSum(k * m.y[e, k] for k in a.counts[e])
+        m.problem.addConstraint(count_e >= pulp.lpSum(k * m.y[f, k] for k in a.counts[f]), f"S2_{e}_{f}")
+
+
+def _set_warm_start(a: Assignment, m: MilpModel) -> None:
+    hint = a.hint_x()
+    m.T.setInitialValue(max(a.upper, a.lower) * m.scale)
+    for (e, k), variable in m.y.items():
+        variable.setInitialValue(a.hint_y(e, k))
+    for key, variable in m.x.items():
+        variable.setInitialValue(hint.get(key, 0))
+
+
+def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "highs") -> PoolOutcome:
+    """Solve a pool with the reference MILP.
+
+    Parameters
+    ----------
+    incumbent : Packing
+        Valid warm start.
+    solver : ``"highs"`` or ``"cbc"``
+
+    Returns
+    -------
+    PoolOutcome
+        The better of the incumbent and the solver's packing, recomputed here; the solver's dual bound, lowered by
+        ``BOUND_MARGIN``, or None.
+
+    Raises
+    ------
+    OptionError
+        Unknown solver.
+    SolverError
+        The solver failed or returned values that violate the model.
+    """
+    if solver not in SOLVERS:
+        raise OptionError(f"MILP solver {solver!r}: choose one of {', '.join(SOLVERS)}")
+    start = time.monotonic()
+    a = Assignment.of(pool, incumbent)
+    method = f"MILP ({'HiGHS' if solver == 'highs' else 'CBC'})"
+    most = MAX_SIZE if limits.work is None else min(MAX_SIZE, WORK_SIZE * limits.work)
+    if a.num_x > most:
+        note = f"{a.num_x} placement variables, at most {most:.0f} here"
+        return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, method, note=note)
+    model = build(a)
+    seconds = None if limits.seconds is None else limits.seconds - (time.monotonic() - start)
+    if seconds is not None and seconds <= 0:
+        return PoolOutcome(incumbent, None, StopReason.TIME, method, note="time ran out while building the model")
+    nodes = None if limits.work is None else max(1, int(NODE_WORK * limits.work / a.num_x))
+    run = _run_highs if solver == "highs" else _run_cbc
+    bound, stop, found = run(model, limits.with_seconds(seconds), nodes)
+    best = incumbent
+    if found:
+        x = {key: round(variable.varValue or 0) for key, variable in model.x.items() if (variable.varValue or 0) > 0.5}
+        packing = a.packing(x)
+        best = min(packing, incumbent, key=lambda p: p.objective(pool))
+    lower = None if bound is None else bound / model.scale * (1 - BOUND_MARGIN)
+    return PoolOutcome(best, lower, stop, method, method if lower is not None else None)
+
+
+class WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
+    """PuLP's HiGHS interface, which takes no warm start by itself."""
+
+    def callSolver(self, lp: pulp.LpProblem) -> None:
+        import highspy
+
+        solution = highspy.HighsSolution()
+        solution.col_value = [variable.varValue or 0.0 for variable in lp.variables()]
+        solution.value_valid = True
+        lp.solverModel.setSolution(solution)
+        super().callSolver(lp)
+
+    def findSolutionValues(self, lp: pulp.LpProblem) -> tuple[int, int]:
+        """Values only: PuLP's table of statuses lacks some (a node limit); `_run_highs` reads HiGHS's own."""
+        for variable, value in zip(lp.variables(), lp.solverModel.getSolution().col_value, strict=True):
+            variable.varValue = value
+        return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
+
+
+def _run_highs(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[float | None, StopReason, bool]:
+    """HiGHS's own dual bound and model status: PuLP's status says Optimal at a time limit, too."""
+    import highspy
+
+    options: dict[str, Any] = {"random_seed": limits.seed}
+    if nodes is not None:
+        options["mip_max_nodes"] = nodes
+    solver = WarmHiGHS(msg=False, threads=1, gapRel=limits.gap / (1 + limits.gap), gapAbs=0.0,
+                       timeLimit=limits.seconds, **options)  # fmt: skip
+    model.problem.solve(solver)
+    highs = model.problem.solverModel
+    status, info = highs.getModelStatus(), highs.getInfo()
+    stops = {
+        highspy.HighsModelStatus.kOptimal: StopReason.GAP,
+        highspy.HighsModelStatus.kTimeLimit: StopReason.TIME,
+        highspy.HighsModelStatus.kSolutionLimit: StopReason.WORK,
+        highspy.HighsModelStatus.kIterationLimit: StopReason.WORK,
+    }
+    if status not in stops:
+        raise SolverError(f"HiGHS stopped with {highs.modelStatusToString(status)}: the greedy's map is kept")
+    bound = info.mip_dual_bound if abs(info.mip_dual_bound) < highspy.kHighsInf else None
+    found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    return bound, stops[status], found
+
+
+def _run_cbc(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[float | None, StopReason, bool]:
+    """CBC's bound from its log: PuLP hands on no bound."""
+    # CBC's command line is PuLP's affair; its files live in a folder of their own.
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "cbc.log"
+        solver = pulp.PULP_CBC_CMD(msg=False, warmStart=True, logPath=str(log), gapRel=limits.gap / (1 + limits.gap),
+                                   timeLimit=limits.seconds, maxNodes=nodes,
+                                   options=[f"randomCbcSeed {limits.seed + 1}"])  # fmt: skip
+        solver.tmpDir = folder
+        try:
+            model.problem.solve(solver)
+        except pulp.PulpSolverError as error:
+            raise SolverError(f"CBC failed ({error}): the greedy's map is kept") from None
+        with contextlib.suppress(OSError):
+            return _read_cbc_log(log.read_text(), model.problem)
+    raise SolverError("CBC wrote no log: the greedy's map is kept")
+
+
+def _read_cbc_log(text: str, problem: pulp.LpProblem) -> tuple[float | None, StopReason, bool]:
+    found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
+    bound = re.search(r"^Lower bound:\s+(\S+)", text, re.MULTILINE)
+    objective = re.search(r"^Objective value:\s+(\S+)", text, re.MULTILINE)
+    if "Result - Optimal solution found" in text and objective:
+        # Without "within gap tolerance" CBC prints no bound: the objective is it.
+        return float((bound or objective)[1]), StopReason.GAP, found
+    stop = StopReason.WORK if "Stopped on node limit" in text else StopReason.TIME
+    if "Stopped on" not in text:
+        raise SolverError("CBC ended without a result: the greedy's map is kept")
+    return (float(bound[1]) if bound else None), stop, found
