@@ -1,0 +1,39 @@
+"""Optimal placement of replicated experts on expert-parallel ranks: ``Instance``, ``solve``, policies.
+
+Names load when used, so that worker processes and the command line start fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import EplbError, FormatError, InstanceError, OptionError, SolverError
+    from .instance import Instance
+    from .limits import Limits
+    from .outcome import Status, StopReason
+    from .placement import Placement
+    from .policies import POLICIES, AbstractEplbPolicy, configure
+    from .result import LayerCertificate, Result
+    from .solve import FallbackWarning, solve
+
+_HOME = {
+    "EplbError": "errors", "FormatError": "errors", "InstanceError": "errors", "OptionError": "errors",
+    "SolverError": "errors", "Instance": "instance", "Limits": "limits", "Status": "outcome",
+    "StopReason": "outcome", "Placement": "placement", "POLICIES": "policies", "AbstractEplbPolicy": "policies",
+    "configure": "policies", "LayerCertificate": "result", "Result": "result", "FallbackWarning": "solve",
+    "solve": "solve",
+}  # fmt: skip
+__all__ = [
+    "POLICIES", "AbstractEplbPolicy", "EplbError", "FallbackWarning", "FormatError", "Instance", "InstanceError",
+    "LayerCertificate", "Limits", "OptionError", "Placement", "Result", "SolverError", "Status", "StopReason",
+    "configure", "solve",
+]  # fmt: skip
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

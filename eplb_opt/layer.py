@@ -1,0 +1,156 @@
+"""LayerState: what is known about a layer's pools while they are solved, and what that says about the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bounds.mean import max_replica_bound, trivial_bound
+from .hierarchy import NodeSet, bottleneck_partition, group_loads, members
+from .instance import Instance
+from .limits import Limits
+from .outcome import PoolOutcome, StopReason
+from .pool import Ints, Packing, Pool
+from .result import LayerCertificate, certify
+
+ENDED = (StopReason.FAILED, StopReason.TOO_LARGE)
+
+
+@dataclass(eq=False)
+class PoolState:
+    """What is known about one pool: the best packing, the best bound, and where each came from."""
+
+    pool: Pool
+    experts: Ints
+    packing: Packing
+    objective: float
+    lower_bound: float
+    bound_method: str
+    method: str = "greedy"
+    stop: StopReason = StopReason.COMPLETED
+    attempts: int = 0
+    ended: bool = False
+
+    def update(self, outcome: PoolOutcome) -> None:
+        """Take what is better; the objective is recomputed here."""
+        objective = outcome.objective(self.pool)
+        if outcome.packing is not None and objective < self.objective:
+            self.packing, self.objective, self.method = outcome.packing, objective, outcome.method
+        if outcome.lower_bound is not None and outcome.lower_bound > self.lower_bound:
+            self.lower_bound, self.bound_method = outcome.lower_bound, outcome.bound_method or outcome.method
+        self.stop, self.ended = outcome.stop, outcome.stop in ENDED
+        self.attempts += 1
+
+
+class LayerState:
+    """A layer between the greedy and its certificate.
+
+    Parameters
+    ----------
+    packings : mapping from node set to the greedy's packing of its pool, in the pool's expert numbers
+        All node sets that can be enumerated, or the ones that some partition uses.
+    complete : bool
+        ``packings`` holds every possible node set, so that the best partition of bounds is a bound of the layer.
+    """
+
+    def __init__(self, instance: Instance, layer: int, packings: dict[NodeSet, Packing], *, complete: bool) -> None:
+        self.instance, self.layer, self.complete = instance, layer, complete
+        self.pools: dict[NodeSet, PoolState] = {}
+        self.seconds = 0.0
+        self.note = ""
+        # Hierarchical maps are also global maps: the global replica bound holds (H1).
+        self.floor = max_replica_bound(Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks))
+        self.floor_method = "L0b max replica"
+        self.hopeful: list[NodeSet] = []  # the partition that may still attain the lower bound
+        self.pinned: list[NodeSet] = []  # the partition to keep; empty: the best one
+        for node_set, packing in packings.items():
+            self.add(node_set, packing)
+        self.refresh()
+
+    def add(self, node_set: NodeSet, packing: Packing) -> None:
+        """Start a pool with the greedy's packing and L0."""
+        experts = members(self.instance, node_set)
+        pool = self.instance.pool(self.layer, experts if self.instance.hierarchical else None)
+        bound, name = trivial_bound(pool)
+        self.pools[node_set] = PoolState(pool, experts, packing, packing.objective(pool), bound, name)
+
+    def start_from(self, node_set: NodeSet, packing: Packing, method: str) -> None:
+        """Take a packing that somebody has, if it is better; a new node set becomes a pool."""
+        if node_set not in self.pools:
+            self.add(node_set, packing)
+        state = self.pools[node_set]
+        objective = packing.objective(state.pool)
+        if objective < state.objective:
+            state.packing, state.objective, state.method = packing, objective, method
+
+    def pin(self, partition: list[NodeSet]) -> None:
+        """Keep a partition, whatever others would give (the published greedy's map is its own)."""
+        self.pinned = partition
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Recompute objective, lower bound and the two partitions from the pools."""
+        groups = self.instance.num_groups
+        objectives = {s: p.objective for s, p in self.pools.items() if not self.pinned or s in self.pinned}
+        self.objective, self.partition = bottleneck_partition(objectives, groups)
+        self.lower_bound, self.bound_method = self.floor, self.floor_method
+        if self.complete:
+            bound, self.hopeful = bottleneck_partition({s: p.lower_bound for s, p in self.pools.items()}, groups)
+            if bound > self.lower_bound:
+                decisive = max(self.hopeful, key=lambda s: self.pools[s].lower_bound)
+                self.lower_bound, self.bound_method = bound, self.pools[decisive].bound_method
+
+    def assign_groups(self, limits: Limits, greedy_packing: dict[NodeSet, Packing]) -> list[NodeSet]:
+        """Too many node sets: bound the layer by the assignment model (H3) and return its node sets not yet known."""
+        from .exact.grouping import assign_groups
+
+        known = {s: p.lower_bound for s, p in self.pools.items()}
+        instance = self.instance
+        bound, partition = assign_groups(
+            group_loads(instance, self.layer), instance.num_nodes, instance.ranks_per_pool, known, limits
+        )
+        if bound > self.floor:
+            self.floor, self.floor_method = bound, "L0a mean, groups assigned"
+        self.hopeful = partition
+        return [s for s in partition if s not in self.pools]
+
+    def is_open(self, gap: float) -> bool:
+        """Whether the gap is larger than asked for."""
+        return self.objective > self.lower_bound * (1 + gap)
+
+    def next_pool(self, gap: float, busy: Container[NodeSet] = ()) -> NodeSet | None:
+        """The pool to work on: of the partition that may still attain the bound, the one that keeps the gap open.
+
+        Pools that are good enough for the layer's bound, or have ended, are passed over; fewest attempts first, then
+        the largest bound.
+        """
+        if not self.is_open(gap):
+            return None
+        enough = self.lower_bound * (1 + gap)
+        work = [
+            s for s in dict.fromkeys([*self.hopeful, *self.partition])
+            if s not in busy and not self.pools[s].ended and self.pools[s].objective > enough
+        ]  # fmt: skip
+        return min(work, key=lambda s: (self.pools[s].attempts, -self.pools[s].lower_bound, s), default=None)
+
+    def update(self, node_set: NodeSet, outcome: PoolOutcome, seconds: float) -> None:
+        """Take a method's outcome on a pool."""
+        self.pools[node_set].update(outcome)
+        self.seconds += seconds
+        self.note = outcome.note or self.note
+        self.refresh()
+
+    def phy2log(self) -> Ints:
+        """The layer's best map, [replicas]."""
+        nodes = [self.pools[s] for s in sorted(self.partition)]
+        return np.concatenate([p.experts[p.packing.experts.ravel()] for p in nodes])
+
+    def certificate(self, objective: float, gap: float) -> LayerCertificate:
+        """The certificate for an objective recomputed from the placement."""
+        worst = max(self.partition, key=lambda s: self.pools[s].objective)
+        return certify(
+            self.instance, self.layer, objective, self.lower_bound, gap, stop=self.pools[worst].stop,
+            method=self.pools[worst].method, bound_method=self.bound_method, seconds=self.seconds, note=self.note,
+        )  # fmt: skip
