@@ -1,0 +1,167 @@
+"""The methods as policies with the engines' class-method interface and standard return tuple.
+
+Every rank of an engine runs its policy by itself, so the defaults bound work, not time: the same loads give the same
+bits in every process. The greedy needs torch and numpy only; solvers load when a policy that uses them runs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import torch
+
+from .errors import OptionError
+from .heuristics.greedy import greedy
+from .instance import Instance
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from .result import Result
+
+Maps = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+P = TypeVar("P", bound="AbstractEplbPolicy")
+
+
+class AbstractEplbPolicy(ABC):
+    """A placement policy as the engines call it.
+
+    Options are class attributes; `configure` returns a subclass with other values.
+
+    Attributes
+    ----------
+    distinct : bool
+        Forbid two replicas of one expert on one rank.
+    """
+
+    distinct: ClassVar[bool] = False
+
+    @classmethod
+    @abstractmethod
+    def rebalance_experts(
+        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
+        old_global_expert_indices: torch.Tensor | None = None,
+    ) -> Maps:  # fmt: skip
+        """Place the experts of every layer.
+
+        Parameters
+        ----------
+        weight : tensor [layers, experts] or [windows, layers, experts]
+            Routed tokens of each logical expert; any real dtype and device. Windows are summed.
+        num_replicas, num_groups, num_nodes, num_ranks : int
+            See `Instance`.
+        old_global_expert_indices : tensor [layers, slots], optional
+            The map in use. Of any width, -1 for an empty slot; no policy here needs it.
+
+        Returns
+        -------
+        physical_to_logical_map : int64 tensor [layers, num_replicas]
+        logical_to_physical_map : int64 tensor [layers, experts, X], padded with -1
+        expert_count : int64 tensor [layers, experts]
+            All on the device of ``weight``.
+
+        Raises
+        ------
+        InstanceError
+            The loads or the topology are not valid.
+        """
+
+    @classmethod
+    def _instance(
+        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int
+    ) -> Instance:
+        return Instance(weight, num_replicas, num_groups, num_nodes, num_ranks, cls.distinct)  # type: ignore[arg-type]
+
+
+class GreedyPolicy(AbstractEplbPolicy):
+    """The published two-stage greedy (see `heuristics.greedy`)."""
+
+    @classmethod
+    def rebalance_experts(
+        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
+        old_global_expert_indices: torch.Tensor | None = None,
+    ) -> Maps:  # fmt: skip
+        instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
+        return _on_device(greedy(instance).maps(), weight)
+
+
+class SolverPolicy(AbstractEplbPolicy):
+    """A method of `solve` as a policy: never invalid, never worse than the greedy.
+
+    Where a solver fails or is missing, the layer keeps its best map, and a `FallbackWarning` and the certificate say
+    why.
+
+    Attributes
+    ----------
+    limits : Limits
+        Default: deterministic work a pool, one worker, no wall-clock limit.
+    """
+
+    method: ClassVar[str]
+    limits: ClassVar[Limits] = Limits(seconds=None, work=0.5, workers=1, seed=0)
+
+    @classmethod
+    def result(
+        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int
+    ) -> Result:
+        """What `rebalance_experts` computes, with its certificates."""
+        from .solve import solve
+
+        instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
+        return solve(instance, cls.method, cls.limits)
+
+    @classmethod
+    def rebalance_experts(
+        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
+        old_global_expert_indices: torch.Tensor | None = None,
+    ) -> Maps:  # fmt: skip
+        result = cls.result(weight, num_replicas, num_groups, num_nodes, num_ranks)
+        return _on_device(result.placement.maps(), weight)
+
+
+class MilpPolicy(SolverPolicy):
+    """The reference MILP (PuLP with HiGHS): for small instances."""
+
+    method = "milp"
+
+
+class CpSatPolicy(SolverPolicy):
+    """The reference CP-SAT model: for small instances."""
+
+    method = "cpsat"
+
+
+class OptimalPolicy(SolverPolicy):
+    """The portfolio of bounds, searches and exact methods."""
+
+    method = "optimal"
+
+
+POLICIES: dict[str, type[AbstractEplbPolicy]] = {
+    "greedy": GreedyPolicy,
+    "milp": MilpPolicy,
+    "cpsat": CpSatPolicy,
+    "optimal": OptimalPolicy,
+}
+
+
+def configure(policy: type[P], **options: Any) -> type[P]:
+    """A subclass of a policy with other options, e.g. ``configure(POLICIES["optimal"], distinct=True)``.
+
+    Raises
+    ------
+    OptionError
+        The policy has no such option, or its value is of another type.
+    """
+    known = {name: getattr(policy, name) for name in ("distinct", "limits") if hasattr(policy, name)}
+    for name, value in options.items():
+        if name not in known:
+            raise OptionError(f"{policy.__name__} has no option {name!r}: it has {', '.join(known)}")
+        if not isinstance(value, type(known[name])):
+            raise OptionError(f"{policy.__name__}.{name}={value!r}: give a {type(known[name]).__name__}")
+    return type(f"Configured{policy.__name__}", (policy,), {"__module__": policy.__module__, **options})
+
+
+def _on_device(maps: Maps, weight: Any) -> Maps:
+    device = getattr(weight, "device", "cpu")
+    return maps[0].to(device), maps[1].to(device), maps[2].to(device)
