@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from .placement import Placement
     from .policies import POLICIES, AbstractEplbPolicy, configure
     from .result import LayerCertificate, Result
-    from .solve import FallbackWarning, solve
+    from .solver import FallbackWarning, solve
 
 _HOME = {
     "EplbError": "errors", "FormatError": "errors", "InstanceError": "errors", "OptionError": "errors",
     "SolverError": "errors", "Instance": "instance", "Limits": "limits", "Status": "outcome",
     "StopReason": "outcome", "Placement": "placement", "POLICIES": "policies", "AbstractEplbPolicy": "policies",
-    "configure": "policies", "LayerCertificate": "result", "Result": "result", "FallbackWarning": "solve",
-    "solve": "solve",
+    "configure": "policies", "LayerCertificate": "result", "Result": "result", "FallbackWarning": "solver",
+    "solve": "solver",
 }  # fmt: skip
 __all__ = [
     "POLICIES", "AbstractEplbPolicy", "EplbError", "FallbackWarning", "FormatError", "Instance", "InstanceError",

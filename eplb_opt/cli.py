@@ -146,8 +146,9 @@ def _gap(options: argparse.Namespace) -> None:
     print(f"bound proved by (layers): {counted}")
     if options.json is not None:
         ids = list(instance.layer_ids)
-        write_json(options.json, {"instance": instance.describe(), "mode": instance.mode, "layer_ids": ids,
-                                  "lower_bound": bound.tolist(), "bound_method": proofs, "methods": _finite(rows)})  # fmt: skip
+        head = {"instance": instance.describe(), "mode": instance.mode, "layer_ids": ids}
+        bounds = {"lower_bound": bound.tolist(), "bound_method": proofs}
+        write_json(options.json, head | bounds | {"methods": _finite(rows)})
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -174,7 +175,7 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _run(instance: Any, method: str, limits: Limits) -> Any:
-    from .solve import solve
+    from .solver import solve
 
     with _progress(method) as progress:
         return solve(instance, method, limits, progress=progress)
@@ -229,9 +230,7 @@ def _print(table: Any) -> None:
 
 
 def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()} for row in rows
-    ]
+    return [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()} for row in rows]
 
 
 if __name__ == "__main__":

@@ -44,13 +44,13 @@ class Instance:
         The message names the value and the fix.
     """
 
-    load: Floats
+    load: Any
     num_replicas: int
     num_groups: int = 1
     num_nodes: int = 1
     num_ranks: int = 1
     distinct: bool = False
-    layer_ids: Sequence[int] | None = None
+    layer_ids: Sequence[int] | None = None  # a tuple once built
 
     def __post_init__(self) -> None:
         for name in ("num_replicas", "num_groups", "num_nodes", "num_ranks"):
@@ -84,18 +84,22 @@ class Instance:
 
     @property
     def num_windows(self) -> int:
+        """Recorded windows."""
         return int(self.load.shape[0])
 
     @property
     def num_layers(self) -> int:
+        """MoE layers."""
         return int(self.load.shape[1])
 
     @property
     def num_experts(self) -> int:
+        """Logical experts a layer."""
         return int(self.load.shape[2])
 
     @property
     def slots_per_rank(self) -> int:
+        """Slots on each rank."""
         return self.num_replicas // self.num_ranks
 
     @property
@@ -115,10 +119,12 @@ class Instance:
 
     @property
     def ranks_per_pool(self) -> int:
+        """Ranks of each pool."""
         return self.num_ranks // self.num_pools
 
     @property
     def slots_per_pool(self) -> int:
+        """Slots of each pool."""
         return self.num_replicas // self.num_pools
 
     @property
@@ -129,7 +135,7 @@ class Instance:
     @cached_property
     def weight(self) -> Floats:
         """Loads summed over windows, [layers, experts]."""
-        weight = self.load.sum(axis=0)
+        weight: Floats = self.load.sum(axis=0)
         weight.setflags(write=False)
         return weight
 

@@ -102,7 +102,7 @@ class LayerState:
                 decisive = max(self.hopeful, key=lambda s: self.pools[s].lower_bound)
                 self.lower_bound, self.bound_method = bound, self.pools[decisive].bound_method
 
-    def assign_groups(self, limits: Limits, greedy_packing: dict[NodeSet, Packing]) -> list[NodeSet]:
+    def assign_groups(self, limits: Limits) -> list[NodeSet]:
         """Too many node sets: bound the layer by the assignment model (H3) and return its node sets not yet known."""
         from .exact.grouping import assign_groups
 

@@ -70,14 +70,14 @@ class AbstractEplbPolicy(ABC):
     def _instance(
         cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int
     ) -> Instance:
-        return Instance(weight, num_replicas, num_groups, num_nodes, num_ranks, cls.distinct)  # type: ignore[arg-type]
+        return Instance(weight, num_replicas, num_groups, num_nodes, num_ranks, cls.distinct)
 
 
 class GreedyPolicy(AbstractEplbPolicy):
     """The published two-stage greedy (see `heuristics.greedy`)."""
 
     @classmethod
-    def rebalance_experts(
+    def rebalance_experts(  # noqa: D102  (inherited)
         cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
         old_global_expert_indices: torch.Tensor | None = None,
     ) -> Maps:  # fmt: skip
@@ -101,17 +101,15 @@ class SolverPolicy(AbstractEplbPolicy):
     limits: ClassVar[Limits] = Limits(seconds=None, work=0.5, workers=1, seed=0)
 
     @classmethod
-    def result(
-        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int
-    ) -> Result:
+    def result(cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int) -> Result:
         """What `rebalance_experts` computes, with its certificates."""
-        from .solve import solve
+        from .solver import solve
 
         instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
         return solve(instance, cls.method, cls.limits)
 
     @classmethod
-    def rebalance_experts(
+    def rebalance_experts(  # noqa: D102  (inherited)
         cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
         old_global_expert_indices: torch.Tensor | None = None,
     ) -> Maps:  # fmt: skip

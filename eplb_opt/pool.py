@@ -62,10 +62,12 @@ class Pool:
 
     @property
     def num_experts(self) -> int:
+        """Experts of the pool."""
         return int(self.loads.size)
 
     @property
     def slots_per_rank(self) -> int:
+        """Slots on each rank."""
         return self.slots // self.ranks
 
     @property

@@ -1,0 +1,1 @@
+"""Exact methods on pools and on the group assignment; their solvers load when used."""

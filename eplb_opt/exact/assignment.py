@@ -69,7 +69,7 @@ class Assignment:
     @cached_property
     def by_load(self) -> list[int]:
         """Experts, heaviest first: the order of (S1)."""
-        return np.argsort(-self.pool.loads, kind="stable").tolist()
+        return [int(e) for e in np.argsort(-self.pool.loads, kind="stable")]
 
     def conflicts(self) -> Iterator[tuple[list[tuple[int, int]], list[tuple[int, int]]]]:
         """For (V4): pairs (e, k) whose replica has load >= v > limit / 2, and those with limit - v < load < v.

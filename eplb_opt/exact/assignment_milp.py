@@ -48,9 +48,9 @@ def build(a: Assignment) -> MilpModel:
     problem = pulp.LpProblem("pool", pulp.LpMinimize)
     scale = SCALE / a.pool.mean if a.pool.mean > 0 else 1.0
     model = MilpModel(
-        problem, pulp.LpVariable("T", lowBound=a.lower * scale),  # (V1)
-        {(e, k): pulp.LpVariable(f"y_{e}_{k}", 0, 1, pulp.LpInteger) for e, k in a.expert_counts()},
-        {(e, k, r): pulp.LpVariable(f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger)
+        problem, problem.add_variable("T", lowBound=a.lower * scale),  # (V1)
+        {(e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger) for e, k in a.expert_counts()},
+        {(e, k, r): problem.add_variable(f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger)
          for e, k in a.expert_counts() for r in range(a.pool.ranks)},
         scale,
     )  # fmt: skip
@@ -74,7 +74,9 @@ def c2_all_replicas(a: Assignment, m: MilpModel) -> None:
 
 def c3_full_ranks(a: Assignment, m: MilpModel) -> None:
     for r in range(a.pool.ranks):
-        m.problem.addConstraint(pulp.lpSum(m.x[e, k, r] for e, k in a.expert_counts()) == a.pool.slots_per_rank, f"C3_{r}")
+        m.problem.addConstraint(
+            pulp.lpSum(m.x[e, k, r] for e, k in a.expert_counts()) == a.pool.slots_per_rank, f"C3_{r}"
+        )
 
 
 def c4_heaviest(a: Assignment, m: MilpModel) -> None:
@@ -178,7 +180,8 @@ def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "hi
 class WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
     """PuLP's HiGHS interface, which takes no warm start by itself."""
 
-    def callSolver(self, lp: pulp.LpProblem) -> None:
+    def callSolver(self, lp: pulp.LpProblem) -> None:  # noqa: N802  (PuLP's name)
+        """Run HiGHS from the variables' initial values."""
         import highspy
 
         solution = highspy.HighsSolution()
@@ -187,7 +190,7 @@ class WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
         lp.solverModel.setSolution(solution)
         super().callSolver(lp)
 
-    def findSolutionValues(self, lp: pulp.LpProblem) -> tuple[int, int]:
+    def findSolutionValues(self, lp: pulp.LpProblem) -> tuple[int, int]:  # noqa: N802  (PuLP's name)
         """Values only: PuLP's table of statuses lacks some (a node limit); `_run_highs` reads HiGHS's own."""
         for variable, value in zip(lp.variables(), lp.solverModel.getSolution().col_value, strict=True):
             variable.varValue = value
@@ -224,7 +227,7 @@ def _run_cbc(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[float
     # CBC's command line is PuLP's affair; its files live in a folder of their own.
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "cbc.log"
-        solver = pulp.PULP_CBC_CMD(msg=False, warmStart=True, logPath=str(log), gapRel=limits.gap / (1 + limits.gap),
+        solver = pulp.COIN_CMD(path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False, warmStart=True, logPath=str(log), gapRel=limits.gap / (1 + limits.gap),
                                    timeLimit=limits.seconds, maxNodes=nodes,
                                    options=[f"randomCbcSeed {limits.seed + 1}"])  # fmt: skip
         solver.tmpDir = folder

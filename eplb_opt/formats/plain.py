@@ -99,7 +99,8 @@ def write_map(path: str | Path, placement: Placement, name: str | None = None) -
         Unknown format, or the file cannot be written.
     """
     if map_format(path, name) == "npz":
-        arrays = {MAP_KEY: placement.phy2log, "layer_ids": np.array(placement.layer_ids, dtype=np.int64)}
+        ids = np.array(placement.layer_ids, dtype=np.int64)
+        arrays: dict[str, Any] = {MAP_KEY: placement.phy2log, "layer_ids": ids}
         atomic_write(Path(path), lambda file: np.savez_compressed(file, **arrays))
     else:
         write_json(path, {"layer_ids": list(placement.layer_ids or ()), MAP_KEY: placement.phy2log.tolist()})

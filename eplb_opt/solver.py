@@ -1,4 +1,4 @@
-"""solve: an instance to a placement with certificates, layer by layer, within the limits."""
+"""`solve`: an instance to a placement with certificates, layer by layer, within the limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .layer import LayerState
 from .limits import Limits
 from .outcome import PoolOutcome, StopReason
 from .placement import Placement
-from .pool import Packing
+from .pool import Ints, Packing
 from .portfolio import METHODS as IMPROVERS
 from .portfolio import Task
 from .result import Result
@@ -100,12 +100,12 @@ def start_layers(instance: Instance) -> list[LayerState]:
         return [LayerState(instance, i, dict(_split(instance, row)), complete=sets is not None)
                 for i, row in enumerate(rows)]  # fmt: skip
     packed = _pack_sets(instance, [(layer, s) for layer in range(instance.num_layers) for s in sets])
-    layers = [LayerState(instance, i, dict(zip(sets, packed[i * len(sets) :], strict=False)), complete=True)
-              for i in range(instance.num_layers)]  # fmt: skip
-    return layers
+    per_layer = [packed[i * len(sets) : (i + 1) * len(sets)] for i in range(instance.num_layers)]
+    return [LayerState(instance, i, dict(zip(sets, packings, strict=True)), complete=True)
+            for i, packings in enumerate(per_layer)]  # fmt: skip
 
 
-def _split(instance: Instance, row: np.ndarray) -> Iterator[tuple[NodeSet, Packing]]:
+def _split(instance: Instance, row: Ints) -> Iterator[tuple[NodeSet, Packing]]:
     """A layer's map as packings of its node sets."""
     for node in row.reshape(instance.num_pools, instance.ranks_per_pool, -1):
         if not instance.hierarchical:
@@ -117,6 +117,8 @@ def _split(instance: Instance, row: np.ndarray) -> Iterator[tuple[NodeSet, Packi
 
 def _pack_sets(instance: Instance, wanted: list[tuple[int, NodeSet]]) -> list[Packing]:
     """The greedy's packings of some layers' node sets, all in one batch."""
+    if not wanted:
+        return []
     loads = np.stack([instance.weight[layer, members(instance, s)] for layer, s in wanted])
     slots = greedy_pools(
         torch.from_numpy(loads), instance.slots_per_pool, instance.ranks_per_pool, distinct=instance.distinct
@@ -141,7 +143,8 @@ def _assign_groups(instance: Instance, layers: list[LayerState], limits: Limits,
                 return
             share = limits.with_seconds(left)
         new = layer.assign_groups(share)
-        for node_set, packing in zip(new, _pack_sets(instance, [(layer.layer, s) for s in new]) if new else []):
+        packings = _pack_sets(instance, [(layer.layer, s) for s in new])
+        for node_set, packing in zip(new, packings, strict=True):
             layer.add(node_set, packing)
         layer.refresh()
 

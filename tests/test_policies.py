@@ -1,0 +1,136 @@
+"""One contract for every policy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from eplb_opt import POLICIES, FallbackWarning, Instance, InstanceError, Limits, OptionError, Placement, configure
+
+from .conftest import EDGES, KNOWN, TWO_LAYERS
+
+pytestmark = pytest.mark.parametrize("name", POLICIES)
+
+
+def quick(name: str, **options):
+    policy = POLICIES[name]
+    if hasattr(policy, "limits"):
+        options.setdefault("limits", Limits(seconds=None, work=0.2))
+    return configure(policy, **options)
+
+
+def check(maps, instance: Instance) -> Placement:
+    """The three tensors are int64, consistent with each other, and valid."""
+    phy2log, log2phy, count = maps
+    assert {t.dtype for t in maps} == {torch.int64}
+    placement = Placement(phy2log.numpy(), instance.num_experts)
+    assert placement.violations(instance) == []
+    assert log2phy.shape == (instance.num_layers, instance.num_experts, int(count.max()))
+    assert int(count.sum()) == phy2log.numel()
+    for layer in range(instance.num_layers):
+        for expert in range(instance.num_experts):
+            slots = torch.nonzero(phy2log[layer] == expert).flatten().tolist()
+            padding = [-1] * (log2phy.shape[2] - len(slots))
+            assert log2phy[layer, expert].tolist() == slots + padding
+            assert count[layer, expert] == len(slots)
+    return placement
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_edges(name, edge):
+    instance = Instance(*EDGES[edge])
+    weight = torch.tensor(EDGES[edge][0], dtype=torch.float64)
+    check(quick(name).rebalance_experts(weight, *EDGES[edge][1:]), instance)
+
+
+@pytest.mark.parametrize("known", KNOWN)
+@pytest.mark.parametrize("distinct", [False, True])
+def test_never_worse_than_greedy(name, known, distinct):
+    instance, optimum, _ = KNOWN[known]
+    topology = (instance.num_replicas, instance.num_groups, instance.num_nodes, instance.num_ranks)
+    weight = torch.from_numpy(instance.weight.copy())
+    strict = Instance(weight, *topology, distinct)
+    placement = check(quick(name, distinct=distinct).rebalance_experts(weight, *topology), strict)
+    greedy = configure(POLICIES["greedy"], distinct=distinct).rebalance_experts(weight, *topology)[0]
+    assert (placement.objective(strict) <= Placement(greedy.numpy(), instance.num_experts).objective(strict)).all()
+    assert (placement.objective(strict) >= np.array(optimum) * (1 - 1e-12)).all()
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.int32, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8]
+)
+def test_any_real_dtype_gives_the_same_map(name, dtype):
+    weight = torch.tensor([[8, 6, 4, 2, 1, 1]])
+    expected = quick(name).rebalance_experts(weight, 8, 1, 1, 4)
+    for got, want in zip(quick(name).rebalance_experts(weight.to(dtype), 8, 1, 1, 4), expected, strict=True):
+        assert torch.equal(got, want)
+
+
+def test_old_map_of_any_width_is_accepted(name):
+    weight = torch.tensor([[8, 6, 4, 2, 1, 1]])
+    old = torch.full((1, 12), -1)
+    maps = quick(name).rebalance_experts(weight, 8, 1, 1, 4, old)
+    assert torch.equal(maps[0], quick(name).rebalance_experts(weight, 8, 1, 1, 4)[0])
+
+
+def test_bad_input(name):
+    weight = torch.tensor([[8.0, 6, 4, 2, 1, 1]])
+    for arguments in [(weight, 9, 1, 1, 4), (weight, 4, 1, 1, 4), (weight[0], 8, 1, 1, 4),
+                      (weight * torch.nan, 8, 1, 1, 4), (-weight, 8, 1, 1, 4), (weight, 8, 1, 3, 4)]:  # fmt: skip
+        with pytest.raises(InstanceError):
+            POLICIES[name].rebalance_experts(*arguments)
+
+
+def test_configure_knows_its_options(name):
+    assert configure(POLICIES[name], distinct=True).distinct
+    assert not POLICIES[name].distinct
+    with pytest.raises(OptionError, match="no option 'speed'"):
+        configure(POLICIES[name], speed=1)
+    with pytest.raises(OptionError, match="distinct"):
+        configure(POLICIES[name], distinct=1)
+
+
+PROGRAM = """
+import hashlib, torch
+from eplb_opt import POLICIES, Limits, configure
+policy = POLICIES[{name!r}]
+if hasattr(policy, "limits"):
+    policy = configure(policy, limits=Limits(seconds=None, work=0.2))
+torch.set_num_threads({threads})
+maps = policy.rebalance_experts(torch.tensor({weight}), 16, 4, 1, 8)
+print(hashlib.sha256(maps[0].numpy().tobytes()).hexdigest())
+"""
+
+
+def test_the_map_is_bit_identical_across_processes_and_threads(name):
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM.format(name=name, threads=threads, weight=TWO_LAYERS)],
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for threads in (1, 2)
+    }  # fmt: skip
+    assert len(hashes) == 1
+
+
+def test_a_failing_solver_falls_back_and_says_so(name, monkeypatch):
+    if not hasattr(POLICIES[name], "limits"):
+        pytest.skip("uses no solver")
+    for module in ("ortools.sat.python", "pulp", "highspy", "numba"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for module in [m for m in sys.modules if m.startswith(("eplb_opt.exact", "eplb_opt.bounds.", "eplb_opt.heuristics."))]:
+        if not module.endswith(("mean", "greedy")):
+            monkeypatch.delitem(sys.modules, module)
+    instance, _, greedy = KNOWN["pool"]
+    with pytest.warns(FallbackWarning, match="kept the best map so far"):
+        maps = quick(name).rebalance_experts(torch.from_numpy(instance.weight.copy()), 16, 1, 1, 8)
+    assert (check(maps, instance).objective(instance) <= greedy).all()
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        certificate = POLICIES[name].result(instance.weight, 16, 1, 1, 8).certificates[0]
+    assert certificate.note

@@ -1,0 +1,175 @@
+"""solve: known optima, certificates, time limits, warm starts, hierarchical mode."""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eplb_opt import Instance, InstanceError, Limits, OptionError, Placement, Status, StopReason, solve
+from eplb_opt import portfolio
+
+from .conftest import EDGES, KNOWN, recorded
+from .oracle import layer_optimum
+
+WORK = Limits(seconds=None, work=5.0)
+METHODS = ("milp", "cpsat", "optimal")
+
+
+@pytest.mark.parametrize("known", KNOWN)
+def test_greedy_reproduces_the_published_answers(known):
+    instance, _, greedy = KNOWN[known]
+    assert solve(instance, "greedy").objective.tolist() == greedy
+
+
+@pytest.mark.parametrize("known", KNOWN)
+@pytest.mark.parametrize("method", METHODS)
+def test_known_answers_are_proven(method, known):
+    instance, optimum, _ = KNOWN[known]
+    result = solve(instance, method, Limits(seconds=120, workers=2))
+    np.testing.assert_allclose(result.objective, optimum, rtol=1e-12)
+    assert result.status == (Status.OPTIMAL,) * instance.num_layers
+    assert (result.lower_bound <= np.array(optimum) * (1 + 1e-12)).all()
+    assert (result.gap <= 1e-4).all()
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("method", ("greedy", *METHODS))
+def test_edges_have_valid_maps_and_sound_bounds(method, edge):
+    arguments = EDGES[edge]
+    instance = Instance(*arguments)
+    result = solve(instance, method, WORK)
+    assert result.placement.violations(instance) == []
+    for layer, certificate in enumerate(result.certificates):
+        loads = tuple(instance.weight[layer].tolist())
+        optimum = float(layer_optimum(loads, *arguments[1:]))
+        assert certificate.lower_bound <= optimum * (1 + 1e-12)
+        assert certificate.objective >= optimum * (1 - 1e-12)
+        if method in METHODS:
+            assert certificate.status is Status.OPTIMAL
+            assert certificate.objective == pytest.approx(optimum, rel=1e-4)
+
+
+@st.composite
+def tiny_instances(draw):
+    nodes = draw(st.sampled_from([1, 1, 2]))
+    ranks = nodes * draw(st.integers(1, 2 if nodes > 1 else 3))
+    groups = nodes * draw(st.integers(1, 2))
+    experts = groups * draw(st.integers(1, 5 // groups if groups < 5 else 1))
+    slots = draw(st.integers(-(-experts // ranks), -(-experts // ranks) + 1))
+    distinct = draw(st.booleans()) and slots <= experts // nodes
+    loads = draw(st.lists(st.integers(0, 60), min_size=experts, max_size=experts))
+    return [loads], slots * ranks, groups, nodes, ranks, distinct
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(tiny_instances())
+def test_every_method_brackets_the_brute_force_optimum(arguments):
+    instance = Instance(*arguments)
+    optimum = float(layer_optimum(tuple(map(float, arguments[0][0])), *arguments[1:]))
+    for method in ("greedy", *METHODS):
+        result = solve(instance, method, WORK)
+        assert result.placement.violations(instance) == []
+        assert result.lower_bound[0] <= optimum * (1 + 1e-12)
+        assert result.objective[0] >= optimum * (1 - 1e-12)
+        if method != "greedy":
+            assert result.objective[0] == pytest.approx(optimum, rel=1e-4)
+            assert result.status == (Status.OPTIMAL,)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 1000), min_size=6, max_size=6), st.permutations(range(6)), st.integers(-20, 20))
+def test_relabelling_experts_and_scaling_loads_change_nothing(loads, order, exponent):
+    first = solve(Instance([loads], 8, num_ranks=4), "optimal", WORK)
+    relabelled = solve(Instance([[loads[i] for i in order]], 8, num_ranks=4), "optimal", WORK)
+    scaled = solve(Instance([[w * 2.0**exponent for w in loads]], 8, num_ranks=4), "optimal", WORK)
+    assert relabelled.objective[0] == pytest.approx(first.objective[0], rel=1e-4)
+    assert scaled.objective[0] == pytest.approx(first.objective[0] * 2.0**exponent, rel=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 1000), min_size=5, max_size=5))
+def test_more_ranks_never_hurt(loads):
+    objectives = [solve(Instance([loads], 3 * r, num_ranks=r), "optimal", WORK).objective[0] for r in (2, 3, 4)]
+    assert objectives[0] >= objectives[1] * (1 - 1e-4)
+    assert objectives[1] >= objectives[2] * (1 - 1e-4)
+
+
+def test_a_time_limit_is_kept_and_no_layer_is_worse_than_greedy():
+    random = np.random.default_rng(0)
+    instance = Instance(random.lognormal(sigma=1.0, size=(12, 64)), 80, num_ranks=16)
+    greedy = solve(instance, "greedy")
+    for method in METHODS:
+        start = time.monotonic()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = solve(instance, method, Limits(seconds=2.0, workers=2))
+        assert time.monotonic() - start <= 2.0 * 1.1 + 1.0
+        assert (result.objective <= greedy.objective).all()
+        assert (result.lower_bound >= greedy.lower_bound).all()
+        assert result.placement.violations(instance) == []
+
+
+def test_work_limits_give_the_same_bits_every_time():
+    instance = Instance(np.random.default_rng(1).lognormal(size=(3, 12)), 18, num_ranks=6)
+    maps = [solve(instance, "optimal", Limits(seconds=None, work=0.3, seed=3)).placement.phy2log for _ in range(2)]
+    assert (maps[0] == maps[1]).all()
+
+
+def test_warm_start_is_used_and_checked():
+    instance, optimum, _ = KNOWN["global"]
+    best = solve(instance, "cpsat", Limits(seconds=60)).placement
+    assert solve(instance, "greedy", warm_start=best).placement.violations(instance) == []
+    kept = solve(instance, "milp", Limits(seconds=1e-3), warm_start=best)
+    np.testing.assert_allclose(kept.objective, optimum)
+    assert "warm start" in {c.method for c in kept.certificates}
+    wrong = Placement(np.zeros((2, 16), dtype=np.int64), 12)
+    with pytest.raises(InstanceError, match="has no replica"):
+        solve(instance, warm_start=wrong)
+
+
+def test_unknown_method():
+    with pytest.raises(OptionError, match="choose one of greedy"):
+        solve(KNOWN["pool"][0], "magic")
+
+
+def test_an_invalid_packing_from_a_method_is_refused(monkeypatch):
+    def broken(task):
+        from eplb_opt.outcome import PoolOutcome
+        from eplb_opt.pool import Packing
+
+        return PoolOutcome(Packing(np.zeros_like(task.incumbent.experts)), 0.0, StopReason.GAP, "broken")
+
+    monkeypatch.setitem(portfolio.METHODS, "milp", broken)
+    with pytest.warns(UserWarning, match="invalid packing from broken"):
+        result = solve(KNOWN["pool"][0], "milp", Limits(seconds=None, work=1.0))
+    assert result.objective.tolist() == [232]
+    assert result.certificates[0].stop is StopReason.FAILED
+
+
+def test_many_groups_use_the_assignment_model():
+    random = np.random.default_rng(5)
+    instance = Instance(random.lognormal(size=(2, 64)), 80, 32, 4, 16)
+    result = solve(instance, "optimal", Limits(seconds=8, workers=2))
+    greedy = solve(instance, "greedy")
+    assert result.placement.violations(instance) == []
+    assert (result.objective <= greedy.objective).all()
+    assert (result.lower_bound <= result.objective).all()
+
+
+def test_hierarchical_and_global_bounds_are_ordered():
+    load = recorded("deepseek_v3")[0][:4]
+    hierarchical = solve(Instance(load, 288, 8, 4, 32), "greedy")
+    globally = solve(Instance(load, 288, 1, 1, 32), "greedy")
+    assert (hierarchical.lower_bound >= globally.lower_bound).all()
+
+
+def test_greedy_on_recorded_loads(deepseek_decode):
+    result = solve(Instance(deepseek_decode, 288, num_ranks=32), "greedy")
+    assert result.imbalance.mean() == pytest.approx(1.0076, abs=1e-4)
+    hierarchical = solve(Instance(deepseek_decode, 288, 8, 4, 32), "greedy")
+    assert hierarchical.imbalance.mean() == pytest.approx(1.2542, abs=1e-4)
