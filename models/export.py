@@ -1,0 +1,56 @@
+"""Export the reference models of the tiny instances, for any solver: ``make models``.
+
+Each ``tiny/NAME.json`` holds a pool and its proven optimum. Written beside it: ``NAME.lp`` and ``NAME.mps`` (the MILP,
+loads scaled by ``scale``) and ``NAME.cpsat.pbtxt`` (the CP-SAT model, loads scaled and rounded down). The scales and
+the optimum in the models' own units are added to the JSON file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from eplb_opt.exact import assignment_cpsat, assignment_milp
+from eplb_opt.exact.assignment import Assignment
+from eplb_opt.heuristics.greedy import greedy_pools
+from eplb_opt.pool import Packing, Pool
+
+TINY = Path(__file__).parent / "tiny"
+
+
+def read_pool(path: Path) -> Pool:
+    """The pool of a tiny instance."""
+    content = json.loads(path.read_text())
+    return Pool(content["loads"], content["slots"], content["ranks"], content["distinct"])
+
+
+def assignment(pool: Pool) -> Assignment:
+    """The formulation's data, started from the greedy."""
+    slots = greedy_pools(torch.tensor(pool.loads)[None], pool.slots, pool.ranks, distinct=pool.distinct)
+    return Assignment.of(pool, Packing(slots.numpy().reshape(pool.ranks, -1)))
+
+
+def export(path: Path, folder: Path) -> None:
+    """Write the models of one tiny instance into a folder."""
+    data = assignment(read_pool(path))
+    milp = assignment_milp.build(data)
+    milp.problem.writeLP(str(folder / f"{path.stem}.lp"))
+    milp.problem.writeMPS(str(folder / f"{path.stem}.mps"))
+    cpsat = assignment_cpsat.build(data)
+    cpsat.model.export_to_file(str(folder / f"{path.stem}.cpsat.pbtxt"))
+    content = json.loads(path.read_text())
+    content["scale"] = {"milp": milp.scale, "cpsat": float(cpsat.scale)}
+    (folder / path.name).write_text(json.dumps(content, indent=1) + "\n")
+
+
+def main() -> None:
+    """Export all."""
+    for path in sorted(TINY.glob("*.json")):
+        export(path, TINY)
+        print(f"exported {path.stem}")
+
+
+if __name__ == "__main__":
+    main()

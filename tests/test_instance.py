@@ -1,0 +1,115 @@
+"""Validation: once, in Instance; every error names the value and the fix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from eplb_opt import EplbError, Instance, InstanceError, Limits, OptionError
+from eplb_opt.pool import Pool
+
+LOAD = [[3.0, 1, 2, 5], [0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("load", "topology", "message"),
+    [
+        ([[1, np.nan, 2, 3]], (4, 1, 1, 2), "expert 1 is NaN"),
+        ([[1, np.inf, 2, 3]], (4, 1, 1, 2), "expert 1 is infinite"),
+        ([[1, 2, -3, 3]], (4, 1, 1, 2), "expert 2 is negative"),
+        ([1, 2, 3], (4, 1, 1, 2), "shape"),
+        ([[]], (4, 1, 1, 2), "shape"),
+        ([[1, 2], [3]], (4, 1, 1, 2), "rectangular"),
+        ([["a", "b"]], (4, 1, 1, 2), "dtype"),
+        ([[1j, 2]], (4, 1, 1, 2), "dtype"),
+        (LOAD, (5, 1, 1, 2), "not a multiple of num_ranks=2: use 6"),
+        (LOAD, (3, 1, 1, 3), "use at least 4"),
+        (LOAD, (6, 1, 2, 3), "multiple of num_nodes"),
+        (LOAD, (6, 3, 1, 3), "equal groups"),
+        (LOAD, (0, 1, 1, 2), "num_replicas=0"),
+        (LOAD, (6, 1, 1, 2.0), "num_ranks=2.0"),
+        (LOAD, (6, 1, 1, True), "num_ranks=True"),
+        ([[2**53 + 1, 1, 1, 1]], (4, 1, 1, 2), r"2\^53"),
+        ([[[2**53, 1]], [[2**53, 1]]], (2, 1, 1, 2), r"2\^53"),
+        (torch.tensor([[2**60, 1]]), (2, 1, 1, 2), r"2\^53"),
+        ([[1e308, 1e308, 1e308, 1]], (4, 1, 1, 2), "overflows"),
+    ],
+)
+def test_bad_input_is_named(load, topology, message):
+    with pytest.raises(InstanceError, match=message):
+        Instance(load, *topology)
+
+
+def test_errors_are_value_errors_of_one_family():
+    assert issubclass(InstanceError, EplbError)
+    assert issubclass(InstanceError, ValueError)
+
+
+def test_mode_follows_the_engines_rule():
+    assert Instance(LOAD, 8, 2, 2, 4).mode == "hierarchical"
+    assert Instance(LOAD, 8, 1, 2, 4).mode == "global"  # one group cannot be divided among nodes
+    assert Instance(LOAD, 8, 2, 1, 4).mode == "global"
+
+
+def test_distinct_must_be_feasible():
+    assert Instance(LOAD, 8, num_ranks=2, distinct=True).distinct
+    with pytest.raises(InstanceError, match="use fewer replicas"):
+        Instance(LOAD, 12, num_ranks=2, distinct=True)
+    with pytest.raises(InstanceError, match="use fewer replicas"):
+        Instance(LOAD, 12, 2, 2, 4, distinct=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.bfloat16, torch.float16, torch.float32, torch.bool])
+def test_any_real_dtype(dtype):
+    instance = Instance(torch.ones(3, 4).to(dtype), 4, num_ranks=2)
+    assert instance.load.dtype == np.float64
+    assert instance.load.shape == (1, 3, 4)
+
+
+def test_windows_are_kept_and_summed():
+    instance = Instance([LOAD, LOAD], 4, num_ranks=2, layer_ids=[3, 7])
+    assert instance.num_windows == 2
+    assert instance.weight.tolist() == (2 * np.array(LOAD)).tolist()
+    assert instance.layer_ids == (3, 7)
+    assert instance.mean.tolist() == [11, 2]
+
+
+@pytest.mark.parametrize("ids", [[1], [1, 1], [-1, 2]])
+def test_layer_ids_must_be_different_and_one_a_layer(ids):
+    with pytest.raises(InstanceError, match="layer_ids"):
+        Instance(LOAD, 4, num_ranks=2, layer_ids=ids)
+
+
+def test_loads_are_copied_and_read_only():
+    source = np.array(LOAD)
+    instance = Instance(source, 4, num_ranks=2)
+    source[0, 0] = 99
+    assert instance.load[0, 0, 0] == 3
+    with pytest.raises(ValueError, match="read-only"):
+        instance.load[0, 0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"seconds": 0}, {"seconds": -1}, {"seconds": float("nan")}, {"work": float("inf")}, {"gap": -1e-4},
+     {"workers": 0}, {"workers": 1.5}, {"seed": -1}, {"seconds": "60"}],
+)  # fmt: skip
+def test_limits_are_validated(options):
+    with pytest.raises(OptionError, match=f"Limits.{next(iter(options))}"):
+        Limits(**options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([[1.0]], 2, 1), "vector"),
+        (([1.0, -1], 2, 1), "finite"),
+        (([1.0, 1], 3, 2), "multiple"),
+        (([1.0, 1, 1], 2, 1), "every expert"),
+        (([1.0], 4, 2, True), "fewer replicas"),
+    ],
+)
+def test_pools_are_validated(arguments, message):
+    with pytest.raises(InstanceError, match=message):
+        Pool(*arguments)
