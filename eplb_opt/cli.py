@@ -141,7 +141,8 @@ def _gap(options: argparse.Namespace) -> None:
     bound, proofs = best_bound(results)
     objectives = {r.method: r.objective for r in results} | own
     rows = gap_rows(instance, objectives, {r.method: r.seconds for r in results}, bound, limits.gap)
-    _print(gap_table(rows, instance.describe()))
+    print(instance.describe())
+    _print(gap_table(rows))
     counted = ", ".join(f"{proof} ({proofs.count(proof)})" for proof in dict.fromkeys(proofs))
     print(f"bound proved by (layers): {counted}")
     if options.json is not None:
@@ -169,7 +170,7 @@ def _demo(options: argparse.Namespace) -> None:
     _print_result(results[-1])
     bound, _ = best_bound(results)
     objectives, seconds = {r.method: r.objective for r in results}, {r.method: r.seconds for r in results}
-    _print(gap_table(gap_rows(instance, objectives, seconds, bound, limits.gap), "greedy against optimal"))
+    _print(gap_table(gap_rows(instance, objectives, seconds, bound, limits.gap)))
     if options.json is not None:
         write_json(options.json, results[-1].to_dict())
 
@@ -214,6 +215,7 @@ def _one_line_warnings() -> Iterator[None]:
 def _print_result(result: Any) -> None:
     from .report.tables import layer_table, totals_lines
 
+    print(f"{result.method}: {result.instance.describe()}")
     _print(layer_table(result))
     for line in totals_lines(result):
         print(line)

@@ -22,7 +22,7 @@ def percent(gap: float) -> str:
 
 def layer_table(result: Result) -> Table:
     """One row a layer: what was found, what was proven, by what, in how long."""
-    table = Table(title=f"{result.method}: {result.instance.describe()}", title_justify="left", box=None)
+    table = Table(box=None)
     for name in ("layer", "imbalance", "balancedness", "bound", "gap %", "status", "found by", "proved by", "seconds"):
         table.add_column(name, justify="left" if name in ("status", "found by", "proved by") else "right", no_wrap=True)
     for i, c in enumerate(result.certificates):
@@ -53,9 +53,9 @@ def totals_lines(result: Result) -> list[str]:
     return lines
 
 
-def gap_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
+def gap_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Methods side by side against the best bound."""
-    table = Table(title=title, title_justify="left", box=None)
+    table = Table(box=None)
     columns = ("method", "imbalance mean", "max", "balancedness", "gap % mean", "max", "optimal", "seconds")
     for name in columns:
         table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)

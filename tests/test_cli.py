@@ -1,0 +1,116 @@
+"""The command as a user types it: output, files, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from eplb_opt import Instance, Placement
+from eplb_opt.cli import main
+
+from .conftest import TWO_LAYERS
+
+
+@pytest.fixture
+def loads(tmp_path):
+    path = tmp_path / "loads.npz"
+    np.savez(path, load=np.array([TWO_LAYERS]), layer_ids=[5, 8])
+    return path
+
+
+def topology(nodes=1):
+    return ["--replicas", "16", "--ranks", "8", "--groups", "4", "--nodes", str(nodes), "--time-limit", "60"]
+
+
+@pytest.mark.parametrize(("nodes", "optimum"), [(2, [151, 179.5]), (1, [136, 172])])
+def test_solve_writes_a_map_and_a_report(nodes, optimum, loads, tmp_path, capsys):
+    out, report = tmp_path / "map.npz", tmp_path / "report.json"
+    assert main(["solve", str(loads), *topology(nodes), "-o", str(out), "--json", str(report)]) == 0
+    shown = capsys.readouterr().out
+    assert ("hierarchical mode" if nodes > 1 else "global mode") in shown
+    assert "2 of 2 layers OPTIMAL" in shown
+    assert f"map: {out}" in shown
+    with np.load(out) as archive:
+        placement = Placement(archive["physical_to_logical_map"], 12)
+        assert archive["layer_ids"].tolist() == [5, 8]
+    instance = Instance(TWO_LAYERS, 16, 4, nodes, 8)
+    np.testing.assert_allclose(placement.objective(instance), optimum)
+    content = json.loads(report.read_text())
+    for layer, layer_id, best in zip(content["layers"], [5, 8], optimum, strict=True):
+        assert {"layer_id", "objective", "lower_bound", "gap", "imbalance", "status", "method", "seconds"} <= set(layer)
+        assert layer["layer_id"] == layer_id
+        assert layer["objective"] == pytest.approx(best)
+        assert layer["status"] == "OPTIMAL"
+    assert content["totals"]["optimal"] == 2
+    assert content["mode"] == ("hierarchical" if nodes > 1 else "global")
+
+
+def test_gap_judges_methods_and_a_map(loads, tmp_path, capsys):
+    out, report = tmp_path / "map.json", tmp_path / "gap.json"
+    main(["solve", str(loads), *topology(), "--method", "greedy", "-o", str(out)])
+    capsys.readouterr()
+    arguments = ["gap", str(loads), *topology(), "--map", str(out), "--json", str(report)]
+    assert main(arguments) == 0
+    rows = {row["method"]: row for row in json.loads(report.read_text())["methods"]}
+    assert rows["greedy"]["layer_objective"] == [138.5, 172]
+    assert rows[f"map {out}"]["layer_objective"] == [138.5, 172]
+    assert rows["optimal"]["layer_objective"] == pytest.approx([136, 172])
+    assert rows["greedy"]["gap_max"] == pytest.approx(138.5 / 136 - 1, abs=2e-4)
+    assert "greedy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--replicas", "17"], "num_replicas=17 is not a multiple"),
+        (["--replicas", "8"], "use at least 12"),
+        (["--ranks", "0"], "num_ranks=0"),
+        (["--groups", "5"], "equal groups"),
+        (["--windows", "4"], "no window '4'"),
+        (["--time-limit", "-1"], "Limits.seconds is -1.0"),
+        (["--workers", "0"], "Limits.workers is 0"),
+        (["-o", "map.txt"], "no map format"),
+        (["-o", "/nonexistent/map.npz"], "no folder"),
+        (["--json", "/nonexistent/report.json"], "no folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(change, message, loads, capsys):
+    assert main(["solve", str(loads), *topology(), *change]) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err.startswith("eplb-opt: error: ")
+    assert message in streams.err
+    assert streams.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["solve"], ["paint"], [], ["solve", "x", "--replicas", "3x", "--ranks", "1"]])
+def test_bad_usage_is_one_line_and_exit_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_map_that_does_not_fit_is_named(loads, tmp_path, capsys):
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps([[0] * 16] * 2))
+    assert main(["gap", str(loads), *topology(), "--methods", "greedy", "--map", str(path)]) == 2
+    assert "has no replica" in capsys.readouterr().err
+    assert main(["gap", str(loads), *topology(), "--methods", "magic"]) == 2
+
+
+def test_the_installed_command_runs(loads):
+    run = subprocess.run([sys.executable, "-m", "eplb_opt.cli", "gap", str(loads), *topology(), "--methods", "greedy"],
+                         capture_output=True, text=True, check=True)  # fmt: skip
+    assert "greedy" in run.stdout
+
+
+def test_demo(capsys):
+    assert main(["demo", "--time-limit", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "synthetic" in shown
+    assert "58 layers x 256 experts" in shown
