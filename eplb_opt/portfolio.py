@@ -1,13 +1,22 @@
-"""One task: a method on a pool. Whatever fails, an outcome comes back and the warm start is kept."""
+"""A pool: cheapest proof first. Whatever fails, an outcome comes back and the warm start is kept."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .limits import Limits
 from .outcome import PoolOutcome, StopReason
 from .pool import Packing, Pool
+
+# Counts of a pool that enumeration runs through: the first attempt tries pools with few, later ones more.
+FEW_COUNTS, MANY_COUNTS = 10**6, 10**9
+# The search before the bound: most layers end there. Seconds, or the same in units of Limits.work.
+FIRST_SEARCH = 0.25
+SEARCH_WORK = 15_000_000  # the search's own work of one unit
+BOUND_ATTEMPTS = 2  # the second time with more time and a better incumbent
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +55,14 @@ def run(method: str, task: Task) -> PoolOutcome:
         return _failed(task, method, f"{type(error).__name__}: {error}")
 
 
+def prepare() -> None:
+    """Load and compile what `optimal` needs, so that compiling counts against no layer's share of the time."""
+    from .exact import enumeration, matching  # noqa: F401
+    from .heuristics.search import prepare
+
+    prepare()
+
+
 def _failed(task: Task, method: str, note: str) -> PoolOutcome:
     return PoolOutcome(task.incumbent, None, StopReason.FAILED, method, note=note)
 
@@ -62,5 +79,91 @@ def _cpsat(task: Task) -> PoolOutcome:
     return solve_cpsat(task.pool, task.incumbent, task.limits)
 
 
+def _optimal(task: Task) -> PoolOutcome:
+    prepare()
+    if task.pool.slots_per_rank <= 2:
+        from .exact.matching import solve_matching
+
+        return solve_matching(task.pool, task.incumbent, task.limits)
+    return _Attempt(task).run()
+
+
+class _Attempt:
+    """One attempt at a pool with three or more slots a rank: search, bound, enumeration, search again."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.pool, self.limits = task, task.pool, task.limits
+        self.packing, self.method = task.incumbent, "warm start"
+        self.objective = self.packing.objective(self.pool)
+        self.lower, self.bound_method = task.lower_bound, ""
+        self.deadline = None if self.limits.seconds is None else time.monotonic() + self.limits.seconds
+
+    def run(self) -> PoolOutcome:
+        """Each step only if the gap is still open and time is left."""
+        first = self.task.attempt == 0
+        if first:
+            self._search(FIRST_SEARCH, seed=0)
+        if self._open() and self._count_vectors() <= (FEW_COUNTS if first else MANY_COUNTS):
+            self._enumerate(0.5)
+        if self._open() and self.task.attempt < BOUND_ATTEMPTS:
+            self._cuts()
+        if self._open():
+            self._search(None, seed=1 + self.task.attempt)
+        limit = StopReason.WORK if self.deadline is None else StopReason.TIME
+        stop = limit if self._open() else StopReason.GAP
+        lower = self.lower if self.bound_method else None
+        return PoolOutcome(self.packing, lower, stop, self.method, self.bound_method or None)
+
+    def _open(self) -> bool:
+        late = self.deadline is not None and time.monotonic() >= self.deadline
+        return self.objective > self.lower * (1 + self.limits.gap) and not late
+
+    def _left(self) -> float | None:
+        return None if self.deadline is None else max(self.deadline - time.monotonic(), 1e-3)
+
+    def _search(self, share: float | None, seed: int) -> None:
+        """Search for ``share`` seconds (or units of work), or all that is left."""
+        from .heuristics.search import search
+
+        work, deadline = None, self.deadline
+        if deadline is None:
+            units = self.limits.work or 1.0
+            work = int(SEARCH_WORK * (units if share is None else min(share, units)))
+        elif share is not None:
+            deadline = min(deadline, time.monotonic() + share)
+        found = search(
+            self.pool, self.packing, target=self.lower * (1 + self.limits.gap), work=work,
+            seed=self.limits.seed * 1000 + seed, deadline=deadline,
+        )  # fmt: skip
+        self._take(found, "search")
+
+    def _cuts(self) -> None:
+        from .bounds.cuts import cut_bound
+
+        bound, certificate = cut_bound(self.pool, self.objective, self.limits.gap, self._left())
+        if certificate is not None and bound > self.lower:
+            self.lower, self.bound_method = bound, "L1 aggregate cuts"
+
+    def _enumerate(self, share: float) -> None:
+        from .exact.enumeration import solve_enumeration
+
+        left = self._left()
+        limits = replace(self.limits, seconds=None if left is None else left * share)
+        outcome = solve_enumeration(self.pool, self.packing, limits)
+        if outcome.packing is not None:
+            self._take(outcome.packing, outcome.method)
+        if outcome.lower_bound is not None and outcome.lower_bound > self.lower:
+            self.lower, self.bound_method = outcome.lower_bound, outcome.bound_method or outcome.method
+
+    def _count_vectors(self) -> int:
+        """Ways to share the slots among the experts."""
+        return math.comb(self.pool.slots - 1, self.pool.num_experts - 1)
+
+    def _take(self, packing: Packing, method: str) -> None:
+        objective = packing.objective(self.pool)
+        if objective < self.objective:
+            self.packing, self.objective, self.method = packing, objective, method
+
+
 # Method -> how it improves a pool. `greedy` needs no task; `optimal` is the portfolio.
-METHODS: dict[str, Callable[[Task], PoolOutcome]] = {"milp": _milp, "cpsat": _cpsat, "optimal": _cpsat}
+METHODS: dict[str, Callable[[Task], PoolOutcome]] = {"milp": _milp, "cpsat": _cpsat, "optimal": _optimal}

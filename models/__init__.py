@@ -1,0 +1,1 @@
+"""Formulations, their proofs (README.md) and tiny models."""

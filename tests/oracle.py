@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from itertools import combinations
 
 
@@ -18,7 +18,9 @@ def count_vectors(experts: int, slots: int, most: int) -> Iterator[tuple[int, ..
             yield (first, *rest)
 
 
-def best_packing(items: list[tuple[Fraction, int]], ranks: int, slots: int, distinct: bool, upper: Fraction) -> Fraction:
+def best_packing(
+    items: list[tuple[Fraction, int]], ranks: int, slots: int, distinct: bool, upper: Fraction
+) -> Fraction:
     """Least heaviest rank of some (load, expert) items, or ``upper`` if none is below it."""
     items = sorted(items, reverse=True)
     best = upper
@@ -46,12 +48,12 @@ def best_packing(items: list[tuple[Fraction, int]], ranks: int, slots: int, dist
     return best
 
 
-@lru_cache(maxsize=None)
+@cache
 def pool_optimum(loads: tuple[float, ...], slots: int, ranks: int, distinct: bool = False) -> Fraction:
     exact = [Fraction(w) for w in loads]
     best = sum(exact) * 2 + 1
     for counts in count_vectors(len(loads), slots, ranks if distinct else slots):
-        items = [(w / c, e) for e, (w, c) in enumerate(zip(exact, counts)) for _ in range(c)]
+        items = [(w / c, e) for e, (w, c) in enumerate(zip(exact, counts, strict=True)) for _ in range(c)]
         best = best_packing(items, ranks, slots // ranks, distinct, best)
     return best
 

@@ -123,7 +123,9 @@ def test_a_failing_solver_falls_back_and_says_so(name, monkeypatch):
         pytest.skip("uses no solver")
     for module in ("ortools.sat.python", "pulp", "highspy", "numba"):
         monkeypatch.setitem(sys.modules, module, None)
-    for module in [m for m in sys.modules if m.startswith(("eplb_opt.exact", "eplb_opt.bounds.", "eplb_opt.heuristics."))]:
+    for module in [
+        m for m in sys.modules if m.startswith(("eplb_opt.exact", "eplb_opt.bounds.", "eplb_opt.heuristics."))
+    ]:
         if not module.endswith(("mean", "greedy")):
             monkeypatch.delitem(sys.modules, module)
     instance, _, greedy = KNOWN["pool"]

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eplb_opt import Instance, InstanceError, Limits, OptionError, Placement, Status, StopReason, solve
-from eplb_opt import portfolio
+from eplb_opt import Instance, InstanceError, Limits, OptionError, Placement, Status, StopReason, portfolio, solve
 
 from .conftest import EDGES, KNOWN, recorded
 from .oracle import layer_optimum
@@ -38,7 +37,7 @@ def test_known_answers_are_proven(method, known):
 
 
 @pytest.mark.parametrize("edge", EDGES)
-@pytest.mark.parametrize("method", ("greedy", *METHODS))
+@pytest.mark.parametrize("method", ["greedy", *METHODS])
 def test_edges_have_valid_maps_and_sound_bounds(method, edge):
     arguments = EDGES[edge]
     instance = Instance(*arguments)

@@ -227,9 +227,11 @@ def _run_cbc(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[float
     # CBC's command line is PuLP's affair; its files live in a folder of their own.
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "cbc.log"
-        solver = pulp.COIN_CMD(path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False, warmStart=True, logPath=str(log), gapRel=limits.gap / (1 + limits.gap),
-                                   timeLimit=limits.seconds, maxNodes=nodes,
-                                   options=[f"randomCbcSeed {limits.seed + 1}"])  # fmt: skip
+        solver = pulp.COIN_CMD(
+            path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False, warmStart=True, logPath=str(log), maxNodes=nodes,
+            gapRel=limits.gap / (1 + limits.gap), timeLimit=limits.seconds,
+            options=[f"randomCbcSeed {limits.seed + 1}"],
+        )  # fmt: skip
         solver.tmpDir = folder
         try:
             model.problem.solve(solver)

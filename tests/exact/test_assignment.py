@@ -174,5 +174,3 @@ def test_the_tiny_optima_are_the_brute_force_ones(path):
     content, pool = json.loads(path.read_text()), read_pool(path)
     found = pool_optimum(tuple(pool.loads.tolist()), pool.slots, pool.ranks, pool.distinct)
     assert found == Fraction(*content["optimum"])
-
-

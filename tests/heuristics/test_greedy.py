@@ -30,9 +30,9 @@ def objective_by_the_rules(loads, slots, ranks):
     return max(load)
 
 
-pools = st.tuples(
-    st.lists(st.integers(0, 40), min_size=1, max_size=12), st.integers(1, 6), st.integers(0, 3)
-).map(lambda p: (list(map(float, p[0])), p[1] * (-(-len(p[0]) // p[1]) + p[2]), p[1]))
+pools = st.tuples(st.lists(st.integers(0, 40), min_size=1, max_size=12), st.integers(1, 6), st.integers(0, 3)).map(
+    lambda p: (list(map(float, p[0])), p[1] * (-(-len(p[0]) // p[1]) + p[2]), p[1])
+)
 
 
 @settings(max_examples=300, deadline=None)

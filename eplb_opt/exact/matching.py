@@ -1,0 +1,237 @@
+"""Exact solution of pools with one or two slots a rank (proofs: ``models/README.md``, X1-X5)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..bounds.mean import max_replica_bound, trivial_bound
+from ..errors import SolverError
+from ..limits import Limits
+from ..outcome import PoolOutcome, StopReason, relative_gap
+from ..pool import Ints, Packing, Pool
+from .pairing import crowded, pair_counts, pair_distinct
+from .threshold import MARGIN, Bools, Columns, columns, integer_counts, relaxation, slot_bound
+
+SINGLE, MATCHING = "s=1 closed form", "s=2 matching MILP"
+FINEST = 2.0**-44  # relative steps below this drown in rounding
+COARSE = 2e-4  # relative precision of the search with the relaxation alone
+NODES_PER_WORK = 200  # branch-and-bound nodes for a unit of Limits.work
+ROOT_WORK, RELAXATION_WORK = 20, 5  # what a MILP's root and a relaxation cost, in nodes
+ANNEALING_STEPS, ANNEALING_WORK = 50_000, 10
+AIMS = (0.1, 0.4)  # loads that annealing aims at, as parts of the open interval
+MOST_COLUMNS = 300_000
+
+
+def solve_matching(pool: Pool, upper: Packing, limits: Limits) -> PoolOutcome:
+    """The best packing of a pool with at most two slots a rank, and a lower bound.
+
+    With one slot a rank, water-filling counts are optimal. With two, counts decide everything: the least limit T
+    with counts that can be paired within it is searched by halving, first with a linear relaxation, then with a
+    MILP over counts. A bound from the relaxation is re-computed from its duals; a bound from the MILP relies on
+    HiGHS' branch and bound (integer data up to ``slots``, inequalities loosened by 1e-4).
+
+    Parameters
+    ----------
+    upper : Packing
+        A solution to start from; the outcome's packing is never worse.
+    limits : Limits
+        ``gap``, ``seconds``, and ``work`` (200 nodes a unit). Below a gap of 6e-14, that much is proven.
+
+    Raises
+    ------
+    SolverError
+        The pool has more than two slots a rank.
+    """
+    if pool.slots_per_rank > 2:
+        raise SolverError(f"{pool.slots_per_rank} slots a rank: the matching method solves pools with 1 or 2")
+    return _single(pool, upper) if pool.slots_per_rank == 1 else _Search(pool, upper, limits).run()
+
+
+def water_filling(pool: Pool) -> Ints:
+    """Counts [experts]: the ``slots - experts`` largest of ``w_e / k`` win another replica; ties by k, then expert."""
+    extra = pool.slots - pool.num_experts
+    most = np.minimum(extra, pool.max_count - 1)
+    copies = np.arange(1, most + 1)
+    values = (pool.loads[None, :] / copies[:, None]).ravel()  # k major
+    won = np.argsort(-values, kind="stable")[:extra] % pool.num_experts
+    return 1 + np.bincount(won, minlength=pool.num_experts).astype(np.int64)
+
+
+def _single(pool: Pool, upper: Packing) -> PoolOutcome:
+    counts = water_filling(pool)
+    packing = Packing(np.repeat(np.arange(pool.num_experts), counts)[:, None])
+    best = min(upper, packing, key=lambda p: p.objective(pool))
+    return PoolOutcome(best, max_replica_bound(pool), StopReason.GAP, SINGLE, "L0b max replica")
+
+
+@dataclass
+class _Search:
+    """State of the search for the least limit: everything below ``lower`` is impossible, ``best`` is the incumbent."""
+
+    pool: Pool
+    best: Packing
+    limits: Limits
+    lower: float = 0.0
+    bound_method: str = ""
+    deadline: float = np.inf
+    work: float = np.inf
+    upper: float = np.inf
+    crowds: list[tuple[int, float]] = field(default_factory=list)  # (expert, its replica load) that overfilled ranks
+
+    def run(self) -> PoolOutcome:
+        """Bounds and start, then the relaxation alone, then the MILP, until the gap or a limit is reached."""
+        if self.limits.seconds is not None:
+            self.deadline = time.monotonic() + self.limits.seconds
+        if self.limits.work is not None:
+            self.work = self.limits.work * NODES_PER_WORK
+        self.lower, self.bound_method = trivial_bound(self.pool)
+        self.upper = self.best.objective(self.pool)
+        for counts in (self.best.counts(self.pool), water_filling(self.pool)):
+            self._offer(pair_counts(self.pool, counts))
+        stop, note = StopReason.GAP, ""
+        try:
+            if not self._closed():
+                stop = self._relax() or self._decide()
+        except SolverError as error:
+            stop, note = StopReason.FAILED, str(error)
+        return PoolOutcome(self.best, self.lower, stop, MATCHING, self.bound_method, note)
+
+    def _relax(self) -> StopReason | None:
+        """Raise ``lower`` with the relaxation alone; a reason if a limit stops it."""
+        high = self.upper
+        while high > self.lower * (1 + COARSE) and not self._closed():
+            if (stop := self._stop()) is not None:
+                return stop
+            limit = (self.lower + high) / 2
+            _, proven = self._columns(limit)
+            if proven:
+                self._raise(limit, "s=2 counts LP")
+            else:
+                high = limit
+        return None
+
+    def _anneal(self) -> None:
+        """Improve the incumbent; exact answers do not depend on it, times do."""
+        if self._closed() or self._stop() is not None or self.pool.num_experts < 2:
+            return
+        try:
+            from .pairing_search import anneal_counts
+        except ImportError:  # no numba
+            return
+        start = water_filling(self.pool)
+        for part in AIMS:
+            aim = self.lower + part * (self.upper - self.lower)
+            counts = anneal_counts(self.pool.loads, start, aim, ANNEALING_STEPS, self.limits.seed)
+            self._offer(pair_counts(self.pool, counts))
+            self.work -= ANNEALING_WORK
+            if self._closed() or self._stop() is not None:
+                return
+
+    def _decide(self) -> StopReason:
+        """Close the gap with the MILP, after a quick search for a good incumbent."""
+        self._anneal()
+        while not self._closed():
+            limit = self._target()
+            cols, proven = self._columns(limit)
+            if cols is None or proven:
+                self._raise(limit, "s=2 counts LP")
+            elif (stop := self._counts(limit, cols)) is not None:
+                return stop
+        return StopReason.GAP
+
+    def _counts(self, limit: float, cols: Columns) -> StopReason | None:
+        """Find counts within the limit or prove that there are none; a reason if neither succeeds."""
+        while (stop := self._stop()) is None:
+            rows = [(row, self.pool.ranks) for e, load in self.crowds if (row := _crowd_row(cols, e, load)).any()]
+            answer = integer_counts(self.pool, cols, rows, self._seconds(), int(min(self.work, 2**31 - 1)))
+            self.work -= ROOT_WORK + answer.nodes
+            if answer.proven:
+                self._raise(limit, MATCHING)
+                return None
+            if answer.counts is None:
+                return answer.stop
+            if self._accept(answer.counts, cols.limit):
+                return None
+        return stop
+
+    def _accept(self, counts: Ints, limit: float) -> bool:
+        """Make a packing of counts within the limit; False if ``distinct`` forbids it (and a row that says so)."""
+        pool = self.pool
+        if pool.distinct:
+            if pair_distinct(pool, counts, limit) is None:
+                expert = crowded(pool, counts, limit)
+                if expert is None:
+                    raise SolverError("HiGHS returned counts that break the chain of its own model")
+                self.crowds.append((expert, float(pool.loads[expert] / counts[expert])))
+                return False
+        else:  # more replicas of a light expert never hurt
+            counts = counts.copy()
+            counts[np.argmin(pool.loads / counts)] += pool.slots - counts.sum()
+        before = self.upper
+        self._offer(pair_counts(pool, counts))
+        if self.upper >= before:
+            raise SolverError(f"HiGHS returned counts that do not fit within the limit {limit!r} of its own model")
+        return True
+
+    def _columns(self, limit: float) -> tuple[Columns | None, bool]:
+        """Columns that counts within the limit may use; and whether the relaxation proves that there are none."""
+        cols = columns(self.pool, limit)
+        if cols is None:
+            return None, True
+        if cols.expert.size > MOST_COLUMNS:
+            raise SolverError(f"{cols.expert.size} columns are too many for the matching model")
+        self.work -= RELAXATION_WORK
+        bound, with_column = slot_bound(self.pool, cols, relaxation(self.pool, cols, self._seconds()))
+        if bound > self.pool.slots:
+            return None, True
+        return cols.keep(with_column <= self.pool.slots), False
+
+    def _target(self) -> float:
+        """The next limit to decide: low in the open interval, as impossible limits are the cheap ones."""
+        last = self.upper / (1 + max(self.limits.gap * (1 - 1e-6), FINEST))
+        if self.upper <= self.lower * (1 + max(3 * self.limits.gap, 1e-6)):
+            return last
+        return min(self.lower + 0.3 * (self.upper - self.lower), last)
+
+    def _raise(self, limit: float, method: str) -> None:
+        """No packing is within the limit: the optimum is at least the next sum of two replica loads."""
+        self.lower, self.bound_method = max(limit, next_sum(self.pool, limit, self.upper)), method
+
+    def _offer(self, packing: Packing | None) -> None:
+        if packing is not None and (value := packing.objective(self.pool)) < self.upper:
+            self.best, self.upper = packing, value
+
+    def _closed(self) -> bool:
+        return relative_gap(self.upper, self.lower) <= max(self.limits.gap, 2 * FINEST)
+
+    def _seconds(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def _stop(self) -> StopReason | None:
+        if self._seconds() <= 0:
+            return StopReason.TIME
+        return StopReason.WORK if self.work <= 0 else None
+
+
+def next_sum(pool: Pool, limit: float, upper: float) -> float:
+    """The least sum of two replica loads above the limit (up to rounding, downwards), at most ``upper``."""
+    copies = np.arange(1, pool.max_count + 1)
+    values = np.unique(pool.loads[:, None] / copies[None, :])
+    values = values[values <= upper * (1 + MARGIN)]
+    partner = np.searchsorted(values, limit * (1 - MARGIN) - values)
+    inside = partner < values.size
+    sums = values[inside] + values[partner[inside]]
+    return float(min(sums.min(initial=upper), upper)) * (1 - MARGIN)
+
+
+def _crowd_row(cols: Columns, expert: int, load: float) -> Bools:
+    """Columns of the row "each replica needs its own rank": this expert's at this load or more, and what fits none."""
+    if load > cols.limit / 2:
+        return np.zeros(cols.expert.size, np.bool_)
+    heavy = cols.value > cols.limit / 2
+    own: Bools = (cols.expert == expert) & (cols.value >= load) & ~heavy
+    blocked: Bools = heavy & (load > cols.limit - cols.value)
+    return own | blocked

@@ -1,0 +1,240 @@
+"""The threshold model of pools with two slots a rank: counts only, no ranks (``models/README.md``, X2-X4).
+
+At a limit T, choose one column (expert, count) for every expert. A replica above T / 2 is *heavy*; every heavy
+replica needs its own companion that fits. With the distinct heavy loads v_1 > v_2 > ..., that is a chain of stocks:
+``stock_i = stock_(i-1) + #(replicas first light enough at v_i) - #(replicas of load v_i) >= 0``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import SolverError
+from ..outcome import StopReason
+from ..pool import Floats, Ints, Pool
+
+MARGIN = 2.0**-48  # relative room for float64 rounding in a + b <= T
+LOOSE = 1e-4  # integer points keep this distance from every inequality handed to the solver
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Columns of the model at one limit; arrays [columns].
+
+    Parameters
+    ----------
+    limit : float
+        The limit, raised by ``MARGIN``: a + b <= T in exact numbers implies that the floats fit.
+    expert, count : int64
+        Expert, and its number of replicas.
+    value : float64
+        Load of each replica.
+    level : int64
+        Link of the chain, 1..levels, to which the column contributes; 0: none.
+    role : int64
+        Replicas put into the stock (+count), taken from it (-count), or neither (0).
+    levels : int
+    """
+
+    limit: float
+    expert: Ints
+    count: Ints
+    value: Floats
+    level: Ints
+    role: Ints
+    levels: int
+
+    def keep(self, which: Bools) -> Columns:
+        """Only these columns."""
+        return Columns(
+            self.limit, self.expert[which], self.count[which], self.value[which], self.level[which],
+            self.role[which], self.levels,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a solver run said: ``counts`` [experts] found; ``proven``: there are none; else why it stopped."""
+
+    counts: Ints | None
+    proven: bool
+    nodes: int
+    stop: StopReason = StopReason.GAP
+
+
+def least_counts(pool: Pool, limit: float) -> Ints:
+    """The fewest replicas of each expert that stay within the limit, as floats compare, [experts].
+
+    Callers give a limit > 0 that is not below ``max load / slots``.
+    """
+    counts = np.maximum(1, np.floor(pool.loads / limit).astype(np.int64))
+    for _ in range(2):
+        counts += pool.loads / counts > limit
+    return counts
+
+
+def columns(pool: Pool, limit: float) -> Columns | None:
+    """All columns of the model at a limit; None if the fewest replicas within it are already too many."""
+    limit *= 1 + MARGIN
+    least = least_counts(pool, limit)
+    spare = pool.slots - int(least.sum())
+    if spare < 0:
+        return None
+    expert = np.repeat(np.arange(pool.num_experts), spare + 1)
+    count = (least[:, None] + np.arange(spare + 1)).ravel()
+    value = pool.loads[expert] / count
+    heavy = value > limit / 2
+    level, levels = _levels(value, heavy, limit)
+    role = np.where(level > 0, np.where(heavy, -count, count), 0)
+    useful = ~(heavy & (level == 0))  # no replica fits beside it
+    if pool.distinct:
+        useful &= count <= pool.max_count
+    else:  # counts without a role differ only in the slots that they take
+        idle = np.flatnonzero(useful & ~heavy & (level == 0))
+        _, first = np.unique(expert[idle], return_index=True)
+        useful[idle] = False
+        useful[idle[first]] = True
+    if np.bincount(expert[useful], minlength=pool.num_experts).min() == 0:
+        return None
+    return Columns(limit, expert, count, value, level, role, levels).keep(useful)
+
+
+def _levels(value: Floats, heavy: Bools, limit: float) -> tuple[Ints, int]:
+    """Level of each column and the number of levels; heavy loads between two arrivals of light ones share a level."""
+    loads = np.unique(value[heavy])[::-1]
+    if loads.size == 0:
+        return np.zeros(value.size, np.int64), 0
+    link = np.where(heavy, np.searchsorted(-loads, -value), np.searchsorted(limit - loads, value))
+    arrives = np.zeros(loads.size + 1, np.int64)
+    arrives[link[~heavy]] = 1
+    arrives[loads.size] = 0
+    level = np.append(np.cumsum(arrives[:-1]), 0)
+    return level[link], int(level.max())
+
+
+def slot_bound(pool: Pool, cols: Columns, duals: Floats) -> tuple[float, Floats]:
+    """Fewest slots that the columns need, bounded from below with any chain duals (X4).
+
+    Parameters
+    ----------
+    duals : array [levels], made nonnegative and nonincreasing here, which any multipliers of the chain's rows are.
+
+    Returns
+    -------
+    bound : float
+    with_column : array [columns]
+        The bound if that column is chosen. Both are lowered by more than the rounding error.
+    """
+    price = np.concatenate([[0.0], np.maximum.accumulate(np.maximum(duals, 0)[::-1])[::-1]])
+    cost = cols.count - cols.role * price[cols.level]
+    cheapest = np.full(pool.num_experts, np.inf)
+    np.minimum.at(cheapest, cols.expert, cost)
+    error = 1e-12 * (float(np.abs(cost).max()) + 1) * pool.num_experts
+    bound = float(cheapest.sum()) - error
+    return bound, bound + cost - cheapest[cols.expert] - error
+
+
+def relaxation(pool: Pool, cols: Columns, seconds: float) -> Floats:
+    """Chain duals [levels] of the linear relaxation that minimises slots (zeros if the solver fails)."""
+    model, _ = _highs(pool, cols, [], seconds, 0)
+    model.run()
+    duals = np.array(model.getSolution().row_dual)
+    return duals[pool.num_experts + 1 :] if duals.size == pool.num_experts + 1 + cols.levels else np.zeros(cols.levels)
+
+
+def integer_counts(pool: Pool, cols: Columns, extra: list[tuple[Bools, int]], seconds: float, nodes: int) -> Answer:
+    """Counts that satisfy the model, by branch and bound.
+
+    Parameters
+    ----------
+    extra : list of (columns in the row [columns], upper bound)
+        Further rows ``sum of counts over the columns <= bound``.
+    seconds, nodes : limits of the search.
+
+    Raises
+    ------
+    SolverError
+        The solver returned a point that is not integral.
+    """
+    import highspy
+
+    model, status = _highs(pool, cols, extra, seconds, max(nodes, 1))
+    model.run()
+    reached = model.getModelStatus()
+    visited = max(int(model.getInfo().mip_node_count), 1)
+    if reached == status.kInfeasible:
+        return Answer(None, True, visited)
+    if model.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+        limits = {status.kTimeLimit: StopReason.TIME, status.kSolutionLimit: StopReason.WORK}
+        return Answer(None, False, visited, limits.get(reached, StopReason.FAILED))
+    chosen = np.array(model.getSolution().col_value)[: cols.expert.size]
+    picked = np.flatnonzero(chosen > 0.5)
+    if not np.array_equal(cols.expert[picked], np.arange(pool.num_experts)):
+        raise SolverError("HiGHS returned a point that does not choose one count for every expert")
+    return Answer(cols.count[picked].copy(), False, visited)
+
+
+def _highs(pool: Pool, cols: Columns, extra: list[tuple[Bools, int]], seconds: float, nodes: int) -> tuple[Any, Any]:
+    """The model in HiGHS: experts' rows, slots row, chain, extra rows; with ``nodes > 0`` the columns are binary.
+
+    Variables: columns, then stocks 0..levels; stock 0 is zero in the integer model, and dear in the relaxation so
+    that it always has a solution. Presolve and heuristics cost far more here than they save.
+    """
+    import highspy
+
+    inf = highspy.kHighsInf
+    size, levels, experts = cols.expert.size, cols.levels, pool.num_experts
+    integer = nodes > 0
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = size + levels + 1, experts + 1 + levels + len(extra)
+    lp.col_cost_ = np.concatenate([cols.count, [10.0 * pool.slots], np.zeros(levels)]).astype(np.float64)
+    lp.col_lower_ = np.concatenate([np.zeros(size + 1), np.full(levels, -LOOSE)])
+    lp.col_upper_ = np.concatenate([np.ones(size), [0.0 if integer else inf], np.full(levels, inf)])
+    least = pool.slots - LOOSE if integer and pool.distinct else -inf
+    most = pool.slots + LOOSE if integer else inf
+    lp.row_lower_ = np.concatenate([np.ones(experts), [least], np.zeros(levels), np.full(len(extra), -inf)])
+    lp.row_upper_ = np.concatenate([np.ones(experts), [most], np.zeros(levels), [b + LOOSE for _, b in extra]])
+    start, index, value = _matrix(pool, cols, extra)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = start, index, value
+    if integer:
+        kinds = highspy.HighsVarType
+        lp.integrality_ = [kinds.kInteger] * size + [kinds.kContinuous] * (levels + 1)
+    model = highspy.Highs()
+    options: dict[str, Any] = {"output_flag": False, "threads": 1, "time_limit": max(seconds, 1e-2)}
+    if integer:
+        options |= {
+            "presolve": "off", "mip_heuristic_effort": 0.0, "mip_max_improving_sols": 1, "mip_max_nodes": nodes,
+        }  # fmt: skip
+    for name, option in options.items():
+        model.setOptionValue(name, option)
+    model.passModel(lp)
+    return model, highspy.HighsModelStatus
+
+
+def _matrix(
+    pool: Pool, cols: Columns, extra: list[tuple[Bools, int]]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Floats]:
+    """Constraint matrix by columns: starts, row indices, values."""
+    size, levels, experts = cols.expert.size, cols.levels, pool.num_experts
+    every, linked, chain = np.arange(size), np.flatnonzero(cols.level), np.arange(levels)
+    parts = [
+        (every, cols.expert, np.ones(size)),
+        (every, np.full(size, experts), cols.count),
+        (linked, experts + cols.level[linked], cols.role[linked]),
+        (size + chain, experts + 1 + chain, np.ones(levels)),  # stock i - 1 enters link i, stock i leaves it
+        (size + 1 + chain, experts + 1 + chain, -np.ones(levels)),
+    ]
+    for row, (which, _) in enumerate(extra):
+        inside = np.flatnonzero(which)
+        parts.append((inside, np.full(inside.size, experts + 1 + levels + row), cols.count[inside]))
+    column = np.concatenate([p[0] for p in parts])
+    order = np.argsort(column, kind="stable")
+    start = np.searchsorted(column[order], np.arange(size + levels + 2)).astype(np.int32)
+    index = np.concatenate([p[1] for p in parts])[order].astype(np.int32)
+    return start, index, np.concatenate([p[2] for p in parts])[order].astype(np.float64)

@@ -1,0 +1,219 @@
+"""Large neighbourhood search, compiled: a few ranks, with changed counts, are repacked by the exact packer.
+
+A round takes some ranks, usually with the heaviest, moves up to ``most_moves`` replicas between experts that live
+wholly inside them (nothing outside changes), and asks the packer for a packing below the heaviest rank of all. What
+it finds is kept: the maximum never rises, and ranks below it are shuffled freely, which opens new ways.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ..exact.packer import branch
+from .anneal import Floats, Ints, Words, below, rank_loads, uniform
+
+UNIT = 2.0**40  # the mean rank load in the packer's integers
+ELSEWHERE = 0.3  # share of the rounds that need not include the heaviest rank
+LIGHTER = 0.75  # share of the draws that take the lighter of two ranks
+TIGHTEST = 0.2  # exponent: limits crowd just below the maximum, where they are met most often
+
+
+@njit(cache=True)
+def repack(
+    weights: Floats,
+    experts: Ints,
+    counts: Ints,
+    loads: Floats,
+    rng: Words,
+    work: int,
+    target: float,
+    distinct: bool,
+    fewest: int,
+    most: int,
+    nodes: int,
+    most_moves: int,
+    drawn_first: float,
+) -> int:
+    """Run rounds until the heaviest rank is at the target or the work is spent; the state is changed in place.
+
+    Parameters
+    ----------
+    weights : array [experts], float64
+        Expert loads in units of the mean rank load.
+    experts, counts, loads : arrays [slots], [experts], [ranks]
+        The expert of every slot (rank after rank), replicas of every expert; rank loads are output only.
+    rng : array [1], uint64
+        State of the random numbers.
+    work : int
+        Packer nodes and list steps that may be spent.
+    target : float
+        Stop when no rank is above, in units of the mean rank load.
+    distinct : bool
+        Never put an expert on a rank twice.
+    fewest, most : int
+        Ranks in a round.
+    nodes : int
+        The packer's budget of a round.
+    most_moves : int
+        Count moves of a round: 0 to this number.
+    drawn_first : float
+        Share of the rounds that draw a count move first and take the ranks that hold its two experts. Where experts
+        have replicas on many ranks, few live inside ranks drawn at random.
+
+    Returns
+    -------
+    int
+        Work left; negative if the last round overran.
+    """
+    slots = experts.size // loads.size
+    most = min(most, loads.size)
+    tally = np.zeros(counts.size, np.int64)
+    present, subset = np.zeros(most * slots, np.int64), np.zeros(most, np.int64)
+    moved = np.zeros((most_moves, 2), np.int64)
+    rank_loads(weights, experts, counts, loads)
+    while work > 0 and loads.max() > target:
+        size = min(most, fewest + below(rng, most - min(fewest, most) + 1))
+        chosen = subset[:size]
+        drawn = most_moves > 0 and uniform(rng) < drawn_first
+        held = _ranks_of_move(experts, counts, slots, rng, chosen, moved[0]) if drawn else 0
+        _choose(loads, rng, chosen, held)
+        found = present[: _collect(experts, slots, chosen, tally, present)]
+        first = 1 if held > 0 else 0
+        last = first + below(rng, most_moves + 1 - first)
+        moves = _move_counts(counts, tally, found, rng, moved[:last], first)
+        packed, left = _pack_ranks(weights, experts, counts, loads, chosen, tally, found, nodes, distinct, rng)
+        if not packed:
+            for i in range(moves):
+                counts[moved[i, 0]] += 1
+                counts[moved[i, 1]] -= 1
+        for e in found:
+            tally[e] = 0
+        work -= ((nodes - left) * (slots + 2)) // 6 + size * slots + loads.size // 4  # roughly equal times
+        work -= experts.size // 8 if drawn else 0
+    rank_loads(weights, experts, counts, loads)
+    return work
+
+
+@njit(cache=True)
+def _choose(loads: Floats, rng: Words, chosen: Ints, start: int) -> None:
+    """Fill ``chosen`` from ``start`` on with different ranks, mostly the heaviest and rather light ones."""
+    ranks = loads.size
+    if start < chosen.size and uniform(rng) >= ELSEWHERE:
+        heaviest = np.argmax(loads)
+        chosen[start] = heaviest
+        fresh = True
+        for j in range(start):
+            fresh = fresh and chosen[j] != heaviest
+        start += fresh
+    for i in range(start, chosen.size):
+        fresh = False
+        while not fresh:
+            chosen[i], other = below(rng, ranks), below(rng, ranks)
+            if loads[other] < loads[chosen[i]] and uniform(rng) < LIGHTER:
+                chosen[i] = other
+            fresh = True
+            for j in range(i):
+                fresh = fresh and chosen[j] != chosen[i]
+
+
+@njit(cache=True)
+def _ranks_of_move(experts: Ints, counts: Ints, slots: int, rng: Words, chosen: Ints, move: Ints) -> int:
+    """Draw a count move (from, to); put the ranks with the two experts first. How many; 0 if no move was found."""
+    for _ in range(8):
+        e, f = experts[below(rng, experts.size)], below(rng, counts.size)
+        if e == f or counts[e] == 1 or counts[e] + counts[f] > chosen.size:
+            continue
+        move[0], move[1] = e, f
+        held = 0
+        for p in range(experts.size):
+            if (experts[p] == e or experts[p] == f) and (held == 0 or chosen[held - 1] != p // slots):
+                chosen[held] = p // slots
+                held += 1
+        return held
+    return 0
+
+
+@njit(cache=True)
+def _collect(experts: Ints, slots: int, chosen: Ints, tally: Ints, present: Ints) -> int:
+    """Count the replicas of every expert on the chosen ranks (``tally``, zero before); how many experts there are."""
+    kinds = 0
+    for r in chosen:
+        for p in range(r * slots, (r + 1) * slots):
+            e = experts[p]
+            if tally[e] == 0:
+                present[kinds] = e
+                kinds += 1
+            tally[e] += 1
+    return kinds
+
+
+@njit(cache=True)
+def _move_counts(counts: Ints, tally: Ints, found: Ints, rng: Words, moved: Ints, first: int) -> int:
+    """Move replicas between experts whose replicas are all tallied: how many moves were made.
+
+    ``moved``, [moves wanted, 2], lists (from, to); the ``first`` rows (0 or 1) are given, the others are drawn.
+    """
+    moves = 0
+    for _ in range(4 * moved.shape[0]):
+        if moves == moved.shape[0]:
+            break
+        e, f = moved[0, 0], moved[0, 1]
+        if moves >= first:
+            e, f = found[below(rng, found.size)], found[below(rng, found.size)]
+        if e == f or counts[e] == 1 or tally[e] != counts[e] or tally[f] != counts[f]:
+            continue
+        counts[e] -= 1
+        tally[e] -= 1
+        counts[f] += 1
+        tally[f] += 1
+        moved[moves, 0], moved[moves, 1] = e, f
+        moves += 1
+    return moves
+
+
+@njit(cache=True)
+def _pack_ranks(
+    weights: Floats,
+    experts: Ints,
+    counts: Ints,
+    loads: Floats,
+    chosen: Ints,
+    tally: Ints,
+    found: Ints,
+    nodes: int,
+    distinct: bool,
+    rng: Words,
+) -> tuple[bool, int]:
+    """Repack the chosen ranks with the tallied replicas below the heaviest rank: (done, nodes left)."""
+    slots = experts.size // loads.size
+    size = chosen.size * slots
+    for i in range(1, found.size):  # insertion sort: heaviest replicas first
+        e, j = found[i], i
+        while j > 0 and weights[found[j - 1]] / counts[found[j - 1]] < weights[e] / counts[e]:
+            found[j] = found[j - 1]
+            j -= 1
+        found[j] = e
+    items, owner, out = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    filled = 0
+    for e in found:
+        for _ in range(tally[e]):
+            items[filled], owner[filled] = np.int64(weights[e] / counts[e] * UNIT), e
+            filled += 1
+    top = np.int64(loads.max() * UNIT) - size  # rounding the items down hides less than this
+    mean = items.sum() // chosen.size + 1
+    if top <= mean:
+        return False, nodes
+    limit = mean + np.int64((top - mean) * uniform(rng) ** TIGHTEST)
+    status, left = branch(items, owner, distinct, chosen.size, slots, limit, nodes, out)
+    if status != 1:
+        return False, left
+    room = np.full(chosen.size, slots, np.int64)
+    for r in chosen:
+        loads[r] = 0.0
+    for i in range(size):
+        r = chosen[out[i]]
+        room[out[i]] -= 1
+        experts[r * slots + room[out[i]]] = owner[i]
+        loads[r] += weights[owner[i]] / counts[owner[i]]
+    return True, left

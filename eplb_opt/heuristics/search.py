@@ -1,0 +1,150 @@
+"""Offline search: counts and packing together, by annealing, repacking and restarts (needs numba)."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+
+import numpy as np
+
+from ..bounds.mean import trivial_bound
+from ..pool import Packing, Pool
+from .anneal import anneal
+from .lns import repack
+
+CHUNK = 100_000  # work between two looks at the clock: 3-15 ms
+ANNEAL = 300_000, 1_000  # work of one annealing run: at least, and a slot
+PATIENCE = 2_000_000  # repacking work without progress after which a restart follows
+DEFAULT_WORK = 50_000_000  # where neither work nor a deadline is given; some 2-5 s
+HOT, COLD = 1e-3, 1e-9  # temperatures, in squares of the mean rank load
+REREPLICATE = 0.4  # share of the moves that change counts
+NODES, MOVES = 700, 4  # packer's budget and most count moves of a repacking round
+ROUNDING = 1e-12  # a relative excess over a lower bound that float sums may show
+
+
+def search(
+    pool: Pool,
+    start: Packing,
+    *,
+    target: float,
+    work: int | None = None,
+    seed: int = 0,
+    deadline: float | None = None,
+) -> Packing:
+    """Improve a packing until its objective is at the target or the limits are reached.
+
+    Parameters
+    ----------
+    pool : Pool
+    start : Packing
+        A valid packing of the pool; the result is never worse.
+    target : float
+        Stop at this load of the heaviest rank, in routed tokens. Nothing is done below ``trivial_bound``.
+    work : int or None
+        Deterministic limit: slots touched by moves and items placed by the packer; some 1e7 to 3e7 a second of a core.
+        Without ``work`` and ``deadline`` it is ``DEFAULT_WORK``.
+    seed : int
+        Seed of the random numbers. Without a deadline, equal arguments give equal results.
+    deadline : float or None
+        Stop at this ``time.monotonic()``. Compiling is not interrupted: call ``prepare`` before.
+
+    Returns
+    -------
+    Packing
+        The best packing found, or ``start``.
+    """
+    if pool.mean < np.finfo(np.float64).tiny or pool.ranks == 1 or pool.num_experts == 1:
+        return start
+    goal = max(target, trivial_bound(pool)[0] * (1 + ROUNDING))
+    if pool.slots_per_rank == 1:
+        return min(start, _one_slot(pool), key=lambda packing: packing.objective(pool))
+    run = _Run(pool, goal, DEFAULT_WORK if work is None and deadline is None else work, seed, deadline)
+    best, objective = start, start.objective(pool)
+    while objective > goal and not run.over():
+        run.set(start)
+        run.anneal()
+        run.repack()
+        found = Packing(run.experts.reshape(pool.ranks, -1).copy())
+        if (load := found.objective(pool)) < objective:
+            best, objective = found, load
+    return best
+
+
+def prepare() -> None:
+    """Compile (or load from the cache) everything that ``search`` calls."""
+    pool = Pool(np.arange(1.0, 9.0), 12, 4)
+    experts = np.concatenate([np.arange(8), np.arange(4, 8)]).reshape(4, 3)
+    search(pool, Packing(experts.astype(np.int64)), target=0.0, work=2000)
+
+
+class _Run:
+    """The state that the kernels change in place, and what is left of the limits."""
+
+    def __init__(self, pool: Pool, goal: float, work: int | None, seed: int, deadline: float | None) -> None:
+        self.pool, self.work, self.deadline = pool, work, deadline
+        self.weights = pool.loads / pool.mean
+        self.goal = goal / pool.mean
+        self.loads = np.zeros(pool.ranks)
+        self.rng = np.array([seed], np.uint64)
+        self.moves = MOVES if pool.slots > pool.num_experts else 0
+        self.drawn_first = min(0.7, 8 / pool.ranks)
+        self.sizes = (3, 8) if pool.slots_per_rank > 3 else (4, 10)
+
+    def over(self) -> bool:
+        """Whether a limit is reached."""
+        late = self.deadline is not None and time.monotonic() >= self.deadline
+        return late or (self.work is not None and self.work <= 0)
+
+    def set(self, packing: Packing) -> None:
+        """Go on from this packing."""
+        self.experts = packing.experts.astype(np.int64).ravel()
+        self.counts = packing.counts(self.pool)
+
+    def anneal(self) -> None:
+        """One annealing run, in chunks."""
+        total = max(ANNEAL[0], ANNEAL[1] * self.pool.slots)
+        if self.work is not None:
+            total = min(total, max(self.work // 2, 1))
+        share = REREPLICATE if self.pool.slots > self.pool.num_experts else 0.0
+        chunks = -(-total // CHUNK)
+        ends = HOT * (COLD / HOT) ** (np.arange(chunks + 1) / chunks)
+        for hot, cold in itertools.pairwise(ends.tolist()):
+            if self.over():
+                return
+            step = -(-total // chunks)
+            anneal(
+                self.weights, self.experts, self.counts, self.loads, self.rng, step, hot, cold, share,
+                self.pool.distinct,
+            )  # fmt: skip
+            self._spend(step)
+
+    def repack(self) -> None:
+        """Repack until the goal is reached or nothing has improved for a while."""
+        least, idle = np.inf, 0
+        while least > self.goal and idle < PATIENCE and not self.over():
+            step = CHUNK if self.work is None else min(CHUNK, self.work)
+            left = repack(
+                self.weights, self.experts, self.counts, self.loads, self.rng, step, self.goal, self.pool.distinct,
+                *self.sizes, NODES, self.moves, self.drawn_first,
+            )  # fmt: skip
+            self._spend(step - left)
+            top = float(self.loads.max())
+            idle = 0 if top < least else idle + step - left
+            least = min(top, least)
+
+    def _spend(self, work: int) -> None:
+        if self.work is not None:
+            self.work -= work
+
+
+def _one_slot(pool: Pool) -> Packing:
+    """One slot a rank: each further replica goes to the expert whose replicas are the largest (optimal)."""
+    counts = np.ones(pool.num_experts, np.int64)
+    heap = [(-float(load), e) for e, load in enumerate(pool.loads)]
+    heapq.heapify(heap)
+    for _ in range(pool.slots - pool.num_experts):
+        e = heap[0][1]
+        counts[e] += 1
+        heapq.heapreplace(heap, (-float(pool.loads[e]) / int(counts[e]), e))
+    return Packing(np.repeat(np.arange(pool.num_experts), counts).reshape(pool.ranks, 1))
