@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
 
-from .bounds.mean import max_replica_bound, trivial_bound
+from .bounds.mean import trivial_bound
 from .hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .instance import Instance
 from .limits import Limits
 from .outcome import PoolOutcome, StopReason
 from .pool import Ints, Packing, Pool
-from .result import LayerCertificate, certify
+from .result import MILESTONES, LayerCertificate, certify
 
 ENDED = (StopReason.FAILED, StopReason.TOO_LARGE)
 
@@ -60,9 +61,11 @@ class LayerState:
         self.pools: dict[NodeSet, PoolState] = {}
         self.seconds = 0.0
         self.note = ""
-        # Hierarchical maps are also global maps: the global replica bound holds (H1).
-        self.floor = max_replica_bound(Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks))
-        self.floor_method = "L0b max replica"
+        # Hierarchical maps are also global maps: the global bounds hold (H1).
+        pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
+        self.floor, self.floor_method = trivial_bound(pool)
+        self.start = time.monotonic()
+        self.reached: dict[float, float] = {}  # gap milestone -> seconds after the start
         self.hopeful: list[NodeSet] = []  # the partition that may still attain the lower bound
         self.pinned: list[NodeSet] = []  # the partition to keep; empty: the best one
         for node_set, packing in packings.items():
@@ -101,6 +104,9 @@ class LayerState:
             if bound > self.lower_bound:
                 decisive = max(self.hopeful, key=lambda s: self.pools[s].lower_bound)
                 self.lower_bound, self.bound_method = bound, self.pools[decisive].bound_method
+        for milestone in MILESTONES:
+            if not self.is_open(milestone):
+                self.reached.setdefault(milestone, time.monotonic() - self.start)
 
     def assign_groups(self, limits: Limits) -> list[NodeSet]:
         """Too many node sets: bound the layer by the assignment model (H3) and return its node sets not yet known."""
@@ -115,6 +121,10 @@ class LayerState:
             self.floor, self.floor_method = bound, "L0a mean, groups assigned"
         self.hopeful = partition
         return [s for s in partition if s not in self.pools]
+
+    def is_stale(self) -> bool:
+        """A pool of the assignment model's partition cannot attain the layer's bound: the model should know (H3)."""
+        return not self.complete and any(self.pools[s].lower_bound > self.lower_bound for s in self.hopeful)
 
     def is_open(self, gap: float) -> bool:
         """Whether the gap is larger than asked for."""
@@ -153,4 +163,5 @@ class LayerState:
         return certify(
             self.instance, self.layer, objective, self.lower_bound, gap, stop=self.pools[worst].stop,
             method=self.pools[worst].method, bound_method=self.bound_method, seconds=self.seconds, note=self.note,
+            reached=tuple(self.reached.get(milestone) for milestone in MILESTONES),
         )  # fmt: skip

@@ -13,6 +13,8 @@ from .outcome import Status, StopReason, relative_gap
 from .placement import Placement
 from .pool import Floats
 
+MILESTONES = (1e-2, 1e-3, 1e-4)  # gaps whose time is recorded
+
 
 @dataclass(frozen=True)
 class LayerCertificate:
@@ -36,6 +38,8 @@ class LayerCertificate:
         Computing time spent on the layer, all processes together, without the shared greedy.
     note : str
         Cause of a fallback, if there was one.
+    reached : tuple of float or None
+        Seconds after the start of the call at which the gap was known to be at most 1 %, 0.1 % and 0.01 %.
     """
 
     layer_id: int
@@ -50,6 +54,7 @@ class LayerCertificate:
     bound_method: str
     seconds: float
     note: str = ""
+    reached: tuple[float | None, ...] = (None,) * len(MILESTONES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +115,13 @@ class Result:
             "gap_mean": float(self.gap.mean()),
             "gap_max": float(self.gap.max()),
             "seconds": self.seconds,
+            "reached": [self._reached(i) for i in range(len(MILESTONES))],
         }
+
+    def _reached(self, i: int) -> dict[str, Any]:
+        """How many layers came within a milestone's gap, and when the last of them did."""
+        times = [t for c in self.certificates if (t := c.reached[i]) is not None]
+        return {"gap": MILESTONES[i], "layers": len(times), "seconds": max(times, default=None)}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything a person sees, as JSON types; an infinite gap is null."""
@@ -132,6 +143,7 @@ class Result:
 def certify(
     instance: Instance, layer: int, objective: float, lower_bound: float, gap_limit: float, *, stop: StopReason,
     method: str, bound_method: str, seconds: float, note: str = "",
+    reached: tuple[float | None, ...] = (None,) * len(MILESTONES),
 ) -> LayerCertificate:  # fmt: skip
     """The certificate of a layer from its recomputed objective and its proven bound."""
     lower = min(lower_bound, objective)  # rounding in the objective must not put the bound above it
@@ -142,6 +154,7 @@ def certify(
     return LayerCertificate(
         (instance.layer_ids or ())[layer], objective, lower, gap, imbalance, 1 / imbalance, status,
         StopReason.GAP if status is Status.OPTIMAL else stop, method, bound_method, seconds, note,
+        reached,
     )  # fmt: skip
 
 

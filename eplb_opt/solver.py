@@ -85,9 +85,10 @@ def solve(
         for layer, row in zip(layers, greedy(instance).phy2log, strict=True):
             layer.pin([node_set for node_set, _ in _split(instance, row)])
     else:
-        if not layers[0].complete:
-            _assign_groups(instance, layers, limits, deadline)
         schedule = _Schedule(method, layers, limits, deadline, progress)
+        if not layers[0].complete:
+            for i, layer in enumerate(layers):
+                schedule.assign_groups(layer, len(layers) - i)
         run_tasks(method, schedule.next_task, schedule.done, limits, deadline)
     return _finish(instance, layers, method, limits, start)
 
@@ -133,20 +134,12 @@ def _take_warm_start(instance: Instance, layers: list[LayerState], warm_start: P
         layer.refresh()
 
 
-def _assign_groups(instance: Instance, layers: list[LayerState], limits: Limits, deadline: float | None) -> None:
-    """Give every layer the assignment model's partition too, within a share of the time."""
-    for i, layer in enumerate(layers):
-        share = limits
-        if deadline is not None:
-            left = (deadline - time.monotonic()) * ASSIGN_SHARE / (len(layers) - i)
-            if left <= 0:
-                return
-            share = limits.with_seconds(left)
-        new = layer.assign_groups(share)
-        packings = _pack_sets(instance, [(layer.layer, s) for s in new])
-        for node_set, packing in zip(new, packings, strict=True):
-            layer.add(node_set, packing)
-        layer.refresh()
+def _assign_groups(instance: Instance, layer: LayerState, limits: Limits) -> None:
+    """Give a layer the assignment model's partition too."""
+    new = layer.assign_groups(limits)
+    for node_set, packing in zip(new, _pack_sets(instance, [(layer.layer, s) for s in new]), strict=True):
+        layer.add(node_set, packing)
+    layer.refresh()
 
 
 class _Schedule:
@@ -161,6 +154,8 @@ class _Schedule:
     def next_task(self) -> tuple[tuple[int, NodeSet], Task] | None:
         candidates = []
         for i, layer in enumerate(self.layers):
+            if layer.is_stale() and layer.is_open(self.limits.gap) and not any(j == i for j, _ in self.busy):
+                self.assign_groups(layer, len(self.layers))
             node_set = layer.next_pool(self.limits.gap, {s for j, s in self.busy if j == i})
             if node_set is None or (self.deadline is None and any(j == i for j, _ in self.busy)):
                 continue  # without a clock a layer's pools go one by one: their order must not depend on timing
@@ -174,6 +169,16 @@ class _Schedule:
         state = self.layers[i].pools[node_set]
         self.busy.add((i, node_set))
         return (i, node_set), Task(state.pool, state.packing, state.lower_bound, limits, attempt)
+
+    def assign_groups(self, layer: LayerState, layers_left: int) -> None:
+        """Choose the groups of a layer's nodes by the assignment model, within a share of the time."""
+        limits = self.limits
+        if self.deadline is not None:
+            share = (self.deadline - time.monotonic()) * ASSIGN_SHARE / layers_left
+            if share <= 0:
+                return
+            limits = limits.with_seconds(share)
+        _assign_groups(layer.instance, layer, limits)
 
     def _share(self, open_layers: int) -> Limits | None:
         if self.deadline is None:

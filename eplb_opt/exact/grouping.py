@@ -72,7 +72,7 @@ def _solve(
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = limits.seed
-    solver.parameters.relative_gap_limit = limits.gap / 10
+    solver.parameters.relative_gap_limit = limits.gap / 2
     if limits.seconds is not None:
         solver.parameters.max_time_in_seconds = limits.seconds
     if limits.work is not None:

@@ -44,6 +44,11 @@ def totals_lines(result: Result) -> list[str]:
         f"(balancedness {t['balancedness_mean']:.5f}), "
         f"gap % mean {percent(t['gap_mean'])} max {percent(t['gap_max'])}, {t['seconds']:.1f} s"
     ]
+    lines += [
+        f"gap {percent(r['gap'])} % in {r['layers']} layers"
+        + ("" if r["seconds"] is None else f" after {r['seconds']:.2f} s")
+        for r in t["reached"]
+    ]
     reasons: dict[str, int] = {}
     for c in result.certificates:
         if c.status is not Status.OPTIMAL:

@@ -1,0 +1,1 @@
+"""Quality benchmarks: cases, runs and tables; see README.md."""

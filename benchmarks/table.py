@@ -1,0 +1,100 @@
+"""Write what README.md and benchmarks/README.md show of the committed results: ``python -m benchmarks.table``.
+
+The example in README.md is the output of the command itself, run here on recorded loads; without them it is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .cases import ROOT, data_folder
+from .quality import environment, summary
+
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def table(rows: list[dict]) -> str:
+    """Greedy and optimal side by side, one row a case."""
+    by_case: dict[str, dict[str, dict]] = {}
+    for row in rows:
+        by_case.setdefault(row["case"], {})[row["method"]] = row
+    lines = [
+        "| case | P/R | greedy: imbalance | greedy: gap % mean / max | optimal: imbalance | optimal: gap % mean / max "
+        "| layers proven | seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for case, methods in by_case.items():
+        greedy, best = methods["greedy"], methods["optimal"]
+        # The greedy's gap is taken to the best bound, which `optimal` proves.
+        gaps = [g["objective"] / max(g["lower_bound"], b["lower_bound"]) - 1
+                for g, b in zip(greedy["layers"], best["layers"], strict=True)]  # fmt: skip
+        t = best["totals"]
+        lines.append(
+            f"| {case} | {best['num_replicas']}/{best['num_ranks']} | {greedy['totals']['imbalance_mean']:.4f} "
+            f"| {sum(gaps) / len(gaps) * 100:.2f} / {max(gaps) * 100:.2f} | {t['imbalance_mean']:.5f} "
+            f"| {t['gap_mean'] * 100:.4f} / {t['gap_max'] * 100:.4f} | {t['optimal']} of {t['layers']} "
+            f"| {t['seconds']:.1f} |"
+        )
+    lines += ["", "Imbalance: mean over layers of heaviest / mean rank load; gaps to the bound that `optimal` proved. "
+              + origin(rows[0])]  # fmt: skip
+    return "\n".join(lines)
+
+
+def origin(r: dict) -> str:
+    """Commit, machine and versions of a result."""
+    versions = ", ".join(f"{name} {version}" for name, version in r["versions"].items())
+    run = (
+        f"{r['workers']} workers, time limit {r['time_limit']:.0f} s a case, seed {r['seed']}" if "workers" in r else ""
+    )
+    parts = [f"Commit {r['commit']}", r["date"], r["cpu"], run, f"Python {r['python']}", versions]
+    return ", ".join(part for part in parts if part) + "."
+
+
+def formulations(rows: list[dict]) -> str:
+    """The runs of several methods as they were printed."""
+    lines = [summary(row["case"], row["method"], row["totals"]) for row in rows]
+    return "```text\n" + "\n".join(lines) + f"\n```\n\n{origin(rows[0])}"
+
+
+def example() -> str:
+    """The first rows and the totals of a real run."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["solve", str(data_folder() / "deepseek_v3.npz"), "--windows", "0", "--replicas", "288", "--ranks", "32",
+                   "--time-limit", "60", "--workers", "2", "-o", f"{folder}/map.npz"]  # fmt: skip
+        run = subprocess.run(
+            [sys.executable, "-m", "eplb_opt.cli", *command], capture_output=True, text=True, check=True
+        )
+    lines = [line.rstrip() for line in run.stdout.splitlines()[:-1]]
+    rest = next(i for i, line in enumerate(lines) if "layers OPTIMAL" in line)
+    shown = [*lines[:6], "   ...", *lines[rest - 2 :], "map: map.npz"]
+    return "```text\n" + "\n".join(shown) + f"\n```\n\n{origin(environment(0))}"
+
+
+def read(name: str) -> list[dict]:
+    """A results file."""
+    return [json.loads(line) for line in (RESULTS / name).read_text().splitlines()]
+
+
+def replace(path: Path, marker: str, text: str) -> None:
+    """Put a text between a file's markers."""
+    begin, end = f"<!-- {marker}:begin -->", f"<!-- {marker}:end -->"
+    before, rest = path.read_text().split(begin)
+    path.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
+
+
+def main() -> None:
+    """Replace what stands between the markers."""
+    results = table(read("quality.jsonl"))
+    replace(ROOT / "README.md", "results", results)
+    replace(ROOT / "benchmarks" / "README.md", "results", results)
+    replace(ROOT / "benchmarks" / "README.md", "formulations", formulations(read("formulations.jsonl")))
+    if (data_folder() / "deepseek_v3.npz").exists():
+        replace(ROOT / "README.md", "example", example())
+
+
+if __name__ == "__main__":
+    main()
