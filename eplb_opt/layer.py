@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .bounds.certificate import CutCertificate
 from .bounds.mean import trivial_bound
 from .hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .instance import Instance
@@ -33,6 +34,7 @@ class PoolState:
     stop: StopReason = StopReason.COMPLETED
     attempts: int = 0
     ended: bool = False
+    proof: CutCertificate | None = None
 
     def update(self, outcome: PoolOutcome) -> None:
         """Take what is better; the objective is recomputed here."""
@@ -41,6 +43,8 @@ class PoolState:
             self.packing, self.objective, self.method = outcome.packing, objective, outcome.method
         if outcome.lower_bound is not None and outcome.lower_bound > self.lower_bound:
             self.lower_bound, self.bound_method = outcome.lower_bound, outcome.bound_method or outcome.method
+        if outcome.proof is not None and (self.proof is None or outcome.proof.target > self.proof.target):
+            self.proof = outcome.proof
         self.stop, self.ended = outcome.stop, outcome.stop in ENDED
         self.attempts += 1
 
@@ -164,4 +168,5 @@ class LayerState:
             self.instance, self.layer, objective, self.lower_bound, gap, stop=self.pools[worst].stop,
             method=self.pools[worst].method, bound_method=self.bound_method, seconds=self.seconds, note=self.note,
             reached=tuple(self.reached.get(milestone) for milestone in MILESTONES),
+            proofs=tuple({"groups": list(s)} | p.proof.to_dict() for s, p in self.pools.items() if p.proof is not None),
         )  # fmt: skip

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from .pool import Packing, Pool
+
+if TYPE_CHECKING:
+    from .bounds.certificate import CutCertificate
 
 
 class Status(str, Enum):
@@ -38,7 +42,8 @@ class PoolOutcome:
     """The result of one method on one pool.
 
     ``packing`` is None if the method found none; ``lower_bound`` is None if it proved none (never 0 by default).
-    ``bound_method`` names what proved the bound; ``note`` says what a user should know (a fallback's cause).
+    ``bound_method`` names what proved the bound; ``note`` says what a user should know (a fallback's cause); ``proof``
+    is a certificate that can be checked without a solver, of the bound or of one below it.
     """
 
     packing: Packing | None
@@ -47,6 +52,7 @@ class PoolOutcome:
     method: str
     bound_method: str | None = None
     note: str = ""
+    proof: CutCertificate | None = None
 
     def objective(self, pool: Pool) -> float:
         """Recomputed load of the heaviest rank, infinite without a packing."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from .bounds.certificate import CutCertificate
 from .limits import Limits
 from .outcome import PoolOutcome, StopReason
 from .pool import Packing, Pool
@@ -84,18 +85,19 @@ def _optimal(task: Task) -> PoolOutcome:
     if task.pool.slots_per_rank <= 2:
         from .exact.matching import solve_matching
 
-        return solve_matching(task.pool, task.incumbent, task.limits)
+        return solve_matching(task.pool, task.incumbent, task.limits, task.lower_bound)
     return _Attempt(task).run()
 
 
 class _Attempt:
-    """One attempt at a pool with three or more slots a rank: search, bound, enumeration, search again."""
+    """One attempt at a pool with three or more slots a rank: search, cuts, enumeration, search again."""
 
     def __init__(self, task: Task) -> None:
         self.task, self.pool, self.limits = task, task.pool, task.limits
         self.packing, self.method = task.incumbent, "warm start"
         self.objective = self.packing.objective(self.pool)
         self.lower, self.bound_method = task.lower_bound, ""
+        self.proof: CutCertificate | None = None
         self.deadline = None if self.limits.seconds is None else time.monotonic() + self.limits.seconds
 
     def run(self) -> PoolOutcome:
@@ -103,16 +105,16 @@ class _Attempt:
         first = self.task.attempt == 0
         if first:
             self._search(FIRST_SEARCH, seed=0)
-        if self._open() and self._count_vectors() <= (FEW_COUNTS if first else MANY_COUNTS):
-            self._enumerate(0.5)
         if self._open() and self.task.attempt < BOUND_ATTEMPTS:
             self._cuts()
+        if self._open() and self._count_vectors() <= (FEW_COUNTS if first else MANY_COUNTS):
+            self._enumerate(0.5)
         if self._open():
             self._search(None, seed=1 + self.task.attempt)
         limit = StopReason.WORK if self.deadline is None else StopReason.TIME
         stop = limit if self._open() else StopReason.GAP
         lower = self.lower if self.bound_method else None
-        return PoolOutcome(self.packing, lower, stop, self.method, self.bound_method or None)
+        return PoolOutcome(self.packing, lower, stop, self.method, self.bound_method or None, proof=self.proof)
 
     def _open(self) -> bool:
         late = self.deadline is not None and time.monotonic() >= self.deadline
@@ -142,7 +144,7 @@ class _Attempt:
 
         bound, certificate = cut_bound(self.pool, self.objective, self.limits.gap, self._left())
         if certificate is not None and bound > self.lower:
-            self.lower, self.bound_method = bound, "L1 aggregate cuts"
+            self.lower, self.bound_method, self.proof = bound, "L1 cuts on counts", certificate
 
     def _enumerate(self, share: float) -> None:
         from .exact.enumeration import solve_enumeration

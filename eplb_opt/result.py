@@ -40,6 +40,9 @@ class LayerCertificate:
         Cause of a fallback, if there was one.
     reached : tuple of float or None
         Seconds after the start of the call at which the gap was known to be at most 1 %, 0.1 % and 0.01 %.
+    proofs : tuple of dict
+        Certificates of pools' bounds beyond L0 (`bounds.certificate`), each with its node's ``groups``: what `verify`
+        re-checks.
     """
 
     layer_id: int
@@ -55,6 +58,7 @@ class LayerCertificate:
     seconds: float
     note: str = ""
     reached: tuple[float | None, ...] = (None,) * len(MILESTONES)
+    proofs: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +147,7 @@ class Result:
 def certify(
     instance: Instance, layer: int, objective: float, lower_bound: float, gap_limit: float, *, stop: StopReason,
     method: str, bound_method: str, seconds: float, note: str = "",
-    reached: tuple[float | None, ...] = (None,) * len(MILESTONES),
+    reached: tuple[float | None, ...] = (None,) * len(MILESTONES), proofs: tuple[dict[str, Any], ...] = (),
 ) -> LayerCertificate:  # fmt: skip
     """The certificate of a layer from its recomputed objective and its proven bound."""
     lower = min(lower_bound, objective)  # rounding in the objective must not put the bound above it
@@ -154,7 +158,7 @@ def certify(
     return LayerCertificate(
         (instance.layer_ids or ())[layer], objective, lower, gap, imbalance, 1 / imbalance, status,
         StopReason.GAP if status is Status.OPTIMAL else stop, method, bound_method, seconds, note,
-        reached,
+        reached, proofs,
     )  # fmt: skip
 
 

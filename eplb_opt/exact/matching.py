@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..bounds.certificate import CutCertificate, certificate_holds
 from ..bounds.mean import max_replica_bound, trivial_bound
 from ..errors import SolverError
 from ..limits import Limits
 from ..outcome import PoolOutcome, StopReason, relative_gap
 from ..pool import Ints, Packing, Pool
 from .pairing import crowded, pair_counts, pair_distinct
-from .threshold import MARGIN, Bools, Columns, columns, integer_counts, relaxation, slot_bound
+from .threshold import (
+    MARGIN,
+    Bools,
+    Columns,
+    chain_certificate,
+    columns,
+    integer_counts,
+    relaxation,
+    slot_bound,
+)
 
 SINGLE, MATCHING = "s=1 closed form", "s=2 matching MILP"
 FINEST = 2.0**-44  # relative steps below this drown in rounding
@@ -25,7 +35,7 @@ AIMS = (0.1, 0.4)  # loads that annealing aims at, as parts of the open interval
 MOST_COLUMNS = 300_000
 
 
-def solve_matching(pool: Pool, upper: Packing, limits: Limits) -> PoolOutcome:
+def solve_matching(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0) -> PoolOutcome:
     """The best packing of a pool with at most two slots a rank, and a lower bound.
 
     With one slot a rank, water-filling counts are optimal. With two, counts decide everything: the least limit T
@@ -39,6 +49,8 @@ def solve_matching(pool: Pool, upper: Packing, limits: Limits) -> PoolOutcome:
         A solution to start from; the outcome's packing is never worse.
     limits : Limits
         ``gap``, ``seconds``, and ``work`` (200 nodes a unit). Below a gap of 6e-14, that much is proven.
+    lower : float
+        A bound that is proven already: the search starts there.
 
     Raises
     ------
@@ -47,7 +59,7 @@ def solve_matching(pool: Pool, upper: Packing, limits: Limits) -> PoolOutcome:
     """
     if pool.slots_per_rank > 2:
         raise SolverError(f"{pool.slots_per_rank} slots a rank: the matching method solves pools with 1 or 2")
-    return _single(pool, upper) if pool.slots_per_rank == 1 else _Search(pool, upper, limits).run()
+    return _single(pool, upper) if pool.slots_per_rank == 1 else _Search(pool, upper, limits, lower).run()
 
 
 def water_filling(pool: Pool) -> Ints:
@@ -79,6 +91,7 @@ class _Search:
     deadline: float = np.inf
     work: float = np.inf
     upper: float = np.inf
+    proof: CutCertificate | None = None  # of the largest limit that the relaxation alone proves impossible
     crowds: list[tuple[int, float]] = field(default_factory=list)  # (expert, its replica load) that overfilled ranks
 
     def run(self) -> PoolOutcome:
@@ -87,7 +100,9 @@ class _Search:
             self.deadline = time.monotonic() + self.limits.seconds
         if self.limits.work is not None:
             self.work = self.limits.work * NODES_PER_WORK
-        self.lower, self.bound_method = trivial_bound(self.pool)
+        trivial, name = trivial_bound(self.pool)
+        if trivial >= self.lower:
+            self.lower, self.bound_method = trivial, name
         self.upper = self.best.objective(self.pool)
         for counts in (self.best.counts(self.pool), water_filling(self.pool)):
             self._offer(pair_counts(self.pool, counts))
@@ -97,7 +112,8 @@ class _Search:
                 stop = self._relax() or self._decide()
         except SolverError as error:
             stop, note = StopReason.FAILED, str(error)
-        return PoolOutcome(self.best, self.lower, stop, MATCHING, self.bound_method, note)
+        bound = self.lower if self.bound_method else None  # None: no more than the caller knew
+        return PoolOutcome(self.best, bound, stop, MATCHING, self.bound_method or None, note, self.proof)
 
     def _relax(self) -> StopReason | None:
         """Raise ``lower`` with the relaxation alone; a reason if a limit stops it."""
@@ -184,8 +200,11 @@ class _Search:
         if cols.expert.size > MOST_COLUMNS:
             raise SolverError(f"{cols.expert.size} columns are too many for the matching model")
         self.work -= RELAXATION_WORK
-        bound, with_column = slot_bound(self.pool, cols, relaxation(self.pool, cols, self._seconds()))
+        duals = relaxation(self.pool, cols, self._seconds())
+        bound, with_column = slot_bound(self.pool, cols, duals)
         if bound > self.pool.slots:
+            proof = chain_certificate(self.pool, cols, duals, limit)
+            self.proof = proof if certificate_holds(self.pool, proof) else self.proof
             return None, True
         return cols.keep(with_column <= self.pool.slots), False
 

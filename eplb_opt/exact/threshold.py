@@ -7,12 +7,14 @@ replica needs its own companion that fits. With the distinct heavy loads v_1 > v
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..bounds.certificate import THRESHOLD, Cut, CutCertificate
 from ..errors import SolverError
 from ..outcome import StopReason
 from ..pool import Floats, Ints, Pool
@@ -39,6 +41,8 @@ class Columns:
     role : int64
         Replicas put into the stock (+count), taken from it (-count), or neither (0).
     levels : int
+    alone : float
+        Least heavy load beside which no replica fits, infinite if there is none; such columns are left out.
     """
 
     limit: float
@@ -48,12 +52,13 @@ class Columns:
     level: Ints
     role: Ints
     levels: int
+    alone: float
 
     def keep(self, which: Bools) -> Columns:
         """Only these columns."""
         return Columns(
             self.limit, self.expert[which], self.count[which], self.value[which], self.level[which],
-            self.role[which], self.levels,
+            self.role[which], self.levels, self.alone,
         )  # fmt: skip
 
 
@@ -92,6 +97,7 @@ def columns(pool: Pool, limit: float) -> Columns | None:
     level, levels = _levels(value, heavy, limit)
     role = np.where(level > 0, np.where(heavy, -count, count), 0)
     useful = ~(heavy & (level == 0))  # no replica fits beside it
+    alone = float(value[~useful].min(initial=np.inf))
     if pool.distinct:
         useful &= count <= pool.max_count
     else:  # counts without a role differ only in the slots that they take
@@ -101,7 +107,7 @@ def columns(pool: Pool, limit: float) -> Columns | None:
         useful[idle[first]] = True
     if np.bincount(expert[useful], minlength=pool.num_experts).min() == 0:
         return None
-    return Columns(limit, expert, count, value, level, role, levels).keep(useful)
+    return Columns(limit, expert, count, value, level, role, levels, alone).keep(useful)
 
 
 def _levels(value: Floats, heavy: Bools, limit: float) -> tuple[Ints, int]:
@@ -130,13 +136,42 @@ def slot_bound(pool: Pool, cols: Columns, duals: Floats) -> tuple[float, Floats]
     with_column : array [columns]
         The bound if that column is chosen. Both are lowered by more than the rounding error.
     """
-    price = np.concatenate([[0.0], np.maximum.accumulate(np.maximum(duals, 0)[::-1])[::-1]])
+    price = _prices(duals)
     cost = cols.count - cols.role * price[cols.level]
     cheapest = np.full(pool.num_experts, np.inf)
     np.minimum.at(cheapest, cols.expert, cost)
     error = 1e-12 * (float(np.abs(cost).max()) + 1) * pool.num_experts
     bound = float(cheapest.sum()) - error
     return bound, bound + cost - cheapest[cols.expert] - error
+
+
+def _prices(duals: Floats) -> Floats:
+    """Nonnegative, nonincreasing prices of the levels, [levels + 1]; index 0 is no level."""
+    return np.concatenate([[0.0], np.maximum.accumulate(np.maximum(duals, 0)[::-1])[::-1]])
+
+
+def chain_certificate(pool: Pool, cols: Columns, duals: Floats, limit: float) -> CutCertificate:
+    """The chain's duals as threshold cuts with n = 1 and u = T - v (L1.2): a link's multiplier is its price's fall.
+
+    Columns that are left out because nothing fits beside them are priced above all slots by a cut of their own.
+    """
+    price = np.append(_prices(duals), 0.0)
+    heavy = cols.role < 0
+    multipliers = {}
+    for level in np.flatnonzero(price[1:-1] > price[2:]) + 1:
+        taken = cols.value[heavy & (cols.level == level)]
+        if taken.size:
+            multipliers[_below(taken.min())] = float(price[level] - price[level + 1])
+    if math.isfinite(cols.alone):
+        multipliers[_below(cols.alone)] = 2.0 * pool.slots * (1 + float(price.max()))
+    least = limit * MARGIN**2  # a replica load > T leaves no room at all: any level below all loads says so
+    cuts = (Cut(THRESHOLD, v, max(math.nextafter(limit - v, math.inf), least), x) for v, x in multipliers.items())
+    return CutCertificate(limit, tuple(cuts), 1.0)
+
+
+def _below(load: float) -> float:
+    """A level that a replica's exact load reaches, whichever way its quotient was rounded."""
+    return math.nextafter(float(load), 0.0)
 
 
 def relaxation(pool: Pool, cols: Columns, seconds: float) -> Floats:

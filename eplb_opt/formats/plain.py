@@ -76,6 +76,27 @@ def read_map(path: str | Path, num_experts: int) -> Placement:
     return Placement(phy2log, num_experts, as_ids(ids, len(phy2log), str(path)))
 
 
+REPORT_KEYS = {
+    "windows": str, "num_replicas": int, "num_groups": int, "num_nodes": int, "num_ranks": int, "distinct": bool,
+    "layers": list,
+}  # fmt: skip
+
+
+def read_report(path: str | Path) -> dict[str, Any]:
+    """Read a report that ``solve --json`` wrote.
+
+    Raises
+    ------
+    FormatError
+        The file is missing, truncated, or no such report.
+    """
+    content = _read(Path(path))
+    for key, kind in REPORT_KEYS.items():
+        if not isinstance(content, Mapping) or not isinstance(content.get(key), kind):
+            raise FormatError(f"{path}: no {key!r}: give the report that 'eplb-opt solve --json' wrote")
+    return dict(content)
+
+
 def map_format(path: str | Path, name: str | None = None) -> str:
     """The format to write a map in: the one named, or the file's ending.
 
