@@ -59,7 +59,10 @@ def main() -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FallbackWarning)  # the certificates say the same
                 result = solve(instance, method, limits)
-            lines.append(json.dumps({"case": name} | machine | result.to_dict(), allow_nan=False))
+            report = result.to_dict()
+            for layer in report["layers"]:
+                del layer["proofs"]  # megabytes, and solved again in a minute
+            lines.append(json.dumps({"case": name} | machine | report, allow_nan=False))
             print(summary(name, method, result.totals()), flush=True)
             content = "\n".join(lines) + "\n"
             atomic_write(options.output, lambda file, text=content: file.write(text.encode()))
