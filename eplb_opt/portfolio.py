@@ -85,12 +85,14 @@ def _optimal(task: Task) -> PoolOutcome:
     if task.pool.slots_per_rank <= 2:
         from .exact.matching import solve_matching
 
-        return solve_matching(task.pool, task.incumbent, task.limits, task.lower_bound)
-    return _Attempt(task).run()
+        outcome = solve_matching(task.pool, task.incumbent, task.limits, task.lower_bound)
+        if outcome.stop is not StopReason.FAILED:
+            return outcome
+    return _Attempt(task).run()  # three or more slots a rank, or a pool too large for the matching model
 
 
 class _Attempt:
-    """One attempt at a pool with three or more slots a rank: search, cuts, enumeration, search again."""
+    """One attempt at a pool of any kind: search, cuts, enumeration, search again."""
 
     def __init__(self, task: Task) -> None:
         self.task, self.pool, self.limits = task, task.pool, task.limits

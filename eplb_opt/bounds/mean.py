@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
-from ..pool import Pool
+from ..pool import Ints, Pool
 
 
 def mean_bound(pool: Pool) -> float:
@@ -22,16 +23,28 @@ def max_replica_bound(pool: Pool) -> float:
     ``max w_e / max_count``.
     """
     rank = pool.slots - pool.num_experts + 1
+    position, copies = _pairs(min(rank, pool.num_experts), rank)
     loads = np.sort(pool.loads)[::-1]
-    # (i-th hottest, k) has i * k - 1 values at least as large, so only pairs with i * k <= rank can matter.
-    pairs = [(float(w), k) for i, w in enumerate(loads[:rank], 1) for k in range(1, rank // i + 1)]
-    pairs.sort(key=lambda pair: -pair[0] / pair[1])
-    value = pairs[rank - 1][0] / pairs[rank - 1][1]
+    values = loads[position] / copies
+    value = np.partition(values, values.size - rank)[values.size - rank]
     # Rounding is monotone: pairs that share the float may differ below it, the least of them is safe.
-    least = min(Fraction(w) / k for w, k in pairs if w / k == value)
+    tied = np.flatnonzero(values == value)
+    least = min(Fraction(float(loads[position[j]])) / int(copies[j]) for j in tied)
     if pool.distinct:
         least = max(least, Fraction(float(loads[0])) / pool.max_count)
     return floor_float(least)
+
+
+@lru_cache(maxsize=64)
+def _pairs(experts: int, rank: int) -> tuple[Ints, Ints]:
+    """Pairs (position i in the sorted loads, copies k) that can be among the ``rank`` largest ``w / k``.
+
+    (i-th hottest, k) has i * k - 1 values at least as large, so only pairs with i * k <= rank can.
+    """
+    most = rank // np.arange(1, experts + 1)
+    position = np.repeat(np.arange(experts), most)
+    first = np.repeat(np.cumsum(most) - most, most)
+    return position, np.arange(position.size) - first + 1
 
 
 def trivial_bound(pool: Pool) -> tuple[float, str]:

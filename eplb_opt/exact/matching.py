@@ -25,12 +25,11 @@ from .threshold import (
     slot_bound,
 )
 
-SINGLE, MATCHING = "s=1 closed form", "s=2 matching MILP"
+SINGLE, MATCHING = "s=1 closed form", "s=2 matching CP-SAT"
 FINEST = 2.0**-44  # relative steps below this drown in rounding
 COARSE = 2e-4  # relative precision of the search with the relaxation alone
-NODES_PER_WORK = 200  # branch-and-bound nodes for a unit of Limits.work
-ROOT_WORK, RELAXATION_WORK = 20, 5  # what a MILP's root and a relaxation cost, in nodes
-ANNEALING_STEPS, ANNEALING_WORK = 50_000, 10
+MODEL_WORK, RELAXATION_WORK = 0.02, 0.02  # what building a model and a relaxation cost, in units of Limits.work
+ANNEALING_STEPS, ANNEALING_WORK = 50_000, 0.05
 AIMS = (0.1, 0.4)  # loads that annealing aims at, as parts of the open interval
 MOST_COLUMNS = 300_000
 
@@ -40,15 +39,16 @@ def solve_matching(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.
 
     With one slot a rank, water-filling counts are optimal. With two, counts decide everything: the least limit T
     with counts that can be paired within it is searched by halving, first with a linear relaxation, then with a
-    MILP over counts. A bound from the relaxation is re-computed from its duals; a bound from the MILP relies on
-    HiGHS' branch and bound (integer data up to ``slots``, inequalities loosened by 1e-4).
+    CP-SAT model over counts. A bound from the relaxation is re-computed from its duals; a bound from the model relies
+    on CP-SAT's search, in integers.
 
     Parameters
     ----------
     upper : Packing
         A solution to start from; the outcome's packing is never worse.
     limits : Limits
-        ``gap``, ``seconds``, and ``work`` (200 nodes a unit). Below a gap of 6e-14, that much is proven.
+        ``gap``, ``seconds``, and ``work`` (CP-SAT's deterministic time and estimates of the rest). Below a gap of
+        6e-14, that much is proven.
     lower : float
         A bound that is proven already: the search starts there.
 
@@ -95,11 +95,11 @@ class _Search:
     crowds: list[tuple[int, float]] = field(default_factory=list)  # (expert, its replica load) that overfilled ranks
 
     def run(self) -> PoolOutcome:
-        """Bounds and start, then the relaxation alone, then the MILP, until the gap or a limit is reached."""
+        """Bounds and start, then the relaxation alone, then the integer model, until the gap or a limit is reached."""
         if self.limits.seconds is not None:
             self.deadline = time.monotonic() + self.limits.seconds
         if self.limits.work is not None:
-            self.work = self.limits.work * NODES_PER_WORK
+            self.work = self.limits.work
         trivial, name = trivial_bound(self.pool)
         if trivial >= self.lower:
             self.lower, self.bound_method = trivial, name
@@ -147,7 +147,7 @@ class _Search:
                 return
 
     def _decide(self) -> StopReason:
-        """Close the gap with the MILP, after a quick search for a good incumbent."""
+        """Close the gap with the integer model, after a quick search for a good incumbent."""
         self._anneal()
         while not self._closed():
             limit = self._target()
@@ -162,8 +162,9 @@ class _Search:
         """Find counts within the limit or prove that there are none; a reason if neither succeeds."""
         while (stop := self._stop()) is None:
             rows = [(row, self.pool.ranks) for e, load in self.crowds if (row := _crowd_row(cols, e, load)).any()]
-            answer = integer_counts(self.pool, cols, rows, self._seconds(), int(min(self.work, 2**31 - 1)))
-            self.work -= ROOT_WORK + answer.nodes
+            seconds, work = min(self._seconds(), 1e9), min(self.work, 1e9)
+            answer = integer_counts(self.pool, cols, rows, seconds, work, self.limits.seed)
+            self.work -= MODEL_WORK + answer.work
             if answer.proven:
                 self._raise(limit, MATCHING)
                 return None
@@ -180,7 +181,7 @@ class _Search:
             if pair_distinct(pool, counts, limit) is None:
                 expert = crowded(pool, counts, limit)
                 if expert is None:
-                    raise SolverError("HiGHS returned counts that break the chain of its own model")
+                    raise SolverError("CP-SAT returned counts that break the chain of its own model")
                 self.crowds.append((expert, float(pool.loads[expert] / counts[expert])))
                 return False
         else:  # more replicas of a light expert never hurt
@@ -189,7 +190,7 @@ class _Search:
         before = self.upper
         self._offer(pair_counts(pool, counts))
         if self.upper >= before:
-            raise SolverError(f"HiGHS returned counts that do not fit within the limit {limit!r} of its own model")
+            raise SolverError(f"CP-SAT returned counts that do not fit within the limit {limit!r} of its own model")
         return True
 
     def _columns(self, limit: float) -> tuple[Columns | None, bool]:

@@ -20,7 +20,6 @@ from ..outcome import StopReason
 from ..pool import Floats, Ints, Pool
 
 MARGIN = 2.0**-48  # relative room for float64 rounding in a + b <= T
-LOOSE = 1e-4  # integer points keep this distance from every inequality handed to the solver
 Bools = npt.NDArray[np.bool_]
 
 
@@ -64,11 +63,14 @@ class Columns:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a solver run said: ``counts`` [experts] found; ``proven``: there are none; else why it stopped."""
+    """What a solver run said: ``counts`` [experts] found; ``proven``: there are none; else why it stopped.
+
+    ``work`` is what the run cost, in units of `Limits.work`.
+    """
 
     counts: Ints | None
     proven: bool
-    nodes: int
+    work: float
     stop: StopReason = StopReason.GAP
 
 
@@ -176,85 +178,92 @@ def _below(load: float) -> float:
 
 def relaxation(pool: Pool, cols: Columns, seconds: float) -> Floats:
     """Chain duals [levels] of the linear relaxation that minimises slots (zeros if the solver fails)."""
-    model, _ = _highs(pool, cols, [], seconds, 0)
+    model = _highs(pool, cols, seconds)
     model.run()
     duals = np.array(model.getSolution().row_dual)
     return duals[pool.num_experts + 1 :] if duals.size == pool.num_experts + 1 + cols.levels else np.zeros(cols.levels)
 
 
-def integer_counts(pool: Pool, cols: Columns, extra: list[tuple[Bools, int]], seconds: float, nodes: int) -> Answer:
-    """Counts that satisfy the model, by branch and bound.
+def integer_counts(
+    pool: Pool, cols: Columns, extra: list[tuple[Bools, int]], seconds: float, work: float, seed: int
+) -> Answer:
+    """Counts that satisfy the model, by CP-SAT: all data are integers, so a claim of infeasibility needs no tolerance.
 
     Parameters
     ----------
     extra : list of (columns in the row [columns], upper bound)
         Further rows ``sum of counts over the columns <= bound``.
-    seconds, nodes : limits of the search.
+    seconds, work : limits of the search; work in units of CP-SAT's deterministic time.
 
     Raises
     ------
     SolverError
-        The solver returned a point that is not integral.
+        The solver returned a point that does not choose one count for every expert.
     """
-    import highspy
+    from ortools.sat.python import cp_model
 
-    model, status = _highs(pool, cols, extra, seconds, max(nodes, 1))
-    model.run()
-    reached = model.getModelStatus()
-    visited = max(int(model.getInfo().mip_node_count), 1)
-    if reached == status.kInfeasible:
-        return Answer(None, True, visited)
-    if model.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
-        limits = {status.kTimeLimit: StopReason.TIME, status.kSolutionLimit: StopReason.WORK}
-        return Answer(None, False, visited, limits.get(reached, StopReason.FAILED))
-    chosen = np.array(model.getSolution().col_value)[: cols.expert.size]
-    picked = np.flatnonzero(chosen > 0.5)
+    model = cp_model.CpModel()
+    chosen = [model.new_bool_var("") for _ in cols.expert]
+    for e in range(pool.num_experts):
+        model.add_exactly_one(chosen[j] for j in np.flatnonzero(cols.expert == e))
+    slots = cp_model.LinearExpr.weighted_sum(chosen, cols.count.tolist())
+    model.add(slots == pool.slots if pool.distinct else slots <= pool.slots)
+    stock = model.new_constant(0)
+    for level in range(1, cols.levels + 1):
+        linked = np.flatnonzero(cols.level == level)
+        moved = cp_model.LinearExpr.weighted_sum([chosen[j] for j in linked], cols.role[linked].tolist())
+        following = model.new_int_var(0, pool.slots, "")
+        model.add(following == stock + moved)
+        stock = following
+    for which, bound in extra:
+        inside = np.flatnonzero(which)
+        model.add(cp_model.LinearExpr.weighted_sum([chosen[j] for j in inside], cols.count[inside].tolist()) <= bound)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.linearization_level = 2
+    solver.parameters.random_seed = seed
+    solver.parameters.max_time_in_seconds = max(seconds, 1e-2)
+    solver.parameters.max_deterministic_time = max(work, 1e-3)
+    status = solver.solve(model)
+    if status == cp_model.INFEASIBLE:
+        return Answer(None, True, solver.deterministic_time)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        stop = StopReason.TIME if solver.deterministic_time < work * 0.99 else StopReason.WORK
+        return Answer(None, False, solver.deterministic_time, stop)
+    picked = np.flatnonzero([solver.boolean_value(variable) for variable in chosen])
     if not np.array_equal(cols.expert[picked], np.arange(pool.num_experts)):
-        raise SolverError("HiGHS returned a point that does not choose one count for every expert")
-    return Answer(cols.count[picked].copy(), False, visited)
+        raise SolverError("CP-SAT returned a point that does not choose one count for every expert")
+    return Answer(cols.count[picked].copy(), False, solver.deterministic_time)
 
 
-def _highs(pool: Pool, cols: Columns, extra: list[tuple[Bools, int]], seconds: float, nodes: int) -> tuple[Any, Any]:
-    """The model in HiGHS: experts' rows, slots row, chain, extra rows; with ``nodes > 0`` the columns are binary.
+def _highs(pool: Pool, cols: Columns, seconds: float) -> Any:
+    """The linear relaxation in HiGHS: experts' rows, slots row, chain.
 
-    Variables: columns, then stocks 0..levels; stock 0 is zero in the integer model, and dear in the relaxation so
-    that it always has a solution. Presolve and heuristics cost far more here than they save.
+    Variables: columns, then stocks 0..levels; stock 0, which the model lacks, is dear, so that there is always a
+    solution.
     """
     import highspy
 
     inf = highspy.kHighsInf
     size, levels, experts = cols.expert.size, cols.levels, pool.num_experts
-    integer = nodes > 0
     lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = size + levels + 1, experts + 1 + levels + len(extra)
+    lp.num_col_, lp.num_row_ = size + levels + 1, experts + 1 + levels
     lp.col_cost_ = np.concatenate([cols.count, [10.0 * pool.slots], np.zeros(levels)]).astype(np.float64)
-    lp.col_lower_ = np.concatenate([np.zeros(size + 1), np.full(levels, -LOOSE)])
-    lp.col_upper_ = np.concatenate([np.ones(size), [0.0 if integer else inf], np.full(levels, inf)])
-    least = pool.slots - LOOSE if integer and pool.distinct else -inf
-    most = pool.slots + LOOSE if integer else inf
-    lp.row_lower_ = np.concatenate([np.ones(experts), [least], np.zeros(levels), np.full(len(extra), -inf)])
-    lp.row_upper_ = np.concatenate([np.ones(experts), [most], np.zeros(levels), [b + LOOSE for _, b in extra]])
-    start, index, value = _matrix(pool, cols, extra)
+    lp.col_lower_ = np.zeros(size + levels + 1)
+    lp.col_upper_ = np.concatenate([np.ones(size), np.full(levels + 1, inf)])
+    lp.row_lower_ = np.concatenate([np.ones(experts), [-inf], np.zeros(levels)])
+    lp.row_upper_ = np.concatenate([np.ones(experts), [inf], np.zeros(levels)])
+    start, index, value = _matrix(pool, cols)
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = start, index, value
-    if integer:
-        kinds = highspy.HighsVarType
-        lp.integrality_ = [kinds.kInteger] * size + [kinds.kContinuous] * (levels + 1)
     model = highspy.Highs()
-    options: dict[str, Any] = {"output_flag": False, "threads": 1, "time_limit": max(seconds, 1e-2)}
-    if integer:
-        options |= {
-            "presolve": "off", "mip_heuristic_effort": 0.0, "mip_max_improving_sols": 1, "mip_max_nodes": nodes,
-        }  # fmt: skip
-    for name, option in options.items():
+    for name, option in {"output_flag": False, "threads": 1, "time_limit": max(seconds, 1e-2)}.items():
         model.setOptionValue(name, option)
     model.passModel(lp)
-    return model, highspy.HighsModelStatus
+    return model
 
 
-def _matrix(
-    pool: Pool, cols: Columns, extra: list[tuple[Bools, int]]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Floats]:
+def _matrix(pool: Pool, cols: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Floats]:
     """Constraint matrix by columns: starts, row indices, values."""
     size, levels, experts = cols.expert.size, cols.levels, pool.num_experts
     every, linked, chain = np.arange(size), np.flatnonzero(cols.level), np.arange(levels)
@@ -265,9 +274,6 @@ def _matrix(
         (size + chain, experts + 1 + chain, np.ones(levels)),  # stock i - 1 enters link i, stock i leaves it
         (size + 1 + chain, experts + 1 + chain, -np.ones(levels)),
     ]
-    for row, (which, _) in enumerate(extra):
-        inside = np.flatnonzero(which)
-        parts.append((inside, np.full(inside.size, experts + 1 + levels + row), cols.count[inside]))
     column = np.concatenate([p[0] for p in parts])
     order = np.argsort(column, kind="stable")
     start = np.searchsorted(column[order], np.arange(size + levels + 2)).astype(np.int32)

@@ -45,7 +45,7 @@ def totals_lines(result: Result) -> list[str]:
         f"gap % mean {percent(t['gap_mean'])} max {percent(t['gap_max'])}, {t['seconds']:.1f} s"
     ]
     lines += [
-        f"gap {percent(r['gap'])} % in {r['layers']} layers"
+        f"gap at most {r['gap'] * 100:g} % in {r['layers']} layers"
         + ("" if r["seconds"] is None else f" after {r['seconds']:.2f} s")
         for r in t["reached"]
     ]

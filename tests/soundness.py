@@ -1,0 +1,99 @@
+"""Bound <= optimum <= objective on many random pools: ``python -m tests.soundness [POOLS] [SEED]``.
+
+The optimum is brute force in exact fractions. Every pool is given to L0, L1 (its certificate re-checked in integers),
+enumeration, matching (s <= 2) and the portfolio; the proven bounds and the objectives are compared exactly, up to the
+rounding of the objective's sum.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+
+from eplb_opt import Limits
+from eplb_opt.bounds.certificate import certificate_holds
+from eplb_opt.bounds.cuts import cut_bound
+from eplb_opt.bounds.mean import trivial_bound
+from eplb_opt.exact.enumeration import solve_enumeration
+from eplb_opt.exact.matching import solve_matching
+from eplb_opt.pool import Packing, Pool
+from eplb_opt.portfolio import Task, run
+from models.export import assignment
+
+from .oracle import pool_optimum
+
+WORK = Limits(seconds=None, work=1.0)
+ROUNDING = Fraction(1, 2**48)
+
+
+def random_pool(random: np.random.Generator) -> Pool:
+    """At most 6 experts and 9 slots: integer, fractional, tied, zero and heavy-tailed loads."""
+    while True:
+        experts, ranks, slots_per_rank = (int(random.integers(1, high)) for high in (7, 5, 5))
+        slots = ranks * slots_per_rank
+        if experts <= slots <= 9:
+            break
+    kind = random.integers(4)
+    loads = [
+        random.integers(0, 30, experts), random.lognormal(0, 1, experts), random.integers(1, 4, experts) * 12,
+        np.exp2(random.integers(-3, 8, experts)),
+    ][kind]  # fmt: skip
+    return Pool(loads.astype(float), slots, ranks, bool(random.integers(2)) and slots <= experts * ranks)
+
+
+def faults(pool: Pool, optimum: Fraction) -> list[str]:
+    """What is unsound on a pool."""
+    start = assignment(pool).incumbent
+    found: list[str] = []
+
+    def below(name: str, bound: float | None) -> None:
+        if bound is not None and Fraction(bound) > optimum:
+            found.append(f"{name}: bound {bound} > {float(optimum)}")
+
+    def above(name: str, packing: Packing) -> None:
+        if packing.violations(pool) or Fraction(packing.objective(pool)) < optimum * (1 - ROUNDING):
+            found.append(f"{name}: objective below {float(optimum)}, or invalid")
+
+    above("greedy", start)
+    below("L0", trivial_bound(pool)[0])
+    bound, certificate = cut_bound(pool, start.objective(pool))
+    below("L1", bound)
+    if certificate is not None and not certificate_holds(pool, certificate):
+        found.append("L1: certificate does not hold")
+    outcomes = {
+        "enumeration": solve_enumeration(pool, start, WORK),
+        "optimal": run("optimal", Task(pool, start, trivial_bound(pool)[0], WORK)),
+    }
+    if pool.slots_per_rank <= 2:
+        outcomes["matching"] = solve_matching(pool, start, WORK)
+    for name, outcome in outcomes.items():
+        below(name, outcome.lower_bound)
+        if outcome.packing is not None:
+            above(name, outcome.packing)
+        if outcome.proof is not None and not certificate_holds(pool, outcome.proof):
+            found.append(f"{name}: certificate does not hold")
+    if Fraction(outcomes["optimal"].objective(pool)) > optimum * Fraction(10002, 10000):
+        found.append(f"optimal: objective above {float(optimum)}")
+    return found
+
+
+def main() -> None:
+    """Run, and exit with 1 if anything is unsound."""
+    many, seed = (int(x) for x in (sys.argv[1:] + ["5000", "0"][len(sys.argv) - 1 :]))
+    random, kinds, bad = np.random.default_rng(seed), Counter(), 0
+    for n in range(many):
+        pool = random_pool(random)
+        optimum = pool_optimum(tuple(pool.loads.tolist()), pool.slots, pool.ranks, pool.distinct)
+        kinds[f"s={pool.slots_per_rank}" + (" distinct" if pool.distinct else "")] += 1
+        for fault in faults(pool, optimum):
+            bad += 1
+            print(f"pool {n} {pool.loads.tolist()} {pool.slots}/{pool.ranks} distinct={pool.distinct}: {fault}")
+    print(f"{many} pools, seed {seed} ({dict(sorted(kinds.items()))}): {bad} faults")
+    sys.exit(bad > 0)
+
+
+if __name__ == "__main__":
+    main()
