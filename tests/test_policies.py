@@ -95,6 +95,23 @@ def test_configure_knows_its_options(name):
         configure(POLICIES[name], distinct=1)
 
 
+IMPORTS = """
+import sys
+from eplb_opt import POLICIES
+import torch
+POLICIES["greedy"].rebalance_experts(torch.tensor([[3, 1, 2]]), 4, 1, 1, 2)
+loaded = {m.split(".")[0] for m in sys.modules}
+print(sorted(loaded & {"ortools", "pulp", "highspy", "numba", "loky", "rich", "google", "pandas"}))
+"""
+
+
+def test_importing_policies_loads_no_solver(name):
+    if name != "greedy":
+        pytest.skip("only the greedy does without solvers")
+    run = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
 PROGRAM = """
 import hashlib, torch
 from eplb_opt import POLICIES, Limits, configure
