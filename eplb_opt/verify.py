@@ -16,6 +16,7 @@ import numpy as np
 from .bounds.certificate import CutCertificate, certificate_holds
 from .bounds.mean import trivial_bound
 from .errors import FormatError
+from .exact.matching import next_sum
 from .hierarchy import NodeSet, bottleneck_partition, members, node_sets
 from .instance import Instance
 from .outcome import relative_gap
@@ -116,8 +117,13 @@ def _bound(
         bounds[node_set] = trivial_bound(pool)[0]
         for _, certificate in (p for p in proofs if p[0] == node_set):
             if certificate_holds(pool, certificate):
-                bounds[node_set] = max(bounds[node_set], certificate.target)
+                bounds[node_set] = max(bounds[node_set], _beyond(pool, certificate.target))
             else:
                 broken.append(node_set)
     broken += [groups for groups, _ in proofs if groups not in bounds]
     return max(whole, bottleneck_partition(bounds, instance.num_groups)[0]), broken
+
+
+def _beyond(pool: Pool, target: float) -> float:
+    """The bound of a pool without a packing within the target: at s = 2 the next sum of two replica loads (X5)."""
+    return max(target, next_sum(pool, target, 2 * target)) if pool.slots_per_rank == 2 else target

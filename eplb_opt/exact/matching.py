@@ -21,6 +21,7 @@ from .threshold import (
     chain_certificate,
     columns,
     integer_counts,
+    lonely_certificate,
     relaxation,
     slot_bound,
 )
@@ -197,6 +198,7 @@ class _Search:
         """Columns that counts within the limit may use; and whether the relaxation proves that there are none."""
         cols = columns(self.pool, limit)
         if cols is None:
+            self._keep(lonely_certificate(self.pool, limit))
             return None, True
         if cols.expert.size > MOST_COLUMNS:
             raise SolverError(f"{cols.expert.size} columns are too many for the matching model")
@@ -204,10 +206,13 @@ class _Search:
         duals = relaxation(self.pool, cols, self._seconds())
         bound, with_column = slot_bound(self.pool, cols, duals)
         if bound > self.pool.slots:
-            proof = chain_certificate(self.pool, cols, duals, limit)
-            self.proof = proof if certificate_holds(self.pool, proof) else self.proof
+            self._keep(chain_certificate(self.pool, cols, duals, limit))
             return None, True
         return cols.keep(with_column <= self.pool.slots), False
+
+    def _keep(self, proof: CutCertificate) -> None:
+        if certificate_holds(self.pool, proof):
+            self.proof = proof
 
     def _target(self) -> float:
         """The next limit to decide: low in the open interval, as impossible limits are the cheap ones."""

@@ -171,6 +171,15 @@ def chain_certificate(pool: Pool, cols: Columns, duals: Floats, limit: float) ->
     return CutCertificate(limit, tuple(cuts), 1.0)
 
 
+def lonely_certificate(pool: Pool, limit: float) -> CutCertificate:
+    """The certificate where `columns` has none for some expert: beside its replicas not even the lightest fits."""
+    least = least_counts(pool, limit)
+    lightest = float((pool.loads / np.minimum(least + pool.slots - least.sum(), pool.max_count)).min())
+    v = math.nextafter(limit - lightest, math.inf)
+    u = max(math.nextafter(limit - v, math.inf), limit * MARGIN**2)
+    return CutCertificate(limit, (Cut(THRESHOLD, v, u, 2.0 * pool.slots),), 1.0)
+
+
 def _below(load: float) -> float:
     """A level that a replica's exact load reaches, whichever way its quotient was rounded."""
     return math.nextafter(float(load), 0.0)
