@@ -138,7 +138,7 @@ def _verify(options: argparse.Namespace) -> int:
         loads.load, report["num_replicas"], report["num_groups"], report["num_nodes"], report["num_ranks"],
         report["distinct"], loads.layer_ids,
     )  # fmt: skip
-    checks = verify(instance, read_map(options.map, instance.num_experts), report["layers"])
+    checks = verify(instance, read_map(options.map, instance.num_experts, instance.layer_ids), report["layers"])
     print(f"map: valid; {instance.describe()}")
     for check in checks:
         for fault in check.faults:
@@ -155,7 +155,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _gap(options: argparse.Namespace) -> None:
-    from .formats import check_writable, read_map, write_json
+    from .formats import check_writable, write_json
     from .report.gap import best_bound, gap_rows
     from .report.tables import gap_table
 
@@ -169,7 +169,7 @@ def _gap(options: argparse.Namespace) -> None:
     if options.json is not None:
         check_writable(options.json)
     instance = _read_instance(options)
-    own = {f"map {path}": read_map(path, instance.num_experts).objective(instance) for path in options.map}
+    own = {f"map {path}": _own(path, instance) for path in options.map}
     results = [_run(instance, name, limits) for name in methods]
     bound, proofs = best_bound(results)
     objectives = {r.method: r.objective for r in results} | own
@@ -183,6 +183,12 @@ def _gap(options: argparse.Namespace) -> None:
         head = {"instance": instance.describe(), "mode": instance.mode, "layer_ids": ids}
         bounds = {"lower_bound": bound.tolist(), "bound_method": proofs}
         write_json(options.json, head | bounds | {"methods": _finite(rows)})
+
+
+def _own(path: Path, instance: Any) -> Any:
+    from .formats import read_map
+
+    return read_map(path, instance.num_experts, instance.layer_ids).objective(instance)
 
 
 def _demo(options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ import io
 import json
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,18 +45,20 @@ def read_loads(path: str | Path) -> Loads:
     return as_loads(content[key], content.get("layer_ids"), content.get("window"), str(path))
 
 
-def read_map(path: str | Path, num_experts: int) -> Placement:
+def read_map(path: str | Path, num_experts: int, layer_ids: Sequence[int] | None = None) -> Placement:
     """Read a map.
 
     Parameters
     ----------
     num_experts : int
         Logical experts: a map does not say.
+    layer_ids : sequence of int, optional
+        The layers wanted, in order. A file without layer ids is taken to hold just these.
 
     Raises
     ------
     FormatError
-        The file is missing, truncated, or holds no map.
+        The file is missing, truncated, holds no map, or lacks a layer that is wanted.
     """
     content = _read(Path(path))
     if isinstance(content, Mapping):
@@ -73,7 +75,13 @@ def read_map(path: str | Path, num_experts: int) -> Placement:
         raise FormatError(
             f"{path}: map of shape {phy2log.shape} and dtype {phy2log.dtype}, expected integers [layers, replicas]"
         )
-    return Placement(phy2log, num_experts, as_ids(ids, len(phy2log), str(path)))
+    found = as_ids(ids, len(phy2log), str(path))
+    if found is None or layer_ids is None:
+        return Placement(phy2log, num_experts, found)
+    missing = [i for i in layer_ids if i not in found]
+    if missing:
+        raise FormatError(f"{path}: no layer {missing[0]} among its layers {found[0]}..{found[-1]}")
+    return Placement(phy2log[[found.index(i) for i in layer_ids]], num_experts, tuple(layer_ids))
 
 
 REPORT_KEYS = {

@@ -152,6 +152,15 @@ def test_maps_round_trip(name, tmp_path):
     assert read_map(tmp_path / "other", 3).layer_ids == (3, 9)
 
 
+def test_maps_are_read_by_layer_id(tmp_path):
+    path = tmp_path / "map.json"
+    write_map(path, PLACEMENT)
+    assert read_map(path, 3, [9, 3]).phy2log.tolist() == PLACEMENT.phy2log[::-1].tolist()
+    assert read_map(path, 3, [9]).layer_ids == (9,)
+    with pytest.raises(FormatError, match="no layer 4"):
+        read_map(path, 3, [3, 4])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
