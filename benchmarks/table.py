@@ -45,13 +45,10 @@ def table(rows: list[dict]) -> str:
 
 
 def origin(r: dict) -> str:
-    """Commit, machine and versions of a result."""
+    """Commit, machine, limits and versions of a result."""
     versions = ", ".join(f"{name} {version}" for name, version in r["versions"].items())
-    run = (
-        f"{r['workers']} workers, time limit {r['time_limit']:.0f} s a case, seed {r['seed']}" if "workers" in r else ""
-    )
-    parts = [f"Commit {r['commit']}", r["date"], r["cpu"], run, f"Python {r['python']}", versions]
-    return ", ".join(part for part in parts if part) + "."
+    run = f"{r['workers']} workers, time limit {r['time_limit']:.0f} s, seed {r['seed']}"
+    return ", ".join([f"Commit {r['commit']}", r["date"], r["cpu"], run, f"Python {r['python']}", versions]) + "."
 
 
 def formulations(rows: list[dict]) -> str:
@@ -71,7 +68,8 @@ def example() -> str:
     lines = [line.rstrip() for line in run.stdout.splitlines()[:-1]]
     rest = next(i for i, line in enumerate(lines) if "layers OPTIMAL" in line)
     shown = [*lines[:6], "   ...", *lines[rest - 2 :], "map: map.npz"]
-    return "```text\n" + "\n".join(shown) + f"\n```\n\n{origin(environment(0))}"
+    machine = environment(0) | {"workers": 2, "time_limit": 60.0}
+    return "```text\n" + "\n".join(shown) + f"\n```\n\n{origin(machine)}"
 
 
 def read(name: str) -> list[dict]:

@@ -1,7 +1,7 @@
 """Calibrated synthetic loads, for the demo and for benchmarks without recorded data.
 
 Calibration: lognormal loads, one sigma a layer, drawn from the range measured on recorded loads of the model; windows
-of one domain correlate with r = 0.8 (in log load). Sources of the recordings: see the design notes in
+of one domain correlate with r = 0.8 (in log load). Sources of the recordings:
 ``benchmarks/README.md``.
 """
 

@@ -98,6 +98,23 @@ def test_more_ranks_never_hurt(loads):
     assert objectives[1] >= objectives[2] * (1 - 1e-4)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 1000), min_size=4, max_size=4))
+def test_twice_the_replicas_on_the_same_ranks_never_hurt(loads):
+    """Two halves of every replica on its rank: the same loads with doubled counts."""
+    once, twice = (solve(Instance([loads], slots, num_ranks=2), "optimal", WORK).objective[0] for slots in (6, 12))
+    assert twice <= once * (1 + 1e-4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.permutations(range(8)), st.integers(0, 2**32 - 1))
+def test_relabelling_ranks_changes_no_objective(order, seed):
+    instance = Instance(np.random.default_rng(seed).lognormal(size=(2, 12)), 16, num_ranks=8)
+    placement = solve(instance, "greedy").placement
+    moved = placement.phy2log.reshape(2, 8, 2)[:, order].reshape(2, 16)
+    assert (Placement(moved, 12).objective(instance) == placement.objective(instance)).all()
+
+
 def test_a_time_limit_is_kept_and_no_layer_is_worse_than_greedy():
     random = np.random.default_rng(0)
     instance = Instance(random.lognormal(sigma=1.0, size=(12, 64)), 80, num_ranks=16)
