@@ -1,0 +1,1 @@
+"""The commands of ``eplb-opt``: one module a command, with its options and what it prints."""

@@ -1,0 +1,59 @@
+"""``eplb-opt gap``: how far methods, and a user's own map, are from optimal."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import OptionError
+from .options import METHODS, add_input, limits_of, read_instance
+from .output import finite, print_table, run_method
+
+
+def add_parser(commands: Any) -> None:
+    """The command's options."""
+    parser = commands.add_parser("gap", help="how far methods, and your own map, are from optimal")
+    add_input(parser)
+    parser.add_argument("--methods", default="greedy,optimal", help="comma-separated; default: %(default)s")
+    parser.add_argument(
+        "--map", type=Path, action="append", default=[], metavar="FILE", help="a map to judge; repeatable"
+    )
+    parser.set_defaults(run=_gap)
+
+
+def _gap(options: argparse.Namespace) -> None:
+    from ..formats import check_writable, write_json
+    from ..report.gap import best_bound, gap_rows
+    from ..report.tables import gap_table
+
+    limits = limits_of(options)
+    methods = [name.strip() for name in options.methods.split(",") if name.strip()]
+    for name in methods:
+        if name not in METHODS:
+            raise OptionError(f"method {name!r}: choose from {', '.join(METHODS)}")
+    if not methods:
+        raise OptionError("--methods names none: the bound needs at least one")
+    if options.json is not None:
+        check_writable(options.json)
+    instance = read_instance(options)
+    own = {f"map {path}": _own(path, instance) for path in options.map}
+    results = [run_method(instance, name, limits) for name in methods]
+    bound, proofs = best_bound(results)
+    objectives = {r.method: r.objective for r in results} | own
+    rows = gap_rows(instance, objectives, {r.method: r.seconds for r in results}, bound, limits.gap)
+    print(instance.describe())
+    print_table(gap_table(rows))
+    counted = ", ".join(f"{proof} ({proofs.count(proof)})" for proof in dict.fromkeys(proofs))
+    print(f"bound proved by (layers): {counted}")
+    if options.json is not None:
+        ids = list(instance.layer_ids)
+        head = {"instance": instance.describe(), "mode": instance.mode, "layer_ids": ids}
+        bounds = {"lower_bound": bound.tolist(), "bound_method": proofs}
+        write_json(options.json, head | bounds | {"methods": finite(rows)})
+
+
+def _own(path: Path, instance: Any) -> Any:
+    from ..formats import read_map
+
+    return read_map(path, instance.num_experts, instance.layer_ids).objective(instance)
