@@ -139,12 +139,16 @@ class Placement:
         """
         import torch
 
-        counts = self.counts()
         layers, replicas = self.phy2log.shape
-        order = np.argsort(self.phy2log, axis=1, kind="stable")  # slots by expert, ascending
-        experts = np.take_along_axis(self.phy2log, order, axis=1)
-        first = np.cumsum(counts, axis=1) - counts
-        nth = np.arange(replicas) - np.take_along_axis(first, experts, axis=1)
-        log2phy = np.full((layers, self.num_experts, int(counts.max())), -1, dtype=np.int64)
-        log2phy[np.arange(layers)[:, None], experts, nth] = order
+        bits = max(1, (replicas - 1).bit_length())
+        dtype = np.int32 if bits + self.num_experts.bit_length() < 32 else np.int64
+        keys = (self.phy2log.astype(dtype) << bits) | np.arange(replicas, dtype=dtype)
+        keys.sort(axis=1)  # slots by expert, ascending: a plain sort of keys is several times faster than argsort
+        counts = self.counts()
+        most = int(counts.max())
+        first = (np.cumsum(counts, axis=1) - counts).ravel()
+        expert = (keys >> bits) + np.arange(layers)[:, None] * self.num_experts  # row of log2phy [layers * experts, X]
+        log2phy = np.full(layers * self.num_experts * most, -1, dtype=np.int64)
+        log2phy[expert * most + np.arange(replicas) - first[expert]] = keys & ((1 << bits) - 1)
+        log2phy = log2phy.reshape(layers, self.num_experts, most)
         return torch.from_numpy(self.phy2log.copy()), torch.from_numpy(log2phy), torch.from_numpy(counts)

@@ -11,6 +11,7 @@ import torch
 
 from .errors import InstanceError, OptionError
 from .heuristics.greedy import greedy, greedy_pools
+from .heuristics.refine import refined
 from .hierarchy import NodeSet, members, node_sets
 from .instance import Instance
 from .layer import LayerState
@@ -23,7 +24,7 @@ from .portfolio import Task
 from .result import Result
 from .workers import run_tasks
 
-METHODS = ("greedy", *IMPROVERS)
+METHODS = ("greedy", "refined", *IMPROVERS)
 REPEATED = ("optimal",)  # methods that use a second attempt on the same pool
 ASSIGN_SHARE = 0.1  # part of the time that the group assignment model may take
 LEAST_SHARE = 0.05  # seconds
@@ -41,13 +42,13 @@ def solve(
 ) -> Result:  # fmt: skip
     """Place the experts of every layer and certify how far from optimal each is.
 
-    Every layer starts with the better of the greedy's map and ``warm_start``, and with bound L0; layers whose gap is
+    Every layer starts with the best of the heuristics' maps and ``warm_start``, and with bound L0; layers whose gap is
     open are then given to the method, several at a time. Whatever fails, the best valid map is kept.
 
     Parameters
     ----------
     instance : Instance
-    method : ``"greedy"``, ``"milp"``, ``"cpsat"`` or ``"optimal"``
+    method : ``"greedy"``, ``"refined"``, ``"milp"``, ``"cpsat"`` or ``"optimal"``
     limits : Limits, default ``Limits()``
         ``seconds`` holds for the whole call. Without it, results depend on the input and the seed alone.
     warm_start : Placement, optional
@@ -79,12 +80,16 @@ def solve(
     if warm_start is not None:
         warm_start.require_valid(instance)
     layers = start_layers(instance)
-    if warm_start is not None:
-        _take_warm_start(instance, layers, warm_start)
     if method == "greedy":
-        for layer, row in zip(layers, greedy(instance).phy2log, strict=True):
-            layer.pin([node_set for node_set, _ in _split(instance, row)])
+        _pin(instance, layers, greedy(instance))
+    elif method == "refined":
+        placement = refined(instance)
+        _take(instance, layers, placement, "refined")
+        _pin(instance, layers, placement)
     else:
+        if warm_start is not None:
+            _take(instance, layers, warm_start, "warm start")
+        _take(instance, layers, refined(instance), "refined")
         schedule = _Schedule(method, layers, limits, deadline, progress)
         if not layers[0].complete:
             for i, layer in enumerate(layers):
@@ -127,11 +132,18 @@ def _pack_sets(instance: Instance, wanted: list[tuple[int, NodeSet]]) -> list[Pa
     return [Packing(row) for row in slots.numpy().reshape(len(wanted), instance.ranks_per_pool, -1)]
 
 
-def _take_warm_start(instance: Instance, layers: list[LayerState], warm_start: Placement) -> None:
-    for layer, row in zip(layers, warm_start.phy2log, strict=True):
+def _take(instance: Instance, layers: list[LayerState], placement: Placement, method: str) -> None:
+    """Start from a placement where it is better."""
+    for layer, row in zip(layers, placement.phy2log, strict=True):
         for node_set, packing in _split(instance, row):
-            layer.start_from(node_set, packing, "warm start")
+            layer.start_from(node_set, packing, method)
         layer.refresh()
+
+
+def _pin(instance: Instance, layers: list[LayerState], placement: Placement) -> None:
+    """Keep a placement's groups on its nodes."""
+    for layer, row in zip(layers, placement.phy2log, strict=True):
+        layer.pin([node_set for node_set, _ in _split(instance, row)])
 
 
 def _assign_groups(instance: Instance, layer: LayerState, limits: Limits) -> None:

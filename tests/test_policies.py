@@ -99,15 +99,17 @@ IMPORTS = """
 import sys
 from eplb_opt import POLICIES
 import torch
-POLICIES["greedy"].rebalance_experts(torch.tensor([[3, 1, 2]]), 4, 1, 1, 2)
+for name in ("greedy", "refined"):
+    POLICIES[name].rebalance_experts(torch.tensor([[3, 1, 2]]), 4, 1, 1, 2)
+    POLICIES[name].rebalance_experts(torch.rand(2, 64), 80, 1, 1, 16)
 loaded = {m.split(".")[0] for m in sys.modules}
 print(sorted(loaded & {"ortools", "pulp", "highspy", "numba", "loky", "rich", "google", "pandas"}))
 """
 
 
 def test_importing_policies_loads_no_solver(name):
-    if name != "greedy":
-        pytest.skip("only the greedy does without solvers")
+    if name not in ("greedy", "refined"):
+        pytest.skip("uses solvers")
     run = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 

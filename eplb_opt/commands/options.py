@@ -9,7 +9,7 @@ from typing import Any
 
 from ..limits import Limits
 
-METHODS = ("greedy", "milp", "cpsat", "optimal")
+METHODS = ("greedy", "refined", "milp", "cpsat", "optimal")
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:

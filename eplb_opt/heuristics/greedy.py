@@ -1,4 +1,4 @@
-"""The published two-stage greedy (EPLB), batched in torch over layers, on any device.
+"""The published two-stage greedy (EPLB): batched over layers.
 
 Replicas go to the expert with the highest load per replica; then the heaviest replica goes to the lightest rank with a
 free slot. In hierarchical mode whole groups go to nodes first, the heaviest to the lightest node. Source: the
@@ -8,12 +8,18 @@ vLLM, SGLang and TensorRT-LLM follow. Ties go to the fewest replicas, then the l
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..instance import Instance
 from ..placement import Placement
+from ..pool import Floats, Ints
+
+ROUNDS = 4  # rounds a slot of a rank after which a row is packed one item after the other
 
 
 def greedy(instance: Instance, device: torch.device | str = "cpu") -> Placement:
@@ -54,7 +60,22 @@ def greedy_pools(loads: torch.Tensor, slots: int, ranks: int, *, distinct: bool 
     rank = pack(torch.gather(replica_load, 1, experts), ranks)
     by_rank = torch.argsort(rank, dim=1, stable=True)
     placed = torch.gather(experts, 1, by_rank)
-    return _separate(placed, replica_load, ranks) if distinct else placed
+    return separate(loads, placed, ranks) if distinct else placed
+
+
+def greedy_objective(loads: Floats, slots: int, ranks: int) -> Floats:
+    """Load of the heaviest rank under the greedy, [pools], of loads [pools, experts]; no map is made where rounds do.
+
+    Up to rounding: the sums are in another order than those of a map.
+    """
+    counts = replicate(torch.from_numpy(loads), slots, slots).numpy()
+    each = np.repeat((loads / counts).ravel(), counts.ravel()).reshape(len(loads), slots)
+    ordered = np.sort(each, axis=1)[:, ::-1]
+    chosen, done = _pack_rounds(ordered, ranks)
+    for pool in np.flatnonzero(~done):
+        chosen[pool] = _pack_row(ordered[pool].tolist(), ranks)
+    total = np.bincount((chosen + np.arange(len(loads))[:, None] * ranks).ravel(), ordered.ravel())
+    return np.asarray(total.reshape(len(loads), ranks).max(axis=1), dtype=np.float64)
 
 
 def replicate(loads: torch.Tensor, slots: int, max_count: int) -> torch.Tensor:
@@ -101,19 +122,62 @@ def pack(loads: torch.Tensor, bins: int) -> torch.Tensor:
     if room == 1 or bins == 1:
         return torch.arange(items, device=loads.device).div(room, rounding_mode="floor").expand(rows, items)
     order = torch.argsort(loads, dim=1, descending=True, stable=True)
-    ordered = torch.gather(loads, 1, order)
-    total = torch.zeros((rows, bins), dtype=loads.dtype, device=loads.device)
-    filled = torch.zeros((rows, bins), dtype=torch.int64, device=loads.device)
-    index = torch.arange(bins, device=loads.device).expand(rows, bins)
-    chosen = torch.empty_like(order)
-    for j in range(items):
-        open_load = total.masked_fill(filled >= room, torch.inf)
-        lightest = open_load == open_load.amin(1, keepdim=True)
-        best = index.masked_fill(~lightest, bins).amin(1, keepdim=True)  # the first of equals, on every device
-        chosen[:, j : j + 1] = best
-        total.scatter_add_(1, best, ordered[:, j : j + 1])
-        filled.scatter_add_(1, best, torch.ones_like(best))
-    return torch.empty_like(chosen).scatter_(1, order, chosen)
+    ordered = torch.gather(loads, 1, order).cpu().numpy()
+    chosen, done = _pack_rounds(ordered, bins)
+    for row in np.flatnonzero(~done):
+        chosen[row] = _pack_row(ordered[row].tolist(), bins)
+    return torch.empty_like(order).scatter_(1, order, torch.from_numpy(chosen).to(order.device))
+
+
+def _pack_rounds(ordered: Floats, bins: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """`pack` of rows, heaviest item first, in rounds; and which rows got done within `ROUNDS` rounds a slot.
+
+    In a round the lightest bins get one item each, up to the first that waits and is not lighter than all that were
+    served and still have room: so far that is what one item after the other does.
+    """
+    rows, items = ordered.shape
+    row = np.arange(rows)[:, None]
+    place = np.arange(bins)
+    padded = np.concatenate((ordered, np.zeros((rows, bins))), axis=1)
+    total = np.zeros((rows, bins))
+    left = np.full((rows, bins), items // bins)
+    chosen = np.empty((rows, items + bins), dtype=np.int64)
+    next_item = np.zeros((rows, 1), dtype=np.int64)
+    for _ in range(ROUNDS * items // bins):
+        lightest = np.argsort(total, axis=1, kind="stable")
+        waiting = total[row, lightest]
+        served = waiting + padded[row, next_item + place]
+        room = left[row, lightest]
+        barrier = np.minimum.accumulate(np.where(room > 1, served, np.inf), axis=1)
+        first = (place == 0) | (waiting < np.concatenate((waiting[:, :1], barrier[:, :-1]), axis=1))
+        first &= (room > 0) & (next_item + place < items)
+        first = np.logical_and.accumulate(first, axis=1)
+        chosen[row, next_item + place] = lightest
+        total[row, lightest] = np.where(first, np.where(room > 1, served, np.inf), waiting)
+        left[row, lightest] = room - first
+        next_item = next_item + first.sum(axis=1, keepdims=True)
+        if (next_item == items).all():
+            break
+    return chosen[:, :items], (next_item == items)[:, 0]
+
+
+def _pack_row(loads: list[float], bins: int) -> list[int]:
+    """`pack` of one row, heaviest first, one item after the other: a heap of bins."""
+    room = len(loads) // bins
+    first = bins if loads[bins - 1] > 0 else 0  # items with a load meet empty bins first
+    chosen = list(range(first))
+    left = [room - 1 if first else room] * bins
+    heap = [(load, number) for number, load in enumerate(loads[:first] or [0.0] * bins)]
+    heapq.heapify(heap)
+    for load in loads[first:]:
+        total, lightest = heap[0]
+        chosen.append(lightest)
+        left[lightest] -= 1
+        if left[lightest]:
+            heapq.heapreplace(heap, (total + load, lightest))
+        else:
+            heapq.heappop(heap)
+    return chosen
 
 
 def _repeat_rows(values: torch.Tensor, counts: torch.Tensor, width: int) -> torch.Tensor:
@@ -123,12 +187,19 @@ def _repeat_rows(values: torch.Tensor, counts: torch.Tensor, width: int) -> torc
     return torch.gather(values, 1, torch.searchsorted(ends, slots, right=True))
 
 
-def _separate(placed: torch.Tensor, replica_load: torch.Tensor, ranks: int) -> torch.Tensor:
-    """Swap replicas until no rank holds an expert twice (termination: ``models/README.md``, D1)."""
+def separate(loads: torch.Tensor, placed: torch.Tensor, ranks: int) -> torch.Tensor:
+    """Swap replicas until no rank holds an expert twice (termination: ``models/README.md``, D1).
+
+    Parameters
+    ----------
+    loads : tensor [pools, experts]
+    placed : tensor [pools, slots], int64; no expert of a pool has more replicas than there are ranks.
+    """
     maps = placed.view(len(placed), ranks, -1).cpu()
     rows = torch.sort(maps, dim=2).values
     for pool in torch.nonzero((rows[:, :, 1:] == rows[:, :, :-1]).any(2).any(1)).flatten().tolist():
-        maps[pool] = torch.tensor(separate_ranks(maps[pool].tolist(), replica_load[pool].tolist()))
+        counts = torch.bincount(placed[pool], minlength=loads.shape[1])
+        maps[pool] = torch.tensor(separate_ranks(maps[pool].tolist(), (loads[pool] / counts).tolist()))
     return maps.view(len(placed), -1).to(placed.device)
 
 

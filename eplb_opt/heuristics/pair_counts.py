@@ -1,0 +1,144 @@
+"""Two slots a rank: a search over replica counts, many pools at once.
+
+For given counts the heaviest replica with the lightest, and so on inwards, is the best packing (``models/README.md``,
+X2), so only counts are searched: the list of extra copies changes in one place, to the expert of the heaviest rank's
+heavier replica or to any expert, and the change stays if the loads above an aim do not grow. From time to time the
+better variants replace the worse ones, and the aim follows the best.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+
+from .replicas import SCALE, UNIT, expert_bits, extra_copies, sort_rows, uniform
+
+MOST_VARIANTS = 16
+VARIANT_SLOTS = 1024  # variants * slots of a pool
+ROUNDS_A_STEP = 5  # changes tried for each step of work
+GENERATIONS = 8
+AIM = 0.6  # between the mean and the best so far
+AIM_ONE = 1 << 10
+
+
+def num_variants(slots: int) -> int:
+    """Variants searched for each pool; none (the greedy's counts) for large pools."""
+    return min(MOST_VARIANTS, VARIANT_SLOTS // slots)
+
+
+def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int) -> torch.Tensor:
+    """Extra copies [pools, slots - experts] (int64: the expert of each) that a search over counts ends with.
+
+    Parameters
+    ----------
+    loads : tensor [pools, experts], float64; more slots than experts, two slots a rank
+    max_count : most replicas of an expert
+    steps : work; `ROUNDS_A_STEP` changes in each variant for every step
+    """
+    pools, experts = loads.shape
+    heaviest = loads.amax(1, keepdim=True)
+    whole = (loads / torch.where(heaviest > 0, heaviest, 1.0)).mul_(SCALE).round_()
+    variants = num_variants(slots)
+    extra = extra_copies(whole, slots - experts, max_count, variants)
+    table = _Table(whole, slots, max_count, variants)
+    rounds = steps * ROUNDS_A_STEP
+    aim = torch.full((len(extra), 1), UNIT, dtype=torch.int32, device=loads.device)
+    cost, heaviest_rank, heavy = table.judge(extra, aim)
+    best, best_extra = _best(heaviest_rank, extra, pools)
+    place, expert = _choices(rounds, len(extra), extra.shape[1], experts, loads.device)
+    for number in range(rounds):
+        if number % max(1, rounds // GENERATIONS) == 0:
+            if number and variants > 1:
+                extra = _survivors(cost, extra, pools)
+            aim = _aim(best, variants)
+            cost, _, heavy = table.judge(extra, aim)
+        new = extra.scatter(1, place[number], heavy if number % 2 else expert[number])
+        new_cost, heaviest_rank, new_heavy = table.judge(new, aim)
+        keep = (new_cost <= cost)[:, None]
+        extra, heavy = torch.where(keep, new, extra), torch.where(keep, new_heavy, heavy)
+        cost = torch.minimum(cost, new_cost)
+        found, found_extra = _best(heaviest_rank, new, pools)
+        better = found < best
+        best, best_extra = torch.where(better, found, best), torch.where(better[:, None], found_extra, best_extra)
+    return best_extra
+
+
+class _Table:
+    """Keys of a replica of each expert at each count, and what a list of extra copies leads to."""
+
+    def __init__(self, whole: torch.Tensor, slots: int, max_count: int, variants: int) -> None:
+        pools, experts = whole.shape
+        self.bits, self.ranks = expert_bits(experts), slots // 2
+        counts = min(slots - experts + 1, max_count)
+        bound = whole.sum(1, keepdim=True) / self.ranks
+        scale = UNIT / torch.where(bound > 0, bound, 1.0)
+        each = whole[:, :, None] / torch.arange(1, counts + 1, device=whole.device)
+        keys = (each * scale[:, :, None]).clamp_(max=(1 << 30 - self.bits) - 1).round_().to(torch.int32)
+        keys = keys.bitwise_left_shift_(self.bits)
+        self.keys = keys.bitwise_or_(torch.arange(experts, device=whole.device)[:, None]).view(-1)
+        first = torch.arange(pools * experts, device=whole.device).view(pools, experts) * counts
+        self.first = first.repeat(variants, 1)
+        self.last = self.first + (counts - 1)
+        self.capped = counts <= slots - experts
+
+    def judge(self, extra: torch.Tensor, aim: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Load above the aim over all ranks, the heaviest rank's load, its heavier expert [variants * pools, 1]."""
+        one = torch.ones((), dtype=torch.int64, device=extra.device).expand_as(extra)
+        at = self.first.scatter_add(1, extra, one)
+        over = (at > self.last).any(1) if self.capped else None
+        at = torch.minimum(at, self.last) if self.capped else at
+        keys = (
+            self.keys.index_select(0, at.view(-1)).view(at.shape) if at.device.type != "cpu" else _take(self.keys, at)
+        )
+        keys = sort_rows(torch.cat((keys, keys.gather(1, extra)), 1))
+        pairs = (keys[:, : self.ranks] >> self.bits) + (keys[:, self.ranks :] >> self.bits).flip(1)
+        cost = (pairs - aim).clamp_(min=0).sum(1, dtype=torch.int64)
+        place = torch.arange(self.ranks, device=keys.device)
+        top = (pairs.to(torch.int64) << 20).bitwise_or_(place).amax(1, keepdim=True)
+        heavy = keys.gather(1, 2 * self.ranks - 1 - (top & ((1 << 20) - 1))) & ((1 << self.bits) - 1)
+        load = top[:, 0] >> 20
+        if over is not None:
+            cost, load = cost.masked_fill(over, 1 << 60), load.masked_fill(over, 1 << 40)
+        return cost, load, heavy.to(torch.int64)
+
+
+def _take(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    if values.device.type == "cpu":
+        return torch.from_numpy(np.take(values.numpy(), index.numpy(), mode="clip"))
+    return values.index_select(0, index.view(-1)).view(index.shape)
+
+
+@functools.lru_cache(maxsize=16)
+def _choices(
+    rounds: int, rows: int, extra: int, experts: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which extra copy changes in each round, and to which expert if not the heaviest rank's, [rounds, rows, 1]."""
+    numbers = uniform(2 * rounds, rows) * 0.5 + 0.5
+    place, expert = (numbers[:rounds] * extra).astype(np.int64), (numbers[rounds:] * experts).astype(np.int64)
+    return torch.from_numpy(place)[:, :, None].to(device), torch.from_numpy(expert)[:, :, None].to(device)
+
+
+def _best(heaviest: torch.Tensor, extra: torch.Tensor, pools: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The lightest heaviest rank of each pool over its variants, and its extra copies; of equals the first."""
+    number = torch.arange(len(extra) // pools, device=extra.device)[:, None]
+    ranked = (heaviest.view(-1, pools) << 6).bitwise_or_(number).amin(0)
+    row = (ranked & 63) * pools + torch.arange(pools, device=extra.device)
+    return ranked >> 6, extra.index_select(0, row)
+
+
+def _survivors(cost: torch.Tensor, extra: torch.Tensor, pools: int) -> torch.Tensor:
+    """The better half of each pool's variants, twice."""
+    variants = len(extra) // pools
+    number = torch.arange(variants, device=extra.device)[:, None]
+    ranked = (cost.view(variants, pools).clamp(max=1 << 56) << 6).bitwise_or_(number)
+    order = torch.sort(ranked, dim=0).values[: -(-variants // 2)] & 63
+    rows = order * pools + torch.arange(pools, device=extra.device)
+    return extra.index_select(0, rows.repeat(2, 1)[:variants].reshape(-1))
+
+
+def _aim(best: torch.Tensor, variants: int) -> torch.Tensor:
+    """A load between the mean and the best so far, [variants * pools, 1]."""
+    aim = UNIT + ((best - UNIT) * int(AIM * AIM_ONE)).bitwise_right_shift_(10)
+    return aim.repeat(variants)[:, None].to(torch.int32)

@@ -1,0 +1,188 @@
+"""The production heuristic: replicas dealt to ranks, then exchanges between heavy and light ranks, batched in torch.
+
+No loop over layers, experts or slots. Small pools are solved in several variants of counts and order at once, of which
+the better ones are kept. Everything is decided on integers, without a clock and without randomness, so the same loads
+give the same bits in every process, on every device. Nothing here waits for the device: on CUDA a call can be captured
+in a graph.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..instance import Instance
+from ..placement import Placement
+from ..pool import Floats, Ints
+from . import pair_counts
+from .deal import deal
+from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange
+from .greedy import greedy_maps, greedy_objective, separate
+from .replicas import SCALE, UNIT, expert_bits, replica_keys
+
+ROUNDING = 1e-12
+GREEDY_CHECK = 1e-4  # a gap at which every map counts as optimal; pools of few slots are compared down to rounding
+FEW_SLOTS = 128
+STEPS = 12  # exchange steps by default
+GAP = 5e-5  # a pool this close to its bound is left as it is
+MOST_VARIANTS = 16
+VARIANT_SLOTS = 512  # variants * slots of a pool
+TURN_FROM = 4  # from this step on, every other step turns slots; before that only rough packings do
+ROUGH = UNIT + UNIT // 50
+OPENING = (2, 4, 4, 8, 8, 16, 16)  # ranks / heavy ranks, step by step
+CYCLE = (24, 16, 8)
+
+
+def refined(instance: Instance, device: torch.device | str = "cpu", *, steps: int = STEPS) -> Placement:
+    """The heuristic's placement of an instance, never worse than the greedy's.
+
+    Layers that end more than `GREEDY_CHECK` above a bound (with few slots: at all) are compared with the greedy's map,
+    on the CPU.
+    """
+    load = np.asarray(instance.weight)
+    groups = instance.num_groups if instance.hierarchical else 1
+    topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
+    with torch.inference_mode():
+        weight = torch.from_numpy(load.copy()).to(device)
+        phy2log = refine_maps(weight, *topology, distinct=instance.distinct, steps=steps).cpu().numpy()
+        objective = heaviest_load(load, phy2log, instance.num_ranks)
+        unsure = _unsure(instance, objective)
+        if len(unsure):
+            greedy = greedy_maps(torch.from_numpy(load[unsure]), *topology, distinct=instance.distinct).numpy()
+            better = heaviest_load(load[unsure], greedy, instance.num_ranks) < objective[unsure]
+            phy2log[unsure[better]] = greedy[better]
+    return Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
+
+
+def _unsure(instance: Instance, objective: Floats) -> Ints:
+    """Layers in which the greedy's map might be better."""
+    load = np.asarray(instance.weight)
+    tolerance = ROUNDING if instance.num_replicas <= FEW_SLOTS else GREEDY_CHECK
+    layers = np.flatnonzero(objective > (1 + tolerance) * _mean_bound(instance))
+    if instance.hierarchical or instance.distinct or not len(layers):
+        return layers
+    found = greedy_objective(load[layers], instance.num_replicas, instance.num_ranks)
+    return np.asarray(layers[found < objective[layers] * (1 + ROUNDING)], dtype=np.int64)
+
+
+def _mean_bound(instance: Instance) -> Floats:
+    """Least load of the heaviest rank by totals alone, [layers]: the mean, or that of a node where it is exact.
+
+    One group a node leaves no choice; of two, the heaviest with the lightest is the best pairing (``models/README.md``,
+    X2).
+    """
+    if not instance.hierarchical or instance.num_groups > 2 * instance.num_nodes:
+        return instance.mean
+    groups = np.sort(instance.weight.reshape(instance.num_layers, instance.num_groups, -1).sum(axis=2), axis=1)
+    nodes = groups if instance.num_groups == instance.num_nodes else groups + groups[:, ::-1]
+    return np.asarray(nodes.max(axis=1) / instance.ranks_per_pool, dtype=np.float64)
+
+
+def heaviest_load(load: Floats, phy2log: Ints, ranks: int) -> Floats:
+    """Load of the heaviest rank, [layers], of a valid map [layers, replicas]."""
+    layers, experts = load.shape
+    slot = phy2log + np.arange(layers)[:, None] * experts
+    counts = np.bincount(slot.ravel(), minlength=load.size)
+    each = load.ravel() / counts
+    return np.asarray(each[slot].reshape(layers, ranks, -1).sum(axis=2).max(axis=1), dtype=np.float64)
+
+
+def refine_maps(
+    weight: torch.Tensor, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1, *,
+    distinct: bool = False, steps: int = STEPS,
+) -> torch.Tensor:  # fmt: skip
+    """Physical-to-logical map [layers, replicas] (int64) of loads [layers, experts] (float64), on the loads' device.
+
+    ``num_nodes > 1`` is hierarchical mode and ``num_groups`` a multiple of it; arguments are not validated here. Groups
+    are packed on nodes by the same heuristic (exactly, with one or two groups a node). Without ``distinct``
+    a call on CUDA does not wait for the device.
+    """
+    layers, experts = weight.shape
+    ranks = num_ranks // num_nodes
+    max_count = ranks if distinct else num_replicas
+    if num_nodes == 1:
+        phy2log = refine_pools(weight, num_replicas, num_ranks, max_count=max_count, steps=steps)
+        return separate(weight, phy2log, num_ranks) if distinct else phy2log
+    size = experts // num_groups
+    heaviest = weight.amax(1, keepdim=True)
+    whole = (weight / torch.where(heaviest > 0, heaviest, 1.0)).mul_(SCALE).round_()  # sums of groups are exact
+    groups = refine_pools(whole.view(layers, num_groups, size).sum(2), num_groups, num_nodes, steps=steps)
+    members = (groups[:, :, None] * size + torch.arange(size, device=weight.device)).reshape(layers * num_nodes, -1)
+    loads = whole.gather(1, members.view(layers, experts)).view(layers * num_nodes, -1)
+    local = refine_pools(loads, num_replicas // num_nodes, ranks, max_count=max_count, steps=steps)
+    local = separate(loads, local, ranks) if distinct else local
+    return members.gather(1, local).view(layers, num_replicas)
+
+
+def refine_pools(
+    loads: torch.Tensor, slots: int, ranks: int, *, max_count: int | None = None, steps: int = STEPS, gap: float = GAP
+) -> torch.Tensor:
+    """Experts in the slots of each pool, [pools, slots] (int64, rank by rank), of loads [pools, experts] (float64).
+
+    Parameters
+    ----------
+    max_count : most replicas of an expert (default: no cap)
+    steps : exchange steps, the work
+    gap : a pool whose heaviest rank is this close to ``max(mean, heaviest replica)`` is left as it is
+    """
+    pools, experts = loads.shape
+    bits = expert_bits(experts)
+    each = slots // ranks
+    variants = num_variants(slots, ranks)
+    most = max_count or slots
+    searched = each == 2 and slots > experts and ranks > 1 and steps and pair_counts.num_variants(slots)
+    won = pair_counts.search_pairs(loads, slots, most, steps) if searched else None
+    state = deal(replica_keys(loads, slots, ranks, most, variants, won), bits, ranks)
+    if each > 2 and ranks > 1:
+        state = _refine(state, bits, variants, steps, int(UNIT * (1 + gap)))
+    return (state & ((1 << bits) - 1)).permute(2, 1, 0).reshape(pools, slots).to(torch.int64)
+
+
+def num_variants(slots: int, ranks: int) -> int:
+    """Variants tried for each pool: more for small pools, where counts and packing must be chosen together."""
+    if slots // ranks in (1, 2) or slots // ranks >= FULL_SPLITS or ranks == 1:
+        return 1
+    return max(1, min(MOST_VARIANTS, VARIANT_SLOTS // slots))
+
+
+def _refine(state: torch.Tensor, bits: int, variants: int, steps: int, goal: int) -> torch.Tensor:
+    slots, ranks, _ = state.shape
+    keep = _keep(variants, steps)
+    for step in range(steps):
+        heavy, partners = pairs(ranks, step)
+        turn_above = ROUGH if step < TURN_FROM or step % 2 else 0
+        state = exchange(state, bits, heavy, partners, goal, turn_above)
+        if slots > EXCHANGED + 1:
+            state = state.roll(EXCHANGED, 0)
+        if step in keep:
+            state = _best(state, bits, variants, keep[step])
+            variants = keep[step]
+    return state if variants == 1 else _best(state, bits, variants, 1)
+
+
+def pairs(ranks: int, step: int) -> tuple[int, int]:
+    """Heavy ranks and partners of each in a step: many heavy ranks first, then many partners."""
+    share = OPENING[step] if step < len(OPENING) else CYCLE[(step - len(OPENING)) % len(CYCLE)]
+    heavy = max(1, ranks // share, -(-ranks // (MOST_PARTNERS + 1)))
+    return heavy, min(MOST_PARTNERS, (ranks - heavy) // heavy)
+
+
+def _keep(variants: int, steps: int) -> dict[int, int]:
+    """After which steps how many variants are kept: a quarter each time."""
+    keep = {}
+    step = 2
+    while variants > 1 and step < steps - 1:
+        variants = -(-variants // 4)
+        keep[step] = variants
+        step += 3
+    return keep
+
+
+def _best(state: torch.Tensor, bits: int, variants: int, keep: int) -> torch.Tensor:
+    """The packings of the ``keep`` best variants of each pool; among equals the lower number."""
+    pools = state.shape[2] // variants
+    heaviest = (state >> bits).sum(0, dtype=torch.int32).amax(0).view(variants, pools).to(torch.int64)
+    number = torch.arange(variants, device=state.device)[:, None]
+    ranked = torch.sort((heaviest << 6) | number, dim=0).values[:keep] & 63
+    column = (ranked * pools + torch.arange(pools, device=state.device)).view(-1)
+    return state.index_select(2, column)

@@ -1,0 +1,181 @@
+"""The production heuristic: valid, never worse than the greedy, the same bits everywhere."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eplb_opt import POLICIES, Instance, Placement, configure
+from eplb_opt.heuristics.deal import deal
+from eplb_opt.heuristics.exchange import FULL_SPLITS, exchange, rank_order, splits
+from eplb_opt.heuristics.greedy import greedy, greedy_objective
+from eplb_opt.heuristics.refine import heaviest_load, pairs, refine_maps, refine_pools, refined
+from eplb_opt.heuristics.replicas import UNIT, expert_bits, replica_keys
+
+from ..conftest import recorded
+from ..oracle import layer_optimum
+
+SHAPES = {  # slots a rank: (experts, slots, ranks)
+    1: (7, 12, 12), 2: (9, 16, 8), 3: (16, 24, 8), 4: (20, 32, 8), 5: (32, 40, 8), 6: (30, 36, 6), 7: (40, 49, 7),
+    8: (64, 64, 8), 9: (64, 72, 8), 13: (50, 52, 4), 40: (64, 80, 2),
+}  # fmt: skip
+
+
+def lognormal(layers: int, experts: int, sigma: float = 1.0, seed: int = 0) -> np.ndarray:
+    return np.rint(np.random.default_rng(seed).lognormal(sigma=sigma, size=(layers, experts)) * 1000)
+
+
+@st.composite
+def instances(draw):
+    nodes = draw(st.sampled_from([1, 1, 1, 2, 4]))
+    ranks = nodes * draw(st.integers(1, 6))
+    groups = nodes * draw(st.integers(1, 3))
+    experts = groups * draw(st.integers(1, 8))
+    slots = ranks * (-(-experts // ranks) + draw(st.integers(0, 3)))
+    kind = draw(st.sampled_from(["ints", "lognormal", "sparse", "constant", "huge"]))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    load = {
+        "ints": random.integers(0, 9, (3, experts)), "lognormal": random.lognormal(0, 1.5, (3, experts)),
+        "sparse": random.lognormal(0, 1, (3, experts)) * (random.random((3, experts)) < 0.3),
+        "constant": np.full((3, experts), 7), "huge": random.lognormal(0, 1, (3, experts)) * 1e295,
+    }[kind]  # fmt: skip
+    return load, slots, groups, nodes, ranks
+
+
+@settings(max_examples=400, deadline=None)
+@given(instances())
+def test_valid_and_never_worse_than_the_greedy(arguments):
+    instance = Instance(*arguments)
+    found = refined(instance)
+    assert found.violations(instance) == []
+    assert (found.objective(instance) <= greedy(instance).objective(instance) * (1 + 1e-12)).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(instances())
+def test_distinct(arguments):
+    load, slots, groups, nodes, ranks = arguments
+    if slots // nodes > load.shape[1] // (nodes if nodes > 1 and groups % nodes == 0 else 1) * (ranks // nodes):
+        return
+    instance = Instance(load, slots, groups, nodes, ranks, distinct=True)
+    found = refined(instance)
+    assert found.violations(instance) == []
+    assert (found.objective(instance) <= greedy(instance).objective(instance) * (1 + 1e-12)).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 60), min_size=2, max_size=5), st.integers(1, 3), st.integers(0, 1))
+def test_never_below_the_brute_force_optimum(loads, ranks, more):
+    slots = ranks * (-(-len(loads) // ranks) + more)
+    instance = Instance([loads], slots, num_ranks=ranks)
+    optimum = float(layer_optimum(tuple(map(float, loads)), slots, 1, 1, ranks))
+    assert refined(instance).objective(instance)[0] >= optimum * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("each", SHAPES)
+def test_every_number_of_slots_a_rank(each):
+    experts, slots, ranks = SHAPES[each]
+    load = torch.from_numpy(lognormal(4, experts))
+    start = heaviest_load(load.numpy(), refine_pools(load, slots, ranks, steps=0).numpy(), ranks)
+    end = heaviest_load(load.numpy(), refine_pools(load, slots, ranks, steps=24).numpy(), ranks)
+    assert (end <= start * (1 + 1e-4)).all()
+    assert (end < start).any() or each == 1
+
+
+@pytest.mark.parametrize("each", [3, 5, 8, 9, 13])
+@pytest.mark.parametrize("step", [0, 1, 8])
+def test_a_step_permutes_the_slots_and_never_raises_the_heaviest_rank(each, step):
+    experts, slots, ranks = SHAPES[each]
+    bits = expert_bits(experts)
+    state = deal(replica_keys(torch.from_numpy(lognormal(6, experts)), slots, ranks, slots), bits, ranks)
+    after = exchange(state.clone(), bits, *pairs(ranks, step), 0, 0)
+    assert torch.equal(state.reshape(slots, -1).sort(0).values, after.reshape(slots, -1).sort(0).values)
+    heaviest, was = ((s >> bits).sum(0).amax(0) for s in (after, state))
+    assert (heaviest <= was).all()
+    assert (heaviest < was).any()
+
+
+def test_packings_within_the_goal_stay_as_they_are():
+    experts, slots, ranks = SHAPES[9]
+    bits = expert_bits(experts)
+    state = deal(replica_keys(torch.from_numpy(lognormal(6, experts)), slots, ranks, slots), bits, ranks)
+    after = exchange(state.clone(), bits, 2, 1, 100 * UNIT, 100 * UNIT)
+    by_load = rank_order((state >> bits).sum(0)) & 7  # the ranks are sorted, no slot moves
+    for packing in range(6):
+        ours = {tuple(state[:, r, packing].tolist()) for r in by_load[packing].tolist()}
+        assert ours == {tuple(after[:, r, packing].tolist()) for r in range(ranks)}
+
+
+@pytest.mark.parametrize("slots", range(3, FULL_SPLITS + 1))
+def test_all_balanced_splits_of_a_pair_are_tried(slots):
+    orders = splits(slots, torch.device("cpu")).swap.T.tolist()
+    found = {frozenset([frozenset(o[:slots]), frozenset(o[slots:])]) for o in orders}
+    expected = np.prod(range(slots + 1, 2 * slots + 1)) // np.prod(range(1, slots + 1)) // 2
+    assert len(found) == expected
+    assert orders[0] == list(range(2 * slots))
+
+
+def test_the_result_of_a_layer_does_not_depend_on_its_batch():
+    for experts, slots, ranks in SHAPES.values():
+        load = torch.from_numpy(lognormal(5, experts, sigma=1.5))
+        together = refine_pools(load, slots, ranks)
+        if slots // ranks > 2 or slots == experts:
+            assert torch.equal(together, torch.cat([refine_pools(row[None], slots, ranks) for row in load]))
+
+
+def test_scaling_all_loads_by_a_power_of_two_changes_nothing():
+    load = torch.from_numpy(lognormal(3, 64))
+    expected = refine_maps(load, 80, 16)
+    for factor in (2.0**-900, 2.0**900):
+        assert torch.equal(refine_maps(load * factor, 80, 16), expected)
+
+
+def test_more_steps_never_make_a_large_pool_worse():
+    instance = Instance(lognormal(8, 128), 144, num_ranks=16)
+    objectives = [refined(instance, steps=steps).objective(instance) for steps in (0, 4, 12, 32)]
+    for fewer, more in pairwise(objectives):
+        assert (more <= fewer * (1 + 2e-5)).all()
+    assert objectives[-1].mean() < objectives[0].mean()
+
+
+def test_steps_are_an_option():
+    weight = torch.from_numpy(lognormal(2, 64))
+    few, many = (configure(POLICIES["refined"], steps=s).rebalance_experts(weight, 72, 1, 1, 8)[0] for s in (0, 12))
+    assert not torch.equal(few, many)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=16), st.integers(1, 5), st.integers(0, 2))
+def test_the_greedy_objective_is_that_of_its_map(loads, ranks, more):
+    slots = ranks * (-(-len(loads) // ranks) + more)
+    instance = Instance([loads], slots, num_ranks=ranks)
+    expected = greedy(instance).objective(instance)
+    np.testing.assert_allclose(greedy_objective(instance.weight.copy(), slots, ranks), expected, rtol=1e-12)
+
+
+@pytest.mark.recorded
+def test_recorded_loads_are_within_a_thousandth_of_the_mean():
+    load = recorded("deepseek_v3")[0]
+    instance = Instance(load, 288, num_ranks=32)
+    assert (refined(instance).objective(instance) <= instance.mean * 1.001).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("each", SHAPES)
+def test_cuda_gives_the_same_bits(each):
+    experts, slots, ranks = SHAPES[each]
+    load = torch.from_numpy(lognormal(7, experts, sigma=1.5))
+    assert torch.equal(refine_pools(load.cuda(), slots, ranks).cpu(), refine_pools(load, slots, ranks))
+
+
+def test_maps_are_placements():
+    weight = torch.from_numpy(lognormal(2, 32))
+    phy2log, log2phy, count = POLICIES["refined"].rebalance_experts(weight, 40, 1, 1, 8)
+    placement = Placement(phy2log.numpy(), 32)
+    assert torch.equal(placement.maps()[1], log2phy)
+    assert torch.equal(torch.from_numpy(placement.counts()), count)
