@@ -152,17 +152,15 @@ def _columns(state: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 def _differences(state: torch.Tensor, bits: int, heavy: int, partners: int, table: Splits) -> torch.Tensor:
     """For each pair, |difference of its loads| after its best split and that split's number, int32 [pairs]."""
     slots = state.shape[0]
-    loads = (state[:, : heavy * (1 + partners)] >> bits).to(torch.float32)
+    loads = (state[:, : heavy * (1 + partners)] >> bits).to(_exact(state.device))
+    weights = table.weights.to(loads.dtype)
     if slots > FULL_SPLITS:
         light = loads[:, heavy:].view(slots, partners, heavy, -1)
-        sides = (table.weights @ (loads[:, :heavy].unsqueeze(1) - light).view(slots, -1)).view(
-            len(table.weights), 1, -1
-        )
-        minus = False
+        sides = weights @ (loads[:, :heavy].unsqueeze(1) - light).view(slots, -1)
+        mine = theirs = sides.to(torch.float32).view(len(weights), 1, -1)
     else:
-        sides = (table.weights @ loads.reshape(slots, -1)).view(len(table.weights), 1 + partners, -1)
-        minus = True
-    mine, theirs = (sides[:, :1], -sides[:, 1:]) if minus else (sides, sides)
+        sides = (weights @ loads.reshape(slots, -1)).to(torch.float32).view(len(weights), 1 + partners, -1)
+        mine, theirs = sides[:, :1], -sides[:, 1:]
     sums = torch.empty((table.number.shape[0], theirs.shape[1], theirs.shape[2]), device=state.device)
     at = 0
     for start, number, other, others in table.blocks:
@@ -171,6 +169,11 @@ def _differences(state: torch.Tensor, bits: int, heavy: int, partners: int, tabl
         at += number * others
     pattern = sums.view(len(sums), -1).view(torch.int32)
     return pattern.bitwise_and_(HIGH).bitwise_or_(table.number).amin(0)
+
+
+def _exact(device: torch.device) -> torch.dtype:
+    """A type whose matrix products are exact: on CUDA a process may have allowed TF32 for float32."""
+    return torch.float64 if device.type == "cuda" else torch.float32
 
 
 def _apply(

@@ -8,6 +8,8 @@ in a graph.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -129,13 +131,31 @@ def refine_pools(
     bits = expert_bits(experts)
     each = slots // ranks
     variants = num_variants(slots, ranks)
-    most = max_count or slots
+    most, goal = max_count or slots, int(UNIT * (1 + gap))
+    if variants == 1 and (fused := _fused(loads.device, slots, ranks, experts)) is not None:
+        schedule = tuple((*pairs(ranks, step), _turn_above(step)) for step in range(steps))
+        return fused(loads.contiguous(), slots, ranks, most, schedule, goal)
     searched = each == 2 and slots > experts and ranks > 1 and steps and pair_counts.num_variants(slots)
     won = pair_counts.search_pairs(loads, slots, most, steps) if searched else None
     state = deal(replica_keys(loads, slots, ranks, most, variants, won), bits, ranks)
     if each > 2 and ranks > 1:
-        state = _refine(state, bits, variants, steps, int(UNIT * (1 + gap)))
+        state = _refine(state, bits, variants, steps, goal)
     return (state & ((1 << bits) - 1)).permute(2, 1, 0).reshape(pools, slots).to(torch.int64)
+
+
+def _fused(device: torch.device, slots: int, ranks: int, experts: int) -> Callable[..., torch.Tensor] | None:
+    """The Triton kernel, where there is one for such pools."""
+    if device.type != "cuda":
+        return None
+    try:
+        from . import fused
+    except ImportError:  # no Triton: the same in torch
+        return None
+    return fused.refine_pools_fused if fused.fits(slots, ranks, experts) else None
+
+
+def _turn_above(step: int) -> int:
+    return ROUGH if step < TURN_FROM or step % 2 else 0
 
 
 def num_variants(slots: int, ranks: int) -> int:
@@ -150,8 +170,7 @@ def _refine(state: torch.Tensor, bits: int, variants: int, steps: int, goal: int
     keep = _keep(variants, steps)
     for step in range(steps):
         heavy, partners = pairs(ranks, step)
-        turn_above = ROUGH if step < TURN_FROM or step % 2 else 0
-        state = exchange(state, bits, heavy, partners, goal, turn_above)
+        state = exchange(state, bits, heavy, partners, goal, _turn_above(step))
         if slots > EXCHANGED + 1:
             state = state.roll(EXCHANGED, 0)
         if step in keep:

@@ -77,7 +77,7 @@ def extra_copies(whole: torch.Tensor, extra: int, max_count: int, variants: int)
     """The experts that win the extra copies, [variants * pools, extra]: the largest values of ``w_e / k``."""
     pools, experts = whole.shape
     bits = expert_bits(experts)
-    position, copies, tie, noise, beta = _candidates(experts, extra, max_count, variants, whole.device)
+    position, copies, tie, noise, beta = candidates(experts, extra, max_count, variants, whole.device)
     top = int(min(extra, experts)) if max_count > extra else experts
     keys = whole.to(torch.int64).bitwise_left_shift_(bits)
     keys = keys.bitwise_or_(torch.arange(experts - 1, -1, -1, device=whole.device))
@@ -96,7 +96,7 @@ def extra_copies(whole: torch.Tensor, extra: int, max_count: int, variants: int)
 
 
 @functools.lru_cache(maxsize=64)
-def _candidates(
+def candidates(
     experts: int, extra: int, max_count: int, variants: int, device: torch.device
 ) -> tuple[torch.Tensor, ...]:
     """Pairs (position in the sorted loads, copies k so far) that can win an extra copy, with ties, noise and beta.
