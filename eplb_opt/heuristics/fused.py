@@ -19,6 +19,7 @@ from .replicas import SCALE, UNIT, candidates, expert_bits
 
 MOST_RANKS = 128
 MOST_SLOTS = 2048
+WARPS = 8
 MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding and subtracting it rounds to the nearest integer, ties to even
 
 
@@ -41,19 +42,20 @@ def refine_pools_fused(
     extra, each = slots - experts, slots // ranks
     device = loads.device
     position, copies, tie = _candidates(experts, extra, max_count, device)
-    mine, theirs, order = _split_tables(each, device)
+    weights, order = _split_tables(each, device)
     steps = _schedule(schedule, device)
     width = 2 * slots + 2 * triton.next_power_of_2(max(slots, experts)) + 4 * ranks
     scratch = torch.empty((pools, width), dtype=torch.int64, device=device)
     out = torch.empty((pools, slots), dtype=torch.int64, device=device)
     _kernel[(pools,)](
-        loads, scratch, out, position, copies, tie, mine, theirs, order, steps, len(schedule), goal, width,
+        loads, scratch, out, position, copies, tie, weights, order, steps, len(schedule), goal, width,
         E=experts, E2=triton.next_power_of_2(experts), X=extra, N=len(tie), N2=triton.next_power_of_2(len(tie)),
         TIE_BITS=len(tie).bit_length(), P=slots, P2=triton.next_power_of_2(slots), R=ranks,
-        R2=triton.next_power_of_2(ranks), S=each, SPLITS=order.shape[1], SPLITS2=triton.next_power_of_2(order.shape[1]),
+        R2=max(16, triton.next_power_of_2(ranks)), S=each, K=len(weights), SPLITS=order.shape[1],
+        SPLITS2=weights.shape[1],
         BITS=expert_bits(experts), RANK_BITS=rank_bits(ranks), FULL=each <= FULL_SPLITS,
         ROLL=EXCHANGED if each > EXCHANGED + 1 else 0, ROUND=MAGIC, SCALE_=SCALE, UNIT_=UNIT, LOW_=LOW, HIGH_=HIGH,
-        num_warps=8, enable_fp_fusion=False,
+        num_warps=WARPS, enable_fp_fusion=False,
     )  # fmt: skip
     return out
 
@@ -65,7 +67,8 @@ def _candidates(
     if not extra:
         nothing = torch.zeros(1, dtype=torch.int64, device=device)
         return nothing, torch.ones(1, dtype=torch.float64, device=device), nothing
-    return candidates(experts, extra, max_count, 1, device)[:3]
+    position, copies, tie, *_ = candidates(experts, extra, max_count, 1, device)
+    return position, copies, tie
 
 
 @functools.lru_cache(maxsize=32)
@@ -74,8 +77,12 @@ def _schedule(schedule: tuple[tuple[int, int, int], ...], device: torch.device) 
 
 
 @functools.lru_cache(maxsize=32)
-def _split_tables(slots: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Slots that a split takes from the heavy rank and from the light one, as bits; the order of both after it."""
+def _split_tables(slots: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the slots of a pair count for the difference after each split, padded; and their order afterwards.
+
+    Rows are the slots of the heavy rank, then those of the light one; or, where slots are exchanged one for one, the
+    slots of the heavy rank less those of the light one.
+    """
     swap = splits(slots, torch.device("cpu")).swap
     if slots <= FULL_SPLITS:
         order = swap
@@ -83,19 +90,22 @@ def _split_tables(slots: int, device: torch.device) -> tuple[torch.Tensor, torch
         straight = torch.arange(2 * slots)[:, None]
         crossed = torch.cat((straight[slots:], straight[:slots]))
         order = torch.where(torch.cat((swap, swap)) != 0, crossed, straight)
-    bit = 1 << torch.arange(slots)[:, None]
-    mine = ((order[:slots] >= slots) * bit).sum(0, dtype=torch.int32)
-    theirs = ((order[slots:] < slots) * bit).sum(0, dtype=torch.int32)
-    return mine.to(device), theirs.to(device), order.to(torch.int32).contiguous().to(device)
+    side = torch.where(torch.arange(2 * slots)[:, None] < slots, 1.0, -1.0)  # of the places after the split
+    weights = torch.empty(order.shape).scatter_(0, order.to(torch.int64), side.expand(order.shape))
+    weights = weights if slots <= FULL_SPLITS else weights[:slots]
+    rows, columns = max(16, triton.next_power_of_2(len(weights))), max(16, triton.next_power_of_2(order.shape[1]))
+    padded = torch.zeros((rows, columns))
+    padded[: len(weights), : order.shape[1]] = weights
+    return padded.to(device), order.to(torch.int32).contiguous().to(device)
 
 
 @triton.jit
 def _kernel(
-    loads, scratch, out, position, copies, tie, mine, theirs, order, steps, num_steps, goal, width,
+    loads, scratch, out, position, copies, tie, weights, order, steps, num_steps, goal, width,
     E: tl.constexpr, E2: tl.constexpr, X: tl.constexpr, N: tl.constexpr, N2: tl.constexpr, TIE_BITS: tl.constexpr,
-    P: tl.constexpr, P2: tl.constexpr, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, SPLITS: tl.constexpr,
-    SPLITS2: tl.constexpr, BITS: tl.constexpr, RANK_BITS: tl.constexpr, FULL: tl.constexpr, ROLL: tl.constexpr,
-    ROUND: tl.constexpr, SCALE_: tl.constexpr, UNIT_: tl.constexpr, LOW_: tl.constexpr, HIGH_: tl.constexpr,
+    P: tl.constexpr, P2: tl.constexpr, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, K: tl.constexpr,
+    SPLITS: tl.constexpr, SPLITS2: tl.constexpr, BITS: tl.constexpr, RANK_BITS: tl.constexpr, FULL: tl.constexpr,
+    ROLL: tl.constexpr, ROUND: tl.constexpr, SCALE_: tl.constexpr, UNIT_: tl.constexpr, LOW_: tl.constexpr, HIGH_: tl.constexpr,
 ):  # fmt: skip
     pool = tl.program_id(0)
     here = scratch + pool * width  # two states, then two work areas, then the order of the ranks
@@ -110,8 +120,8 @@ def _kernel(
         heavy = tl.load(steps + 3 * step)
         partners = tl.load(steps + 3 * step + 1)
         turn_above = tl.load(steps + 3 * step + 2)
-        _exchange(here + was * P, here + (1 - was) * P, ranked, mine, theirs, order, heavy, partners, turn_above, goal,
-                  R, R2, S, SPLITS, SPLITS2, BITS, RANK_BITS, FULL, ROLL, LOW_, HIGH_)  # fmt: skip
+        _exchange(here + was * P, here + (1 - was) * P, ranked, weights, order, heavy, partners, turn_above, goal,
+                  R, R2, S, K, SPLITS, SPLITS2, BITS, RANK_BITS, FULL, ROLL, LOW_, HIGH_)  # fmt: skip
         was = 1 - was
     lane = tl.arange(0, P2)
     key = tl.load(here + was * P + (lane % S) * R + lane // S, lane < P, 0)
@@ -209,10 +219,10 @@ def _deal(
 
 @triton.jit
 def _exchange(
-    old, new, ranked, mine, theirs, order, heavy, partners, turn_above, goal,
-    R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, SPLITS: tl.constexpr, SPLITS2: tl.constexpr,
-    BITS: tl.constexpr, RANK_BITS: tl.constexpr, FULL: tl.constexpr, ROLL: tl.constexpr, LOW_: tl.constexpr,
-    HIGH_: tl.constexpr,
+    old, new, ranked, weights, order, heavy, partners, turn_above, goal,
+    R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, K: tl.constexpr, SPLITS: tl.constexpr,
+    SPLITS2: tl.constexpr, BITS: tl.constexpr, RANK_BITS: tl.constexpr, FULL: tl.constexpr, ROLL: tl.constexpr,
+    LOW_: tl.constexpr, HIGH_: tl.constexpr,
 ):  # fmt: skip
     """One step from the old state to the new one, whose ranks are the heavy ones, then the others by load."""
     lane = tl.arange(0, R2)
@@ -232,15 +242,19 @@ def _exchange(
     turn = tl.where(heaviest > turn_above, 0 if FULL else 1, 0)
     shift = tl.where(paired, turn, 0)
     split = tl.arange(0, SPLITS2)
-    take = tl.load(mine + split, split < SPLITS, 0)
-    give = tl.load(theirs + split, split < SPLITS, 0)
-    difference = tl.zeros((R2, SPLITS2), tl.int32)
-    for j in tl.static_range(S):
-        a = (tl.load(old + j * R + source_heavy, light, 0) >> BITS).to(tl.int32)
-        b = (tl.load(old + ((j + S - shift) % S) * R + source, light, 0) >> BITS).to(tl.int32)
-        difference += a[:, None] * (1 - 2 * ((take >> j) & 1))[None, :]
-        difference -= b[:, None] * (1 - 2 * ((give >> j) & 1))[None, :]
-    pattern = tl.abs(difference).to(tl.float32).to(tl.int32, bitcast=True)
+    slot = tl.arange(0, K)[None, :]
+    if FULL:
+        from_light = slot >= S
+        at = tl.where(from_light, (slot - S) * R + source[:, None], slot * R + source_heavy[:, None])
+        value = (tl.load(old + at, (slot < 2 * S) & light[:, None], 0) >> BITS).to(tl.float32)
+    else:
+        within = (slot < S) & light[:, None]
+        turned = (slot + S - shift[:, None]) % S
+        value = ((tl.load(old + slot * R + source_heavy[:, None], within, 0) >> BITS)
+                 - (tl.load(old + turned * R + source[:, None], within, 0) >> BITS)).to(tl.float32)  # fmt: skip
+    weight = tl.load(weights + tl.arange(0, K)[:, None] * SPLITS2 + split[None, :])
+    difference = tl.dot(value, weight, input_precision="ieee")  # integers below 2^24: exact
+    pattern = tl.abs(difference).to(tl.int32, bitcast=True)
     pattern = tl.where((split < SPLITS)[None, :], (pattern & HIGH_) | split[None, :], 0x7FFFFFFF)
     best = tl.min(pattern, 1)
     value = (best & HIGH_).to(tl.float32, bitcast=True).to(tl.int32) + (by_load >> RANK_BITS).to(tl.int32)

@@ -137,7 +137,12 @@ def uniform(rows: int, columns: int) -> np.ndarray[tuple[int, int], np.dtype[np.
 def _perturbed_order(keys: torch.Tensor, pools: int, bits: int) -> torch.Tensor:
     """Keys of each variant sorted by a load that is a little off; variant 0 by its own."""
     variants, slots = len(keys) // pools, keys.shape[1]
-    noise = torch.from_numpy(1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots)).to(keys.device)
+    noise = _order_noise(variants, slots, keys.device)
     about = ((keys >> bits).view(variants, pools, slots).to(torch.float64) * noise[:, None]).to(torch.int64)
     composite = about.view(len(keys), slots).bitwise_left_shift_(31).bitwise_or_(keys.to(torch.int64))
     return (sort_rows(composite) & 0x7FFFFFFF).to(torch.int32)
+
+
+@functools.lru_cache(maxsize=64)
+def _order_noise(variants: int, slots: int, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots)).to(device)
