@@ -118,7 +118,7 @@ def main() -> None:
     print(head)
     rows = []
     for name, load, topology in cases():
-        for steps in (2, 3, 4, 8, 12):
+        for steps in (2, 4, 12):
             for fused in (True, False):
                 if not fused and steps not in (2, 12):
                     continue

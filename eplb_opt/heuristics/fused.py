@@ -105,7 +105,8 @@ def _kernel(
     E: tl.constexpr, E2: tl.constexpr, X: tl.constexpr, N: tl.constexpr, N2: tl.constexpr, TIE_BITS: tl.constexpr,
     P: tl.constexpr, P2: tl.constexpr, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, K: tl.constexpr,
     SPLITS: tl.constexpr, SPLITS2: tl.constexpr, BITS: tl.constexpr, RANK_BITS: tl.constexpr, FULL: tl.constexpr,
-    ROLL: tl.constexpr, ROUND: tl.constexpr, SCALE_: tl.constexpr, UNIT_: tl.constexpr, LOW_: tl.constexpr, HIGH_: tl.constexpr,
+    ROLL: tl.constexpr, ROUND: tl.constexpr, SCALE_: tl.constexpr, UNIT_: tl.constexpr, LOW_: tl.constexpr,
+    HIGH_: tl.constexpr,
 ):  # fmt: skip
     pool = tl.program_id(0)
     here = scratch + pool * width  # two states, then two work areas, then the order of the ranks
