@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,10 +11,10 @@ from .limits import Limits
 from .outcome import PoolOutcome, StopReason
 from .pool import Packing, Pool
 
-# Counts of a pool that enumeration runs through: the first attempt tries pools with few, later ones more.
-FEW_COUNTS, MANY_COUNTS = 10**6, 10**9
-# The search before the bound: most layers end there. Seconds, or the same in units of Limits.work.
-FIRST_SEARCH = 0.25
+# Seconds of the first steps, or the same in units of Limits.work. Most layers end with the search before the bound,
+# most pools of few experts with the first proof by rank patterns.
+FIRST_SEARCH, FIRST_PROOF, FIRST_WINDOWS = 0.25, 0.5, 2.0
+MOST_EXPERTS = 64  # of pools whose rank contents are worth listing; in larger ones the search meets the bound
 SEARCH_WORK = 15_000_000  # the search's own work of one unit
 BOUND_ATTEMPTS = 2  # the second time with more time and a better incumbent
 
@@ -58,10 +57,11 @@ def run(method: str, task: Task) -> PoolOutcome:
 
 def prepare() -> None:
     """Load and compile what `optimal` needs, so that compiling counts against no layer's share of the time."""
-    from .exact import enumeration, matching  # noqa: F401
-    from .heuristics.search import prepare
+    from .exact import matching, patterns  # noqa: F401
+    from .heuristics import search, windows
 
-    prepare()
+    search.prepare()
+    windows.prepare()
 
 
 def _failed(task: Task, method: str, note: str) -> PoolOutcome:
@@ -92,7 +92,7 @@ def _optimal(task: Task) -> PoolOutcome:
 
 
 class _Attempt:
-    """One attempt at a pool of any kind: search, cuts, enumeration, search again."""
+    """One attempt at a pool of any kind: search, cuts, rank patterns, windows of counts, search again."""
 
     def __init__(self, task: Task) -> None:
         self.task, self.pool, self.limits = task, task.pool, task.limits
@@ -104,15 +104,16 @@ class _Attempt:
 
     def run(self) -> PoolOutcome:
         """Each step only if the gap is still open and time is left."""
-        first = self.task.attempt == 0
-        if first:
+        if self.task.attempt == 0:
             self._search(FIRST_SEARCH, seed=0)
         if self._open() and self.task.attempt < BOUND_ATTEMPTS:
             self._cuts()
-        if self._open() and self._count_vectors() <= (FEW_COUNTS if first else MANY_COUNTS):
-            self._enumerate(0.5)
-        if self._open():
-            self._search(None, seed=1 + self.task.attempt)
+        if self.pool.num_experts <= MOST_EXPERTS:
+            self._patterns(FIRST_PROOF)
+            self._windows(FIRST_WINDOWS, seed=2 * self.task.attempt)
+            self._patterns(self._half())
+            self._windows(self._half(), seed=2 * self.task.attempt + 1)
+        self._search(None, seed=1 + self.task.attempt)
         limit = StopReason.WORK if self.deadline is None else StopReason.TIME
         stop = limit if self._open() else StopReason.GAP
         lower = self.lower if self.bound_method else None
@@ -125,21 +126,39 @@ class _Attempt:
     def _left(self) -> float | None:
         return None if self.deadline is None else max(self.deadline - time.monotonic(), 1e-3)
 
+    def _half(self) -> float:
+        """Half of the time that is left, or of the work."""
+        left = self._left()
+        return (self.limits.work or 1.0) / 2 if left is None else left / 2
+
+    def _within(self, share: float | None) -> tuple[int | None, float | None]:
+        """Work and deadline of ``share`` seconds (or units of work), or of all that is left."""
+        if self.deadline is None:
+            units = self.limits.work or 1.0
+            return int(SEARCH_WORK * (units if share is None else min(share, units))), None
+        return None, self.deadline if share is None else min(self.deadline, time.monotonic() + share)
+
     def _search(self, share: float | None, seed: int) -> None:
-        """Search for ``share`` seconds (or units of work), or all that is left."""
         from .heuristics.search import search
 
-        work, deadline = None, self.deadline
-        if deadline is None:
-            units = self.limits.work or 1.0
-            work = int(SEARCH_WORK * (units if share is None else min(share, units)))
-        elif share is not None:
-            deadline = min(deadline, time.monotonic() + share)
-        found = search(
-            self.pool, self.packing, target=self.lower * (1 + self.limits.gap), work=work,
-            seed=self.limits.seed * 1000 + seed, deadline=deadline,
-        )  # fmt: skip
-        self._take(found, "search")
+        if self._open():
+            work, deadline = self._within(share)
+            found = search(
+                self.pool, self.packing, target=self.lower * (1 + self.limits.gap), work=work,
+                seed=self.limits.seed * 1000 + seed, deadline=deadline,
+            )  # fmt: skip
+            self._take(found, "search")
+
+    def _windows(self, share: float, seed: int) -> None:
+        from .heuristics.windows import window_search
+
+        if self._open() and self.lower > 0:
+            work, deadline = self._within(share)
+            found = window_search(
+                self.pool, self.packing, target=self.lower * (1 + self.limits.gap), work=work,
+                seed=self.limits.seed * 1000 + seed, deadline=deadline,
+            )  # fmt: skip
+            self._take(found, "count windows")
 
     def _cuts(self) -> None:
         from .bounds.cuts import cut_bound
@@ -148,20 +167,20 @@ class _Attempt:
         if certificate is not None and bound > self.lower:
             self.lower, self.bound_method, self.proof = bound, "L1 cuts on counts", certificate
 
-    def _enumerate(self, share: float) -> None:
-        from .exact.enumeration import solve_enumeration
+    def _patterns(self, share: float) -> None:
+        from .exact.patterns import solve_patterns
 
+        if not self._open():
+            return
         left = self._left()
-        limits = replace(self.limits, seconds=None if left is None else left * share)
-        outcome = solve_enumeration(self.pool, self.packing, limits)
+        limits = replace(self.limits, seconds=None if left is None else min(share, left))
+        if left is None:
+            limits = replace(limits, work=min(share, self.limits.work or 1.0))
+        outcome = solve_patterns(self.pool, self.packing, limits, self.lower)
         if outcome.packing is not None:
             self._take(outcome.packing, outcome.method)
         if outcome.lower_bound is not None and outcome.lower_bound > self.lower:
             self.lower, self.bound_method = outcome.lower_bound, outcome.bound_method or outcome.method
-
-    def _count_vectors(self) -> int:
-        """Ways to share the slots among the experts."""
-        return math.comb(self.pool.slots - 1, self.pool.num_experts - 1)
 
     def _take(self, packing: Packing, method: str) -> None:
         objective = packing.objective(self.pool)

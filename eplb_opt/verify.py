@@ -1,7 +1,7 @@
 """verify: a map and its report re-checked against the loads, without any solver.
 
 Re-checked are the map's validity, its objective, and every bound that rests on L0 or on a certificate of cuts
-(`bounds.certificate`, in integers). A bound that rests on a search tree (a solver's, or the enumeration of counts) has
+(`bounds.certificate`, in integers). A bound that rests on a search tree (CP-SAT's, or the one over rank patterns) has
 no short certificate: the best bound that *is* re-proven stands beside it.
 """
 

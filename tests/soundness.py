@@ -1,7 +1,7 @@
 """Bound <= optimum <= objective on many random pools: ``python -m tests.soundness [POOLS] [SEED]``.
 
 The optimum is brute force in exact fractions. Every pool is given to L0, L1 (its certificate re-checked in integers),
-enumeration, matching (s <= 2) and the portfolio; the proven bounds and the objectives are compared exactly, up to the
+rank patterns, matching (s <= 2) and the portfolio; the proven bounds and the objectives are compared exactly, up to the
 rounding of the objective's sum.
 """
 
@@ -17,8 +17,8 @@ from eplb_opt import Limits
 from eplb_opt.bounds.certificate import certificate_holds
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.mean import trivial_bound
-from eplb_opt.exact.enumeration import solve_enumeration
 from eplb_opt.exact.matching import solve_matching
+from eplb_opt.exact.patterns import solve_patterns
 from eplb_opt.pool import Packing, Pool
 from eplb_opt.portfolio import Task, run
 from models.export import assignment
@@ -64,7 +64,7 @@ def faults(pool: Pool, optimum: Fraction) -> list[str]:
     if certificate is not None and not certificate_holds(pool, certificate):
         found.append("L1: certificate does not hold")
     outcomes = {
-        "enumeration": solve_enumeration(pool, start, WORK),
+        "patterns": solve_patterns(pool, start, WORK),
         "optimal": run("optimal", Task(pool, start, trivial_bound(pool)[0], WORK)),
     }
     if pool.slots_per_rank <= 2:

@@ -71,6 +71,15 @@ def search(
     return best
 
 
+def restart(pool: Pool, start: Packing, *, target: float, work: int, seed: int) -> Packing:
+    """One annealing run and some repacking from a packing; the result may be worse than it, and differs by the seed."""
+    run = _Run(pool, target, work, seed, None)
+    run.set(start)
+    run.anneal()
+    run.repack()
+    return Packing(run.experts.reshape(pool.ranks, -1).copy())
+
+
 def prepare() -> None:
     """Compile (or load from the cache) everything that ``search`` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)

@@ -1,4 +1,4 @@
-"""The offline search: valid, never worse, reproducible, and near the optimum on pools that enumeration can solve."""
+"""The offline search: valid, never worse, reproducible, and near the optimum on pools that brute force can solve."""
 
 from __future__ import annotations
 

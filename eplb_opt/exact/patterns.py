@@ -1,0 +1,244 @@
+"""Pools proven by covering all replicas with rank contents, counts decided on the way (``models/README.md``, X6-X8).
+
+A *pattern* is what one rank may hold: a multiset of replica types (expert, count). Every rank carries at most T, so
+none carries less than ``W - (R - 1) T``, and near the mean few patterns are left. R of them are searched that agree on
+the counts.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ..bounds.mean import trivial_bound
+from ..errors import SolverError
+from ..limits import Limits
+from ..outcome import PoolOutcome, StopReason, relative_gap
+from ..pool import Ints, Packing, Pool
+from .patterns_kernel import COVERED, IMPOSSIBLE, Codes, Tree, cover, list_patterns, reset_costs
+
+METHOD = "rank patterns"
+SCALE_BITS = 46  # a rank's limit has this many bits; loads are rounded down to integers
+TICKS_PER_WORK = 80_000_000  # patterns looked at for a unit of Limits.work
+CHUNK = 10_000_000  # ticks between two looks at the clock
+MOST_PATTERNS = 400_000
+MOST_ENTRIES = 20_000_000  # patterns times ranks: memory
+LISTING = 200  # steps of listing for a pattern of MOST_PATTERNS
+CHEAP = 2_000_000  # ticks of a target after which the step to the next one doubles
+TOO_LARGE = -2
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """``packing`` found within the target; ``impossible``: there is none; else why the search stopped."""
+
+    packing: Packing | None
+    impossible: bool
+    ticks: float
+    stop: StopReason = StopReason.GAP
+
+
+def solve_patterns(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0) -> PoolOutcome:
+    """The best packing of a pool and a lower bound, target by target from the bound upwards.
+
+    A target is low at first: impossible targets just above the bound are the cheap ones, and each raises the bound. It
+    ends at the first target that is reached, or at ``objective(upper) / (1 + gap)``.
+
+    Parameters
+    ----------
+    upper : Packing
+        A solution to start from; the outcome's packing is never worse.
+    limits : Limits
+        ``gap``, ``seconds``, and ``work``: 80 million patterns looked at a unit. Below a gap of about 1e-12, that much
+        is proven.
+    lower : float
+        A bound that is proven already.
+
+    Returns
+    -------
+    PoolOutcome
+        Stop TOO_LARGE: there are too many patterns at the next target. Whatever the stop, ``lower_bound`` is proven.
+    """
+    return _Ascent(pool, upper, limits, lower).run()
+
+
+class _Ascent:
+    """State of the search for the least target: everything below ``lower`` is impossible, ``best`` is the incumbent."""
+
+    def __init__(self, pool: Pool, upper: Packing, limits: Limits, lower: float) -> None:
+        self.pool, self.best, self.upper = pool, upper, upper.objective(pool)
+        self.deadline = math.inf if limits.seconds is None else time.monotonic() + limits.seconds
+        self.ticks = math.inf if limits.work is None else limits.work * TICKS_PER_WORK
+        finest = pool.slots_per_rank * 2.0 ** (3 - SCALE_BITS)
+        self.gap = max(limits.gap, 2 * finest)
+        self.shrink = max(limits.gap * (1 - 1e-6), finest)
+        self.lower, self.bound_method = trivial_bound(pool)
+        if lower > self.lower:
+            self.lower, self.bound_method = lower, ""
+
+    def run(self) -> PoolOutcome:
+        """Raise the bound and lower the incumbent until they meet or a limit is reached."""
+        step, stop = self.gap, StopReason.GAP
+        while relative_gap(self.upper, self.lower) > self.gap:
+            goal = self.upper / (1 + self.shrink)
+            target = min(self.lower * (1 + step) if self.lower > 0 else goal, goal)
+            answer = decide(self.pool, target, self.deadline, self.ticks)
+            self.ticks -= answer.ticks
+            if answer.packing is not None:
+                self._accept(answer.packing)
+                step = self.gap
+            elif answer.impossible:
+                self.lower, self.bound_method = target, METHOD
+                step = 2 * step if answer.ticks < CHEAP else self.gap
+            elif answer.stop is StopReason.TOO_LARGE and step > self.gap:
+                step = self.gap
+            else:
+                stop = answer.stop
+                break
+        bound = self.lower if self.bound_method else None  # None: no more than the caller knew
+        return PoolOutcome(self.best, bound, stop, METHOD, self.bound_method or None)
+
+    def _accept(self, packing: Packing) -> None:
+        value = packing.objective(self.pool)
+        if value >= self.upper:
+            raise SolverError(f"the patterns gave {value!r} for a target below {self.upper!r}")
+        self.best, self.upper = packing, value
+
+
+def decide(
+    pool: Pool, target: float, deadline: float = math.inf, ticks: float = math.inf, near: Ints | None = None,
+    width: int = 0,
+) -> Answer:  # fmt: skip
+    """Find a packing within a target or prove that there is none.
+
+    Parameters
+    ----------
+    target : float
+        Load of the heaviest rank, > 0, in units of load.
+    deadline : float
+        ``time.monotonic()`` at which to give up.
+    ticks : float
+        Patterns that may be looked at. With ``ticks`` alone the answer is deterministic.
+    near, width : array [experts], int
+        If given, only counts that differ by at most ``width`` from these: ``impossible`` then says nothing of others.
+    """
+    model = _model(pool, target, near, width)
+    if model is None:
+        return Answer(None, True, 0.0)
+    most = min(MOST_PATTERNS, MOST_ENTRIES // pool.ranks)
+    patterns = _patterns(pool, model, most)
+    if patterns is None:
+        return Answer(None, False, 0.0, StopReason.TOO_LARGE)
+    types, load = patterns
+    code, expert = _encode(model, types)
+    tree = _tree(pool, model, expert)
+    spent = 0.0
+    while True:
+        status, used = cover(code, expert, load, model.least, model.limit, int(min(CHUNK, ticks - spent)), tree)
+        spent += used
+        if status == COVERED:
+            chosen = tree.lists[np.arange(pool.ranks), tree.cursor]
+            return Answer(Packing(model.order[model.expert[types[chosen]]]), False, spent)
+        if status == IMPOSSIBLE:
+            return Answer(None, True, spent)
+        if spent >= ticks or time.monotonic() >= deadline:
+            return Answer(None, False, spent, StopReason.WORK if spent >= ticks else StopReason.TIME)
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """Replica types at a target, in integers; experts are numbered by position, heaviest first.
+
+    Attributes
+    ----------
+    order, least : arrays [experts]
+        Expert of each position; its smallest count.
+    options : int
+        Counts of an expert, from its least, at most.
+    item, expert, count : arrays [types]
+        Load of a replica, position of its expert, and the expert's count; heaviest first.
+    spare, slack, limit : int
+        Slots beyond the least counts; what all ranks together may leave unused; most load of a rank.
+    """
+
+    order: Ints
+    least: Ints
+    options: int
+    item: Ints
+    expert: Ints
+    count: Ints
+    spare: int
+    slack: int
+    limit: int
+
+
+def _model(pool: Pool, target: float, near: Ints | None, width: int) -> _Model | None:
+    """Types and limits; None if counts, mean or largest replica alone exclude the target."""
+    scale = Fraction(2) ** (SCALE_BITS - math.frexp(target)[1])
+    limit = math.floor(Fraction(target) * scale)
+    slack = pool.ranks * limit - (math.floor(pool.total * scale) - pool.slots)  # rounding hides less than 1 a replica
+    order = np.argsort(-pool.loads, kind="stable")
+    loads = [Fraction(float(w)) * scale for w in pool.loads[order]]
+    least = np.array([int(w // (limit + 1)) + 1 for w in loads])  # the first k with floor(w / k) <= limit
+    if near is not None:
+        least = np.maximum(least, near[order] - width)
+    spare = pool.slots - int(least.sum())
+    if spare < 0 or slack < 0 or least.max() > pool.max_count:
+        return None
+    top = np.minimum(least + spare, pool.max_count)
+    if near is not None:
+        top = np.minimum(top, near[order] + width)
+    options = int((top - least).max()) + 1
+    expert = np.repeat(np.arange(least.size), np.maximum(top - least + 1, 0))
+    count = np.concatenate([np.arange(a, b + 1) for a, b in zip(least, top, strict=True)])
+    item = np.array([loads[e].numerator // (loads[e].denominator * int(k)) for e, k in zip(expert, count, strict=True)])
+    heaviest = np.argsort(-item, kind="stable")
+    return _Model(order, least, options, item[heaviest], expert[heaviest], count[heaviest], spare, slack, limit)
+
+
+def _patterns(pool: Pool, model: _Model, most: int) -> tuple[Ints, Ints] | None:
+    """Types [patterns, slots] and loads [patterns] of all patterns, fullest first; None if there are too many."""
+    slots = pool.slots_per_rank
+    capacity, steps = most, most * LISTING
+    out, load = np.empty((capacity, slots), np.int32), np.empty(capacity, np.int64)
+    found = list_patterns(
+        model.item, model.expert, model.count, model.count - model.least[model.expert],
+        (slots, model.spare, pool.distinct), (model.limit - model.slack, model.limit), (capacity, steps), out, load,
+    )  # fmt: skip
+    if found < 0:
+        return None
+    fullest = np.argsort(-load[:found], kind="stable")
+    return out[fullest].astype(np.int64), load[fullest]
+
+
+def _encode(model: _Model, types: Ints) -> tuple[Codes, Codes]:
+    """What ``cover`` reads: codes and experts, [patterns, slots] each."""
+    slots = types.shape[1]
+    repeat = np.zeros_like(types)
+    for q in range(1, slots):
+        repeat[:, q] = np.where(types[:, q] == types[:, q - 1], repeat[:, q - 1] + 1, 0)
+    kind = model.expert * model.options + model.count - model.least[model.expert]
+    code = (kind[types] * slots + repeat).astype(np.int32)
+    expert = np.where(repeat == 0, model.expert[types], -1).astype(np.int32)
+    return code, expert
+
+
+def _tree(pool: Pool, model: _Model, expert: Codes) -> Tree:
+    """The root: every pattern still fits."""
+    experts, ranks, slots = pool.num_experts, pool.ranks, pool.slots_per_rank
+    zeros = [np.zeros(ranks, np.int64) for _ in range(5)]
+    size, cursor, pivot, slack, spare = zeros
+    lists = np.empty((ranks, len(expert)), np.int32)
+    lists[0], size[0], slack[0], spare[0] = np.arange(len(expert)), len(expert), model.slack, model.spare
+    cost = np.empty(experts * model.options * slots, np.int32)
+    for f in range(experts):
+        reset_costs(f, model.least, slots, cost)
+    return Tree(
+        np.array([0, 1]), lists, size, cursor, pivot, slack, spare, np.zeros(experts, np.int64),
+        np.zeros(experts, np.int64), np.full((ranks, slots), -1), cost, np.zeros(len(expert), np.bool_),
+        np.bincount(expert[expert >= 0], minlength=experts),
+    )  # fmt: skip

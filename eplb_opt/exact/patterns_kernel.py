@@ -1,0 +1,283 @@
+"""Compiled: list the contents that a rank may have, and cover all replicas with them (``models/README.md``, X6-X8)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+
+COVERED, IMPOSSIBLE, PAUSED = 1, 0, -1
+NEVER = 1 << 20  # cost of a replica that no slot can take: more than all slots
+
+
+@njit(cache=True)
+def list_patterns(
+    item: Ints, expert: Ints, count: Ints, extra: Ints, shape: tuple[int, int, bool], limits: tuple[int, int],
+    room: tuple[int, int], out: Codes, load: Ints,
+) -> int:  # fmt: skip
+    """All multisets of replica types that fill a rank; how many, -1 if the room does not suffice.
+
+    Parameters
+    ----------
+    item, expert, count, extra : arrays [types], int64
+        Types, heaviest first: load of a replica, its expert, the expert's count, the count beyond the expert's least.
+    shape : slots per rank, spare slots beyond all least counts, distinct.
+    limits : least and most load of a rank.
+    room : most patterns; most steps.
+    out : array [capacity, slots], int32
+        The types of each pattern, heaviest first.
+    load : array [capacity], int64
+    """
+    slots, spare, distinct = shape
+    types, found, steps, depth = item.size, 0, 0, 0
+    at, sums, used = np.zeros(slots, np.int64), np.zeros(slots + 1, np.int64), np.zeros(slots + 1, np.int64)
+    at[0] = -1
+    while depth >= 0:
+        at[depth] += 1
+        i, more = at[depth], slots - 1 - depth
+        steps += 1
+        if steps > room[1]:
+            return -1
+        if i == types or sums[depth] + (more + 1) * item[i] < limits[0]:
+            depth -= 1
+            continue
+        top = limits[1] - sums[depth] - more * item[types - 1]
+        if item[i] > top:
+            at[depth] = _first_at_most(item, i, top) - 1
+            continue
+        taken = 0  # replicas of this type; -1: the expert is here with another count
+        for d in range(depth):
+            if at[d] == i:
+                taken += 1
+            elif expert[at[d]] == expert[i]:
+                taken = -slots
+        if taken < 0 or taken == (1 if distinct else count[i]):
+            continue
+        spent = used[depth] + (extra[i] if taken == 0 else 0)
+        if spent > spare:
+            continue
+        sums[depth + 1], used[depth + 1] = sums[depth] + item[i], spent
+        if more:
+            depth += 1
+            at[depth] = i - 1
+            continue
+        if found == room[0]:
+            return -1
+        for d in range(slots):
+            out[found, d] = at[d]
+        load[found] = sums[slots]
+        found += 1
+    return found
+
+
+@njit(cache=True)
+def _first_at_most(item: Ints, low: int, top: int) -> int:
+    """The first type from ``low`` on with load <= top (``item.size`` if none)."""
+    high = item.size
+    while low < high:
+        middle = (low + high) // 2
+        if item[middle] > top:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+class Tree(NamedTuple):
+    """Where the search is; it can pause and go on.
+
+    Attributes
+    ----------
+    state : array [2], int64
+        Depth (ranks filled), and 1 if the list at that depth is new.
+    lists : array [ranks, patterns], int32; size : array [ranks]
+        Patterns that still fit at each depth, fullest first.
+    cursor, pivot : arrays [ranks]
+        Position in the list of the pattern chosen; the expert that it must hold (-1: some expert fits nowhere).
+    slack, spare : arrays [ranks]
+        What the ranks from here on may leave unused; slots beyond the least counts.
+    counts, left : arrays [experts]
+        The count decided on (0: none yet), and how many of these replicas are not placed yet.
+    opened : array [ranks, slots]
+        Experts whose count was decided at each depth (-1: no more).
+    cost : array [experts * options * slots], int32
+        Spare slots that the m-th replica of a type on a rank takes; NEVER if it cannot be had.
+    excluded : array [patterns], bool
+        All packings with this pattern and the ones chosen before have been looked at.
+    tally : array [experts]
+        Patterns of the newest list that hold the expert.
+    """
+
+    state: Ints
+    lists: Codes
+    size: Ints
+    cursor: Ints
+    pivot: Ints
+    slack: Ints
+    spare: Ints
+    counts: Ints
+    left: Ints
+    opened: Ints
+    cost: Codes
+    excluded: Bools
+    tally: Ints
+
+
+@njit(cache=True)
+def cover(code: Codes, expert: Codes, load: Ints, least: Ints, limit: int, ticks: int, tree: Tree) -> tuple[int, int]:
+    """Go on with the search for ranks that hold all replicas: (COVERED, IMPOSSIBLE or PAUSED; ticks spent).
+
+    Parameters
+    ----------
+    code : array [patterns, slots], int32
+        ``(expert * options + count - least) * slots + m`` for the m-th replica of a type in the pattern, m from 0.
+    expert : array [patterns, slots], int32
+        The expert of each slot, -1 from its second replica on.
+    load : array [patterns], int64, falling
+    least : array [experts], int64
+        Smallest count of each expert.
+    limit : most load of a rank.
+    ticks : budget; one is spent for each pattern that is looked at.
+    """
+    ranks, slots = tree.size.size, code.shape[1]
+    depth, fresh, spent = tree.state[0], tree.state[1] == 1, 0
+    while depth >= 0:
+        if spent >= ticks:
+            tree.state[0], tree.state[1] = depth, int(fresh)
+            return PAUSED, spent
+        if fresh:
+            tree.cursor[depth], tree.pivot[depth] = -1, _pivot(tree)
+        else:
+            chosen = tree.lists[depth, tree.cursor[depth]]
+            _take_back(code, least, chosen, depth, tree)
+            tree.excluded[chosen] = True
+        j = _next_candidate(expert, depth, tree)
+        fresh = j >= 0
+        if not fresh:
+            depth -= 1
+            continue
+        use = _put(code, least, j, depth, tree)
+        if depth == ranks - 1:
+            return COVERED, spent
+        spent += _filter(code, load, limit, limit - load[j], use, depth, tree)
+        _count_experts(expert, depth + 1, slots, tree)
+        depth += 1
+    return IMPOSSIBLE, spent
+
+
+@njit(cache=True)
+def reset_costs(f: int, least: Ints, slots: int, cost: Codes) -> None:
+    """Costs of an expert whose count is open."""
+    options = cost.size // (least.size * slots)
+    for x in range(options):
+        for m in range(slots):
+            usable = m < least[f] + x
+            cost[(f * options + x) * slots + m] = (x if m == 0 else 0) if usable else NEVER
+
+
+@njit(cache=True)
+def _pivot(tree: Tree) -> int:
+    """The expert with replicas to place that the fewest patterns hold; -1 if one has none."""
+    best = -1
+    for e in range(tree.tally.size):
+        if tree.counts[e] == 0 or tree.left[e] > 0:
+            if tree.tally[e] == 0:
+                return -1
+            if best < 0 or tree.tally[e] < tree.tally[best]:
+                best = e
+    return best
+
+
+@njit(cache=True)
+def _next_candidate(expert: Codes, depth: int, tree: Tree) -> int:
+    """Move the cursor to the next pattern that holds the pivot; -1, and the exclusions undone, if there is none."""
+    pivot = tree.pivot[depth]
+    if pivot < 0:
+        return -1
+    for position in range(tree.cursor[depth] + 1, tree.size[depth]):
+        j = tree.lists[depth, position]
+        for q in range(expert.shape[1]):
+            if expert[j, q] == pivot:
+                tree.cursor[depth] = position
+                return int(j)
+    for position in range(tree.size[depth]):
+        j = tree.lists[depth, position]
+        for q in range(expert.shape[1]):
+            if expert[j, q] == pivot:
+                tree.excluded[j] = False
+    return -1
+
+
+@njit(cache=True)
+def _put(code: Codes, least: Ints, j: int, depth: int, tree: Tree) -> int:
+    """Fill a rank with pattern j; the spare slots that its new counts take."""
+    slots, use, new = code.shape[1], 0, 0
+    options = tree.cost.size // (least.size * slots)
+    tree.opened[depth] = -1
+    for q in range(slots):
+        kind = code[j, q] // slots
+        f = kind // options
+        if tree.counts[f] == 0:
+            use += kind - f * options
+            tree.counts[f] = tree.left[f] = least[f] + kind - f * options
+            tree.cost[f * options * slots : (f + 1) * options * slots] = NEVER
+            tree.opened[depth, new] = f
+            new += 1
+        tree.left[f] -= 1
+        for m in range(slots):
+            tree.cost[kind * slots + m] = 0 if m < tree.left[f] else NEVER
+    return use
+
+
+@njit(cache=True)
+def _take_back(code: Codes, least: Ints, j: int, depth: int, tree: Tree) -> None:
+    """Undo ``_put``."""
+    slots = code.shape[1]
+    options = tree.cost.size // (least.size * slots)
+    for q in range(slots):
+        kind = code[j, q] // slots
+        f = kind // options
+        tree.left[f] += 1
+        for m in range(slots):
+            tree.cost[kind * slots + m] = 0 if m < tree.left[f] else NEVER
+    for f in tree.opened[depth]:
+        if f >= 0:
+            tree.counts[f] = tree.left[f] = 0
+            reset_costs(f, least, slots, tree.cost)
+
+
+@njit(cache=True)
+def _filter(code: Codes, load: Ints, limit: int, unused: int, use: int, depth: int, tree: Tree) -> int:
+    """The patterns of this depth that still fit make the next depth's list; how many were looked at."""
+    tree.slack[depth + 1] = slack = tree.slack[depth] - unused
+    tree.spare[depth + 1] = spare = tree.spare[depth] - use
+    parent, child, size, looked = tree.lists[depth], tree.lists[depth + 1], 0, 0
+    floor = limit - slack
+    for position in range(tree.size[depth]):
+        i = parent[position]
+        if load[i] < floor:
+            break
+        looked += 1
+        price = 0
+        for q in range(code.shape[1]):
+            price += tree.cost[code[i, q]]
+        child[size] = i  # kept or overwritten: no branch here
+        size += (price <= spare) & (not tree.excluded[i])
+    tree.size[depth + 1] = size
+    return looked
+
+
+@njit(cache=True)
+def _count_experts(expert: Codes, depth: int, slots: int, tree: Tree) -> None:
+    tree.tally[:] = 0
+    for position in range(tree.size[depth]):
+        for q in range(slots):
+            f = expert[tree.lists[depth, position], q]
+            if f >= 0:
+                tree.tally[f] += 1
