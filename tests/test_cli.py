@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from eplb_opt import Instance, Placement
 from eplb_opt.cli import main
@@ -101,6 +102,96 @@ def test_a_map_that_does_not_fit_is_named(loads, tmp_path, capsys):
     assert main(["gap", str(loads), *topology(), "--methods", "greedy", "--map", str(path)]) == 2
     assert "has no replica" in capsys.readouterr().err
     assert main(["gap", str(loads), *topology(), "--methods", "magic"]) == 2
+
+
+@pytest.fixture
+def dump(tmp_path):
+    """An SGLang recording: 10 hidden layers, of which 5 and 8 are MoE."""
+    path, count = tmp_path / "dump.pt", torch.zeros(1, 10, 12, dtype=torch.int32)
+    count[0, [5, 8]] = torch.tensor(TWO_LAYERS, dtype=torch.int32)
+    torch.save({"rank": 0, "logical_count": count, "average_utilization_rate_over_window": None}, path)
+    return path
+
+
+SOLVED = {
+    "sglang": "json",
+    "vllm": "jsonl",
+    "vllm-ascend": "json",
+    "tensorrt-llm": "yaml",
+    "npz": "npz",
+    "json": "json",
+}
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_solve_writes_what_engines_load(name, dump, tmp_path, capsys):
+    out, report = tmp_path / f"map.{SOLVED[name]}", tmp_path / "report.json"
+    distinct = ["--distinct"] if name == "vllm-ascend" else []
+    arguments = [*topology(), *distinct, "--format", name, "-o", str(out), "--json", str(report)]
+    assert main(["solve", str(dump), *arguments]) == 0
+    assert "2 layers x 12 experts" in capsys.readouterr().out
+    assert main(["gap", str(dump), *topology(), "--methods", "greedy", "--map", str(out)]) == 0
+    assert main(["verify", str(out), str(report), str(dump)]) == 0
+
+
+def test_solve_for_lmdeploy_writes_its_loads(dump, tmp_path, capsys):
+    out = tmp_path / "plan.json"
+    assert main(["solve", str(dump), *topology(), "--method", "greedy", "--format", "lmdeploy", "-o", str(out)]) == 0
+    assert "LMDeploy loads no map" in capsys.readouterr().out
+    rows = json.loads(out.read_text())
+    assert (len(rows), rows[5], rows[0]) == (10, TWO_LAYERS[0], [0] * 12)
+
+
+def test_convert_there_and_back(dump, tmp_path, capsys):
+    first, last = tmp_path / "map.npz", tmp_path / "last.npz"
+    solve = ["solve", str(dump), *topology(), "--method", "greedy"]
+    assert main([*solve, "--distinct", "-o", str(first)]) == 0
+    named = ["--layers", "5,8"]
+    steps = [("sglang", "a.json", []), ("vllm-ascend", "b.json", [*named, "--ranks", "8"]), ("vllm", "c.jsonl", []),
+             ("tensorrt-llm", "d.yaml", []), ("json", "e.json", []), ("npz", "last.npz", [])]  # fmt: skip
+    source = first
+    for name, file, options in steps:
+        assert main(["convert", str(source), str(tmp_path / file), "--format", name, *options]) == 0
+        source = tmp_path / file
+    with np.load(first) as one, np.load(last) as two:
+        for key in ("physical_to_logical_map", "layer_ids"):
+            assert one[key].tolist() == two[key].tolist()
+    capsys.readouterr()
+    assert main(["convert", str(tmp_path / "a.json"), str(tmp_path / "f.jsonl"), "--format", "vllm"]) == 2
+    assert "name the MoE layers with --layers" in capsys.readouterr().err
+
+
+def test_convert_loads(dump, tmp_path, capsys):
+    assert main(["convert", str(dump), str(tmp_path / "loads.json")]) == 0
+    assert json.loads((tmp_path / "loads.json").read_text())["layer_ids"] == [5, 8]
+    assert main(["convert", str(tmp_path / "loads.json"), str(tmp_path / "plan.json"), "--format", "lmdeploy"]) == 0
+    assert len(json.loads((tmp_path / "plan.json").read_text())) == 10
+    assert "loads: 1 windows x 2 layers x 12 experts, lmdeploy" in capsys.readouterr().out
+    np.save(tmp_path / "bare.npy", np.array(TWO_LAYERS))
+    arguments = ["--format", "lmdeploy", "--hidden-layers", "10", "--layers", "5,8"]
+    assert main(["convert", str(tmp_path / "bare.npy"), str(tmp_path / "bare.json"), *arguments]) == 0
+    assert json.loads((tmp_path / "bare.json").read_text()) == json.loads((tmp_path / "plan.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "sglang", "-o", "map.txt"], "ends in .json or .pt"),
+        (["--format", "sglang", "--hidden-layers", "8", "-o", "map.json"], "layer 8 is beyond 8"),
+        (["--format", "vllm-ascend", "-o", "map.json"], "add --distinct"),
+        (["--format", "paper", "-o", "map.json"], "no format 'paper'"),
+        (["--input-format", "lmdeploy"], "no 'counts'"),
+        (["--layers", "3"], "no layer 3"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_solving(arguments, message, dump, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["solve", str(dump), *topology(), *arguments]) == 2
+    streams = capsys.readouterr()
+    assert (streams.out, streams.err.count("\n")) == ("", 1)
+    assert message in streams.err
+    assert main(["convert", str(dump), "map.json", "--format", "vllm"]) == 2
+    assert "solve first" in capsys.readouterr().err
 
 
 def test_the_installed_command_runs(loads):

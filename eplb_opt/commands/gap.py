@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError
-from .options import METHODS, add_input, limits_of, read_instance
+from .options import METHODS, add_input, instance_of, limits_of, read_selected
 from .output import finite, print_table, run_method
 
 
@@ -36,7 +36,7 @@ def _gap(options: argparse.Namespace) -> None:
         raise OptionError("--methods names none: the bound needs at least one")
     if options.json is not None:
         check_writable(options.json)
-    instance = read_instance(options)
+    instance = instance_of(options, read_selected(options))
     own = {f"map {path}": _own(path, instance) for path in options.map}
     results = [run_method(instance, name, limits) for name in methods]
     bound, proofs = best_bound(results)

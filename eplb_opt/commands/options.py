@@ -9,12 +9,15 @@ from typing import Any
 
 from ..limits import Limits
 
+INPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "plain")
+OUTPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "npz", "json")
+
 METHODS = ("greedy", "refined", "milp", "cpsat", "optimal")
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
     """The loads and the topology to solve for."""
-    parser.add_argument("loads", type=Path, help="recorded loads: npz, npy, json, csv or torch .pt")
+    add_loads(parser)
     parser.add_argument("--windows", default="all", help="index, range 0:16, label, or all (summed; the default)")
     parser.add_argument("--replicas", type=int, required=True, help="physical experts (slots) a layer")
     parser.add_argument("--ranks", type=int, required=True, help="GPUs")
@@ -22,6 +25,45 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--groups", type=int, default=1, help="expert groups of the router; default: 1")
     parser.add_argument("--distinct", action="store_true", help="no two replicas of one expert on one rank")
     add_limits(parser, seconds=60.0)
+
+
+def add_loads(parser: argparse.ArgumentParser) -> None:
+    """The loads, and what their file does not say."""
+    parser.add_argument("loads", type=Path, help="recorded loads: npz, npy, json, csv, torch .pt, or an engine's dump")
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """How to read the input, and which layers it has."""
+    parser.add_argument(
+        "--input-format", metavar="NAME", help=f"{', '.join(INPUT_FORMATS)}; default: detected from the content"
+    )
+    parser.add_argument(
+        "--layers", type=layer_ids, metavar="IDS", help="absolute layer ids (3:61 or 1,3,5): a choice, or, where the "
+        "input numbers only its MoE layers, what they are"
+    )  # fmt: skip
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """The format to write, and what it asks for."""
+    parser.add_argument(
+        "--format", metavar="NAME", help=f"{', '.join(OUTPUT_FORMATS)}; default: npz or json by the file's ending"
+    )
+    parser.add_argument(
+        "--hidden-layers", type=int, metavar="N", help="layers of the model, dense ones too, where the format needs "
+        "them (sglang, lmdeploy) and the input does not say"
+    )  # fmt: skip
+
+
+def layer_ids(text: str) -> list[int]:
+    """Layer ids as ``3:61`` (the end is excluded), ``1,3,5``, or both."""
+    ids: list[int] = []
+    for part in text.split(","):
+        first, colon, end = part.partition(":")
+        ids += range(int(first), int(end)) if colon else [int(first)]
+    if not ids or len(set(ids)) != len(ids) or min(ids) < 0:
+        raise ValueError(text)
+    return ids
 
 
 def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
@@ -38,12 +80,17 @@ def limits_of(options: argparse.Namespace) -> Limits:
     return Limits(seconds=options.time_limit, gap=options.gap, workers=options.workers, seed=options.seed)
 
 
-def read_instance(options: argparse.Namespace) -> Any:
-    """The instance that the options state."""
+def read_selected(options: argparse.Namespace) -> Any:
+    """The loads that the options name, of the windows that they select."""
     from ..formats import read_loads
+
+    return read_loads(options.loads, options.input_format, options.layers).select(options.windows)
+
+
+def instance_of(options: argparse.Namespace, loads: Any) -> Any:
+    """The instance that the options state."""
     from ..instance import Instance
 
-    loads = read_loads(options.loads).select(options.windows)
     return Instance(
         loads.load, options.replicas, options.groups, options.nodes, options.ranks, options.distinct,
         loads.layer_ids,

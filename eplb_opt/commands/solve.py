@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import METHODS, add_input, limits_of, read_instance
+from .options import METHODS, add_input, add_output, instance_of, limits_of, read_selected
 from .output import print_result, run_method
 
 
@@ -16,26 +16,47 @@ def add_parser(commands: Any) -> None:
     add_input(parser)
     parser.add_argument("--method", choices=METHODS, default="optimal", help="default: %(default)s")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the map here")
-    parser.add_argument("--format", metavar="NAME", help="format of the map: npz or json (default: the file's ending)")
+    add_output(parser)
     parser.set_defaults(run=_solve)
 
 
 def _solve(options: argparse.Namespace) -> None:
-    from ..formats import check_writable, write_json, write_map
-    from ..formats.plain import map_format
+    from ..formats import check_writable, output_format, write_json
 
     limits = limits_of(options)
     if options.output is not None:
-        map_format(options.output, options.format)
+        options.format = output_format(options.output, options.format)
     for path in (options.output, options.json):
         if path is not None:
             check_writable(path)
-    instance = read_instance(options)
+    loads = read_selected(options)
+    instance = instance_of(options, loads)
+    hidden_layers = options.hidden_layers or loads.hidden_layers
+    if options.output is not None and options.format != "lmdeploy":
+        _check_sayable(options, instance, hidden_layers)
     result = run_method(instance, options.method, limits)
-    if options.output is not None:
-        write_map(options.output, result.placement, options.format)
+    saved = None if options.output is None else _write(options, loads, result.placement, hidden_layers)
     print_result(result)
-    if options.output is not None:
-        print(f"map: {options.output}")
+    if saved:
+        print(saved)
     if options.json is not None:
         write_json(options.json, {"windows": options.windows} | result.to_dict())
+
+
+def _check_sayable(options: argparse.Namespace, instance: Any, hidden_layers: int | None) -> None:
+    """What the format cannot say is known before the long work, from a map of the same shape."""
+    from ..formats import check_map_format
+
+    check_map_format(options.output, options.format, instance, hidden_layers)
+
+
+def _write(options: argparse.Namespace, loads: Any, placement: Any, hidden_layers: int | None) -> str:
+    from dataclasses import replace
+
+    from ..formats import write_loads, write_map
+
+    if options.format == "lmdeploy":
+        write_loads(options.output, replace(loads, hidden_layers=hidden_layers), "lmdeploy")
+        return f"loads: {options.output} (LMDeploy loads no map: it plans from these loads with its own greedy)"
+    write_map(options.output, placement, options.format, options.ranks, hidden_layers)
+    return f"map: {options.output}"

@@ -6,13 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .options import add_loads
+
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
     parser = commands.add_parser("verify", help="re-check a map and its --json report without a solver")
     parser.add_argument("map", type=Path, help="the map that solve wrote")
     parser.add_argument("report", type=Path, help="the report that solve --json wrote")
-    parser.add_argument("loads", type=Path, help="the recorded loads")
+    add_loads(parser)
     parser.set_defaults(run=_verify)
 
 
@@ -23,7 +25,7 @@ def _verify(options: argparse.Namespace) -> int:
     from ..verify import verify
 
     report = read_report(options.report)
-    loads = read_loads(options.loads).select(report["windows"])
+    loads = read_loads(options.loads, options.input_format, options.layers).select(report["windows"])
     instance = Instance(
         loads.load, report["num_replicas"], report["num_groups"], report["num_nodes"], report["num_ranks"],
         report["distinct"], loads.layer_ids,

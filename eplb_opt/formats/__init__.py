@@ -1,15 +1,38 @@
-"""Files: loads in, maps in and out. One module a format; what a file is, its content says."""
+"""Files: loads in, maps in and out. One module an engine; what a file is, its content says."""
 
-from .files import Loads, atomic_write, check_writable
-from .plain import read_loads, read_map, read_report, write_json, write_map
+from .files import ExpertMap, Loads, atomic_write, check_writable
+from .plain import read_report
+from .registry import (
+    INPUT_FORMATS,
+    OUTPUT_FORMATS,
+    check_map_format,
+    holds_map,
+    output_format,
+    read_expert_map,
+    read_loads,
+    read_map,
+    write_expert_map,
+    write_json,
+    write_loads,
+    write_map,
+)
 
 __all__ = [
+    "INPUT_FORMATS",
+    "OUTPUT_FORMATS",
+    "ExpertMap",
     "Loads",
     "atomic_write",
+    "check_map_format",
     "check_writable",
+    "holds_map",
+    "output_format",
+    "read_expert_map",
     "read_loads",
     "read_map",
     "read_report",
+    "write_expert_map",
     "write_json",
+    "write_loads",
     "write_map",
 ]

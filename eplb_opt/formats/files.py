@@ -1,11 +1,11 @@
-"""What all formats share: loads with their layer ids and window labels, and atomic output."""
+"""What all formats share: loads and maps with their layer ids, and atomic output."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,14 +23,31 @@ class Loads:
     ----------
     load : array [windows, layers, experts]
         As recorded, in routed tokens; `Instance` validates the values.
-    layer_ids : tuple of int, or None if the file has none
+    layer_ids : tuple of int, or None
+        Absolute layer index of each row; None if the file does not say.
     windows : tuple of str
         Labels; the window's index where the file has none.
+    hidden_layers : int, or None
+        Layers of the model, dense ones included, where the file says so.
     """
 
     load: npt.NDArray[Any]
     layer_ids: tuple[int, ...] | None
     windows: tuple[str, ...]
+    hidden_layers: int | None = None
+
+    def with_layers(self, ids: Sequence[int] | None, source: str) -> Loads:
+        """The layers of these absolute ids; a file without ids holds just these.
+
+        Raises
+        ------
+        FormatError
+            A layer is not in the file, or their number differs.
+        """
+        if ids is None:
+            return self
+        rows = rows_of(ids, self.layer_ids, self.load.shape[1], source)
+        return replace(self, load=self.load[:, rows], layer_ids=tuple(ids))
 
     def select(self, which: str) -> Loads:
         """Some windows: ``all``, indices and ranges (``0``, ``1,3``, ``0:16``, ``-1``), or labels.
@@ -45,7 +62,7 @@ class Loads:
         chosen: list[int] = []
         for part in which.split(","):
             chosen += self._indices(part.strip())
-        return Loads(self.load[chosen], self.layer_ids, tuple(self.windows[i] for i in chosen))
+        return replace(self, load=self.load[chosen], windows=tuple(self.windows[i] for i in chosen))
 
     def _indices(self, part: str) -> list[int]:
         if part in self.windows:
@@ -65,6 +82,55 @@ class Loads:
                 "a label, or all"
             )
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class ExpertMap:
+    """A map as a file holds it: the one form between all formats.
+
+    Attributes
+    ----------
+    phy2log : array [layers, replicas]
+        Logical expert of each slot.
+    layer_ids : tuple of int, or None
+        Absolute layer index of each row; None if the file does not say.
+    num_experts, num_ranks, hidden_layers : int, or None
+        Logical experts, ranks, and layers of the model with the dense ones, where the file says so.
+    dense_layers_unknown : bool
+        There is a row for every hidden layer, and nothing says which of them are dense.
+    """
+
+    phy2log: npt.NDArray[Any]
+    layer_ids: tuple[int, ...] | None = None
+    num_experts: int | None = None
+    num_ranks: int | None = None
+    hidden_layers: int | None = None
+    dense_layers_unknown: bool = False
+
+    def with_layers(self, ids: Sequence[int] | None, source: str) -> ExpertMap:
+        """The layers of these absolute ids; a file without ids holds just these (see `Loads.with_layers`)."""
+        if ids is None:
+            return self
+        rows = rows_of(ids, self.layer_ids, len(self.phy2log), source)
+        return replace(self, phy2log=self.phy2log[rows], layer_ids=tuple(ids), dense_layers_unknown=False)
+
+
+def rows_of(wanted: Sequence[int], present: Sequence[int] | None, rows: int, source: str) -> list[int]:
+    """Row of each layer wanted.
+
+    Raises
+    ------
+    FormatError
+        A layer is missing, or a file without layer ids has another number of rows.
+    """
+    if present is None:
+        if len(wanted) != rows:
+            raise FormatError(f"{source}: {rows} layers without ids, but {len(wanted)} layers are asked for")
+        return list(range(rows))
+    missing = [i for i in wanted if i not in present]
+    if missing:
+        raise FormatError(f"{source}: no layer {missing[0]} among its layers {present[0]}..{present[-1]}")
+    return [list(present).index(i) for i in wanted]
 
 
 def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -129,6 +195,43 @@ def as_loads(load: object, layer_ids: object, windows: object, source: str) -> L
     if len(labels) != len(array):
         raise FormatError(f"{source}: {len(labels)} window labels for {len(array)} windows")
     return Loads(array, ids, labels)
+
+
+def as_map(phy2log: object, source: str) -> npt.NDArray[Any]:
+    """A map's matrix from a raw array.
+
+    Raises
+    ------
+    FormatError
+        It is no integer matrix.
+    """
+    try:
+        array = np.asarray(phy2log)
+    except ValueError as error:
+        raise FormatError(f"{source}: the map is not rectangular ({error})") from None
+    if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iu":
+        raise FormatError(
+            f"{source}: map of shape {array.shape} and dtype {array.dtype}, expected integers [layers, replicas]"
+        )
+    return array
+
+
+def recorded_layers(load: npt.NDArray[Any], source: str) -> tuple[npt.NDArray[Any], tuple[int, ...]]:
+    """The rows with any load, and their indices: recorders of all hidden layers leave dense ones 0.
+
+    Parameters
+    ----------
+    load : array [windows, hidden layers, experts]
+
+    Raises
+    ------
+    FormatError
+        Nothing was recorded.
+    """
+    ids = np.flatnonzero((load != 0).any(axis=(0, 2)))
+    if not len(ids):
+        raise FormatError(f"{source}: no routed token recorded: all {load.shape[1]} layers are 0 in every window")
+    return load[:, ids], tuple(int(i) for i in ids)
 
 
 def as_ids(layer_ids: object, layers: int, source: str) -> tuple[int, ...] | None:

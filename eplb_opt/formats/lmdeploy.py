@@ -1,0 +1,55 @@
+"""LMDeploy: its recorder's loads, and the load file that it plans from (read in 0.18.0).
+
+LMDeploy loads no map: ``LMDEPLOY_EPLB_EXPERTS_STATISTIC_FILE`` names a JSON array [hidden layers, experts] of loads,
+from which it plans with its own greedy. Recorded loads, torch .pt: ``counts`` [hidden layers, experts] with
+``balancedness``, ``step`` and ``rank``; dense layers are rows of 0 (0.18.0 itself has no recorder).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FormatError
+from .files import Loads, as_loads, recorded_layers
+from .plain import json_bytes
+from .sglang import check_hidden_layers
+
+
+def has_loads(content: Any) -> bool:
+    """A recording. The bare array is told from other bare arrays only by ``--input-format``."""
+    return isinstance(content, Mapping) and "counts" in content and bool({"balancedness", "step"} & set(content))
+
+
+def loads(content: Any, source: str) -> Loads:
+    """One window; dense layers are dropped, layer ids are absolute."""
+    if isinstance(content, Mapping):
+        if "counts" not in content:
+            raise FormatError(f"{source}: no 'counts'")
+        array, label = content["counts"], content.get("step")
+    else:
+        array, label = content, None
+    found = as_loads(array, None, None if label is None else [str(label)], source)
+    if len(found.load) != 1:
+        raise FormatError(f"{source}: loads of shape {found.load.shape}, expected [hidden layers, experts]")
+    kept, ids = recorded_layers(found.load, source)
+    return Loads(kept, ids, found.windows, found.load.shape[1])
+
+
+def encode_loads(found: Loads, path: Path) -> bytes:
+    """Loads [hidden layers, experts], windows summed, 0 in layers that were not recorded.
+
+    Raises
+    ------
+    FormatError
+        The number of hidden layers is unknown or too small.
+    """
+    ids = found.layer_ids if found.layer_ids is not None else tuple(range(found.load.shape[1]))
+    layers = check_hidden_layers(ids, found.hidden_layers, path)
+    total = found.load.sum(axis=0)
+    rows = np.zeros((layers, total.shape[1]), dtype=total.dtype)
+    rows[list(ids)] = total
+    return json_bytes(rows.tolist(), indent=None)

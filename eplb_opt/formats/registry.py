@@ -1,0 +1,252 @@
+"""The formats by name: reading with detection from content, writing, and what is checked in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import FormatError
+from ..instance import Instance
+from ..placement import Placement
+from . import lmdeploy, plain, sglang, tensorrt_llm, vllm, vllm_ascend
+from .content import Records, read_content
+from .files import ExpertMap, Loads, atomic_write
+
+
+class LoadFormat(Protocol):
+    """A module that reads loads."""
+
+    def has_loads(self, content: Any) -> bool:
+        """The content is in this format."""
+
+    def loads(self, content: Any, source: str) -> Loads:
+        """Read it, or raise `FormatError`."""
+
+
+class MapFormat(Protocol):
+    """A module that reads maps."""
+
+    def has_map(self, content: Any) -> bool:
+        """The content is in this format."""
+
+    def expert_map(self, content: Any, source: str) -> ExpertMap:
+        """Read it, or raise `FormatError`."""
+
+
+# In the order of asking; plain takes whatever no engine claims.
+LOAD_FORMATS: dict[str, LoadFormat] = {
+    "sglang": sglang, "vllm": vllm, "tensorrt-llm": tensorrt_llm, "lmdeploy": lmdeploy, "plain": plain,
+}  # fmt: skip
+MAP_FORMATS: dict[str, MapFormat] = {
+    "sglang": sglang, "vllm": vllm, "vllm-ascend": vllm_ascend, "tensorrt-llm": tensorrt_llm, "plain": plain,
+}  # fmt: skip
+MAP_WRITERS: dict[str, Callable[[ExpertMap, Path], bytes]] = {
+    "sglang": sglang.encode,
+    "vllm-ascend": vllm_ascend.encode,
+    "tensorrt-llm": tensorrt_llm.encode,
+    "vllm": vllm.encode,
+    "npz": lambda found, path: plain.encode_npz(found),
+    "json": lambda found, path: plain.encode_json(found),
+}
+LOAD_WRITERS: dict[str, Callable[[Loads, Path], bytes]] = {
+    "lmdeploy": lmdeploy.encode_loads,
+    "npz": lambda found, path: plain.encode_loads(found, "npz"),
+    "json": lambda found, path: plain.encode_loads(found, "json"),
+}
+INPUT_FORMATS = tuple(dict.fromkeys((*LOAD_FORMATS, *MAP_FORMATS)))
+OUTPUT_FORMATS = tuple(dict.fromkeys((*MAP_WRITERS, *LOAD_WRITERS)))
+BY_ENDING = ("npz", "json")
+
+
+def read_loads(path: str | Path, input_format: str | None = None, layers: Sequence[int] | None = None) -> Loads:
+    """Read recorded loads; the format is detected from the content.
+
+    Parameters
+    ----------
+    input_format : str, optional
+        One of `LOAD_FORMATS`, instead of detection.
+    layers : sequence of int, optional
+        Absolute ids: of the layers wanted, or of all layers where the file does not say.
+
+    Raises
+    ------
+    FormatError
+        The file is missing, truncated, holds no loads, or lacks a layer that is wanted.
+    """
+    content = read_content(Path(path))
+    return _loads_of(content, str(path), input_format).with_layers(layers, str(path))
+
+
+def _loads_of(content: Any, source: str, input_format: str | None) -> Loads:
+    if input_format is not None:
+        module: LoadFormat = _named(LOAD_FORMATS, input_format, "loads")
+        return module.loads(content, source)
+    for module in LOAD_FORMATS.values():
+        if module.has_loads(content):
+            return module.loads(content, source)
+    raise FormatError(f"cannot read {source}: a folder that holds no recording of an engine")
+
+
+def read_expert_map(path: str | Path, input_format: str | None = None) -> ExpertMap:
+    """Read a map as its file holds it; the format is detected from the content (see `read_map`)."""
+    content, source = read_content(Path(path)), str(path)
+    if input_format is not None:
+        module: MapFormat = _named(MAP_FORMATS, input_format, "maps")
+        return module.expert_map(content, source)
+    for module in MAP_FORMATS.values():
+        if module.has_map(content):
+            return module.expert_map(content, source)
+    raise FormatError(f"cannot read {source}: a folder, give the map's file")
+
+
+def read_map(
+    path: str | Path, num_experts: int, layer_ids: Sequence[int] | None = None, input_format: str | None = None
+) -> Placement:
+    """Read a map.
+
+    Parameters
+    ----------
+    num_experts : int
+        Logical experts: most formats do not say.
+    layer_ids : sequence of int, optional
+        The layers wanted, in order. A file without layer ids is taken to hold just these.
+    input_format : str, optional
+        One of `MAP_FORMATS`, instead of detection.
+
+    Raises
+    ------
+    FormatError
+        The file is missing, truncated, holds no map, or lacks a layer that is wanted.
+    """
+    found = read_expert_map(path, input_format).with_layers(layer_ids, str(path))
+    if found.num_experts not in (None, num_experts):
+        raise FormatError(f"{path}: a map of {found.num_experts} experts, not {num_experts}")
+    return Placement(found.phy2log, num_experts, found.layer_ids)
+
+
+def holds_map(path: str | Path, name: str) -> bool:
+    """Whether a file is to be converted as a map, to the format ``name``; if not, as loads.
+
+    A bare array may be either: it is taken for what the format can hold.
+    """
+    content = read_content(Path(path))
+    if isinstance(content, Path) or any(m.has_loads(content) for k, m in LOAD_FORMATS.items() if k != "plain"):
+        return False
+    if isinstance(content, Mapping):
+        return plain.MAP_KEY in content or any(m.has_map(content) for k, m in MAP_FORMATS.items() if k != "plain")
+    return isinstance(content, Records) or name not in LOAD_WRITERS
+
+
+def output_format(path: str | Path, name: str | None = None) -> str:
+    """The format to write in: the one named, or the file's ending if it says npz or json.
+
+    Raises
+    ------
+    FormatError
+        Neither names a format we write.
+    """
+    ending = Path(path).suffix.lower().lstrip(".")
+    chosen = name or (ending if ending in BY_ENDING else "")
+    if chosen not in OUTPUT_FORMATS:
+        what = f"no format {name!r}" if name else f"no map format for {path}"
+        raise FormatError(f"{what}: use --format {' or '.join(sorted(OUTPUT_FORMATS))}")
+    return chosen
+
+
+def write_map(
+    path: str | Path, placement: Placement, name: str | None = None, num_ranks: int | None = None,
+    hidden_layers: int | None = None,
+) -> None:  # fmt: skip
+    """Write a placement, atomically.
+
+    Parameters
+    ----------
+    name : str, optional
+        One of `MAP_WRITERS`; default: the file's ending.
+    num_ranks, hidden_layers : int, optional
+        Ranks, and layers of the model with the dense ones: some formats need them.
+
+    Raises
+    ------
+    FormatError
+        Unknown format, a map that the format cannot say or the engine cannot load, or the file cannot be written.
+    """
+    found = ExpertMap(placement.phy2log, placement.layer_ids, placement.num_experts, num_ranks, hidden_layers)
+    write_expert_map(path, found, output_format(path, name))
+
+
+def write_expert_map(path: str | Path, found: ExpertMap, name: str) -> None:
+    """Write a map as read from a file (see `write_map`); without layer ids its rows are layers 0, 1, ..."""
+    if name not in MAP_WRITERS:
+        raise FormatError(f"{path}: {name} holds no maps: it plans from loads, convert the loads")
+    if found.dense_layers_unknown and name != "sglang":
+        raise FormatError(
+            f"{path}: the input has a row for every hidden layer and does not say which are dense: name the MoE layers "
+            f"with --layers, e.g. 3:{len(found.phy2log)}"
+        )
+    found = replace(found, layer_ids=found.layer_ids or tuple(range(len(found.phy2log))))
+    _check_map(found, path)
+    data = MAP_WRITERS[name](found, Path(path))
+    atomic_write(Path(path), lambda file: file.write(data))
+
+
+def check_map_format(path: str | Path, name: str, instance: Instance, hidden_layers: int | None) -> None:
+    """Raise what `write_map` would raise for a map of this instance: to be asked before long work.
+
+    Raises
+    ------
+    FormatError
+        The format cannot say maps of the instance, or the engine cannot load them.
+    """
+    if name == "vllm-ascend" and not instance.distinct and instance.num_replicas > instance.num_experts:
+        raise FormatError(f"{path}: vllm-ascend cannot load two replicas of one expert on a device: add --distinct")
+    rows = np.tile(np.arange(instance.num_replicas) % instance.num_experts, (instance.num_layers, 1))
+    ids = tuple(instance.layer_ids or ())
+    probe = ExpertMap(rows, ids, instance.num_experts, instance.num_ranks, hidden_layers)
+    MAP_WRITERS[name](probe, Path(path))
+
+
+def write_loads(path: str | Path, found: Loads, name: str | None = None) -> None:
+    """Write loads, atomically.
+
+    Raises
+    ------
+    FormatError
+        The format holds no loads or cannot say these, or the file cannot be written.
+    """
+    chosen = output_format(path, name)
+    if chosen not in LOAD_WRITERS:
+        raise FormatError(f"{path}: {chosen} holds maps, no loads: solve first, or use {' or '.join(LOAD_WRITERS)}")
+    data = LOAD_WRITERS[chosen](found, Path(path))
+    atomic_write(Path(path), lambda file: file.write(data))
+
+
+def write_json(path: str | Path, content: object) -> None:
+    """Write JSON, atomically."""
+    atomic_write(Path(path), lambda file: file.write(plain.json_bytes(content)))
+
+
+def _named(formats: dict[str, Any], name: str, what: str) -> Any:
+    if name not in formats:
+        raise FormatError(f"input format {name!r} holds no {what}: use {' or '.join(formats)}")
+    return formats[name]
+
+
+def _check_map(found: ExpertMap, path: str | Path) -> None:
+    """Every engine needs every expert in every layer, and layers named once."""
+    ids = found.layer_ids or ()
+    experts = found.num_experts or int(found.phy2log.max()) + 1
+    placement = Placement(found.phy2log, experts, ids)
+    if found.phy2log.min() < 0 or found.phy2log.max() >= experts:
+        raise FormatError(f"{path}: the map has experts outside 0..{experts - 1}")
+    absent = (placement.counts() == 0).nonzero()
+    if len(absent[0]):
+        raise FormatError(
+            f"{path}: layer {ids[absent[0][0]]}: expert {absent[1][0]} has no replica: no engine loads it"
+        )
+    if len(set(ids)) != len(ids) or min(ids) < 0:
+        raise FormatError(f"{path}: layer ids {ids[:8]}..., expected different integers >= 0")

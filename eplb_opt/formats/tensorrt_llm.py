@@ -1,0 +1,90 @@
+"""TensorRT-LLM: what its ``ExpertStatistic`` dumps, and the load balancer's YAML (read in its main branch, 2026).
+
+Loads: a folder with ``meta_info.json`` and ``rank{r}.safetensors``, keys ``"{iteration}_{layer}"`` -> counts [experts];
+ranks add up, ``*_raw`` files are no counts. Maps: ``num_slots``, ``initial_global_assignments`` {absolute layer: slots}
+and ``layer_updates_per_iter: 0`` (static). The engine refuses other keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import FormatError
+from .content import read_content, read_safetensors
+from .files import ExpertMap, Loads
+from .vllm import ASSIGNMENTS, assignments
+
+META = "meta_info.json"
+KEY = re.compile(r"(\d+)_(\d+)")
+Counts = dict[tuple[int, int], npt.NDArray[Any]]
+
+
+def has_loads(content: Any) -> bool:
+    """A folder with the two kinds of files."""
+    return isinstance(content, Path) and ((content / META).exists() or any(content.glob("rank*.safetensors")))
+
+
+def loads(content: Any, source: str) -> Loads:
+    """Windows are iterations; layer ids are absolute."""
+    if not isinstance(content, Path):
+        raise FormatError(f"{source}: a file, expected the folder with {META} and rank*.safetensors")
+    meta = read_content(content / META)
+    experts = meta.get("num_experts") if isinstance(meta, Mapping) else None
+    if not isinstance(experts, int):
+        raise FormatError(f"{content / META}: no 'num_experts'")
+    files = sorted(path for path in content.glob("rank*.safetensors") if re.fullmatch(r"rank\d+", path.stem))
+    if not files:
+        raise FormatError(f"{source}: no rank*.safetensors in the folder")
+    counts: Counts = {}
+    for path in files:
+        for key, found in _counts(path, experts):
+            counts[key] = counts[key] + found if key in counts else found
+    iterations, layers = (sorted({key[i] for key in counts}) for i in (0, 1))
+    missing = next(((i, layer) for i in iterations for layer in layers if (i, layer) not in counts), None)
+    if missing:
+        raise FormatError(f"{source}: iteration {missing[0]} has no layer {missing[1]}: the recording is incomplete")
+    load = np.stack([np.stack([counts[i, layer] for layer in layers]) for i in iterations])
+    return Loads(load, tuple(layers), tuple(map(str, iterations)))
+
+
+def _counts(path: Path, experts: int) -> list[tuple[tuple[int, int], npt.NDArray[Any]]]:
+    result = []
+    for key, found in read_safetensors(path).items():
+        match = KEY.fullmatch(key)
+        if not match:
+            raise FormatError(f"{path}: key {key!r}, expected iteration_layer")
+        if found.shape != (experts,) or found.dtype.kind not in "iu":
+            raise FormatError(
+                f"{path}: {key} of shape {found.shape} and dtype {found.dtype}, expected {experts} integers ({META})"
+            )
+        result.append(((int(match[1]), int(match[2])), found.astype(np.int64)))
+    if not result:
+        raise FormatError(f"{path}: nothing recorded")
+    return result
+
+
+def has_map(content: Any) -> bool:
+    """The table of assignments, outside of a vLLM record."""
+    return isinstance(content, Mapping) and ASSIGNMENTS in content
+
+
+def expert_map(content: Any, source: str) -> ExpertMap:
+    """Layer ids are absolute."""
+    if not has_map(content):
+        raise FormatError(f"{source}: no {ASSIGNMENTS!r}")
+    return ExpertMap(*assignments(content, source))
+
+
+def encode(found: ExpertMap, path: Path) -> bytes:
+    """The load balancer's own YAML file, named by ``moe_config.load_balancer``."""
+    import yaml
+
+    table = {layer: row.tolist() for layer, row in sorted(zip(found.layer_ids or (), found.phy2log, strict=True))}
+    content = {"num_slots": found.phy2log.shape[1], ASSIGNMENTS: table, "layer_updates_per_iter": 0}
+    return str(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1 << 20)).encode()

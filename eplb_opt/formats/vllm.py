@@ -1,0 +1,126 @@
+"""vLLM: the JSON lines that it is proposed to record and to load (pull request 41141; vLLM 0.33.0 has neither).
+
+Loads: records ``eplb_load_stats`` with ``step``, ``num_ranks``, ``expert_load`` [MoE layers, slots] and ``p2l_map`` of
+the same shape. Maps: one record ``eplb_initial_mapping`` with ``initial_global_assignments`` {MoE layer: slots}. Both
+number the MoE layers 0, 1, ...: where absolute ids differ, our maps keep them in an extra key ``layer_ids``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FormatError
+from .content import Records
+from .files import ExpertMap, Loads, as_ids, as_map
+from .plain import json_bytes
+from .sglang import to_logical
+
+LOADS, MAP, VERSION = "eplb_load_stats", "eplb_initial_mapping", 1
+ASSIGNMENTS = "initial_global_assignments"
+
+
+def has_loads(content: Any) -> bool:
+    """Records of loads."""
+    return isinstance(content, Records) and bool(_of_type(content, LOADS))
+
+
+def loads(content: Any, source: str) -> Loads:
+    """Windows are records, labelled by step; layer ids are unknown."""
+    records = _of_type(content, LOADS) if isinstance(content, Records) else []
+    if not records:
+        raise FormatError(f"{source}: no record of type {LOADS!r}")
+    physical: list[Any] = []
+    slots: list[Any] = []
+    for record in records:
+        _check_version(record, source)
+        load, found = _matrix(record, "expert_load", source), _matrix(record, "p2l_map", source)
+        if load.shape != found.shape or found.dtype.kind not in "iu" or load.shape != (physical or [load])[0].shape:
+            raise FormatError(
+                f"{source}: step {record.get('step')}: expert_load {load.shape}, p2l_map {found.shape} {found.dtype}: "
+                "expected one shape [MoE layers, slots] in all records, p2l_map in integers"
+            )
+        if (load[found < 0] != 0).any():
+            raise FormatError(f"{source}: step {record.get('step')}: load on a slot that p2l_map says is empty")
+        physical.append(load)
+        slots.append(found)
+    logical = to_logical(np.stack(physical), np.stack(slots))
+    return Loads(logical, None, tuple(str(record.get("step", i)) for i, record in enumerate(records)))
+
+
+def has_map(content: Any) -> bool:
+    """Records of a map."""
+    return isinstance(content, Records) and bool(_of_type(content, MAP))
+
+
+def expert_map(content: Any, source: str) -> ExpertMap:
+    """Layer ids are those of our own extra key, or unknown."""
+    records = _of_type(content, MAP) if isinstance(content, Records) else []
+    if len(records) != 1:
+        raise FormatError(f"{source}: {len(records)} records of type {MAP!r}, expected one")
+    record = records[0]
+    _check_version(record, source)
+    array, keys = assignments(record, source)
+    if keys != tuple(range(len(keys))):
+        raise FormatError(f"{source}: MoE layers {keys[:8]}..., expected 0..{len(keys) - 1}")
+    redundant = record.get("num_redundant_experts")
+    if not isinstance(redundant, int) or not 0 <= redundant < array.shape[1]:
+        raise FormatError(f"{source}: num_redundant_experts is {redundant!r} for {array.shape[1]} slots")
+    return ExpertMap(array, as_ids(record.get("layer_ids"), len(array), source), array.shape[1] - redundant)
+
+
+def assignments(content: Mapping[str, Any], source: str) -> tuple[Any, tuple[int, ...]]:
+    """Rows of ``initial_global_assignments``, checked against ``num_slots``, and their keys in ascending order."""
+    table = content.get(ASSIGNMENTS)
+    if not isinstance(table, Mapping) or not table:
+        raise FormatError(f"{source}: no {ASSIGNMENTS!r} {{layer: slots}}")
+    try:
+        rows = {int(key): row for key, row in table.items()}
+    except (TypeError, ValueError):
+        raise FormatError(f"{source}: a key of {ASSIGNMENTS} is no layer: {list(table)[:4]}") from None
+    keys = tuple(sorted(rows))
+    array = as_map([rows[key] for key in keys], source)
+    if content.get("num_slots") != array.shape[1]:
+        raise FormatError(
+            f"{source}: num_slots is {content.get('num_slots')!r}, but layers have {array.shape[1]} slots"
+        )
+    return array, keys
+
+
+def encode(found: ExpertMap, path: Path) -> bytes:
+    """One record; MoE layers are numbered in the order of their ids."""
+    experts = found.num_experts or int(found.phy2log.max()) + 1
+    ids = found.layer_ids or ()
+    order = np.argsort(ids)
+    record: dict[str, Any] = {
+        "record_type": MAP,
+        "version": VERSION,
+        "num_redundant_experts": found.phy2log.shape[1] - experts,
+        "num_slots": found.phy2log.shape[1],
+        ASSIGNMENTS: {str(i): found.phy2log[row].tolist() for i, row in enumerate(order)},
+    }
+    if sorted(ids) != list(range(len(ids))):
+        record["layer_ids"] = sorted(ids)
+    return json_bytes(record, indent=None)
+
+
+def _of_type(records: Records, kind: str) -> list[dict[str, Any]]:
+    return [record for record in records if isinstance(record, dict) and record.get("record_type") == kind]
+
+
+def _check_version(record: Mapping[str, Any], source: str) -> None:
+    if record.get("version") != VERSION:
+        raise FormatError(f"{source}: {record['record_type']} of version {record.get('version')!r}, known is {VERSION}")
+
+
+def _matrix(record: Mapping[str, Any], key: str, source: str) -> Any:
+    try:
+        array = np.asarray(record.get(key))
+    except ValueError as error:
+        raise FormatError(f"{source}: {key} is not rectangular ({error})") from None
+    if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iuf":
+        raise FormatError(f"{source}: {key} of shape {array.shape}, expected numbers [MoE layers, slots]")
+    return array

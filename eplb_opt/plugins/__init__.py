@@ -1,0 +1,1 @@
+"""Policies inside engines, found through entry points: nothing here is imported by the rest of the package."""

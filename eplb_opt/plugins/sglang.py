@@ -1,0 +1,83 @@
+"""SGLang: our policy as an EPLB algorithm (entry point group ``sglang.srt.plugins``; read in SGLang 0.5.23).
+
+Hooks around ``compute_algorithm`` and ``rebalance_experts``: ``--eplb-algorithm auto`` (the default) and ``eplb_opt``
+are ours, every other algorithm stays SGLang's, as does the elastic one that SGLang sets where ranks may fail.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..placement import Placement
+from ..policies import AbstractEplbPolicy
+from .options import engine_policy, read_options
+from .planning import plan
+
+logger = logging.getLogger("eplb_opt.plugins.sglang")
+ALGORITHMS = "sglang.srt.eplb.eplb_algorithms"
+OURS = ("auto", "eplb_opt")
+
+
+class EplbOptAlgorithm:
+    """What ``compute_algorithm`` answers instead of SGLang's enumeration."""
+
+    def __init__(self, policy: type[AbstractEplbPolicy]) -> None:
+        self.policy = policy
+
+
+def register() -> None:
+    """Register the hooks; SGLang calls this once in each process and then applies them.
+
+    Raises
+    ------
+    OptionError
+        An option in the environment or its file is wrong. SGLang logs it and goes on with its own algorithm.
+    """
+    from sglang.srt.plugins.hook_registry import HookRegistry, HookType
+
+    options = read_options()
+    policy = engine_policy(options)
+    if policy is None:
+        logger.info("EPLB_OPT_POLICY=off: SGLang's own EPLB algorithms stay")
+        return
+    HookRegistry.register(f"{ALGORITHMS}.compute_algorithm", choose(policy), HookType.AROUND)
+    HookRegistry.register(f"{ALGORITHMS}.rebalance_experts", rebalance, HookType.AROUND)
+    logger.info("EPLB algorithm %r is now eplb_opt's %r", "auto", options["policy"])
+
+
+def choose(policy: type[AbstractEplbPolicy]) -> Callable[..., Any]:
+    """The hook around ``compute_algorithm``."""
+
+    def compute_algorithm(original: Callable[..., Any], raw_algorithm: str, *args: Any, **kwargs: Any) -> Any:
+        if raw_algorithm in OURS:
+            return EplbOptAlgorithm(policy)
+        return original(raw_algorithm, *args, **kwargs)
+
+    return compute_algorithm
+
+
+def rebalance(
+    original: Callable[..., Any], tokens_per_expert: torch.Tensor, num_physical_experts: int,
+    num_local_physical_experts: int, num_groups: int | None, num_nodes: int, algorithm: Any,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    """The hook around ``rebalance_experts``: tokens [steps, layers, experts] are summed over steps.
+
+    Returns
+    -------
+    physical_to_logical_map, logical_to_physical_map, expert_count
+        int64 tensors on the CPU, as from `eplb_opt.policies`; SGLang moves them to its device.
+    """
+    if not isinstance(algorithm, EplbOptAlgorithm):
+        maps: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = original(
+            tokens_per_expert=tokens_per_expert, num_physical_experts=num_physical_experts,
+            num_local_physical_experts=num_local_physical_experts, num_groups=num_groups, num_nodes=num_nodes,
+            algorithm=algorithm,
+        )  # fmt: skip
+        return maps
+    num_ranks = num_physical_experts // num_local_physical_experts
+    phy2log = plan(algorithm.policy, tokens_per_expert, num_physical_experts, num_groups, num_nodes, num_ranks)
+    return Placement(phy2log, tokens_per_expert.shape[-1]).maps()

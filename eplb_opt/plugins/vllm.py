@@ -1,0 +1,67 @@
+"""vLLM: our policy behind the name ``default`` (entry point group ``vllm.general_plugins``; read in vLLM 0.33.0).
+
+That name is the only one with which vLLM rearranges experts asynchronously. vLLM >= 0.19 takes the map alone, 0.13 to
+0.18 the tuple of three: what is returned follows the annotation of the policy that is replaced.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import Any
+
+import torch
+
+from ..errors import InstanceError
+from ..placement import Placement
+from ..policies import AbstractEplbPolicy
+from .options import engine_policy, read_options
+from .planning import plan
+
+logger = logging.getLogger("eplb_opt.plugins.vllm")
+NAME = "default"
+
+
+def register() -> None:
+    """Replace vLLM's default policy; called by vLLM in each of its processes, any number of times.
+
+    Raises
+    ------
+    OptionError
+        An option in the environment or its file is wrong: vLLM does not start.
+    """
+    try:
+        from vllm.distributed.eplb.policy import EPLB_POLICIES
+    except ImportError as error:
+        logger.warning("this vLLM has no EPLB policies to replace (needs 0.13 or newer): %s", error)
+        return
+    options = read_options()
+    policy = engine_policy(options)
+    if policy is None:
+        logger.info("EPLB_OPT_POLICY=off: vLLM's own EPLB policy stays")
+        return
+    base = EPLB_POLICIES[NAME]
+    if not getattr(base, "eplb_opt_policy", None):
+        EPLB_POLICIES[NAME] = make_policy(base, policy)
+        logger.info("EPLB policy %r is now eplb_opt's %r", NAME, options["policy"])
+
+
+def make_policy(base: type[Any], policy: type[AbstractEplbPolicy]) -> type[Any]:
+    """A subclass of vLLM's policy that plans with ours."""
+    tuple_of_three = "tuple" in str(inspect.signature(base.rebalance_experts).return_annotation).lower()
+
+    def rebalance_experts(
+        cls: type[Any], weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
+        old_global_expert_indices: torch.Tensor | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+        try:
+            phy2log = plan(
+                cls.eplb_opt_policy, weight, num_replicas, num_groups, num_nodes, num_ranks, old_global_expert_indices
+            )
+        except InstanceError as error:
+            raise AssertionError(str(error)) from error  # what vLLM raises, and its callers expect
+        return Placement(phy2log, weight.shape[-1]).maps() if tuple_of_three else torch.from_numpy(phy2log)
+
+    rebalance_experts.__doc__ = "Place the experts with eplb_opt (see `eplb_opt.plugins.planning.plan`)."
+    body = {"eplb_opt_policy": policy, "rebalance_experts": classmethod(rebalance_experts), "__module__": __name__}
+    return type("EplbOptPolicy", (base,), body)

@@ -1,0 +1,66 @@
+"""Options of the in-engine policies: environment, file, errors."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import entry_points
+
+import pytest
+
+from eplb_opt import POLICIES, OptionError
+from eplb_opt.plugins.options import DEFAULT_POLICY, engine_policy, read_options
+
+
+def test_the_default():
+    assert read_options({}) == {"policy": DEFAULT_POLICY}
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    path = tmp_path / "options.json"
+    path.write_text(json.dumps({"policy": "optimal", "distinct": True, "seed": 7}))
+    environ = {"EPLB_OPT_CONFIG": str(path), "EPLB_OPT_POLICY": "greedy", "EPLB_OPT_WORK": "0.25", "HOME": "/"}
+    assert read_options(environ) == {"policy": "greedy", "distinct": True, "seed": 7, "work": 0.25}
+
+
+def test_policies_are_configured():
+    assert engine_policy({"policy": "off"}) is None
+    policy = engine_policy({"policy": "optimal", "distinct": True, "work": 0.25, "seed": 3})
+    assert issubclass(policy, POLICIES["optimal"])
+    assert policy.distinct
+    assert (policy.limits.work, policy.limits.seed) == (0.25, 3)
+    assert policy.limits.seconds is None
+    assert POLICIES["optimal"].limits.seed == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"EPLB_OPT_POLICY": "magic"}, "'magic': choose from greedy"),
+        ({"EPLB_OPT_SPEED": "1"}, "EPLB_OPT_SPEED is no option"),
+        ({"EPLB_OPT_POLICY": "greedy", "EPLB_OPT_DISTINCT": "maybe"}, "EPLB_OPT_DISTINCT='maybe'"),
+        ({"EPLB_OPT_POLICY": "greedy", "EPLB_OPT_WORK": "fast"}, "EPLB_OPT_WORK='fast'"),
+        ({"EPLB_OPT_POLICY": "greedy", "EPLB_OPT_WORK": "1"}, "'greedy' uses no solver"),
+        ({"EPLB_OPT_POLICY": "optimal", "EPLB_OPT_WORK": "-1"}, "-1"),
+        ({"EPLB_OPT_CONFIG": "/nonexistent"}, "cannot be read"),
+    ],
+)
+def test_wrong_options_are_named(environ, message):
+    with pytest.raises(OptionError, match=message):
+        engine_policy(read_options(environ))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("[1]", "holds a list"), ("{", "cannot be read"), ('{"polcy": "greedy"}', "polcy is no option")],
+)
+def test_wrong_files_are_named(text, message, tmp_path):
+    path = tmp_path / "options.json"
+    path.write_text(text)
+    with pytest.raises(OptionError, match=message):
+        read_options({"EPLB_OPT_CONFIG": str(path)})
+
+
+@pytest.mark.parametrize("group", ["vllm.general_plugins", "sglang.srt.plugins"])
+def test_engines_find_the_plug_ins(group):
+    (found,) = entry_points(group=group, name="eplb_opt")
+    assert found.load().__name__ == "register"

@@ -1,0 +1,75 @@
+"""The SGLang plug-in against stand-ins for its modules; inside SGLang itself: tests/engines."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from types import ModuleType
+
+import pytest
+import torch
+
+from eplb_opt import POLICIES, OptionError
+from eplb_opt.plugins import sglang as plugin
+
+from ..conftest import TWO_LAYERS
+
+STEPS = torch.tensor([TWO_LAYERS, TWO_LAYERS], dtype=torch.int32)
+
+
+class HookType(Enum):
+    AROUND = "around"
+
+
+class Registry:
+    hooks: dict
+
+    @classmethod
+    def register(cls, target, hook, hook_type):
+        assert hook_type is HookType.AROUND
+        cls.hooks[target.rpartition(".")[2]] = hook
+
+
+@pytest.fixture
+def hooks(monkeypatch):
+    module = ModuleType("sglang.srt.plugins.hook_registry")
+    module.HookRegistry, module.HookType, Registry.hooks = Registry, HookType, {}
+    for name in ("sglang", "sglang.srt", "sglang.srt.plugins"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("EPLB_OPT_POLICY", "greedy")
+    return Registry.hooks
+
+
+def theirs(*arguments, **named):
+    return "theirs", arguments, named
+
+
+@pytest.mark.parametrize("raw", ["auto", "eplb_opt"])
+def test_our_algorithm_plans(raw, hooks):
+    plugin.register()
+    algorithm = hooks["compute_algorithm"](theirs, raw_algorithm=raw, num_groups=4, num_nodes=2)
+    call = {"tokens_per_expert": STEPS, "num_physical_experts": 16, "num_local_physical_experts": 2,
+            "num_groups": 4, "num_nodes": 2, "algorithm": algorithm}  # fmt: skip
+    maps = hooks["rebalance_experts"](theirs, **call)
+    expected = POLICIES["greedy"].rebalance_experts(STEPS.sum(dim=0), 16, 4, 2, 8)
+    for got, want in zip(maps, expected, strict=True):
+        assert torch.equal(got, want)
+
+
+def test_algorithms_named_by_the_user_stay(hooks):
+    plugin.register()
+    assert hooks["compute_algorithm"](theirs, "deepseek_vec", 4, 2) == ("theirs", ("deepseek_vec", 4, 2), {})
+    result = hooks["rebalance_experts"](theirs, STEPS, 16, 2, 4, 2, algorithm="deepseek_vec")
+    assert result[0] == "theirs"
+    assert result[2]["algorithm"] == "deepseek_vec"
+    assert result[2]["tokens_per_expert"] is STEPS
+
+
+def test_off_registers_nothing(hooks, monkeypatch):
+    monkeypatch.setenv("EPLB_OPT_POLICY", "off")
+    plugin.register()
+    assert hooks == {}
+    monkeypatch.setenv("EPLB_OPT_POLICY", "magic")
+    with pytest.raises(OptionError):
+        plugin.register()

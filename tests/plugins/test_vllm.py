@@ -1,0 +1,86 @@
+"""The vLLM plug-in against stand-ins for its modules; inside vLLM itself: tests/engines."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+import torch
+
+from eplb_opt import POLICIES, Instance, OptionError, Placement
+from eplb_opt.plugins import vllm as plugin
+
+from ..conftest import TWO_LAYERS
+
+WEIGHT = torch.tensor(TWO_LAYERS)
+
+
+class Alone:
+    @classmethod
+    def rebalance_experts(cls, weight, num_replicas, num_groups, num_nodes, num_ranks, old=None) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class Three:
+    @classmethod
+    def rebalance_experts(
+        cls, weight, num_replicas, num_groups, num_nodes, num_ranks, old=None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    module = ModuleType("vllm.distributed.eplb.policy")
+    module.EPLB_POLICIES = {"default": Alone}
+    for name in ("vllm", "vllm.distributed", "vllm.distributed.eplb"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("EPLB_OPT_POLICY", "greedy")
+    return module.EPLB_POLICIES
+
+
+def test_the_default_policy_is_replaced_once(registry):
+    plugin.register()
+    first = registry["default"]
+    plugin.register()
+    assert registry == {"default": first}
+    assert issubclass(first, Alone)
+    phy2log = first.rebalance_experts(WEIGHT, 16, 4, 2, 8)
+    assert isinstance(phy2log, torch.Tensor)
+    assert (phy2log.dtype, phy2log.device) == (torch.int64, torch.device("cpu"))
+    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 4, 2, 8)) == []
+    assert torch.equal(phy2log, POLICIES["greedy"].rebalance_experts(WEIGHT, 16, 4, 2, 8)[0])
+
+
+def test_off_leaves_it(registry, monkeypatch):
+    monkeypatch.setenv("EPLB_OPT_POLICY", "off")
+    plugin.register()
+    assert registry == {"default": Alone}
+
+
+def test_a_wrong_option_stops_the_engine(registry, monkeypatch):
+    monkeypatch.setenv("EPLB_OPT_POLICY", "magic")
+    with pytest.raises(OptionError, match="magic"):
+        plugin.register()
+
+
+def test_without_policies_in_vllm_nothing_happens(registry, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "vllm.distributed.eplb.policy", None)
+    plugin.register()
+    assert "needs 0.13 or newer" in caplog.text
+
+
+def test_older_versions_get_three_maps():
+    policy = plugin.make_policy(Three, POLICIES["greedy"])
+    maps = policy.rebalance_experts(WEIGHT, 16, 4, 2, 8, torch.full((2, 16), -1))
+    expected = POLICIES["greedy"].rebalance_experts(WEIGHT, 16, 4, 2, 8)
+    for got, want in zip(maps, expected, strict=True):
+        assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize("arguments", [(WEIGHT, 15, 1, 1, 8), (WEIGHT, 8, 1, 1, 8), (-WEIGHT, 16, 1, 1, 8)])
+def test_errors_are_assertion_errors(arguments):
+    with pytest.raises(AssertionError, match=r"num_replicas|negative"):
+        plugin.make_policy(Alone, POLICIES["greedy"]).rebalance_experts(*arguments)
