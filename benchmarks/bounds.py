@@ -32,14 +32,16 @@ def instance_key(instance: Instance) -> str:
 
 
 class Bounds:
-    """The store of bounds."""
+    """The store of bounds. A store elsewhere starts from the committed one, which it leaves as it is."""
 
     def __init__(self, path: Path = PATH) -> None:
         self.store = Store(path, ("instance",))
+        self.base = Store(PATH, ("instance",))
 
     def layers(self, instance: Instance) -> list[dict[str, Any]] | None:
         """What is stored of each layer: ``lower_bound``, ``bound_method``, ``commit``, ``proofs``."""
-        line = self.store.get(instance=instance_key(instance))
+        key = instance_key(instance)
+        line = self.store.get(instance=key) or self.base.get(instance=key)
         return None if line is None else line["layers"]
 
     def lower_bound(self, instance: Instance) -> np.ndarray | None:

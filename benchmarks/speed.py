@@ -23,7 +23,7 @@ from eplb_opt.instance import Instance
 from eplb_opt.placement import Placement
 
 from .bounds import Bounds, contradictions, instance_key
-from .cases import cases
+from .cases import QUICK, cases
 from .environment import ROOT, environment, origin
 from .methods import HEURISTICS, Entry, add_arguments, chosen, split
 from .store import Store
@@ -44,7 +44,7 @@ def main() -> None:
         raise SystemExit(f"{', '.join(refused)}: exact methods have a time limit, not a speed; see benchmarks.quality")
     store, bounds = Store(options.output, KEY), Bounds()
     shown: list[dict[str, Any]] = []
-    for name, instance in cases(split(options.cases)):
+    for name, instance in cases(split(options.cases) or (QUICK if options.quick else ())):
         for threads in map(int, split(options.threads)):
             head = environment(0) | {
                 "case": name, "instance": instance_key(instance), "threads": threads, "device": _device(options.device),
@@ -67,6 +67,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser, HEURISTICS)
+    parser.add_argument("--quick", action="store_true", help="a few cases of every kind")
     parser.add_argument("--threads", default="1,2", help="torch threads, comma-separated; default: %(default)s")
     parser.add_argument("--repeats", type=int, default=50, help="rounds; default: %(default)s")
     parser.add_argument("--seconds", type=float, default=5.0, help="after these a method stops; default: %(default)s")
