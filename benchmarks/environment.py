@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-CODE = ("eplb_opt", "benchmarks/*.py", "benchmarks/peers")  # what a result is made by; results and prose are not
+# What a result is made by; how it is shown afterwards is not part of it.
+CODE = ("eplb_opt", "benchmarks/peers", *(f"benchmarks/{name}.py" for name in
+        ("bounds", "cases", "methods", "quality", "speed")))  # fmt: skip
 PACKAGES = ("highspy", "numba", "numpy", "ortools", "pulp", "torch")
 
 
@@ -48,7 +50,7 @@ def cpu_model() -> str:
 def origin(row: dict[str, Any]) -> str:
     """Commit, machine, limits and versions of a line, for people."""
     versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
-    cores = f" ({row['cores']} cores used)" if "cores" in row else ""
+    cores = f" (cores used: {row['cores']})" if "cores" in row else ""
     limits = f"{row['workers']} workers, time limit {row['time_limit']:g} s, " if row.get("time_limit") else ""
     machine = f"{row['cpu']}{cores}" + (f", {row['device']}" if row.get("device", "cpu") != "cpu" else "")
     head = [f"Commit {row['commit']}", row["date"], machine, f"{limits}seed {row['seed']}", f"Python {row['python']}"]

@@ -104,5 +104,5 @@ def _speed(lines: list[Line]) -> Any:
     axes.tick_params(axis="y", labelsize=7)
     axes.invert_yaxis()
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.4, 1.12), ncols=4)
+    figure.legend(fontsize=8, loc="outside upper center", ncols=4)
     return figure

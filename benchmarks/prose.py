@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import mean, median
 
 from .gaps import ORDER, Line, by_case, methods
-from .regimes import layers_of
+from .regimes import equal_to_greedy, layers_of
 
 FINE, COSTLY = 0.01, 0.05  # the greedy's gap: mean at most 1 % is fine, a layer at 5 % or more is costly
 OURS = ("greedy", "refined", "optimal")
@@ -43,20 +43,14 @@ def _greedy(cases: dict[str, dict[str, Line]]) -> dict[str, str]:
 def _peers(quality: list[Line], cases: dict[str, dict[str, Line]]) -> dict[str, str]:
     """Who equals the greedy, and who is better or worse, by the mean gap over the cases that both do."""
     peers = {line["method"]: line for line in quality if line["kind"] == "peer"}
-    same, other = [], []
-    for peer in (m for m in ORDER if m in peers):
-        both = [
-            (c["greedy"], c[peer])
-            for c in cases.values()
-            if "gap_mean" in c.get(peer, {}) and "gap_mean" in c["greedy"]
-        ]
-        if both and all(abs(a["imbalance_mean"] - b["imbalance_mean"]) < 1e-6 for a, b in both):
-            same.append(peer)
-        elif both:
+    same, other = equal_to_greedy(quality), []
+    for peer in (m for m in ORDER if m in peers and m not in same):
+        both = [(c["greedy"], c[peer]) for c in cases.values() if "gap_mean" in c.get(peer, {})]
+        if both:
             better = sum(b["gap_mean"] < a["gap_mean"] - 1e-6 for a, b in both)
+            ours, theirs = (_percent(mean(line["gap_mean"] for line in side)) for side in zip(*both, strict=True))
             other.append(f"`{peer}` has a smaller mean gap than the greedy in {better} of the {len(both)} cases that "
-                         f"it does (mean over them {_percent(mean(b['gap_mean'] for _, b in both))} against "
-                         f"{_percent(mean(a['gap_mean'] for a, _ in both))})")  # fmt: skip
+                         f"it does (mean over them {theirs} against {ours})")  # fmt: skip
     missing = [peer for peer in ORDER if peer not in peers and peer not in OURS]
     versions = dict.fromkeys(f"{_package(m)} {line['version']}" for m, line in peers.items())
     return {
@@ -105,14 +99,24 @@ def _regimes(quality: list[Line]) -> dict[str, str]:
 
 
 def _speeds(speed: list[Line]) -> dict[str, str]:
-    """How much faster or slower the methods of this package are than the fastest peer, over cases, one thread."""
-    rows = [r for r in speed if "times_faster_than_fastest_peer" in r and r["threads"] == 1 and r["device"] == "cpu"]
+    """How much faster or slower the methods of this package are than the peers, over cases."""
     texts = []
-    for method in (m for m in OURS if any(r["method"] == m for r in rows)):
-        ratios = [r["times_faster_than_fastest_peer"] for r in rows if r["method"] == method]
-        texts.append(f"`{method}` {median(ratios):.2f} times the speed of the fastest peer (median over {len(ratios)} "
-                     f"cases, {min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
-    return {"speeds": "; ".join(texts) or "no speed results yet"}
+    for threads in sorted({row["threads"] for row in speed}):
+        for method in OURS:
+            rows = [r for r in speed if r["method"] == method and r["threads"] == threads and r["device"] == "cpu"
+                    and "times_faster_than_fastest_peer" in r]  # fmt: skip
+            if rows:
+                texts.append(f"on {threads} thread{'s'[: threads - 1]}, `{method}` {_ratios(rows, 'fastest_peer')} and "
+                             f"{_ratios(rows, 'best_peer')}")  # fmt: skip
+    text = "; ".join(texts) or "no speed results yet"
+    return {"speeds": text[0].upper() + text[1:]}
+
+
+def _ratios(rows: list[Line], which: str) -> str:
+    ratios = [row[f"times_faster_than_{which}"] for row in rows]
+    names = {"fastest_peer": "the fastest peer", "best_peer": "the peer with the best balance"}
+    return (f"{median(ratios):.2f} times as fast as {names[which]} (median over {len(ratios)} cases, "
+            f"{min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
 
 
 def _package(peer: str) -> str:

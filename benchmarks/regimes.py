@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .gaps import Line, markdown, methods
+from .gaps import Line, by_case, markdown, methods
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ def layers_of(lines: list[Line]) -> list[Layer]:
         for line in lines if "gaps" in line
         for gap, skew in zip(line["gaps"], line["layer_skew"], strict=True)
     ]  # fmt: skip
+
+
+def equal_to_greedy(lines: list[Line]) -> list[str]:
+    """Peers with the greedy's mean imbalance (to 1e-6) in every case that they do."""
+    cases = by_case(lines).values()
+    peers = {line["method"] for line in lines if line["kind"] == "peer"}
+    found = []
+    for peer in (m for m in methods(lines) if m in peers):
+        both = [(case["greedy"], case[peer]) for case in cases if "imbalance_mean" in case.get(peer, {})]
+        if both and all(abs(a["imbalance_mean"] - b["imbalance_mean"]) < 1e-6 for a, b in both):
+            found.append(peer)
+    return found
 
 
 def slots(layer: Layer) -> str:
@@ -66,9 +78,9 @@ ORDERS = {
 
 
 def regime_table(lines: list[Line], regime: Callable[[Layer], str], name: str) -> str:
-    """Gap in percent, mean / largest over the layers of each regime; one column a method."""
+    """Gap in percent, mean / largest over the layers of each regime; peers that equal the greedy have no column."""
     found = layers_of(lines)
-    columns = methods(lines)
+    columns = [method for method in methods(lines) if method not in equal_to_greedy(lines)]
     labels = ORDERS.get(regime) or sorted({regime(layer) for layer in found}, key=int)
     rows = [[name, "layers", *columns]]
     for label in labels:

@@ -97,22 +97,25 @@ def origins(lines: list[Line]) -> str:
 
 
 def speed_section(lines: list[Line], plots: dict[str, str]) -> str:
-    """One row a case and method, times on all thread counts."""
+    """A plot, and for every device and thread count a table of milliseconds."""
     if not lines:
         return "No speed results yet."
-    rows = [["case", "method", "threads", "ms", "p10 to p90", "imbalance mean", "gap % mean", "x fastest peer",
-             "x best peer"]]  # fmt: skip
-    for line in (line for line in lines if "ms" in line):
-        faster = [f"{line[f]:.2f}" if f in line else "-"
-                  for f in ("times_faster_than_fastest_peer", "times_faster_than_best_peer")]  # fmt: skip
-        gap = f"{line['gap_mean'] * 100:.3f}" if "gap_mean" in line else "-"
-        rows.append([
-            line["case"], line["method"], str(line["threads"]), f"{line['ms']:.2f}",
-            f"{line['ms_p10']:.2f} to {line['ms_p90']:.2f}", f"{line['imbalance_mean']:.5f}", gap, *faster,
-        ])  # fmt: skip
-    note = "x: times faster than the fastest peer, and than the peer with the best balance. "
-    picture = f"![milliseconds a call]({plots['speed']})\n\n" if "speed" in plots else ""
-    return f"{picture}{markdown(rows)}\n\n{note}{origins(lines)}"
+    parts = [f"![milliseconds a call]({plots['speed']})"] if "speed" in plots else []
+    for device, threads in dict.fromkeys((line["device"], line["threads"]) for line in lines):
+        group = [line for line in lines if (line["device"], line["threads"]) == (device, threads)]
+        columns = methods(group)
+        rows = [["case", *columns]]
+        for case, found in by_case(group).items():
+            rows.append([case, *(_milliseconds(found.get(m)) for m in columns)])
+        parts.append(f"Loads on {device}, {threads} thread{'s'[: threads - 1]}, ms: median (p10 to p90).")
+        parts += [markdown(rows), origins(group)]
+    return "\n\n".join(parts)
+
+
+def _milliseconds(line: Line | None) -> str:
+    if line is None or "ms" not in line:
+        return "-" if line is None else "n/a"
+    return f"{line['ms']:.2f} ({line['ms_p10']:.2f} to {line['ms_p90']:.2f})"
 
 
 def formulations(rows: list[dict[str, Any]]) -> str:
