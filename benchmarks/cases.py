@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from eplb_opt import Instance
+from eplb_opt.instance import Instance
 from eplb_opt.synthetic import synthetic_load
 
-ROOT = Path(__file__).parents[1]
+from .environment import ROOT
+
 # name -> (load model, replicas, groups, nodes, ranks)
 SYNTHETIC = {
     "synthetic-ds3-decode-ep32": ("deepseek-v3-decode", 288, 1, 1, 32),
@@ -23,11 +25,26 @@ SYNTHETIC = {
 }
 # E=16 pools, 10 of each distribution: name -> (slots, ranks)
 RANDOM_POOLS = {"random-16-24-8": (24, 8), "random-16-32-8": (32, 8)}
+# A few of every kind, for `make bench-quick`.
+QUICK = (
+    "ds3-decode-ep32", "ds3-decode-ep32-hier", "ds3-decode-ep144", "dsv2l-ep16", "gptoss-ep16", "mixtral-ep8",
+    "synthetic-ds3-decode-ep32", "synthetic-ds3-decode-ep32-hier", "synthetic-gemma4-ep16", "random-16-24-8",
+)  # fmt: skip
 
 
-def cases(names: list[str]) -> Iterator[tuple[str, Instance]]:
-    """The cases named (all, if none is), recorded ones first."""
-    for name, build in _builders().items():
+def cases(names: list[str] | tuple[str, ...] = ()) -> Iterator[tuple[str, Instance]]:
+    """The cases named (all, if none is), recorded ones first.
+
+    Raises
+    ------
+    SystemExit
+        No case has such a name. (A recorded case without its loads is absent, and is said to be.)
+    """
+    builders = registry()
+    for name in names:
+        if name not in builders and name not in QUICK:
+            raise SystemExit(f"no case {name!r}: choose from {', '.join(builders)}")
+    for name, build in builders.items():
         if not names or name in names:
             yield name, build()
 
@@ -37,12 +54,14 @@ def data_folder() -> Path:
     return Path(os.environ.get("EPLB_OPT_DATA", ROOT.parent / "shared" / "data"))
 
 
-def _builders() -> dict:
-    data = data_folder().parent
-    found = {}
-    if (data / "cases.json").exists():
-        for case in json.loads((data / "cases.json").read_text()):
-            found[case["name"]] = lambda case=case: _recorded(data, case)
+def registry() -> dict[str, Callable[[], Instance]]:
+    """Every case by name, built when it is called."""
+    found: dict[str, Callable[[], Instance]] = {}
+    folder = data_folder().parent
+    listed = folder / "cases.json"
+    for case in json.loads(listed.read_text()) if listed.exists() else ():
+        if (data_folder() / Path(case["data"]).name).exists():
+            found[case["name"]] = lambda case=case: _recorded(case)
     for name, (model, *topology) in SYNTHETIC.items():
         found[name] = lambda model=model, topology=topology: Instance(synthetic_load(model), *topology)
     for name, (slots, ranks) in RANDOM_POOLS.items():
@@ -50,8 +69,8 @@ def _builders() -> dict:
     return found
 
 
-def _recorded(folder: Path, case: dict) -> Instance:
-    with np.load(folder / case["data"]) as archive:
+def _recorded(case: dict[str, Any]) -> Instance:
+    with np.load(data_folder() / Path(case["data"]).name) as archive:
         load, ids = archive["load"], archive["layer_ids"]
     if case["windows"] != "all":
         load = load[case["windows"]]
@@ -63,4 +82,5 @@ def _random_pools() -> np.ndarray:
     """30 pools of 16 experts as layers: lognormal sigma 1 and 1.5, and Zipf 1 in random order; seed 0."""
     random = np.random.default_rng(0)
     zipf = np.array([random.permutation(1 / np.arange(1, 17)) for _ in range(10)])
-    return np.concatenate([random.lognormal(0, 1, (10, 16)), random.lognormal(0, 1.5, (10, 16)), zipf])
+    loads = np.concatenate([random.lognormal(0, 1, (10, 16)), random.lognormal(0, 1.5, (10, 16)), zipf])
+    return np.rint(loads * 1e6)  # the same loads on machines whose exp differs in the last bit

@@ -1,59 +1,134 @@
 """Write what README.md and benchmarks/README.md show of the committed results: ``python -m benchmarks.table``.
 
-The example in README.md is the output of the command itself, run here on recorded loads; without them it is kept.
+benchmarks/README.md is made whole from template.md, with its tables, plots and every figure in its sentences. The
+example in README.md is the output of the command itself, run here on recorded loads; without them it is kept.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from .cases import ROOT, data_folder
-from .quality import environment, summary
+from . import regimes
+from .cases import data_folder
+from .environment import ROOT, environment, origin
+from .gaps import Line, by_case, gap_table, imbalance_table, markdown, methods, proof_table
+from .prose import figures
+from .store import read_lines
 
-RESULTS = ROOT / "benchmarks" / "results"
-
-
-def table(rows: list[dict]) -> str:
-    """Greedy and optimal side by side, one row a case."""
-    by_case: dict[str, dict[str, dict]] = {}
-    for row in rows:
-        by_case.setdefault(row["case"], {})[row["method"]] = row
-    lines = [
-        "| case | P/R | greedy: imbalance | greedy: gap % mean / max | optimal: imbalance | optimal: gap % mean / max "
-        "| layers proven | seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for case, methods in by_case.items():
-        greedy, best = methods["greedy"], methods["optimal"]
-        # The greedy's gap is taken to the best bound, which `optimal` proves.
-        gaps = [g["objective"] / max(g["lower_bound"], b["lower_bound"]) - 1
-                for g, b in zip(greedy["layers"], best["layers"], strict=True)]  # fmt: skip
-        t = best["totals"]
-        lines.append(
-            f"| {case} | {best['num_replicas']}/{best['num_ranks']} | {greedy['totals']['imbalance_mean']:.4f} "
-            f"| {sum(gaps) / len(gaps) * 100:.2f} / {max(gaps) * 100:.2f} | {t['imbalance_mean']:.5f} "
-            f"| {t['gap_mean'] * 100:.4f} / {t['gap_max'] * 100:.4f} | {t['optimal']} of {t['layers']} "
-            f"| {t['seconds']:.1f} |"
-        )
-    lines += ["", "Imbalance: mean over layers of heaviest / mean rank load; gaps to the bound that `optimal` proved. "
-              + origin(rows[0])]  # fmt: skip
-    return "\n".join(lines)
+BENCHMARKS = ROOT / "benchmarks"
+RESULTS = BENCHMARKS / "results"
 
 
-def origin(r: dict) -> str:
-    """Commit, machine, limits and versions of a result."""
-    versions = ", ".join(f"{name} {version}" for name, version in r["versions"].items())
-    run = f"{r['workers']} workers, time limit {r['time_limit']:.0f} s, seed {r['seed']}"
-    return ", ".join([f"Commit {r['commit']}", r["date"], r["cpu"], run, f"Python {r['python']}", versions]) + "."
+def main() -> None:
+    """Write both files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quality", type=Path, default=RESULTS / "quality.jsonl")
+    parser.add_argument("--speed", type=Path, default=RESULTS / "speed.jsonl")
+    parser.add_argument("--no-example", action="store_true", help="keep the example in README.md")
+    options = parser.parse_args()
+    quality = read_lines(options.quality)
+    speed = read_lines(options.speed) if options.speed.exists() else []
+    from .plots import draw
+
+    made = draw(quality, speed, BENCHMARKS / "plots")
+    (BENCHMARKS / "README.md").write_text(write_up(quality, speed, made))
+    replace(ROOT / "README.md", "results", short_table(quality))
+    if not options.no_example and (data_folder() / "deepseek_v3.npz").exists():
+        replace(ROOT / "README.md", "example", example())
 
 
-def formulations(rows: list[dict]) -> str:
+def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> str:
+    """The template with its placeholders filled; an unknown one is a `KeyError`."""
+    texts = figures(quality, speed) | {
+        "gap_table": gap_table(quality),
+        "imbalance_table": imbalance_table(quality),
+        "proof_table": proof_table(quality),
+        "slots_table": regimes.regime_table(quality, regimes.slots, "slots a rank"),
+        "skew_table": regimes.regime_table(quality, regimes.skew, "skew"),
+        "redundancy_table": regimes.regime_table(quality, regimes.redundancy, "redundant replicas / experts"),
+        "mode_table": regimes.regime_table(quality, regimes.mode, "mode"),
+        "formulations": formulations(read_lines(RESULTS / "formulations.jsonl")),
+        "origin": origins(quality),
+        "speed_section": speed_section(speed, plots),
+    }
+    template = (BENCHMARKS / "template.md").read_text()
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: texts[match.group(1)], template)
+
+
+def short_table(lines: list[Line]) -> str:
+    """For README.md: the greedy, the best peer, `refined` where there is a run of it, and `optimal`."""
+    refined = "refined" in methods(lines)
+    rows = [["case", "P/R", "greedy: imbalance", "greedy: gap %", "best peer: gap %",
+             *(["refined: gap %"] if refined else []), "optimal: imbalance", "optimal: gap %", "layers proven",
+             "seconds"]]  # fmt: skip
+    for case, found in by_case(lines).items():
+        greedy, best = found["greedy"], found["optimal"]
+        peers = [line for line in found.values() if line["kind"] == "peer" and "gap_mean" in line]
+        peer = min(peers, key=lambda line: line["gap_mean"], default=None)
+        t, ours = best["totals"], [_gap(found.get("refined"))] if refined else []
+        rows.append([
+            case, f"{best['num_replicas']}/{best['num_ranks']}", f"{greedy['imbalance_mean']:.4f}", _gap(greedy),
+            "-" if peer is None else f"{peer['method']} {_gap(peer)}", *ours,
+            f"{best['imbalance_mean']:.5f}", _gap(best, 4), f"{t['optimal']} of {t['layers']}", f"{t['seconds']:.1f}",
+        ])  # fmt: skip
+    note = "Imbalance: mean over layers of heaviest / mean rank load; gaps, mean / max, to the best proven bound. "
+    return markdown(rows) + "\n\n" + note + origins(lines)
+
+
+def _gap(line: Line | None, digits: int = 2) -> str:
+    if line is None or "gap_mean" not in line:
+        return "-"
+    return f"{line['gap_mean'] * 100:.{digits}f} / {line['gap_max'] * 100:.{digits}f}"
+
+
+def origins(lines: list[Line]) -> str:
+    """Where results come from: one sentence for every commit and machine among them, exact methods' limits first."""
+    ordered = sorted(lines, key=lambda line: "totals" not in line)
+    found: dict[tuple[Any, ...], Line] = {}
+    for line in ordered:
+        found.setdefault((line["commit"], line["cpu"], line.get("device")), line)
+    return " ".join(origin(line) for line in found.values())
+
+
+def speed_section(lines: list[Line], plots: dict[str, str]) -> str:
+    """A plot, and for every device and thread count a table of milliseconds."""
+    if not lines:
+        return "No speed results yet."
+    parts = [f"![milliseconds a call]({plots['speed']})"] if "speed" in plots else []
+    for device, threads in dict.fromkeys((line["device"], line["threads"]) for line in lines):
+        group = [line for line in lines if (line["device"], line["threads"]) == (device, threads)]
+        columns = methods(group)
+        rows = [["case", *columns]]
+        for case, found in by_case(group).items():
+            rows.append([case, *(_milliseconds(found.get(m)) for m in columns)])
+        parts.append(f"Loads on {device}, {threads} thread{'s'[: threads - 1]}, ms: median (p10 to p90).")
+        parts += [markdown(rows), origins(group)]
+    return "\n\n".join(parts)
+
+
+def _milliseconds(line: Line | None) -> str:
+    if line is None or "ms" not in line:
+        return "-" if line is None else "n/a"
+    return f"{line['ms']:.2f} ({line['ms_p10']:.2f} to {line['ms_p90']:.2f})"
+
+
+def formulations(rows: list[dict[str, Any]]) -> str:
     """The runs of several methods as they were printed."""
-    lines = [summary(row["case"], row["method"], row["totals"]) for row in rows]
+    lines = []
+    for row in rows:
+        t = row["totals"]
+        times = ["-" if r["layers"] < t["layers"] else f"{r['seconds']:.2f}" for r in t["reached"]]
+        lines.append(
+            f"{row['case']:32s} {row['method']:8s} imbalance {t['imbalance_mean']:.5f}  gap % mean "
+            f"{t['gap_mean'] * 100:.4f} max {t['gap_max'] * 100:.4f}  optimal {t['optimal']}/{t['layers']}  "
+            f"all within 1 %, 0.1 %, 0.01 % after {', '.join(times)} s; {t['seconds']:.1f} s"
+        )
     return "```text\n" + "\n".join(lines) + f"\n```\n\n{origin(rows[0])}"
 
 
@@ -72,26 +147,11 @@ def example() -> str:
     return "```text\n" + "\n".join(shown) + f"\n```\n\n{origin(machine)}"
 
 
-def read(name: str) -> list[dict]:
-    """A results file."""
-    return [json.loads(line) for line in (RESULTS / name).read_text().splitlines()]
-
-
 def replace(path: Path, marker: str, text: str) -> None:
     """Put a text between a file's markers."""
     begin, end = f"<!-- {marker}:begin -->", f"<!-- {marker}:end -->"
     before, rest = path.read_text().split(begin)
     path.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
-
-
-def main() -> None:
-    """Replace what stands between the markers."""
-    results = table(read("quality.jsonl"))
-    replace(ROOT / "README.md", "results", results)
-    replace(ROOT / "benchmarks" / "README.md", "results", results)
-    replace(ROOT / "benchmarks" / "README.md", "formulations", formulations(read("formulations.jsonl")))
-    if (data_folder() / "deepseek_v3.npz").exists():
-        replace(ROOT / "README.md", "example", example())
 
 
 if __name__ == "__main__":

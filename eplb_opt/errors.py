@@ -19,3 +19,7 @@ class FormatError(EplbError, ValueError):
 
 class SolverError(EplbError, RuntimeError):
     """A solver is missing, failed, or returned something that its own model forbids."""
+
+
+class PolicyError(EplbError, RuntimeError):
+    """A policy from outside cannot be loaded, raised, or returned no valid map."""

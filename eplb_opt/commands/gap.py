@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--map", type=Path, action="append", default=[], metavar="FILE", help="a map to judge; repeatable"
     )
+    parser.add_argument(
+        "--policy", action="append", default=[], metavar="MODULE:NAME",
+        help="a policy of yours to judge: a class with rebalance_experts, or a function; repeatable",
+    )  # fmt: skip
     parser.set_defaults(run=_gap)
 
 
@@ -36,12 +43,14 @@ def _gap(options: argparse.Namespace) -> None:
         raise OptionError("--methods names none: the bound needs at least one")
     if options.json is not None:
         check_writable(options.json)
+    policies = _policies(options.policy)
     instance = instance_of(options, read_selected(options))
     own = {f"map {path}": _own(path, instance) for path in options.map}
+    judged, seconds = _judge(policies, instance)
     results = [run_method(instance, name, limits) for name in methods]
     bound, proofs = best_bound(results)
-    objectives = {r.method: r.objective for r in results} | own
-    rows = gap_rows(instance, objectives, {r.method: r.seconds for r in results}, bound, limits.gap)
+    objectives = {r.method: r.objective for r in results} | judged | own
+    rows = gap_rows(instance, objectives, {r.method: r.seconds for r in results} | seconds, bound, limits.gap)
     print(instance.describe())
     print_table(gap_table(rows))
     counted = ", ".join(f"{proof} ({proofs.count(proof)})" for proof in dict.fromkeys(proofs))
@@ -57,3 +66,25 @@ def _own(path: Path, instance: Any) -> Any:
     from ..formats import read_map
 
     return read_map(path, instance.num_experts, instance.layer_ids).objective(instance)
+
+
+def _policies(specs: list[str]) -> dict[str, Any]:
+    """The user's policies by name; modules are also looked for in the current folder, as `python -m` does."""
+    from ..external import load_policy
+
+    if specs and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return {f"policy {spec}": load_policy(spec) for spec in specs}
+
+
+def _judge(policies: dict[str, Any], instance: Any) -> tuple[dict[str, Any], dict[str, float]]:
+    """Objective [layers] and seconds of each policy, each called once."""
+    from ..external import call_policy
+
+    objectives, seconds = {}, {}
+    for name, policy in policies.items():
+        start = time.monotonic()
+        placement = call_policy(policy, instance, name)
+        seconds[name] = time.monotonic() - start
+        objectives[name] = placement.objective(instance)
+    return objectives, seconds
