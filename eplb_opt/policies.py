@@ -13,7 +13,7 @@ import torch
 
 from .errors import OptionError
 from .heuristics.greedy import greedy
-from .heuristics.refine import STEPS, refined
+from .heuristics.refine import GREEDY_CHECK, STEPS, refined
 from .instance import Instance
 from .limits import Limits
 
@@ -93,9 +93,12 @@ class RefinedPolicy(AbstractEplbPolicy):
     ----------
     steps : int
         Exchange steps: the work. The default is about 5 ms for DeepSeek-V3 on a CPU core (``benchmarks/README.md``).
+    greedy_check : float
+        Layers that end further above a bound than this are compared with the greedy's map, and the better one is kept.
     """
 
     steps: ClassVar[int] = STEPS
+    greedy_check: ClassVar[float] = GREEDY_CHECK
 
     @classmethod
     def rebalance_experts(  # noqa: D102  (inherited)
@@ -103,7 +106,9 @@ class RefinedPolicy(AbstractEplbPolicy):
         old_global_expert_indices: torch.Tensor | None = None,
     ) -> Maps:  # fmt: skip
         instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
-        return _on_device(refined(instance, getattr(weight, "device", "cpu"), steps=cls.steps).maps(), weight)
+        device = getattr(weight, "device", "cpu")
+        placement = refined(instance, device, steps=cls.steps, greedy_check=cls.greedy_check)
+        return _on_device(placement.maps(), weight)
 
 
 class SolverPolicy(AbstractEplbPolicy):
@@ -173,7 +178,9 @@ def configure(policy: type[P], **options: Any) -> type[P]:
     OptionError
         The policy has no such option, or its value is of another type.
     """
-    known = {name: getattr(policy, name) for name in ("distinct", "steps", "limits") if hasattr(policy, name)}
+    known = {
+        name: getattr(policy, name) for name in ("distinct", "steps", "greedy_check", "limits") if hasattr(policy, name)
+    }
     for name, value in options.items():
         if name not in known:
             raise OptionError(f"{policy.__name__} has no option {name!r}: it has {', '.join(known)}")

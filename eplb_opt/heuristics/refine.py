@@ -23,23 +23,25 @@ from .greedy import greedy_maps, greedy_objective, separate
 from .replicas import SCALE, UNIT, expert_bits, replica_keys
 
 ROUNDING = 1e-12
-GREEDY_CHECK = 1e-4  # a gap at which every map counts as optimal; pools of few slots are compared down to rounding
-FEW_SLOTS = 128
-STEPS = 12  # exchange steps by default
+GREEDY_CHECK = 1e-4  # a gap at which every map counts as optimal
+FEW_SLOTS = 96  # so few that variants and the comparison with the greedy cost little
+STEPS = 8  # exchange steps by default
 GAP = 5e-5  # a pool this close to its bound is left as it is
-MOST_VARIANTS = 16
-VARIANT_SLOTS = 512  # variants * slots of a pool
+MOST_VARIANTS = 24
+VARIANT_SLOTS = 512  # variants * slots of a pool; twice that where the slots are few
 TURN_FROM = 4  # from this step on, every other step turns slots; before that only rough packings do
 ROUGH = UNIT + UNIT // 50
 OPENING = (2, 4, 4, 8, 8, 16, 16)  # ranks / heavy ranks, step by step
 CYCLE = (24, 16, 8)
 
 
-def refined(instance: Instance, device: torch.device | str = "cpu", *, steps: int = STEPS) -> Placement:
+def refined(
+    instance: Instance, device: torch.device | str = "cpu", *, steps: int = STEPS, greedy_check: float = GREEDY_CHECK
+) -> Placement:
     """The heuristic's placement of an instance, never worse than the greedy's.
 
-    Layers that end more than `GREEDY_CHECK` above a bound (with few slots: at all) are compared with the greedy's map,
-    on the CPU.
+    Layers that end more than ``greedy_check`` above a bound are compared with the greedy's map, on the CPU; where slots
+    are few, all are. By default that is the gap at which every map counts as optimal.
     """
     load = np.asarray(instance.weight)
     groups = instance.num_groups if instance.hierarchical else 1
@@ -48,7 +50,7 @@ def refined(instance: Instance, device: torch.device | str = "cpu", *, steps: in
         weight = torch.from_numpy(load.copy()).to(device)
         phy2log = refine_maps(weight, *topology, distinct=instance.distinct, steps=steps).cpu().numpy()
         objective = heaviest_load(load, phy2log, instance.num_ranks)
-        unsure = _unsure(instance, objective)
+        unsure = _unsure(instance, objective, greedy_check)
         if len(unsure):
             greedy = greedy_maps(torch.from_numpy(load[unsure]), *topology, distinct=instance.distinct).numpy()
             better = heaviest_load(load[unsure], greedy, instance.num_ranks) < objective[unsure]
@@ -56,10 +58,10 @@ def refined(instance: Instance, device: torch.device | str = "cpu", *, steps: in
     return Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
 
 
-def _unsure(instance: Instance, objective: Floats) -> Ints:
+def _unsure(instance: Instance, objective: Floats, greedy_check: float) -> Ints:
     """Layers in which the greedy's map might be better."""
     load = np.asarray(instance.weight)
-    tolerance = ROUNDING if instance.num_replicas <= FEW_SLOTS else GREEDY_CHECK
+    tolerance = ROUNDING if instance.num_replicas <= FEW_SLOTS else greedy_check
     layers = np.flatnonzero(objective > (1 + tolerance) * _mean_bound(instance))
     if instance.hierarchical or instance.distinct or not len(layers):
         return layers
@@ -162,7 +164,8 @@ def num_variants(slots: int, ranks: int) -> int:
     """Variants tried for each pool: more for small pools, where counts and packing must be chosen together."""
     if slots // ranks in (1, 2) or slots // ranks >= FULL_SPLITS or ranks == 1:
         return 1
-    return max(1, min(MOST_VARIANTS, VARIANT_SLOTS // slots))
+    budget = VARIANT_SLOTS if slots > FEW_SLOTS else 2 * VARIANT_SLOTS
+    return max(1, min(MOST_VARIANTS, budget // slots))
 
 
 def _refine(state: torch.Tensor, bits: int, variants: int, steps: int, goal: int) -> torch.Tensor:
