@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from . import gap_time
 from .cases import ROOT, data_folder
 from .quality import environment, summary
 
@@ -47,7 +48,8 @@ def table(rows: list[dict]) -> str:
 def origin(r: dict) -> str:
     """Commit, machine, limits and versions of a result."""
     versions = ", ".join(f"{name} {version}" for name, version in r["versions"].items())
-    run = f"{r['workers']} workers, time limit {r['time_limit']:.0f} s, seed {r['seed']}"
+    workers = "1 worker" if r["workers"] == 1 else f"{r['workers']} workers"
+    run = f"{workers}, time limit {r['time_limit']:.0f} s, seed {r['seed']}"
     return ", ".join([f"Commit {r['commit']}", r["date"], r["cpu"], run, f"Python {r['python']}", versions]) + "."
 
 
@@ -55,6 +57,21 @@ def formulations(rows: list[dict]) -> str:
     """The runs of several methods as they were printed."""
     lines = [summary(row["case"], row["method"], row["totals"]) for row in rows]
     return "```text\n" + "\n".join(lines) + f"\n```\n\n{origin(rows[0])}"
+
+
+def against_time(rows: list[dict]) -> str:
+    """Gap against time: one row a case and method, one column a time limit."""
+    seconds = sorted({row["time_limit"] for row in rows})
+    lines = [
+        "| case | method | " + " | ".join(f"{s:.0f} s" for s in seconds) + " |",
+        "| --- " * (2 + len(seconds)) + "|",
+    ]
+    for case, method in dict.fromkeys((row["case"], row["method"]) for row in rows):
+        at = {row["time_limit"]: gap_time.gap(row["totals"])
+              for row in rows if (row["case"], row["method"]) == (case, method)}  # fmt: skip
+        lines.append(f"| {case} | {method} | " + " | ".join(at.get(s, "") for s in seconds) + " |")
+    longest = max(rows, key=lambda row: row["time_limit"])
+    return "\n".join([*lines, "", "Gap % mean / max to the method's own bound (layers OPTIMAL). " + origin(longest)])
 
 
 def example() -> str:
@@ -90,6 +107,7 @@ def main() -> None:
     replace(ROOT / "README.md", "results", results)
     replace(ROOT / "benchmarks" / "README.md", "results", results)
     replace(ROOT / "benchmarks" / "README.md", "formulations", formulations(read("formulations.jsonl")))
+    replace(ROOT / "benchmarks" / "README.md", "gap_time", against_time(read("gap_time.jsonl")))
     if (data_folder() / "deepseek_v3.npz").exists():
         replace(ROOT / "README.md", "example", example())
 
