@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import regimes
+from . import gap_time, regimes
 from .cases import data_folder
 from .environment import ROOT, environment, origin
 from .gaps import Line, by_case, gap_table, imbalance_table, markdown, methods, proof_table
@@ -53,7 +53,8 @@ def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> s
         "skew_table": regimes.regime_table(quality, regimes.skew, "skew"),
         "redundancy_table": regimes.regime_table(quality, regimes.redundancy, "redundant replicas / experts"),
         "mode_table": regimes.regime_table(quality, regimes.mode, "mode"),
-        "formulations": formulations(read_lines(RESULTS / "formulations.jsonl")),
+        "gap_time": against_time(read_lines(RESULTS / "gap_time.jsonl")),
+        "gpu_table": gpu_table(read_lines(RESULTS / "gpu.jsonl")),
         "origin": origins(quality),
         "speed_section": speed_section(speed, plots),
     }
@@ -118,18 +119,30 @@ def _milliseconds(line: Line | None) -> str:
     return f"{line['ms']:.2f} ({line['ms_p10']:.2f} to {line['ms_p90']:.2f})"
 
 
-def formulations(rows: list[dict[str, Any]]) -> str:
-    """The runs of several methods as they were printed."""
-    lines = []
-    for row in rows:
-        t = row["totals"]
-        times = ["-" if r["layers"] < t["layers"] else f"{r['seconds']:.2f}" for r in t["reached"]]
-        lines.append(
-            f"{row['case']:32s} {row['method']:8s} imbalance {t['imbalance_mean']:.5f}  gap % mean "
-            f"{t['gap_mean'] * 100:.4f} max {t['gap_max'] * 100:.4f}  optimal {t['optimal']}/{t['layers']}  "
-            f"all within 1 %, 0.1 %, 0.01 % after {', '.join(times)} s; {t['seconds']:.1f} s"
-        )
-    return "```text\n" + "\n".join(lines) + f"\n```\n\n{origin(rows[0])}"
+def against_time(rows: list[dict[str, Any]]) -> str:
+    """Gap against time: one row a case and method, one column a time limit."""
+    seconds = sorted({row["time_limit"] for row in rows})
+    table = [["case", "method", *(f"{s:.0f} s" for s in seconds)]]
+    for case, method in dict.fromkeys((row["case"], row["method"]) for row in rows):
+        at = {r["time_limit"]: gap_time.gap(r["totals"]) for r in rows if (r["case"], r["method"]) == (case, method)}
+        table.append([case, method, *(at.get(s, "") for s in seconds)])
+    longest = max(rows, key=lambda row: row["time_limit"])
+    return f"{markdown(table)}\n\nGap % mean / max to the method's own bound (layers OPTIMAL). {origin(longest)}"
+
+
+def gpu_table(rows: list[dict[str, Any]]) -> str:
+    """Graph replays on a GPU: the kernel and the same in torch operations."""
+    table = [["case", "path", "steps", "imbalance", "median us (p10 to p90)", "bits as on the CPU"]]
+    table += [
+        [r["case"], r["path"], str(r["steps"]), f"{r['imbalance_mean']:.5f}",
+         f"{r['median_us']:.1f} ({r['p10_us']:.1f} to {r['p90_us']:.1f})", "yes" if r["same_bits"] else "NO"]
+        for r in rows
+    ]  # fmt: skip
+    r = rows[0]
+    return (
+        f"{markdown(table)}\n\nCommit {r['commit']}, {r['date']}, {r['gpu']}, torch {r['torch']}, numpy {r['numpy']}, "
+        f"seed {r['seed']}, {r['replays']} replays."
+    )
 
 
 def example() -> str:

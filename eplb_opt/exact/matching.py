@@ -30,8 +30,8 @@ SINGLE, MATCHING = "s=1 closed form", "s=2 matching CP-SAT"
 FINEST = 2.0**-44  # relative steps below this drown in rounding
 COARSE = 2e-4  # relative precision of the search with the relaxation alone
 MODEL_WORK, RELAXATION_WORK = 0.02, 0.02  # what building a model and a relaxation cost, in units of Limits.work
-ANNEALING_STEPS, ANNEALING_WORK = 50_000, 0.05
-AIMS = (0.1, 0.4)  # loads that annealing aims at, as parts of the open interval
+ANNEALING, ANNEALING_WORK = 12_800_000, 0.05  # steps times experts of a run, and its cost
+RUNS = ((0.1, 0), (0.4, 0), (0.1, 1), (0.4, 1))  # annealing: aim, as part of the open interval; added to the seed
 MOST_COLUMNS = 300_000
 
 
@@ -92,6 +92,7 @@ class _Search:
     deadline: float = np.inf
     work: float = np.inf
     upper: float = np.inf
+    improved: bool = False  # by the integer model, and no limit was proven since
     proof: CutCertificate | None = None  # of the largest limit that the relaxation alone proves impossible
     crowds: list[tuple[int, float]] = field(default_factory=list)  # (expert, its replica load) that overfilled ranks
 
@@ -139,9 +140,10 @@ class _Search:
         except ImportError:  # no numba
             return
         start = water_filling(self.pool)
-        for part in AIMS:
+        steps = max(ANNEALING // self.pool.num_experts, 1000)
+        for part, shift in RUNS:
             aim = self.lower + part * (self.upper - self.lower)
-            counts = anneal_counts(self.pool.loads, start, aim, ANNEALING_STEPS, self.limits.seed)
+            counts = anneal_counts(self.pool.loads, start, aim, min(steps, 400_000), self.limits.seed + shift)
             self._offer(pair_counts(self.pool, counts))
             self.work -= ANNEALING_WORK
             if self._closed() or self._stop() is not None:
@@ -164,7 +166,7 @@ class _Search:
         while (stop := self._stop()) is None:
             rows = [(row, self.pool.ranks) for e, load in self.crowds if (row := _crowd_row(cols, e, load)).any()]
             seconds, work = min(self._seconds(), 1e9), min(self.work, 1e9)
-            answer = integer_counts(self.pool, cols, rows, seconds, work, self.limits.seed)
+            answer = integer_counts(self.pool, cols, rows, seconds, work, self.limits.seed, self.best.counts(self.pool))
             self.work -= MODEL_WORK + answer.work
             if answer.proven:
                 self._raise(limit, MATCHING)
@@ -172,6 +174,7 @@ class _Search:
             if answer.counts is None:
                 return answer.stop
             if self._accept(answer.counts, cols.limit):
+                self.improved = True
                 return None
         return stop
 
@@ -215,15 +218,14 @@ class _Search:
             self.proof = proof
 
     def _target(self) -> float:
-        """The next limit to decide: low in the open interval, as impossible limits are the cheap ones."""
+        """The next limit to decide: the last one, as the incumbent may be optimal; if it was not, one half-way."""
         last = self.upper / (1 + max(self.limits.gap * (1 - 1e-6), FINEST))
-        if self.upper <= self.lower * (1 + max(3 * self.limits.gap, 1e-6)):
-            return last
-        return min(self.lower + 0.3 * (self.upper - self.lower), last)
+        return min((self.lower + self.upper) / 2, last) if self.improved else last
 
     def _raise(self, limit: float, method: str) -> None:
         """No packing is within the limit: the optimum is at least the next sum of two replica loads."""
         self.lower, self.bound_method = max(limit, next_sum(self.pool, limit, self.upper)), method
+        self.improved = False
 
     def _offer(self, packing: Packing | None) -> None:
         if packing is not None and (value := packing.objective(self.pool)) < self.upper:

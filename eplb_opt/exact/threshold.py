@@ -194,7 +194,7 @@ def relaxation(pool: Pool, cols: Columns, seconds: float) -> Floats:
 
 
 def integer_counts(
-    pool: Pool, cols: Columns, extra: list[tuple[Bools, int]], seconds: float, work: float, seed: int
+    pool: Pool, cols: Columns, extra: list[tuple[Bools, int]], seconds: float, work: float, seed: int, near: Ints
 ) -> Answer:
     """Counts that satisfy the model, by CP-SAT: all data are integers, so a claim of infeasibility needs no tolerance.
 
@@ -203,6 +203,8 @@ def integer_counts(
     extra : list of (columns in the row [columns], upper bound)
         Further rows ``sum of counts over the columns <= bound``.
     seconds, work : limits of the search; work in units of CP-SAT's deterministic time.
+    near : array [experts], int64
+        Counts of a good packing, where the search starts (a hint).
 
     Raises
     ------
@@ -213,6 +215,8 @@ def integer_counts(
 
     model = cp_model.CpModel()
     chosen = [model.new_bool_var("") for _ in cols.expert]
+    for variable, hint in zip(chosen, (cols.count == near[cols.expert]).tolist(), strict=True):
+        model.add_hint(variable, hint)
     for e in range(pool.num_experts):
         model.add_exactly_one(chosen[j] for j in np.flatnonzero(cols.expert == e))
     slots = cp_model.LinearExpr.weighted_sum(chosen, cols.count.tolist())
