@@ -1,0 +1,69 @@
+"""``python -m tests.never_worse [LAYERS]``: `refined` against `greedy` on random layers of all shapes; a long run.
+
+Shapes, skews and modes vary from batch to batch. Prints how many layers are worse than the greedy's at all, by how much
+at most, and how many kept the greedy's own map; exit code 1 if one is worse by more than the check's gap.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+from eplb_opt import Instance
+from eplb_opt.heuristics.greedy import greedy
+from eplb_opt.heuristics.refine import FEW_SLOTS, GREEDY_CHECK, refined
+
+BATCH = 100
+
+
+def instance(random: np.random.Generator) -> Instance:
+    """A batch of layers of one random shape."""
+    nodes = int(random.choice([1, 1, 1, 2, 4]))
+    ranks = nodes * int(random.choice([1, 2, 3, 4, 8, 16] if nodes > 1 else [2, 3, 4, 6, 8, 16, 32, 64]))
+    groups = nodes * int(random.integers(1, 4))
+    most = max(1, min(512, ranks * int(random.integers(1, 12))) // groups)
+    experts = groups * int(random.integers(max(1, most // 2), most + 1))
+    slots = ranks * (-(-experts // ranks) + int(random.choice([0, 0, 1, 1, 2, 3])))
+    shape = (BATCH, experts)
+    kind = random.integers(5)
+    if kind == 0:
+        load = random.lognormal(0, random.uniform(0.1, 2.5), shape)
+    elif kind == 1:
+        load = random.integers(0, int(random.choice([2, 5, 50, 10_000])), shape).astype(float)
+    elif kind == 2:
+        load = random.lognormal(0, 1, shape) * (random.random(shape) < random.uniform(0.1, 0.9))
+    elif kind == 3:
+        load = 1 + random.uniform(0, random.choice([1e-3, 0.1, 1.0]), shape)
+    else:
+        load = 1e6 / (1 + np.argsort(random.random(shape), axis=1)) ** random.uniform(0.3, 1.5)
+    return Instance(load, slots, groups, nodes, ranks)
+
+
+def main() -> None:
+    """Run it."""
+    layers = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    random = np.random.default_rng(0)
+    worse = repaired = seen = 0
+    most = beyond = 0.0
+    start = time.monotonic()
+    while seen < layers:
+        batch = instance(random)
+        few = batch.num_replicas <= FEW_SLOTS
+        ours, theirs = refined(batch), greedy(batch)
+        if ours.violations(batch):
+            raise SystemExit(f"invalid map: {ours.violations(batch)[0]} ({batch.describe()})")
+        excess = ours.objective(batch) / np.maximum(theirs.objective(batch), 1e-300) - 1
+        worse += int((excess > 1e-12).sum())
+        most = max(most, float(excess.max()))
+        beyond = max(beyond, float(excess.max()) - (1e-12 if few else GREEDY_CHECK))
+        repaired += int((ours.phy2log == theirs.phy2log).all(axis=1).sum())
+        seen += BATCH
+    print(f"{seen} layers: {worse} worse than the greedy's, by {most:.3g} at most; "
+          f"{repaired} with the greedy's own map; {time.monotonic() - start:.0f} s")  # fmt: skip
+    sys.exit(beyond > 0)
+
+
+if __name__ == "__main__":
+    main()
