@@ -1,7 +1,7 @@
 """``python -m tests.never_worse [LAYERS]``: `refined` against `greedy` on random layers of all shapes; a long run.
 
 Shapes, skews and modes vary from batch to batch. Prints how many layers are worse than the greedy's at all, by how much
-at most, and how many kept the greedy's own map; exit code 1 if one is worse by more than the check's gap.
+at most, and how many kept the greedy's own map; exit code 1 if one is worse by more than rounding.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from eplb_opt import Instance
 from eplb_opt.heuristics.greedy import greedy
-from eplb_opt.heuristics.refine import FEW_SLOTS, GREEDY_CHECK, refined
+from eplb_opt.heuristics.refine import refined
 
 BATCH = 100
 
@@ -46,23 +46,21 @@ def main() -> None:
     layers = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     random = np.random.default_rng(0)
     worse = repaired = seen = 0
-    most = beyond = 0.0
+    most = 0.0
     start = time.monotonic()
     while seen < layers:
         batch = instance(random)
-        few = batch.num_replicas <= FEW_SLOTS
         ours, theirs = refined(batch), greedy(batch)
         if ours.violations(batch):
             raise SystemExit(f"invalid map: {ours.violations(batch)[0]} ({batch.describe()})")
         excess = ours.objective(batch) / np.maximum(theirs.objective(batch), 1e-300) - 1
         worse += int((excess > 1e-12).sum())
         most = max(most, float(excess.max()))
-        beyond = max(beyond, float(excess.max()) - (1e-12 if few else GREEDY_CHECK))
         repaired += int((ours.phy2log == theirs.phy2log).all(axis=1).sum())
         seen += BATCH
     print(f"{seen} layers: {worse} worse than the greedy's, by {most:.3g} at most; "
           f"{repaired} with the greedy's own map; {time.monotonic() - start:.0f} s")  # fmt: skip
-    sys.exit(beyond > 0)
+    sys.exit(worse > 0)
 
 
 if __name__ == "__main__":

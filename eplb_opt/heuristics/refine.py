@@ -23,8 +23,8 @@ from .greedy import greedy_maps, greedy_objective, separate
 from .replicas import SCALE, UNIT, expert_bits, replica_keys
 
 ROUNDING = 1e-12
-GREEDY_CHECK = 1e-4  # a gap at which every map counts as optimal
-FEW_SLOTS = 96  # so few that variants and the comparison with the greedy cost little
+GREEDY_CHECK = 0.0
+FEW_SLOTS = 96  # so few that more variants cost little
 STEPS = 8  # exchange steps by default
 GAP = 5e-5  # a pool this close to its bound is left as it is
 MOST_VARIANTS = 24
@@ -40,8 +40,8 @@ def refined(
 ) -> Placement:
     """The heuristic's placement of an instance, never worse than the greedy's.
 
-    Layers that end more than ``greedy_check`` above a bound are compared with the greedy's map, on the CPU; where slots
-    are few, all are. By default that is the gap at which every map counts as optimal.
+    Layers that end further above a bound than ``greedy_check`` (relatively; by default, at all) are compared with the
+    greedy's map, on the CPU; with a larger value, layers nearer than that to the bound may be worse than the greedy's.
     """
     load = np.asarray(instance.weight)
     groups = instance.num_groups if instance.hierarchical else 1
@@ -61,8 +61,7 @@ def refined(
 def _unsure(instance: Instance, objective: Floats, greedy_check: float) -> Ints:
     """Layers in which the greedy's map might be better."""
     load = np.asarray(instance.weight)
-    tolerance = ROUNDING if instance.num_replicas <= FEW_SLOTS else greedy_check
-    layers = np.flatnonzero(objective > (1 + tolerance) * _mean_bound(instance))
+    layers = np.flatnonzero(objective > (1 + greedy_check + ROUNDING) * _mean_bound(instance))
     if instance.hierarchical or instance.distinct or not len(layers):
         return layers
     found = greedy_objective(load[layers], instance.num_replicas, instance.num_ranks)
