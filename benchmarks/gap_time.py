@@ -1,7 +1,7 @@
 """Gap against time, case by case and method by method: ``python -m benchmarks.gap_time [CASE ...]``.
 
-Every case is solved by every method once for each time limit; printed is the mean and the largest gap over the layers, to
-the bound that the method itself proved. A JSON line for each run holds the totals, with commit, machine and seed.
+Every case is solved by every method once for each time limit; printed are the mean and the largest gap over the layers,
+to the bound that the method itself proved. A JSON line for each run holds the totals, with commit, machine and seed.
 """
 
 from __future__ import annotations
