@@ -95,7 +95,7 @@ class RefinedPolicy(AbstractEplbPolicy):
         Exchange steps: the work. The default is about 5 ms for DeepSeek-V3 on a CPU core (``benchmarks/README.md``).
     greedy_check : float
         Layers that end further above a bound than this (relatively) are compared with the greedy's map, and the better
-        one is kept. The default, 0, makes every map at least as good as the greedy's, for 1 to 2 ms at 58 x 256 experts.
+        one is kept. The default, 0, makes every map at least as good as the greedy's, for 1 to 2 ms of 58 x 256 loads.
     """
 
     steps: ClassVar[int] = STEPS

@@ -14,6 +14,7 @@ from .pool import Packing, Pool
 # Seconds of the first steps, or the same in units of Limits.work. Most layers end with the search before the bound,
 # most pools of few experts with the first proof by rank patterns.
 FIRST_SEARCH, FIRST_PROOF, FIRST_WINDOWS = 0.25, 0.5, 2.0
+FULL_SEARCH = 64  # slots from which on the first search is that long: smaller pools are proven sooner than searched
 MOST_EXPERTS = 64  # of pools whose rank contents are worth listing; in larger ones the search meets the bound
 SEARCH_WORK = 15_000_000  # the search's own work of one unit
 BOUND_ATTEMPTS = 2  # the second time with more time and a better incumbent
@@ -105,7 +106,7 @@ class _Attempt:
     def run(self) -> PoolOutcome:
         """Each step only if the gap is still open and time is left."""
         if self.task.attempt == 0:
-            self._search(FIRST_SEARCH, seed=0)
+            self._search(FIRST_SEARCH * min(1.0, (self.pool.slots / FULL_SEARCH) ** 2), seed=0)
         if self._open() and self.task.attempt < BOUND_ATTEMPTS:
             self._cuts()
         if self.pool.num_experts <= MOST_EXPERTS:

@@ -2,7 +2,8 @@
 
 The optimum is brute force in exact fractions. Every pool is given to L0, L1 (its certificate re-checked in integers),
 rank patterns, matching (s <= 2) and the portfolio; the proven bounds and the objectives are compared exactly, up to the
-rounding of the objective's sum.
+rounding of the objective's sum. Cuts of both kinds, separated at random points and targets, are evaluated in fractions
+on every count vector whose best packing is within the target.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from eplb_opt.bounds.certificate import certificate_holds
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.mean import trivial_bound
 from eplb_opt.exact.matching import solve_matching
-from eplb_opt.exact.patterns import solve_patterns
+from eplb_opt.exact.patterns import decide, solve_patterns
 from eplb_opt.pool import Packing, Pool
 from eplb_opt.portfolio import Task, run
 from models.export import assignment
 
+from .bounds.test_cuts import check_cuts, solutions
 from .oracle import pool_optimum
 
 WORK = Limits(seconds=None, work=1.0)
@@ -67,6 +69,12 @@ def faults(pool: Pool, optimum: Fraction) -> list[str]:
         "patterns": solve_patterns(pool, start, WORK),
         "optimal": run("optimal", Task(pool, start, trivial_bound(pool)[0], WORK)),
     }
+    if optimum > 0:  # beside the optimum: impossible below, a packing above
+        under, over = (decide(pool, float(optimum) * factor) for factor in (1 - 1e-9, 1 + 1e-9))
+        if not under.impossible or over.packing is None:
+            found.append("patterns: wrong beside the optimum")
+        else:
+            above("patterns beside the optimum", over.packing)
     if pool.slots_per_rank <= 2:
         outcomes["matching"] = solve_matching(pool, start, WORK)
     for name, outcome in outcomes.items():
@@ -80,18 +88,30 @@ def faults(pool: Pool, optimum: Fraction) -> list[str]:
     return found
 
 
+def checked_cuts(pool: Pool, random: np.random.Generator) -> int:
+    """How many times a cut was evaluated, all of them in order; AssertionError if one was not."""
+    if pool.slots_per_rank == 1 or not pool.loads.any():
+        return 0
+    return check_cuts(pool, solutions(pool), random)
+
+
 def main() -> None:
     """Run, and exit with 1 if anything is unsound."""
     many, seed = (int(x) for x in (sys.argv[1:] + ["5000", "0"][len(sys.argv) - 1 :]))
-    random, kinds, bad = np.random.default_rng(seed), Counter(), 0
+    random, kinds, bad, evaluated = np.random.default_rng(seed), Counter(), 0, 0
     for n in range(many):
         pool = random_pool(random)
         optimum = pool_optimum(tuple(pool.loads.tolist()), pool.slots, pool.ranks, pool.distinct)
         kinds[f"s={pool.slots_per_rank}" + (" distinct" if pool.distinct else "")] += 1
-        for fault in faults(pool, optimum):
+        found = faults(pool, optimum)
+        try:
+            evaluated += checked_cuts(pool, random)
+        except AssertionError as error:
+            found.append(f"L1: a cut is violated: {error}")
+        for fault in found:
             bad += 1
             print(f"pool {n} {pool.loads.tolist()} {pool.slots}/{pool.ranks} distinct={pool.distinct}: {fault}")
-    print(f"{many} pools, seed {seed} ({dict(sorted(kinds.items()))}): {bad} faults")
+    print(f"{many} pools, seed {seed} ({dict(sorted(kinds.items()))}), cuts evaluated {evaluated} times: {bad} faults")
     sys.exit(bad > 0)
 
 
