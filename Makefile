@@ -33,9 +33,10 @@ peers: $(VENV)/.bench
 
 bench-quick: peers
 	$(BIN)/python -m benchmarks.speed --quick --threads 1 --repeats 10 --seconds 2 --output .bench/speed.jsonl
-	$(BIN)/python -m benchmarks.quality --quick --seconds 10 --output .bench/quality.jsonl --bounds .bench/bounds.jsonl
+	$(BIN)/python -m benchmarks.quality --quick --seconds 20 --output .bench/quality.jsonl --bounds .bench/bounds.jsonl
 
 bench: peers
+	$(BIN)/python -m benchmarks.peers fetch lmdeploy
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.table

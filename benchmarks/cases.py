@@ -27,7 +27,7 @@ SYNTHETIC = {
 RANDOM_POOLS = {"random-16-24-8": (24, 8), "random-16-32-8": (32, 8)}
 # A few of every kind, for `make bench-quick`.
 QUICK = (
-    "ds3-decode-ep32", "ds3-decode-ep32-hier", "ds3-decode-ep144", "dsv2l-ep16", "gptoss-ep16", "mixtral-ep8",
+    "ds3-decode-ep32", "ds3-decode-ep32-hier", "dsv2l-ep16", "gptoss-ep16", "gptoss-ep32", "mixtral-ep8",
     "synthetic-ds3-decode-ep32", "synthetic-ds3-decode-ep32-hier", "synthetic-gemma4-ep16", "random-16-24-8",
 )  # fmt: skip
 

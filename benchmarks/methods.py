@@ -6,10 +6,13 @@ A method that the package does not have, or a peer that is not installed, is lis
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from eplb_opt.errors import PolicyError
 from eplb_opt.external import load_policy
 from eplb_opt.policies import POLICIES
 
@@ -81,7 +84,12 @@ def chosen(options: argparse.Namespace) -> list[Entry]:
     for name in peers:
         if name not in PEERS:
             raise SystemExit(f"peer {name!r}: choose from {', '.join(PEERS)}")
-    found = entries(split(options.methods), peers, options.policy)
+    if options.policy and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = entries(split(options.methods), peers, options.policy)
+    except PolicyError as error:
+        raise SystemExit(str(error)) from None
     for entry in found:
         if entry.absent:
             print(f"{entry.name}: absent, {entry.absent}", flush=True)

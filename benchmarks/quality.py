@@ -123,7 +123,7 @@ def warm_up() -> None:
     random = np.random.default_rng(0)
     for replicas, ranks in ((24, 8), (24, 12), (16, 4)):
         instance = Instance(random.lognormal(0, 1, (1, 16)), replicas, num_ranks=ranks)
-        solve(instance, "optimal", Limits(seconds=None, work=0.05))
+        solve(instance, "optimal", Limits(seconds=None, work=1.0))
 
 
 def judge(store: Store, case: str, instance: Instance, bounds: Bounds) -> int:

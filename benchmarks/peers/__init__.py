@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.peers fetch`` unpacks the modules needed into ``.peers`` (not committed); a package that is
 installed beside this one is used as it is. Every peer is optional. Not here: vllm-ascend's SwiftBalancer,
-which moves few experts away from the map in use (another problem), and its random policy.
+which moves few experts away from the map in use (another problem), and its random policy; TensorRT-LLM, whose balancer
+is C++ within its CUDA library.
 """
 
 from __future__ import annotations
