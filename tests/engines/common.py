@@ -28,5 +28,13 @@ def recording(path: Path, seed: int = 0) -> torch.Tensor:
 
 def solve(dump: Path, output: Path, name: str, *more: str) -> None:
     """``eplb-opt solve dump.pt --replicas 12 --ranks 4 --format NAME -o OUTPUT``, as a user types it."""
-    command = [Path(sys.executable).parent / "eplb-opt", "solve", dump, "--replicas", str(REPLICAS), "--ranks", str(RANKS)]
+    command = [
+        Path(sys.executable).parent / "eplb-opt",
+        "solve",
+        dump,
+        "--replicas",
+        str(REPLICAS),
+        "--ranks",
+        str(RANKS),
+    ]
     subprocess.run([*map(str, command), "--format", name, "-o", str(output), *more], check=True, capture_output=True)

@@ -1,13 +1,14 @@
 """vLLM's `EplbState` on two gloo ranks: profile, then rounds of steps under changing loads; run as a module.
 
-Real: the state, its windows, the all-reduce, the policy behind ``default``, the transfer of weights between the ranks, the
-commit of the maps. Stand-ins: the model (three layers whose weights say which expert they are) and the groups (gloo); and
-for want of an accelerator ``torch.Event`` takes no time and memory is not pinned.
+Real: the state, its windows, the all-reduce, the policy behind ``default``, the transfer of weights between the ranks,
+the commit of the maps. Stand-ins: the model (three layers whose weights say which expert they are) and the groups
+(gloo); and for want of an accelerator ``torch.Event`` takes no time and memory is not pinned.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from types import SimpleNamespace
 
 import torch
@@ -77,7 +78,11 @@ def make_state(rank: int):
     eplb_state.get_node_count = lambda: 1
     eplb_state.PIN_MEMORY = False
     config = EPLBConfig(
-        window_size=STEPS, step_interval=STEPS, num_redundant_experts=REDUNDANT, use_async=False, communicator="torch_nccl"
+        window_size=STEPS,
+        step_interval=STEPS,
+        num_redundant_experts=REDUNDANT,
+        use_async=False,
+        communicator="torch_nccl",
     )
     parallel = SimpleNamespace(eplb_config=config, enable_elastic_ep=False, num_ubatches=0)
     state = eplb_state.EplbState(parallel, torch.device("cpu"))
@@ -105,7 +110,8 @@ def check(model_state, rank: int, what: str) -> None:
             slots = torch.nonzero(phy2log[index] == expert).flatten().tolist()
             assert layer.slots[expert][: len(slots)].tolist() == slots
             assert layer.replicas[expert] == len(slots)
-    print(f"rank {rank}: {what}: weights follow the map", flush=True)
+    sys.stdout.write(f"rank {rank}: {what}: weights follow the map\n")  # one write: two processes share the pipe
+    sys.stdout.flush()
 
 
 def heaviest(phy2log: torch.Tensor, load: torch.Tensor) -> torch.Tensor:
