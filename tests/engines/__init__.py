@@ -1,0 +1,1 @@
+"""Tests inside the real engines: `make test-engines`, never part of `make test`."""

@@ -1,0 +1,170 @@
+"""vLLM's `EplbState` on two gloo ranks: profile, then rounds of steps under changing loads; run as a module.
+
+Real: the state, its windows, the all-reduce, the policy behind ``default``, the transfer of weights between the ranks,
+the commit of the maps. Stand-ins: the model (three layers whose weights say which expert they are) and the groups
+(gloo); and for want of an accelerator ``torch.Event`` takes no time and memory is not pinned.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import SimpleNamespace
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+WORLD, LAYERS, EXPERTS, REDUNDANT, WIDTH, STEPS, ROUNDS = 2, 3, 8, 4, 5, 4, 3
+LOCAL = (EXPERTS + REDUNDANT) // WORLD
+
+
+def value(layer: int, expert: int, tensor: int) -> float:
+    return 1000.0 * tensor + 100 * layer + expert
+
+
+class Layer:
+    def __init__(self, index: int, rank: int, first_map: list[int]) -> None:
+        local = first_map[rank * LOCAL : (rank + 1) * LOCAL]
+        self.weights = [
+            torch.tensor([[value(index, expert, tensor)] * WIDTH for expert in local]) for tensor in range(2)
+        ]
+
+    def get_expert_weights(self):
+        return self.weights
+
+    def set_eplb_state(self, moe_layer_idx, expert_load_view, logical_to_physical_map, logical_replica_count) -> None:
+        self.load = expert_load_view[moe_layer_idx]
+        self.replicas = logical_replica_count[moe_layer_idx]
+        self.slots = logical_to_physical_map[moe_layer_idx]
+
+
+def make_model(rank: int, first_map: list[int]):
+    from vllm.model_executor.models.interfaces import MixtureOfExperts
+
+    class Model(MixtureOfExperts):
+        num_moe_layers, num_expert_groups, num_shared_experts = LAYERS, 1, 0
+        num_logical_experts = num_routed_experts = EXPERTS
+        num_redundant_experts, num_physical_experts, num_local_physical_experts = REDUNDANT, EXPERTS + REDUNDANT, LOCAL
+
+        def __init__(self) -> None:
+            self.moe_layers = [Layer(i, rank, first_map) for i in range(LAYERS)]
+
+    return Model()
+
+
+class NoEvent:
+    """A timing event on a CPU."""
+
+    def __init__(self, **_: object) -> None: ...
+
+    def record(self) -> None: ...
+
+    def synchronize(self) -> None: ...
+
+    def elapsed_time(self, _: NoEvent) -> float:
+        return 0.0
+
+
+def make_state(rank: int):
+    from vllm.config.parallel import EPLBConfig
+    from vllm.distributed.eplb import eplb_state
+    from vllm.plugins import load_general_plugins
+
+    load_general_plugins()
+    torch.Event = NoEvent
+    group = SimpleNamespace(device_group=dist.group.WORLD, cpu_group=dist.group.WORLD, world_size=WORLD)
+    eplb_state.get_ep_group = eplb_state.get_eplb_group = lambda: group
+    eplb_state.get_node_count = lambda: 1
+    eplb_state.PIN_MEMORY = False
+    config = EPLBConfig(
+        window_size=STEPS,
+        step_interval=STEPS,
+        num_redundant_experts=REDUNDANT,
+        use_async=False,
+        communicator="torch_nccl",
+    )
+    parallel = SimpleNamespace(eplb_config=config, enable_elastic_ep=False, num_ubatches=0)
+    state = eplb_state.EplbState(parallel, torch.device("cpu"))
+    first_map = state.build_initial_global_physical_to_logical_map(EXPERTS, REDUNDANT)
+    state.add_model(make_model(rank, first_map), SimpleNamespace(model="stand-in", compute_hash=lambda: "stand-in"))
+    return state, state.model_states["stand-in"]
+
+
+def check(model_state, rank: int, what: str) -> None:
+    """Both ranks have one map, and the weights in every slot are those of its expert."""
+    from eplb_opt import Instance, Placement
+
+    phy2log = model_state.physical_to_logical_map
+    shown = [torch.empty_like(phy2log) for _ in range(WORLD)]
+    dist.all_gather(shown, phy2log.contiguous())
+    assert torch.equal(shown[0], shown[1]), "ranks disagree"
+    instance = Instance(torch.ones(LAYERS, EXPERTS), EXPERTS + REDUNDANT, num_ranks=WORLD)
+    assert Placement(phy2log.numpy(), EXPERTS).violations(instance) == []
+    for index, layer in enumerate(model_state.model.moe_layers):
+        local = phy2log[index, rank * LOCAL : (rank + 1) * LOCAL].tolist()
+        for tensor, weights in enumerate(layer.weights):
+            assert weights[:, 0].tolist() == [value(index, expert, tensor) for expert in local], (what, rank, index)
+            assert (weights == weights[:, :1]).all()
+        for expert in range(EXPERTS):
+            slots = torch.nonzero(phy2log[index] == expert).flatten().tolist()
+            assert layer.slots[expert][: len(slots)].tolist() == slots
+            assert layer.replicas[expert] == len(slots)
+    sys.stdout.write(f"rank {rank}: {what}: weights follow the map\n")  # one write: two processes share the pipe
+    sys.stdout.flush()
+
+
+def heaviest(phy2log: torch.Tensor, load: torch.Tensor) -> torch.Tensor:
+    """Imbalance of each layer: heaviest / mean rank load."""
+    from eplb_opt import Instance, Placement
+
+    instance = Instance(load, EXPERTS + REDUNDANT, num_ranks=WORLD)
+    return torch.from_numpy(Placement(phy2log.numpy(), EXPERTS).objective(instance) / instance.mean)
+
+
+def worker(rank: int, port: int) -> None:
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    dist.init_process_group("gloo", rank=rank, world_size=WORLD)
+    from eplb_opt.plugins.planning import plan
+
+    state, model_state = make_state(rank)
+    assert state.policy.__name__ == "EplbOptPolicy"
+    before = model_state.physical_to_logical_map.clone()
+    state.step(is_profile=True)
+    assert torch.equal(model_state.physical_to_logical_map, before)
+    check(model_state, rank, "after profiling with all-zero loads")
+    for number in range(ROUNDS):
+        load = torch.from_numpy(_skewed(number))
+        old = model_state.physical_to_logical_map.clone()
+        state.expert_rearrangement_step = 0
+        for _ in range(STEPS):
+            per_slot = load / model_state.logical_replica_count
+            model_state.expert_load_pass.copy_(per_slot.gather(1, model_state.physical_to_logical_map).round())
+            state.step()
+        new = model_state.physical_to_logical_map
+        seen = torch.zeros(LAYERS, EXPERTS, dtype=torch.long)  # what the window held, in every slot of both ranks
+        seen.scatter_add_(1, old, (load / _counts(old)).gather(1, old).round().long() * STEPS * WORLD)
+        planned = plan(state.policy.eplb_opt_policy, seen, EXPERTS + REDUNDANT, 1, 1, WORLD, old)
+        assert new.tolist() == planned.tolist(), "the map is not the policy's"
+        worst, best = heaviest(old, seen).mean(), heaviest(new, seen).mean()
+        assert best <= worst + 1e-12
+        check(model_state, rank, f"round {number}, mean imbalance {worst:.4f} -> {best:.4f}")
+    dist.destroy_process_group()
+
+
+def _counts(phy2log: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.one_hot(phy2log, EXPERTS).sum(dim=1)
+
+
+def _skewed(seed: int):
+    import numpy as np
+
+    return np.random.default_rng(seed).lognormal(5, 1, (LAYERS, EXPERTS)).round()
+
+
+if __name__ == "__main__":
+    mp.set_start_method("spawn")
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    free_port = store.port
+    del store
+    mp.spawn(worker, args=(free_port,), nprocs=WORLD)
