@@ -10,6 +10,7 @@ import numpy as np
 
 from .bounds.certificate import CutCertificate
 from .bounds.mean import trivial_bound
+from .bounds.patterns import PatternCertificate
 from .hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .instance import Instance
 from .limits import Limits
@@ -34,7 +35,7 @@ class PoolState:
     stop: StopReason = StopReason.COMPLETED
     attempts: int = 0
     ended: bool = False
-    proof: CutCertificate | None = None
+    proof: CutCertificate | PatternCertificate | None = None
 
     def update(self, outcome: PoolOutcome) -> None:
         """Take what is better; the objective is recomputed here."""

@@ -11,6 +11,7 @@ from .pool import Packing, Pool
 
 if TYPE_CHECKING:
     from .bounds.certificate import CutCertificate
+    from .bounds.patterns import PatternCertificate
 
 
 class Status(str, Enum):
@@ -52,7 +53,7 @@ class PoolOutcome:
     method: str
     bound_method: str | None = None
     note: str = ""
-    proof: CutCertificate | None = None
+    proof: CutCertificate | PatternCertificate | None = None
 
     def objective(self, pool: Pool) -> float:
         """Recomputed load of the heaviest rank, infinite without a packing."""

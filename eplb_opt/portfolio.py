@@ -7,14 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .bounds.certificate import CutCertificate
+from .bounds.patterns import PatternCertificate
 from .limits import Limits
 from .outcome import PoolOutcome, StopReason
 from .pool import Packing, Pool
 
 # Seconds of the first steps, or the same in units of Limits.work. Most layers end with the search before the bound,
 # most pools of few experts with the first proof by rank patterns.
-FIRST_SEARCH, FIRST_PROOF, FIRST_WINDOWS = 0.25, 0.5, 2.0
+FIRST_SEARCH, FIRST_PROOF, FIRST_WINDOWS, PATTERN_LP = 0.25, 0.5, 2.0, 0.5
 FULL_SEARCH = 64  # slots from which on the first search is that long: smaller pools are proven sooner than searched
+MOST_LP_SLOTS = 48  # of pools whose linear program over patterns is worth solving; in larger ones it gives the mean
 MOST_EXPERTS = 64  # of pools whose rank contents are worth listing; in larger ones the search meets the bound
 SEARCH_WORK = 15_000_000  # the search's own work of one unit
 BOUND_ATTEMPTS = 2  # the second time with more time and a better incumbent
@@ -100,7 +102,7 @@ class _Attempt:
         self.packing, self.method = task.incumbent, "warm start"
         self.objective = self.packing.objective(self.pool)
         self.lower, self.bound_method = task.lower_bound, ""
-        self.proof: CutCertificate | None = None
+        self.proof: CutCertificate | PatternCertificate | None = None
         self.deadline = None if self.limits.seconds is None else time.monotonic() + self.limits.seconds
 
     def run(self) -> PoolOutcome:
@@ -109,6 +111,8 @@ class _Attempt:
             self._search(FIRST_SEARCH * min(1.0, (self.pool.slots / FULL_SEARCH) ** 2), seed=0)
         if self._open() and self.task.attempt < BOUND_ATTEMPTS:
             self._cuts()
+        if self._open() and self.task.attempt == 0 and self.pool.slots <= MOST_LP_SLOTS:
+            self._pattern_lp()
         if self.pool.num_experts <= MOST_EXPERTS:
             self._patterns(FIRST_PROOF)
             self._windows(FIRST_WINDOWS, seed=2 * self.task.attempt)
@@ -167,6 +171,14 @@ class _Attempt:
         bound, certificate = cut_bound(self.pool, self.objective, self.limits.gap, self._left())
         if certificate is not None and bound > self.lower:
             self.lower, self.bound_method, self.proof = bound, "L1 cuts on counts", certificate
+
+    def _pattern_lp(self) -> None:
+        from .bounds.patterns import pattern_bound
+
+        seconds = None if self.deadline is None else PATTERN_LP
+        bound, certificate = pattern_bound(self.pool, self.objective, self.limits.gap, seconds, self.lower)
+        if certificate is not None and bound > self.lower:
+            self.lower, self.bound_method, self.proof = bound, "L2 pattern LP", certificate
 
     def _patterns(self, share: float) -> None:
         from .exact.patterns import solve_patterns

@@ -1,8 +1,8 @@
 """verify: a map and its report re-checked against the loads, without any solver.
 
-Re-checked are the map's validity, its objective, and every bound that rests on L0 or on a certificate of cuts
-(`bounds.certificate`, in integers). A bound that rests on a search tree (CP-SAT's, or the one over rank patterns) has
-no short certificate: the best bound that *is* re-proven stands beside it.
+Re-checked are the map's validity, its objective, and every bound that rests on L0 or on a certificate of cuts or of
+rank patterns (`bounds.certificate`, `bounds.patterns`, in integers). A bound that rests on a search tree (CP-SAT's, or
+the one over rank patterns) has no short certificate: the best bound that *is* re-proven stands beside it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from .bounds.certificate import CutCertificate, certificate_holds
 from .bounds.mean import trivial_bound
+from .bounds.patterns import PatternCertificate, pattern_certificate_holds
 from .errors import FormatError
 from .exact.matching import next_sum
 from .hierarchy import NodeSet, bottleneck_partition, members, node_sets
@@ -23,6 +24,7 @@ from .outcome import relative_gap
 from .placement import Placement
 from .pool import Pool
 
+Certificate = CutCertificate | PatternCertificate
 ROUNDING = 1e-9  # relative difference that sums in another order may show
 
 
@@ -87,7 +89,7 @@ def verify(instance: Instance, placement: Placement, layers: Sequence[Mapping[st
 def _check(instance: Instance, layer: int, objective: float, report: Mapping[str, Any]) -> LayerCheck:
     try:
         claimed, claimed_bound = float(report["objective"]), float(report["lower_bound"])
-        proofs = [(tuple(p["groups"]), CutCertificate.from_dict(p)) for p in report.get("proofs", ())]
+        proofs = [(tuple(p["groups"]), _certificate(p)) for p in report.get("proofs", ())]
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"layer {report.get('layer_id')}: no objective, bound or proof to read ({error!r})") from None
     faults = []
@@ -104,7 +106,7 @@ def _check(instance: Instance, layer: int, objective: float, report: Mapping[str
 
 
 def _bound(
-    instance: Instance, layer: int, proofs: Sequence[tuple[NodeSet, CutCertificate]]
+    instance: Instance, layer: int, proofs: Sequence[tuple[NodeSet, Certificate]]
 ) -> tuple[float, list[NodeSet]]:
     """The layer's bound from L0 and the certificates that hold; and the node sets whose certificates do not."""
     whole = trivial_bound(Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks))[0]
@@ -116,12 +118,23 @@ def _bound(
         pool = instance.pool(layer, members(instance, node_set) if instance.hierarchical else None)
         bounds[node_set] = trivial_bound(pool)[0]
         for _, certificate in (p for p in proofs if p[0] == node_set):
-            if certificate_holds(pool, certificate):
+            if holds(pool, certificate):
                 bounds[node_set] = max(bounds[node_set], _beyond(pool, certificate.target))
             else:
                 broken.append(node_set)
     broken += [groups for groups, _ in proofs if groups not in bounds]
     return max(whole, bottleneck_partition(bounds, instance.num_groups)[0]), broken
+
+
+def _certificate(data: Mapping[str, Any]) -> Certificate:
+    return PatternCertificate.from_dict(data) if "prices" in data else CutCertificate.from_dict(data)
+
+
+def holds(pool: Pool, certificate: Certificate) -> bool:
+    """Whether a certificate proves that no packing of the pool is within its target."""
+    if isinstance(certificate, PatternCertificate):
+        return pattern_certificate_holds(pool, certificate)
+    return certificate_holds(pool, certificate)
 
 
 def _beyond(pool: Pool, target: float) -> float:

@@ -1,6 +1,6 @@
 """Bound <= optimum <= objective on many random pools: ``python -m tests.soundness [POOLS] [SEED]``.
 
-The optimum is brute force in exact fractions. Every pool is given to L0, L1 (its certificate re-checked in integers),
+The optimum is brute force in exact fractions. Every pool is given to L0, L1, L2 (certificates re-checked in integers),
 rank patterns, matching (s <= 2) and the portfolio; the proven bounds and the objectives are compared exactly, up to the
 rounding of the objective's sum. Cuts of both kinds, separated at random points and targets, are evaluated in fractions
 on every count vector whose best packing is within the target.
@@ -18,10 +18,12 @@ from eplb_opt import Limits
 from eplb_opt.bounds.certificate import certificate_holds
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.mean import trivial_bound
+from eplb_opt.bounds.patterns import pattern_bound, pattern_certificate_holds
 from eplb_opt.exact.matching import solve_matching
 from eplb_opt.exact.patterns import decide, solve_patterns
 from eplb_opt.pool import Packing, Pool
 from eplb_opt.portfolio import Task, run
+from eplb_opt.verify import holds
 from models.export import assignment
 
 from .bounds.test_cuts import check_cuts, solutions
@@ -65,6 +67,10 @@ def faults(pool: Pool, optimum: Fraction) -> list[str]:
     below("L1", bound)
     if certificate is not None and not certificate_holds(pool, certificate):
         found.append("L1: certificate does not hold")
+    second, pattern_proof = pattern_bound(pool, start.objective(pool), lower=bound)
+    below("L2", second)
+    if second < bound or (pattern_proof is not None and not pattern_certificate_holds(pool, pattern_proof)):
+        found.append("L2: below L1, or its certificate does not hold")
     outcomes = {
         "patterns": solve_patterns(pool, start, WORK),
         "optimal": run("optimal", Task(pool, start, trivial_bound(pool)[0], WORK)),
@@ -81,7 +87,7 @@ def faults(pool: Pool, optimum: Fraction) -> list[str]:
         below(name, outcome.lower_bound)
         if outcome.packing is not None:
             above(name, outcome.packing)
-        if outcome.proof is not None and not certificate_holds(pool, outcome.proof):
+        if outcome.proof is not None and not holds(pool, outcome.proof):
             found.append(f"{name}: certificate does not hold")
     if Fraction(outcomes["optimal"].objective(pool)) > optimum * Fraction(10002, 10000):
         found.append(f"optimal: objective above {float(optimum)}")

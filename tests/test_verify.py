@@ -67,6 +67,20 @@ def test_matching_bounds_from_the_relaxation_are_certified():
     assert all(check.bound > low for check, low in zip(checks, trivial, strict=True))
 
 
+def test_pattern_bounds_are_certified():
+    load = np.random.default_rng(0).lognormal(sigma=1.0, size=(3, 16))
+    instance = Instance(load, 24, num_ranks=8)
+    result = solve(instance, "optimal", WORK)
+    layers = layers_of(result)
+    checks = verify(instance, result.placement, layers)
+    assert all(check.faults == () for check in checks)
+    trivial = solve(instance, "greedy").lower_bound
+    assert all(check.bound > low * (1 + 1e-4) for check, low in zip(checks, trivial, strict=True))
+    assert [c.bound_method for c in result.certificates] == ["rank patterns"] * 3
+    layers[0]["proofs"][0]["target"] = layers[0]["objective"]
+    assert verify(instance, result.placement, layers)[0].faults
+
+
 def proof_of(layers):
     return next(layer["proofs"][0] for layer in layers if layer["proofs"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
@@ -61,7 +62,7 @@ class CutCertificate:
         return {"target": self.target, "cuts": [asdict(cut) for cut in self.cuts], "slot_price": self.slot_price}
 
     @staticmethod
-    def from_dict(data: dict[str, Any]) -> CutCertificate:
+    def from_dict(data: Mapping[str, Any]) -> CutCertificate:
         """The certificate of ``to_dict``.
 
         Raises

@@ -126,11 +126,11 @@ def decide(
     near, width : array [experts], int
         If given, only counts that differ by at most ``width`` from these: ``impossible`` then says nothing of others.
     """
-    model = _model(pool, target, near, width)
+    model = rank_model(pool, target, near, width)
     if model is None:
         return Answer(None, True, 0.0)
     most = min(MOST_PATTERNS, MOST_ENTRIES // pool.ranks)
-    patterns = _patterns(pool, model, most)
+    patterns = list_all(pool, model, most)
     if patterns is None:
         return Answer(None, False, 0.0, StopReason.TOO_LARGE)
     types, load = patterns
@@ -150,7 +150,7 @@ def decide(
 
 
 @dataclass(frozen=True, eq=False)
-class _Model:
+class Model:
     """Replica types at a target, in integers; experts are numbered by position, heaviest first.
 
     Attributes
@@ -176,7 +176,7 @@ class _Model:
     limit: int
 
 
-def _model(pool: Pool, target: float, near: Ints | None, width: int) -> _Model | None:
+def rank_model(pool: Pool, target: float, near: Ints | None = None, width: int = 0) -> Model | None:
     """Types and limits; None if counts, mean or largest replica alone exclude the target."""
     scale = Fraction(2) ** (SCALE_BITS - math.frexp(target)[1])
     limit = math.floor(Fraction(target) * scale)
@@ -197,10 +197,10 @@ def _model(pool: Pool, target: float, near: Ints | None, width: int) -> _Model |
     count = np.concatenate([np.arange(a, b + 1) for a, b in zip(least, top, strict=True)])
     item = np.array([loads[e].numerator // (loads[e].denominator * int(k)) for e, k in zip(expert, count, strict=True)])
     heaviest = np.argsort(-item, kind="stable")
-    return _Model(order, least, options, item[heaviest], expert[heaviest], count[heaviest], spare, slack, limit)
+    return Model(order, least, options, item[heaviest], expert[heaviest], count[heaviest], spare, slack, limit)
 
 
-def _patterns(pool: Pool, model: _Model, most: int) -> tuple[Ints, Ints] | None:
+def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
     """Types [patterns, slots] and loads [patterns] of all patterns, fullest first; None if there are too many."""
     slots = pool.slots_per_rank
     capacity, steps = most, most * LISTING
@@ -215,7 +215,7 @@ def _patterns(pool: Pool, model: _Model, most: int) -> tuple[Ints, Ints] | None:
     return out[fullest].astype(np.int64), load[fullest]
 
 
-def _encode(model: _Model, types: Ints) -> tuple[Codes, Codes]:
+def _encode(model: Model, types: Ints) -> tuple[Codes, Codes]:
     """What ``cover`` reads: codes and experts, [patterns, slots] each."""
     slots = types.shape[1]
     repeat = np.zeros_like(types)
@@ -227,7 +227,7 @@ def _encode(model: _Model, types: Ints) -> tuple[Codes, Codes]:
     return code, expert
 
 
-def _tree(pool: Pool, model: _Model, expert: Codes) -> Tree:
+def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
     """The root: every pattern still fits."""
     experts, ranks, slots = pool.num_experts, pool.ranks, pool.slots_per_rank
     zeros = [np.zeros(ranks, np.int64) for _ in range(5)]

@@ -98,8 +98,8 @@ def test_patterns_are_all_contents_within_the_limits():
     rng = np.random.default_rng(2)
     for distinct in (False, True):
         pool = Pool(rng.integers(1, 50, 4).astype(float), 9, 3, distinct)
-        model = patterns._model(pool, pool.mean * 1.3, None, 0)
-        types, load = patterns._patterns(pool, model, 10_000)
+        model = patterns.rank_model(pool, pool.mean * 1.3)
+        types, load = patterns.list_all(pool, model, 10_000)
         found = [tuple(sorted(row)) for row in types]
         expected = []
         for row in itertools.combinations_with_replacement(range(model.item.size), 3):

@@ -1,0 +1,198 @@
+"""L2: a lower bound from the linear program over rank contents, proven in integers (models/README.md, section 8)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import FormatError
+from ..exact.patterns import Model, list_all, rank_model
+from ..pool import Floats, Ints, Pool
+from .mean import trivial_bound
+
+PRICE_BITS = 30  # multipliers, from -1 to 1, are rounded to multiples of 2**-PRICE_BITS
+MOST_PATTERNS = 20_000  # of a linear program
+STEPS = 8  # halvings of the interval between the last target proven and the first not proven
+NOISE = 1e-6  # infeasibility of the linear program that does not count
+
+
+@dataclass(frozen=True)
+class PatternCertificate:
+    """Proves that no packing of a pool is within ``target`` (L2.2), if ``pattern_certificate_holds``.
+
+    Parameters
+    ----------
+    target : float
+        T, in units of load.
+    prices : tuple of (expert, count, price), integers
+        Multiplier of each replica type; types that are not listed cost nothing.
+    """
+
+    target: float
+    prices: tuple[tuple[int, int, int], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON."""
+        return {"target": self.target, "prices": [list(price) for price in self.prices]}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> PatternCertificate:
+        """The certificate of ``to_dict``.
+
+        Raises
+        ------
+        FormatError
+            A key is missing or a value is of the wrong type.
+        """
+        try:
+            prices = tuple((int(e), int(k), int(price)) for e, k, price in data["prices"])
+            return PatternCertificate(float(data["target"]), prices)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise FormatError(f"not a certificate of the pattern bound ({error!r}): write it with to_dict") from error
+
+
+def pattern_bound(
+    pool: Pool, upper: float, gap: float = 1e-4, seconds: float | None = None, lower: float = 0.0
+) -> tuple[float, PatternCertificate | None]:
+    """A proven lower bound of a pool, and its certificate (None: ``lower`` or L0 is the bound).
+
+    Parameters
+    ----------
+    upper : float
+        An objective known to be reachable: the search ends at ``upper / (1 + gap)``.
+    gap : float
+        Relative; gains below a twentieth of it are not pursued.
+    seconds : float or None
+        Wall-clock limit. None: deterministic.
+    lower : float
+        A bound that is proven already.
+
+    Returns
+    -------
+    bound : float
+        In units of load; the certificate's target, or what was known before: never less than ``lower`` and L0.
+    certificate : PatternCertificate or None
+        Has passed ``pattern_certificate_holds``: the bound is valid whatever the LP solver does.
+    """
+    deadline = math.inf if seconds is None else time.perf_counter() + seconds
+    low, best = max(lower, trivial_bound(pool)[0]), None
+    high = upper / (1 + gap)
+    target, bisecting = min(low * (1 + gap), high), False
+    for _ in range(4 * STEPS):
+        if not low < target or time.perf_counter() >= deadline:
+            break
+        proof = _prove(pool, target, deadline)
+        if proof is not None:
+            step, low, best = target - low, target, proof
+            target = (low + high) / 2 if bisecting else min(low + 2 * step, high)
+        else:
+            bisecting, high = True, target
+            target = (low + high) / 2
+        if high - low <= gap * low / 20 and bisecting:
+            break
+    return low, best
+
+
+def pattern_certificate_holds(pool: Pool, cert: PatternCertificate) -> bool:
+    """Whether the certificate proves that no packing is within its target: in integers, without a solver (L2.2)."""
+    if not (math.isfinite(cert.target) and cert.target > 0):
+        return False
+    model = rank_model(pool, cert.target)
+    if model is None:
+        return True  # L0
+    given = {(e, k): price for e, k, price in cert.prices}
+    if max((abs(price) for price in given.values()), default=0) >= 2**40:
+        return False
+    experts = model.order[model.expert].tolist()
+    prices = np.array([given.get((e, k), 0) for e, k in zip(experts, model.count.tolist(), strict=True)])
+    patterns = list_all(pool, model, MOST_PATTERNS)
+    return patterns is not None and _holds(pool, model, patterns[0], prices)
+
+
+def _holds(pool: Pool, model: Model, types: Ints, prices: Ints) -> bool:
+    """Whether all counts cost more than ranks can be worth; prices [types], int64."""
+    if not len(types):
+        return True
+    return _cheapest_counts(pool, model, prices) > pool.ranks * int(prices[types].sum(axis=1).max())
+
+
+def _cheapest_counts(pool: Pool, model: Model, prices: Ints) -> float:
+    """The least of ``sum_e c_e * price(e, c_e)`` over all counts that fill the slots; a dynamic program over slots."""
+    nowhere = np.iinfo(np.int64).max // 4
+    least = np.full(pool.slots + 1, nowhere)
+    least[0] = 0
+    for e in range(pool.num_experts):
+        after = np.full(pool.slots + 1, nowhere)
+        for t in np.flatnonzero(model.expert == e):
+            k = int(model.count[t])
+            after[k:] = np.minimum(after[k:], least[: pool.slots + 1 - k] + k * prices[t])
+        least = np.minimum(after, nowhere)
+    return math.inf if least[-1] >= nowhere // 2 else float(least[-1])
+
+
+def _prove(pool: Pool, target: float, deadline: float) -> PatternCertificate | None:
+    """A certificate for the target, or None: the linear program has a solution, is too large, or was stopped."""
+    model = rank_model(pool, target)
+    if model is None:
+        return PatternCertificate(target, ())
+    patterns = list_all(pool, model, MOST_PATTERNS)
+    if patterns is None:
+        return None
+    if not len(patterns[0]):  # no rank content is within the limits
+        return PatternCertificate(target, ())
+    duals = _duals(pool, model, patterns[0], deadline - time.perf_counter())
+    if duals is None:
+        return None
+    prices = np.round(duals * 2**PRICE_BITS).astype(np.int64)
+    if not _holds(pool, model, patterns[0], prices):
+        return None
+    used = np.flatnonzero(prices)
+    columns = (model.order[model.expert[used]], model.count[used], prices[used])
+    return PatternCertificate(target, tuple(zip(*(column.tolist() for column in columns), strict=True)))
+
+
+def _duals(pool: Pool, model: Model, types: Ints, seconds: float) -> Floats | None:
+    """Multipliers [types], from -1 to 1, of the program's links where it has no solution; None where it has one.
+
+    minimise sum (over + under) subject to, for every type t, ``sum_p a_tp x_p + over_t - under_t = k_t y_t``, one count
+    an expert, and ``slots`` replicas on all ranks.
+    """
+    import highspy
+
+    size, kinds, experts = len(types), model.item.size, pool.num_experts
+    column = np.concatenate([
+        np.repeat(np.arange(size), pool.slots_per_rank), np.arange(size, size + kinds), np.arange(size, size + kinds),
+        np.arange(size + kinds, size + 3 * kinds), np.arange(size),
+    ])  # fmt: skip
+    row = np.concatenate([
+        types.ravel(), np.arange(kinds), kinds + model.expert, np.tile(np.arange(kinds), 2),
+        np.full(size, kinds + experts),
+    ])  # fmt: skip
+    value = np.concatenate([
+        np.ones(types.size), -model.count, np.ones(2 * kinds), -np.ones(kinds), np.full(size, pool.slots_per_rank),
+    ])  # fmt: skip
+    key, place = np.unique(column * (kinds + experts + 1) + row, return_inverse=True)
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = size + 3 * kinds, kinds + experts + 1
+    lp.col_cost_ = np.concatenate([np.zeros(size + kinds), np.ones(2 * kinds)])
+    lp.col_lower_, lp.col_upper_ = np.zeros(size + 3 * kinds), np.full(size + 3 * kinds, highspy.kHighsInf)
+    lp.row_lower_ = lp.row_upper_ = np.concatenate([np.zeros(kinds), np.ones(experts), [float(pool.slots)]])
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    starts = np.searchsorted(key // (kinds + experts + 1), np.arange(size + 3 * kinds + 1))
+    lp.a_matrix_.start_, lp.a_matrix_.index_ = starts.astype(np.int32), (key % (kinds + experts + 1)).astype(np.int32)
+    lp.a_matrix_.value_ = np.bincount(place, value)
+    solver = highspy.Highs()
+    for name, option in {"output_flag": False, "threads": 1, "time_limit": min(max(seconds, 1e-2), 1e9)}.items():
+        solver.setOptionValue(name, option)
+    solver.passModel(lp)
+    solver.run()
+    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return None
+    if solver.getInfo().objective_function_value <= NOISE:
+        return None
+    return np.array(solver.getSolution().row_dual[:kinds])

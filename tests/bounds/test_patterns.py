@@ -1,0 +1,128 @@
+"""L2: never above the optimum or below L1, and its certificates prove what they say."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from fractions import Fraction
+from itertools import combinations_with_replacement, product
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from eplb_opt.bounds.cuts import cut_bound
+from eplb_opt.bounds.mean import trivial_bound
+from eplb_opt.bounds.patterns import PatternCertificate, pattern_bound, pattern_certificate_holds
+from eplb_opt.errors import FormatError
+from eplb_opt.pool import Pool
+
+from .test_cuts import count_vectors, solutions, tiny_pool
+
+MIXED = Pool(np.array([4.0, 2, 6, 24, 20, 27]), 9, 3)
+
+
+def proven(pool: Pool, cert: PatternCertificate) -> bool:
+    """The certificate's claim from its definition, in fractions."""
+    target, size = Fraction(cert.target), pool.slots // pool.ranks
+    loads = [Fraction(float(w)) for w in pool.loads]
+    price = {(e, k): p for e, k, p in cert.prices}
+    counts = [c for c in count_vectors(pool) if all(w / k <= target for w, k in zip(loads, c, strict=True))]
+    types = {(e, k) for c in counts for e, k in enumerate(c)}
+    least = [min(k for f, k in types if f == e) for e in range(len(loads))] if types else []
+    worth = []
+    for rank in combinations_with_replacement(sorted(types), size):
+        one_count = len({e for e, _ in rank}) == len(set(rank))
+        few = all(rank.count(t) <= (1 if pool.distinct else t[1]) for t in rank)
+        few = few and sum(k - least[e] for e, k in set(rank)) <= pool.slots - sum(least)
+        load = sum((loads[e] / k for e, k in rank), Fraction(0))
+        if one_count and few and sum(loads) - (pool.ranks - 1) * target <= load <= target:
+            worth.append(sum(price.get(t, 0) for t in rank))
+    costs = [sum(k * price.get((e, k), 0) for e, k in enumerate(c)) for c in counts]
+    return not worth or not costs or min(costs) > pool.ranks * max(worth)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_pools(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(8):
+        pool = tiny_pool(rng)
+        objectives = solutions(pool)
+        if not objectives or not pool.loads.any():
+            continue
+        optimum = min(objectives.values())
+        upper = float(optimum) * float(rng.choice([1.0, 1.1]))
+        first = cut_bound(pool, upper)[0]
+        bound, cert = pattern_bound(pool, upper, gap=float(rng.choice([0.0, 1e-4, 1e-2])), lower=first)
+        assert Fraction(bound) <= optimum
+        assert bound >= first >= trivial_bound(pool)[0]
+        if cert is not None:
+            assert bound == cert.target
+            assert pattern_certificate_holds(pool, cert)
+            assert proven(pool, cert)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_prices_prove_no_reachable_target(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pool = tiny_pool(rng)
+    objectives = solutions(pool)
+    if not objectives or not pool.loads.any():
+        return
+    prices = [(e, k, int(rng.integers(-50, 50))) for e, k in product(range(pool.num_experts), range(1, pool.slots + 1))]
+    for factor in (1.0 + 1e-9, 1.3):
+        cert = PatternCertificate(float(min(objectives.values())) * factor, tuple(prices))
+        assert not pattern_certificate_holds(pool, cert)
+    below = PatternCertificate(float(min(objectives.values())) * 0.99, tuple(prices))
+    assert not pattern_certificate_holds(pool, below) or proven(pool, below)
+
+
+def test_improves_on_l1() -> None:
+    pool = Pool(np.random.default_rng(0).lognormal(0, 1, 16), 24, 8)
+    first = cut_bound(pool, math.inf)[0]
+    bound, cert = pattern_bound(pool, pool.mean * 1.05, lower=first)
+    assert bound > first * (1 + 1e-4)
+    assert pattern_certificate_holds(pool, cert)
+
+
+def test_never_below_l1_where_pairs_decide() -> None:
+    pool = Pool(np.array([8.0, 7, 4, 11]), 6, 3, distinct=True)
+    first = cut_bound(pool, math.inf)[0]
+    assert pattern_bound(pool, first * 1.2, lower=first)[0] >= first
+
+
+def mixed_certificate() -> PatternCertificate:
+    optimum = float(min(solutions(MIXED).values()))
+    bound, cert = pattern_bound(MIXED, optimum)
+    assert trivial_bound(MIXED)[0] < bound <= optimum
+    assert cert is not None
+    return cert
+
+
+def test_json_keeps_the_certificate() -> None:
+    cert = mixed_certificate()
+    assert PatternCertificate.from_dict(json.loads(json.dumps(cert.to_dict()))) == cert
+
+
+@pytest.mark.parametrize("data", [{}, {"target": 1.0, "prices": [[1, 2]]}, {"target": "x", "prices": []}])
+def test_broken_dict(data: dict) -> None:
+    with pytest.raises(FormatError, match="to_dict"):
+        PatternCertificate.from_dict(data)
+
+
+def test_tampering_is_rejected() -> None:
+    cert = mixed_certificate()
+    optimum = float(min(solutions(MIXED).values()))
+    for bad in (
+        replace(cert, target=optimum), replace(cert, target=math.inf), replace(cert, target=math.nan),
+        replace(cert, target=-1.0), replace(cert, prices=tuple((e, k, 2**50) for e, k, _ in cert.prices)),
+        replace(cert, target=optimum, prices=()), replace(cert, target=2 * optimum),
+    ):  # fmt: skip
+        assert not pattern_certificate_holds(MIXED, bad)
+
+
+def test_time_limit() -> None:
+    pool = Pool(np.random.default_rng(0).lognormal(0, 1, 16), 24, 8)
+    assert pattern_bound(pool, pool.mean * 1.05, seconds=1e-9) == (trivial_bound(pool)[0], None)
