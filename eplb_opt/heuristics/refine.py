@@ -8,7 +8,8 @@ in a graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ def refined(
     load = np.asarray(instance.weight)
     groups = instance.num_groups if instance.hierarchical else 1
     topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         weight = torch.from_numpy(load.copy()).to(device)
         phy2log = refine_maps(weight, *topology, distinct=instance.distinct, steps=steps).cpu().numpy()
         objective = heaviest_load(load, phy2log, instance.num_ranks)
@@ -56,6 +57,17 @@ def refined(
             better = heaviest_load(load[unsure], greedy, instance.num_ranks) < objective[unsure]
             phy2log[unsure[better]] = greedy[better]
     return Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """The tensors are small: a second thread gains little, and costs much where another process has its core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _unsure(instance: Instance, objective: Floats, greedy_check: float) -> Ints:
