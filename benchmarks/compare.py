@@ -1,7 +1,8 @@
 """Two results files of the same kind compared: ``python -m benchmarks.compare OLD NEW`` names every regression.
 
 Quality: imbalance, layers proven, seconds of exact methods. Speed: milliseconds where both files come from the same
-kind of machine, else the paired ratio to the fastest peer. The exit code is 1 if there is a regression.
+kind of machine, else the paired ratio to the fastest peer. A method that is gone from a case is a regression; a case that
+the new file does not have is only named. The exit code is 1 if there is a regression.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ class Tolerance:
 def regressions(old: list[Line], new: list[Line], tolerance: Tolerance) -> list[str]:
     """One line of text a regression."""
     after = {_key(line): line for line in new}
+    run = {line["case"] for line in new}
     found = []
     for line in old:
-        if "error" in line:
+        if "error" in line or line["case"] not in run:
             continue
         name = ", ".join(str(part) for part in _key(line) if part)
         other = after.get(_key(line))
@@ -100,6 +102,9 @@ def main() -> int:
     found = regressions(old, new, Tolerance(options.imbalance, options.time))
     for text in found:
         print(f"REGRESSION {text}")
+    left_out = dict.fromkeys(line["case"] for line in old if line["case"] not in {line["case"] for line in new})
+    if left_out:
+        print(f"not in {options.new}: {', '.join(left_out)}")
     both = {_key(line) for line in old} & {_key(line) for line in new}
     print(f"{len(both)} results compared, {len(found)} regressions "
           f"(tolerance: imbalance {options.imbalance:g}, time {options.time:g})")  # fmt: skip

@@ -63,6 +63,13 @@ def test_noise_and_gains_are_no_regression(old, change, tmp_path, monkeypatch, c
     assert "REGRESSION" not in shown
 
 
+def test_a_case_that_was_not_run_is_named_only(tmp_path, monkeypatch, capsys):
+    code, shown = compare([QUALITY, QUALITY | {"case": "b"}], [QUALITY], tmp_path, monkeypatch, capsys)
+    assert code == 0
+    assert "not in" in shown
+    assert shown.splitlines()[0].endswith(": b")
+
+
 def test_the_tolerances_are_options(tmp_path, monkeypatch, capsys):
     worse = QUALITY | {"imbalance_mean": 1.03}
     assert compare([QUALITY], [worse], tmp_path, monkeypatch, capsys, "--imbalance", "0.02")[0] == 0
