@@ -50,6 +50,7 @@ def test_a_regression_is_named(old, change, message, tmp_path, monkeypatch, caps
     [
         (QUALITY, {}),
         (QUALITY, {"imbalance_mean": 1.0201, "seconds": 20.9}),
+        (QUALITY, {"seconds": 60.0, "time_limit": 60.0}),
         (QUALITY, {"imbalance_mean": 1.01, "totals": {"optimal": 6}, "seconds": 1.0}),
         (SPEED, {"ms": 3.0, "ms_p10": 2.05}),
         (SPEED, {"cpu": "y", "ms": 9.0, "ms_p10": 8.0}),
