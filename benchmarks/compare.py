@@ -1,7 +1,8 @@
 """Two results files of the same kind compared: ``python -m benchmarks.compare OLD NEW`` names every regression.
 
-Quality: imbalance, layers proven, seconds of exact methods. Speed: milliseconds where both files come from the same
-kind of machine, else the paired ratio to the fastest peer. The exit code is 1 if there is a regression.
+Quality: imbalance, layers proven, seconds of exact methods under the same limits. Speed: milliseconds. Times of another
+kind of machine are not compared, but paired ratios to the fastest peer are. A method that is gone from a case is a
+regression; a case that the new file does not have is only named. The exit code is 1 if there is a regression.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ class Tolerance:
 def regressions(old: list[Line], new: list[Line], tolerance: Tolerance) -> list[str]:
     """One line of text a regression."""
     after = {_key(line): line for line in new}
+    run = {line["case"] for line in new}
     found = []
     for line in old:
-        if "error" in line:
+        if "error" in line or line["case"] not in run:
             continue
         name = ", ".join(str(part) for part in _key(line) if part)
         other = after.get(_key(line))
@@ -63,7 +65,10 @@ def _worse(old: Line, new: Line, tolerance: Tolerance) -> Iterator[str]:
     if "totals" in old and "totals" in new:
         if new["totals"]["optimal"] < old["totals"]["optimal"]:
             yield f"layers proven {old['totals']['optimal']} -> {new['totals']['optimal']}"
-        if _slower(old["seconds"], new["seconds"], tolerance.time) and new["seconds"] > old["seconds"] + 1:
+        settings = ("cpu", "cores", "workers", "time_limit")
+        alike = all(old.get(field) == new.get(field) for field in settings)
+        lost = new["seconds"] - old["seconds"]
+        if alike and _slower(old["seconds"], new["seconds"], tolerance.time) and lost > 1:
             yield f"seconds {old['seconds']:.1f} -> {new['seconds']:.1f}"
     if "ms" in old and "ms" in new:
         yield from _slower_calls(old, new, tolerance.time)
@@ -100,6 +105,9 @@ def main() -> int:
     found = regressions(old, new, Tolerance(options.imbalance, options.time))
     for text in found:
         print(f"REGRESSION {text}")
+    left_out = dict.fromkeys(line["case"] for line in old if line["case"] not in {line["case"] for line in new})
+    if left_out:
+        print(f"not in {options.new}: {', '.join(left_out)}")
     both = {_key(line) for line in old} & {_key(line) for line in new}
     print(f"{len(both)} results compared, {len(found)} regressions "
           f"(tolerance: imbalance {options.imbalance:g}, time {options.time:g})")  # fmt: skip

@@ -50,6 +50,7 @@ def test_a_regression_is_named(old, change, message, tmp_path, monkeypatch, caps
     [
         (QUALITY, {}),
         (QUALITY, {"imbalance_mean": 1.0201, "seconds": 20.9}),
+        (QUALITY, {"seconds": 60.0, "time_limit": 60.0}),
         (QUALITY, {"imbalance_mean": 1.01, "totals": {"optimal": 6}, "seconds": 1.0}),
         (SPEED, {"ms": 3.0, "ms_p10": 2.05}),
         (SPEED, {"cpu": "y", "ms": 9.0, "ms_p10": 8.0}),
@@ -61,6 +62,13 @@ def test_noise_and_gains_are_no_regression(old, change, tmp_path, monkeypatch, c
     code, shown = compare([old], [old | change], tmp_path, monkeypatch, capsys)
     assert code == 0
     assert "REGRESSION" not in shown
+
+
+def test_a_case_that_was_not_run_is_named_only(tmp_path, monkeypatch, capsys):
+    code, shown = compare([QUALITY, QUALITY | {"case": "b"}], [QUALITY], tmp_path, monkeypatch, capsys)
+    assert code == 0
+    assert "not in" in shown
+    assert shown.splitlines()[0].endswith(": b")
 
 
 def test_the_tolerances_are_options(tmp_path, monkeypatch, capsys):
