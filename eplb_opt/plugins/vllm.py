@@ -41,6 +41,10 @@ def register() -> None:
         logger.info("EPLB_OPT_POLICY=off: vLLM's own EPLB policy stays")
         return
     base = EPLB_POLICIES[NAME]
+    call = inspect.signature(getattr(base, "rebalance_experts", register))
+    if "num_replicas" not in call.parameters:
+        logger.warning("this vLLM calls its EPLB policies in a way that eplb_opt does not know: its own policy stays")
+        return
     if not getattr(base, "eplb_opt_policy", None):
         EPLB_POLICIES[NAME] = make_policy(base, policy)
         logger.info("EPLB policy %r is now eplb_opt's %r", NAME, options["policy"])

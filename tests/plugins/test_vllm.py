@@ -72,6 +72,17 @@ def test_without_policies_in_vllm_nothing_happens(registry, monkeypatch, caplog)
     assert "needs 0.13 or newer" in caplog.text
 
 
+def test_a_policy_called_in_another_way_stays(registry, caplog):
+    class Later:
+        def plan_rebalance(self, context, policy_state):
+            raise NotImplementedError
+
+    registry["default"] = Later
+    plugin.register()
+    assert registry == {"default": Later}
+    assert "its own policy stays" in caplog.text
+
+
 def test_older_versions_get_three_maps():
     policy = plugin.make_policy(Three, POLICIES["greedy"])
     maps = policy.rebalance_experts(WEIGHT, 16, 4, 2, 8, torch.full((2, 16), -1))
