@@ -16,6 +16,7 @@ from .pool import Packing, Pool
 # most pools of few experts with the first proof by rank patterns.
 FIRST_SEARCH, FIRST_PROOF, FIRST_WINDOWS, PATTERN_LP = 0.25, 0.5, 2.0, 0.5
 FULL_SEARCH = 64  # slots from which on the first search is that long: smaller pools are proven sooner than searched
+PROOF_SHARE = 0.6  # of the time after the first steps, for the proof by rank patterns
 MOST_LP_SLOTS = 48  # of pools whose linear program over patterns is worth solving; in larger ones it gives the mean
 MOST_EXPERTS = 64  # of pools whose rank contents are worth listing; in larger ones the search meets the bound
 SEARCH_WORK = 15_000_000  # the search's own work of one unit
@@ -116,8 +117,8 @@ class _Attempt:
         if self.pool.num_experts <= MOST_EXPERTS:
             self._patterns(FIRST_PROOF)
             self._windows(FIRST_WINDOWS, seed=2 * self.task.attempt)
-            self._patterns(self._half())
-            self._windows(self._half(), seed=2 * self.task.attempt + 1)
+            self._patterns(PROOF_SHARE * self._remaining())
+            self._windows(self._remaining(), seed=2 * self.task.attempt + 1)  # returns soon where patterns are too many
         self._search(None, seed=1 + self.task.attempt)
         limit = StopReason.WORK if self.deadline is None else StopReason.TIME
         stop = limit if self._open() else StopReason.GAP
@@ -131,10 +132,10 @@ class _Attempt:
     def _left(self) -> float | None:
         return None if self.deadline is None else max(self.deadline - time.monotonic(), 1e-3)
 
-    def _half(self) -> float:
-        """Half of the time that is left, or of the work."""
+    def _remaining(self) -> float:
+        """The time that is left, or the work of a step."""
         left = self._left()
-        return (self.limits.work or 1.0) / 2 if left is None else left / 2
+        return (self.limits.work or 1.0) if left is None else left
 
     def _within(self, share: float | None) -> tuple[int | None, float | None]:
         """Work and deadline of ``share`` seconds (or units of work), or of all that is left."""

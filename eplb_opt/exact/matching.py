@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass, field
 
@@ -30,8 +31,9 @@ SINGLE, MATCHING = "s=1 closed form", "s=2 matching CP-SAT"
 FINEST = 2.0**-44  # relative steps below this drown in rounding
 COARSE = 2e-4  # relative precision of the search with the relaxation alone
 MODEL_WORK, RELAXATION_WORK = 0.02, 0.02  # what building a model and a relaxation cost, in units of Limits.work
-ANNEALING, ANNEALING_WORK = 12_800_000, 0.05  # steps times experts of a run, and its cost
-RUNS = ((0.1, 0), (0.4, 0), (0.1, 1), (0.4, 1))  # annealing: aim, as part of the open interval; added to the seed
+ANNEALING_STEPS, ANNEALING_WORK = 50_000, 0.05
+AIMS = (0.1, 0.4)  # loads that annealing aims at, as parts of the open interval
+MOST_SEEDS = 6  # annealing runs for each aim; fewer where experts are many, as a step costs that much more
 MOST_COLUMNS = 300_000
 
 
@@ -92,7 +94,7 @@ class _Search:
     deadline: float = np.inf
     work: float = np.inf
     upper: float = np.inf
-    improved: bool = False  # by the integer model, and no limit was proven since
+    improved: bool = False  # by the integer model, and it has proven no limit since
     proof: CutCertificate | None = None  # of the largest limit that the relaxation alone proves impossible
     crowds: list[tuple[int, float]] = field(default_factory=list)  # (expert, its replica load) that overfilled ranks
 
@@ -140,12 +142,12 @@ class _Search:
         except ImportError:  # no numba
             return
         start = water_filling(self.pool)
-        steps = max(ANNEALING // self.pool.num_experts, 1000)
-        for part, shift in RUNS:
+        seeds = max(1, min(MOST_SEEDS, 256 // self.pool.num_experts))
+        for shift, part in itertools.product(range(seeds), AIMS):
             aim = self.lower + part * (self.upper - self.lower)
-            counts = anneal_counts(self.pool.loads, start, aim, min(steps, 400_000), self.limits.seed + shift)
+            counts = anneal_counts(self.pool.loads, start, aim, ANNEALING_STEPS, self.limits.seed + shift)
             self._offer(pair_counts(self.pool, counts))
-            self.work -= ANNEALING_WORK
+            self.work -= ANNEALING_WORK / seeds
             if self._closed() or self._stop() is not None:
                 return
 
