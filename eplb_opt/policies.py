@@ -92,10 +92,10 @@ class RefinedPolicy(AbstractEplbPolicy):
     Attributes
     ----------
     steps : int
-        Exchange steps: the work. The default is about 5 ms for DeepSeek-V3 on a CPU core (``benchmarks/README.md``).
+        Exchange steps: the work, >= 0. What they cost and give: ``benchmarks/README.md``, ``benchmarks.curve``.
     greedy_check : float
         Layers that end further above a bound than this (relatively) are compared with the greedy's map, and the better
-        one is kept. The default, 0, makes every map at least as good as the greedy's, for 1 to 2 ms of 58 x 256 loads.
+        one is kept. The default, 0, makes every map at least as good as the greedy's; more is faster.
     """
 
     steps: ClassVar[int] = STEPS

@@ -5,8 +5,8 @@ of the h heaviest meets m light partners of its own, so that all moves can be ma
 balanced re-splits of its slots are tried together as an outer sum of two small tables: all of them where a rank has up
 to six slots, the exchanges slot by slot (of eight slots at a time) where it has more. The heavy rank takes the partner
 and the split whose heavier side is lightest; keeping things as they are is split number 0, so no step makes the
-heaviest rank heavier. Differences are exact in float32; the ten low bits of their pattern make room for the number of
-the split, so that one minimum gives both.
+heaviest rank heavier. Differences are exact in float32 (``models/README.md``, N1); the ten low bits of their pattern
+make room for the number of the split, so that one minimum gives both.
 """
 
 from __future__ import annotations

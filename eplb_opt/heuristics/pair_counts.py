@@ -47,7 +47,7 @@ def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int) ->
     aim = torch.full((len(extra), 1), UNIT, dtype=torch.int32, device=loads.device)
     cost, heaviest_rank, heavy = table.judge(extra, aim)
     best, best_extra = _best(heaviest_rank, extra, pools)
-    place, expert = _choices(rounds, len(extra), extra.shape[1], experts, loads.device)
+    place, expert = _choices(rounds, variants, pools, extra.shape[1], experts, loads.device)
     for number in range(rounds):
         if number % max(1, rounds // GENERATIONS) == 0:
             if number and variants > 1:
@@ -112,10 +112,10 @@ def _take(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 @functools.lru_cache(maxsize=16)
 def _choices(
-    rounds: int, rows: int, extra: int, experts: int, device: torch.device
+    rounds: int, variants: int, pools: int, extra: int, experts: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Which extra copy changes in each round, and to which expert if not the heaviest rank's, [rounds, rows, 1]."""
-    numbers = uniform(2 * rounds, rows) * 0.5 + 0.5
+    """The extra copy that changes in each round and its expert otherwise, [rounds, variants * pools, 1]."""
+    numbers = np.repeat(uniform(2 * rounds, variants) * 0.5 + 0.5, pools, axis=1)  # a pool's do not depend on others
     place, expert = (numbers[:rounds] * extra).astype(np.int64), (numbers[rounds:] * experts).astype(np.int64)
     return torch.from_numpy(place)[:, :, None].to(device), torch.from_numpy(expert)[:, :, None].to(device)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
+from ..errors import OptionError
 from ..instance import Instance
 from ..placement import Placement
 from ..pool import Floats, Ints
@@ -43,7 +44,14 @@ def refined(
 
     Layers that end further above a bound than ``greedy_check`` (relatively; by default, at all) are compared with the
     greedy's map, on the CPU; with a larger value, layers nearer than that to the bound may be worse than the greedy's.
+
+    Raises
+    ------
+    OptionError
+        ``steps`` or ``greedy_check`` is negative.
     """
+    if steps < 0 or not greedy_check >= 0:
+        raise OptionError(f"steps={steps}, greedy_check={greedy_check}: give numbers >= 0")
     load = np.asarray(instance.weight)
     groups = instance.num_groups if instance.hierarchical else 1
     topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
@@ -61,7 +69,7 @@ def refined(
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """The tensors are small: a second thread gains little, and costs much where another process has its core."""
+    """One torch thread, process-wide: the tensors are small, and a second thread waits where its core is taken."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
