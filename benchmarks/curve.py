@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from eplb_opt.policies import RefinedPolicy, configure
 
-NUMBERS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32)
+NUMBERS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
 
 def __getattr__(name: str) -> type[RefinedPolicy]:

@@ -8,6 +8,7 @@ vLLM, SGLang and TensorRT-LLM follow. Ties go to the fewest replicas, then the l
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Iterator
 
@@ -63,19 +64,74 @@ def greedy_pools(loads: torch.Tensor, slots: int, ranks: int, *, distinct: bool 
     return separate(loads, placed, ranks) if distinct else placed
 
 
-def greedy_objective(loads: Floats, slots: int, ranks: int) -> Floats:
-    """Load of the heaviest rank under the greedy, [pools], of loads [pools, experts]; no map is made where rounds do.
+def greedy_objective(loads: Floats, slots: int, ranks: int, enough: Floats | None = None) -> Floats:
+    """Load of the heaviest rank under the greedy, [pools], of loads [pools, experts]; no map is made.
 
-    Up to rounding: the sums are in another order than those of a map.
+    Up to rounding: the sums are in another order than those of a map. Of a pool where any packing of the greedy's
+    replicas has a rank of load ``enough`` [pools], a lower bound that says so is returned instead.
     """
-    counts = replicate(torch.from_numpy(loads), slots, slots).numpy()
-    each = np.repeat((loads / counts).ravel(), counts.ravel()).reshape(len(loads), slots)
-    ordered = np.sort(each, axis=1)[:, ::-1]
-    chosen, done = _pack_rounds(ordered, ranks)
-    for pool in np.flatnonzero(~done):
-        chosen[pool] = _pack_row(ordered[pool].tolist(), ranks)
-    total = np.bincount((chosen + np.arange(len(loads))[:, None] * ranks).ravel(), ordered.ravel())
-    return np.asarray(total.reshape(len(loads), ranks).max(axis=1), dtype=np.float64)
+    each = _replica_loads(loads, slots)
+    result = _packing_bound(each, ranks)
+    wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < enough)
+    each = each[wanted]
+    total, even = _pack_rows(each.reshape(len(each), slots // ranks, ranks))
+    rest = np.flatnonzero(~even)
+    if len(rest):
+        ordered = each[rest]
+        chosen, done = _pack_rounds(ordered, ranks)
+        for pool in np.flatnonzero(~done):
+            chosen[pool] = _pack_row(ordered[pool].tolist(), ranks)
+        at = chosen + np.arange(len(rest))[:, None] * ranks
+        total[rest] = np.bincount(at.ravel(), ordered.ravel(), len(rest) * ranks).reshape(len(rest), ranks)
+    result[wanted] = total.max(axis=1)
+    return result
+
+
+def _packing_bound(each: Floats, ranks: int) -> Floats:
+    """Lower bound on the heaviest rank of any packing, [pools], of loads [pools, slots], heaviest first.
+
+    The k heaviest replicas are on some k ranks, whose other k (s - 1) slots hold no less than the lightest: their mean.
+    """
+    k = np.arange(1, ranks + 1)
+    others = k * (each.shape[1] // ranks - 1)
+    lightest = np.concatenate((np.zeros((len(each), 1)), each[:, ::-1].cumsum(axis=1)), axis=1)[:, others]
+    return np.asarray(((each[:, :ranks].cumsum(axis=1) + lightest) / k).max(axis=1), dtype=np.float64)
+
+
+def _replica_loads(loads: Floats, slots: int) -> Floats:
+    """Loads of the replicas by the greedy's counts, heaviest first, [pools, slots]; without argsorts where no tie decides."""
+    pools, experts = loads.shape
+    extra = slots - experts
+    ordered = np.sort(loads, axis=1)[:, ::-1]
+    counts = np.ones((pools, experts), dtype=np.int64)
+    if extra:
+        position, copies = (t.numpy() for t in _candidates(experts, extra, slots, torch.device("cpu")))
+        values = ordered[:, position] / copies
+        won = values >= np.partition(values, values.shape[1] - extra, axis=1)[:, values.shape[1] - extra, None]
+        experts_won = np.repeat(np.arange(pools), won.sum(axis=1)) * experts + np.broadcast_to(position, won.shape)[won]
+        counts += np.bincount(experts_won, minlength=loads.size).reshape(counts.shape)
+        tied = counts.sum(axis=1) > slots
+        if tied.any():
+            ordered = np.where(tied[:, None], loads, ordered)
+            counts[tied] = replicate(torch.from_numpy(loads[tied]), slots, slots).numpy()
+    each = np.repeat((ordered / counts).ravel(), counts.ravel()).reshape(pools, slots)
+    each.sort(axis=1)
+    return each[:, ::-1]
+
+
+def _pack_rows(rows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """`pack` where every rank gets one item of each row [pools, slots a rank, ranks]: loads [pools, ranks], and where it is so.
+
+    It is so if no rank that waits is as heavy as one that was served.
+    """
+    total = rows[:, 0]
+    even = np.ones(len(rows), dtype=np.bool_)
+    for row in range(1, rows.shape[1]):
+        waiting = np.sort(total, axis=1)
+        total = waiting + rows[:, row]
+        if row < rows.shape[1] - 1:  # after the last row a rank that was served is full
+            even &= (waiting[:, 1:] < np.minimum.accumulate(total, axis=1)[:, :-1]).all(axis=1)
+    return total, even
 
 
 def replicate(loads: torch.Tensor, slots: int, max_count: int) -> torch.Tensor:
@@ -95,6 +151,7 @@ def replicate(loads: torch.Tensor, slots: int, max_count: int) -> torch.Tensor:
     return counts.scatter_add_(1, torch.gather(order, 1, position[won]), torch.ones_like(won))
 
 
+@functools.lru_cache(maxsize=64)
 def _candidates(experts: int, extra: int, max_count: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Pairs (position in the sorted loads, copies k) that can win an extra replica, k ascending then position.
 

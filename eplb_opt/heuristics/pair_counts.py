@@ -13,14 +13,19 @@ import functools
 import numpy as np
 import torch
 
-from .replicas import SCALE, UNIT, expert_bits, extra_copies, sort_rows, uniform
+from .pair_prices import ONE, cost, num_bins, prices
+from .replicas import SCALE, UNIT, expert_bits, extra_copies, sort_rows, spread, uniform
 
 MOST_VARIANTS = 16
 VARIANT_SLOTS = 1024  # variants * slots of a pool
-ROUNDS_A_STEP = 5  # changes tried for each step of work
+ROUNDS_A_STEP = 4  # changes tried for each step of work
 GENERATIONS = 8
 AIM = 0.6  # between the mean and the best so far
 AIM_ONE = 1 << 10
+OPENING = 4  # one in so many rounds is spent on moves by prices first
+OPENING_AIM = 0.9
+NEVER = float(1 << 50)
+NOISE = 0.05  # of the aim, in the last variant's choice of moves; less in those before it, none in the first
 
 
 def num_variants(slots: int) -> int:
@@ -47,21 +52,27 @@ def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int) ->
     aim = torch.full((len(extra), 1), UNIT, dtype=torch.int32, device=loads.device)
     cost, heaviest_rank, heavy = table.judge(extra, aim)
     best, best_extra = _best(heaviest_rank, extra, pools)
+    opening = rounds // OPENING
+    for number in range(opening):
+        extra = table.move(extra, _aim(best, variants, OPENING_AIM), number)
+        _, heaviest_rank, _ = table.judge(extra, aim)
+        best, best_extra = _better(best, best_extra, heaviest_rank, extra)
+    rounds -= opening
+    aim = _aim(best, variants, AIM)
+    cost, _, heavy = table.judge(extra, aim)
     place, expert = _choices(rounds, variants, pools, extra.shape[1], experts, loads.device)
     for number in range(rounds):
         if number % max(1, rounds // GENERATIONS) == 0:
             if number and variants > 1:
                 extra = _survivors(cost, extra, pools)
-            aim = _aim(best, variants)
+            aim = _aim(best, variants, AIM)
             cost, _, heavy = table.judge(extra, aim)
         new = extra.scatter(1, place[number], heavy if number % 2 else expert[number])
         new_cost, heaviest_rank, new_heavy = table.judge(new, aim)
         keep = (new_cost <= cost)[:, None]
         extra, heavy = torch.where(keep, new, extra), torch.where(keep, new_heavy, heavy)
         cost = torch.minimum(cost, new_cost)
-        found, found_extra = _best(heaviest_rank, new, pools)
-        better = found < best
-        best, best_extra = torch.where(better, found, best), torch.where(better[:, None], found_extra, best_extra)
+        best, best_extra = _better(best, best_extra, heaviest_rank, new)
     return best_extra
 
 
@@ -70,18 +81,40 @@ class _Table:
 
     def __init__(self, whole: torch.Tensor, slots: int, max_count: int, variants: int) -> None:
         pools, experts = whole.shape
-        self.bits, self.ranks = expert_bits(experts), slots // 2
+        self.key_bits, self.ranks = expert_bits(experts), slots // 2
         counts = min(slots - experts + 1, max_count)
         bound = whole.sum(1, keepdim=True) / self.ranks
         scale = UNIT / torch.where(bound > 0, bound, 1.0)
         each = whole[:, :, None] / torch.arange(1, counts + 1, device=whole.device)
-        keys = (each * scale[:, :, None]).clamp_(max=(1 << 30 - self.bits) - 1).round_().to(torch.int32)
-        keys = keys.bitwise_left_shift_(self.bits)
+        keys = (each * scale[:, :, None]).clamp_(max=(1 << 30 - self.key_bits) - 1).round_().to(torch.int32)
+        keys = keys.bitwise_left_shift_(self.key_bits)
         self.keys = keys.bitwise_or_(torch.arange(experts, device=whole.device)[:, None]).view(-1)
         first = torch.arange(pools * experts, device=whole.device).view(pools, experts) * counts
         self.first = first.repeat(variants, 1)
         self.last = self.first + (counts - 1)
         self.capped = counts <= slots - experts
+        self.experts, self.variants, self.bins = experts, variants, num_bins(slots)
+
+    def move(self, extra: torch.Tensor, aim: torch.Tensor, number: int) -> torch.Tensor:
+        """The list of extra copies after the move of one copy that looks best at the prices of its packing."""
+        one = torch.ones((), dtype=torch.int64, device=extra.device).expand_as(extra)
+        at = torch.minimum(self.first.scatter_add(1, extra, one), self.last)
+        count = at - self.first + 1
+        alone = self._loads(at)
+        table = prices(torch.cat((alone, alone.gather(1, extra)), 1), aim, self.bins)
+        now = cost(table, alone, count, aim)
+        more = cost(table, self._loads(torch.minimum(at + 1, self.last)), count + 1, aim).sub_(now)
+        more.masked_fill_(at == self.last, NEVER)
+        fewer = cost(table, self._loads(at.gather(1, extra) - 1), count.gather(1, extra) - 1, aim)
+        fewer.sub_(now.gather(1, extra))
+        add_noise, take_noise = _noise(number, self.variants, self.experts, extra.shape[1], self.bins, extra.device)
+        expert = _least(more.view(self.variants, -1, self.experts).add_(add_noise)).view(-1, 1)
+        fewer = fewer.view(self.variants, -1, extra.shape[1]).add_(take_noise).view_as(fewer)
+        place = _least(fewer.masked_fill_(extra == expert, NEVER))
+        return extra.scatter(1, place, expert)
+
+    def _loads(self, at: torch.Tensor) -> torch.Tensor:
+        return _take(self.keys, at) >> self.key_bits
 
     def judge(self, extra: torch.Tensor, aim: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Load above the aim over all ranks, the heaviest rank's load, its heavier expert [variants * pools, 1]."""
@@ -89,15 +122,13 @@ class _Table:
         at = self.first.scatter_add(1, extra, one)
         over = (at > self.last).any(1) if self.capped else None
         at = torch.minimum(at, self.last) if self.capped else at
-        keys = (
-            self.keys.index_select(0, at.view(-1)).view(at.shape) if at.device.type != "cpu" else _take(self.keys, at)
-        )
+        keys = _take(self.keys, at)
         keys = sort_rows(torch.cat((keys, keys.gather(1, extra)), 1))
-        pairs = (keys[:, : self.ranks] >> self.bits) + (keys[:, self.ranks :] >> self.bits).flip(1)
+        pairs = (keys[:, : self.ranks] >> self.key_bits) + (keys[:, self.ranks :] >> self.key_bits).flip(1)
         cost = (pairs - aim).clamp_(min=0).sum(1, dtype=torch.int64)
         place = torch.arange(self.ranks, device=keys.device)
         top = (pairs.to(torch.int64) << 20).bitwise_or_(place).amax(1, keepdim=True)
-        heavy = keys.gather(1, 2 * self.ranks - 1 - (top & ((1 << 20) - 1))) & ((1 << self.bits) - 1)
+        heavy = keys.gather(1, 2 * self.ranks - 1 - (top & ((1 << 20) - 1))) & ((1 << self.key_bits) - 1)
         load = top[:, 0] >> 20
         if over is not None:
             cost, load = cost.masked_fill(over, 1 << 60), load.masked_fill(over, 1 << 40)
@@ -108,6 +139,23 @@ def _take(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     if values.device.type == "cpu":
         return torch.from_numpy(np.take(values.numpy(), index.numpy(), mode="clip"))
     return values.index_select(0, index.view(-1)).view(index.shape)
+
+
+def _least(values: torch.Tensor) -> torch.Tensor:
+    """Where each row has its smallest value, the first of equals, [..., 1]."""
+    index = torch.arange(values.shape[-1], device=values.device)
+    return ((values.to(torch.int64) << 12) | index).amin(-1, keepdim=True) & ((1 << 12) - 1)
+
+
+@functools.lru_cache(maxsize=64)
+def _noise(
+    number: int, variants: int, experts: int, extra: int, bins: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is added to the cost of one more and of one copy less, [variants, 1, experts] and [variants, 1, extra]."""
+    strength = 2 * bins * ONE * NOISE * spread(variants)[:, None]
+    table = np.rint((uniform((number + 1) * variants, experts + extra)[number * variants :] + 1) * strength)
+    both = torch.from_numpy(table).to(device)[:, None]
+    return both[..., :experts], both[..., experts:]
 
 
 @functools.lru_cache(maxsize=16)
@@ -128,6 +176,15 @@ def _best(heaviest: torch.Tensor, extra: torch.Tensor, pools: int) -> tuple[torc
     return ranked >> 6, extra.index_select(0, row)
 
 
+def _better(
+    best: torch.Tensor, best_extra: torch.Tensor, heaviest: torch.Tensor, extra: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The best so far of each pool, or what its variants have come to."""
+    found, found_extra = _best(heaviest, extra, len(best))
+    better = found < best
+    return torch.where(better, found, best), torch.where(better[:, None], found_extra, best_extra)
+
+
 def _survivors(cost: torch.Tensor, extra: torch.Tensor, pools: int) -> torch.Tensor:
     """The better half of each pool's variants, twice."""
     variants = len(extra) // pools
@@ -138,7 +195,7 @@ def _survivors(cost: torch.Tensor, extra: torch.Tensor, pools: int) -> torch.Ten
     return extra.index_select(0, rows.repeat(2, 1)[:variants].reshape(-1))
 
 
-def _aim(best: torch.Tensor, variants: int) -> torch.Tensor:
+def _aim(best: torch.Tensor, variants: int, share: float) -> torch.Tensor:
     """A load between the mean and the best so far, [variants * pools, 1]."""
-    aim = UNIT + ((best - UNIT) * int(AIM * AIM_ONE)).bitwise_right_shift_(10)
+    aim = UNIT + ((best - UNIT) * int(share * AIM_ONE)).bitwise_right_shift_(10)
     return aim.repeat(variants)[:, None].to(torch.int32)

@@ -24,7 +24,7 @@ from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange
 from .greedy import greedy_maps, greedy_objective, separate
 from .replicas import SCALE, UNIT, expert_bits, replica_keys
 
-ROUNDING = 1e-12
+ROUNDING = 1e-13  # of sums of a rank's loads in different orders
 GREEDY_CHECK = 0.0
 FEW_SLOTS = 96  # so few that more variants cost little
 STEPS = 8  # exchange steps by default
@@ -84,8 +84,9 @@ def _unsure(instance: Instance, objective: Floats, greedy_check: float) -> Ints:
     layers = np.flatnonzero(objective > (1 + greedy_check + ROUNDING) * _mean_bound(instance))
     if instance.hierarchical or instance.distinct or not len(layers):
         return layers
-    found = greedy_objective(load[layers], instance.num_replicas, instance.num_ranks)
-    return np.asarray(layers[found < objective[layers] * (1 + ROUNDING)], dtype=np.int64)
+    lighter = objective[layers] * (1 - ROUNDING)
+    found = greedy_objective(load[layers], instance.num_replicas, instance.num_ranks, lighter)
+    return np.asarray(layers[found < lighter], dtype=np.int64)
 
 
 def _mean_bound(instance: Instance) -> Floats:
@@ -209,13 +210,12 @@ def pairs(ranks: int, step: int) -> tuple[int, int]:
 
 
 def _keep(variants: int, steps: int) -> dict[int, int]:
-    """After which steps how many variants are kept: a quarter each time."""
+    """After which steps how many variants are kept: half of them after every other."""
     keep = {}
-    step = 2
-    while variants > 1 and step < steps - 1:
-        variants = -(-variants // 4)
-        keep[step] = variants
-        step += 3
+    for step in range(2, steps - 1, 2):
+        if variants > 1:
+            variants = -(-variants // 2)
+            keep[step] = variants
     return keep
 
 
