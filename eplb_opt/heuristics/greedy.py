@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import heapq
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,9 @@ import torch
 from ..instance import Instance
 from ..placement import Placement
 from ..pool import Floats, Ints
+from .separate import separate
 
+FEW_ROWS = 12  # so few that rounds cost more than they save
 ROUNDS = 4  # rounds a slot of a rank after which a row is packed one item after the other
 
 
@@ -71,23 +72,20 @@ def greedy_objective(loads: Floats, slots: int, ranks: int, enough: Floats | Non
     replicas has a rank of load ``enough`` [pools], a lower bound that says so is returned instead.
     """
     each = _replica_loads(loads, slots)
-    result = _packing_bound(each, ranks)
+    result = packing_bound(each, ranks)
     wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < enough)
     each = each[wanted]
     total, even = _pack_rows(each.reshape(len(each), slots // ranks, ranks))
     rest = np.flatnonzero(~even)
     if len(rest):
         ordered = each[rest]
-        chosen, done = _pack_rounds(ordered, ranks)
-        for pool in np.flatnonzero(~done):
-            chosen[pool] = _pack_row(ordered[pool].tolist(), ranks)
-        at = chosen + np.arange(len(rest))[:, None] * ranks
+        at = _pack_ordered(ordered, ranks) + np.arange(len(rest))[:, None] * ranks
         total[rest] = np.bincount(at.ravel(), ordered.ravel(), len(rest) * ranks).reshape(len(rest), ranks)
     result[wanted] = total.max(axis=1)
     return result
 
 
-def _packing_bound(each: Floats, ranks: int) -> Floats:
+def packing_bound(each: Floats, ranks: int) -> Floats:
     """Lower bound on the heaviest rank of any packing, [pools], of loads [pools, slots], heaviest first.
 
     The k heaviest replicas are on some k ranks, whose other k (s - 1) slots hold no less than the lightest: their mean.
@@ -99,7 +97,7 @@ def _packing_bound(each: Floats, ranks: int) -> Floats:
 
 
 def _replica_loads(loads: Floats, slots: int) -> Floats:
-    """Loads of the replicas by the greedy's counts, heaviest first, [pools, slots]; without argsorts where no tie decides."""
+    """Loads of the replicas by the greedy's counts, heaviest first, [pools, slots]; no argsort where no tie decides."""
     pools, experts = loads.shape
     extra = slots - experts
     ordered = np.sort(loads, axis=1)[:, ::-1]
@@ -120,9 +118,9 @@ def _replica_loads(loads: Floats, slots: int) -> Floats:
 
 
 def _pack_rows(rows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """`pack` where every rank gets one item of each row [pools, slots a rank, ranks]: loads [pools, ranks], and where it is so.
+    """`pack` where every rank gets one item of each row: loads [pools, ranks], and of which pools that holds.
 
-    It is so if no rank that waits is as heavy as one that was served.
+    It holds if no rank that waits is as heavy as one that was served. ``rows`` is [pools, slots a rank, ranks].
     """
     total = rows[:, 0]
     even = np.ones(len(rows), dtype=np.bool_)
@@ -180,10 +178,18 @@ def pack(loads: torch.Tensor, bins: int) -> torch.Tensor:
         return torch.arange(items, device=loads.device).div(room, rounding_mode="floor").expand(rows, items)
     order = torch.argsort(loads, dim=1, descending=True, stable=True)
     ordered = torch.gather(loads, 1, order).cpu().numpy()
-    chosen, done = _pack_rounds(ordered, bins)
+    return torch.empty_like(order).scatter_(1, order, torch.from_numpy(_pack_ordered(ordered, bins)).to(order.device))
+
+
+def _pack_ordered(ordered: Floats, bins: int) -> Ints:
+    """`pack` of rows, heaviest item first: in rounds where there are many, else one item after the other."""
+    if len(ordered) > FEW_ROWS:
+        chosen, done = _pack_rounds(ordered, bins)
+    else:
+        chosen, done = np.empty(ordered.shape, dtype=np.int64), np.zeros(len(ordered), dtype=np.bool_)
     for row in np.flatnonzero(~done):
         chosen[row] = _pack_row(ordered[row].tolist(), bins)
-    return torch.empty_like(order).scatter_(1, order, torch.from_numpy(chosen).to(order.device))
+    return chosen
 
 
 def _pack_rounds(ordered: Floats, bins: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
@@ -242,54 +248,3 @@ def _repeat_rows(values: torch.Tensor, counts: torch.Tensor, width: int) -> torc
     ends = torch.cumsum(counts, dim=1)
     slots = torch.arange(width, device=values.device).expand(len(values), width).contiguous()
     return torch.gather(values, 1, torch.searchsorted(ends, slots, right=True))
-
-
-def separate(loads: torch.Tensor, placed: torch.Tensor, ranks: int) -> torch.Tensor:
-    """Swap replicas until no rank holds an expert twice (termination: ``models/README.md``, D1).
-
-    Parameters
-    ----------
-    loads : tensor [pools, experts]
-    placed : tensor [pools, slots], int64; no expert of a pool has more replicas than there are ranks.
-    """
-    maps = placed.view(len(placed), ranks, -1).cpu()
-    rows = torch.sort(maps, dim=2).values
-    for pool in torch.nonzero((rows[:, :, 1:] == rows[:, :, :-1]).any(2).any(1)).flatten().tolist():
-        counts = torch.bincount(placed[pool], minlength=loads.shape[1])
-        maps[pool] = torch.tensor(separate_ranks(maps[pool].tolist(), (loads[pool] / counts).tolist()))
-    return maps.view(len(placed), -1).to(placed.device)
-
-
-def separate_ranks(ranks: list[list[int]], replica_load: list[float]) -> list[list[int]]:
-    """Repair one pool in place: the cheapest swap that removes a repetition, until there is none (D1).
-
-    Parameters
-    ----------
-    ranks : the experts on each rank; no expert has more replicas than there are ranks.
-    replica_load : load of a replica of each expert, [experts].
-    """
-    loads = [sum(replica_load[e] for e in held) for held in ranks]
-    while True:
-        pair = next(((r, e) for r, held in enumerate(ranks) for e in held if held.count(e) > 1), None)
-        if pair is None:
-            return ranks
-        rank, expert = pair
-        best = min(_swaps(ranks, loads, replica_load, rank, expert))
-        _, other, partner = best
-        ranks[rank][ranks[rank].index(expert)] = partner
-        ranks[other][ranks[other].index(partner)] = expert
-        shift = replica_load[partner] - replica_load[expert]
-        loads[rank], loads[other] = loads[rank] + shift, loads[other] - shift
-
-
-def _swaps(
-    ranks: list[list[int]], loads: list[float], replica_load: list[float], rank: int, expert: int
-) -> Iterator[tuple[float, int, int]]:
-    """Swaps of ``expert`` on ``rank`` that lower the number of repetitions: (heavier load after, rank, partner)."""
-    for other, held in enumerate(ranks):
-        if expert in held:
-            continue
-        for partner in set(held):
-            if partner not in ranks[rank] or held.count(partner) > 1:
-                shift = replica_load[partner] - replica_load[expert]
-                yield max(loads[rank] + shift, loads[other] - shift), other, partner

@@ -1,9 +1,10 @@
 """Two slots a rank: a search over replica counts, many pools at once.
 
 For given counts the heaviest replica with the lightest, and so on inwards, is the best packing (``models/README.md``,
-X2), so only counts are searched: the list of extra copies changes in one place, to the expert of the heaviest rank's
-heavier replica or to any expert, and the change stays if the loads above an aim do not grow. From time to time the
-better variants replace the worse ones, and the aim follows the best.
+X2), so only counts are searched: the list of extra copies changes in one place. First each variant makes the moves
+that look best by prices of replicas, whatever comes of them. Then copies go to the expert of the heaviest rank's
+heavier replica or to any expert, and a change stays if the loads above an aim do not grow; from time to time the better
+variants replace the worse ones, and the aim follows the best.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ AIM_ONE = 1 << 10
 OPENING = 4  # one in so many rounds is spent on moves by prices first
 OPENING_AIM = 0.9
 NEVER = float(1 << 50)
+Best = tuple[torch.Tensor, torch.Tensor]  # of each pool: load of the heaviest rank [pools], extra copies
 NOISE = 0.05  # of the aim, in the last variant's choice of moves; less in those before it, none in the first
 
 
@@ -42,38 +44,45 @@ def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int) ->
     max_count : most replicas of an expert
     steps : work; `ROUNDS_A_STEP` changes in each variant for every step
     """
-    pools, experts = loads.shape
+    experts = loads.shape[1]
     heaviest = loads.amax(1, keepdim=True)
     whole = (loads / torch.where(heaviest > 0, heaviest, 1.0)).mul_(SCALE).round_()
     variants = num_variants(slots)
     extra = extra_copies(whole, slots - experts, max_count, variants)
     table = _Table(whole, slots, max_count, variants)
-    rounds = steps * ROUNDS_A_STEP
-    aim = torch.full((len(extra), 1), UNIT, dtype=torch.int32, device=loads.device)
-    cost, heaviest_rank, heavy = table.judge(extra, aim)
-    best, best_extra = _best(heaviest_rank, extra, pools)
-    opening = rounds // OPENING
-    for number in range(opening):
-        extra = table.move(extra, _aim(best, variants, OPENING_AIM), number)
-        _, heaviest_rank, _ = table.judge(extra, aim)
-        best, best_extra = _better(best, best_extra, heaviest_rank, extra)
-    rounds -= opening
-    aim = _aim(best, variants, AIM)
-    cost, _, heavy = table.judge(extra, aim)
-    place, expert = _choices(rounds, variants, pools, extra.shape[1], experts, loads.device)
+    opening = steps * ROUNDS_A_STEP // OPENING
+    extra, best = _by_prices(table, extra, opening)
+    return _by_trial(table, extra, best, steps * ROUNDS_A_STEP - opening)
+
+
+def _by_prices(table: _Table, extra: torch.Tensor, rounds: int) -> tuple[torch.Tensor, Best]:
+    """The variants after so many moves by prices, and the best seen."""
+    aim = torch.full((len(extra), 1), UNIT, dtype=torch.int32, device=extra.device)
+    best = _best(table.judge(extra, aim)[1], extra, table.pools)
     for number in range(rounds):
-        if number % max(1, rounds // GENERATIONS) == 0:
-            if number and variants > 1:
-                extra = _survivors(cost, extra, pools)
-            aim = _aim(best, variants, AIM)
-            cost, _, heavy = table.judge(extra, aim)
+        extra = table.move(extra, _aim(best, table.variants, OPENING_AIM), number)
+        best = _better(best, table.judge(extra, aim)[1], extra)
+    return extra, best
+
+
+def _by_trial(table: _Table, extra: torch.Tensor, best: Best, rounds: int) -> torch.Tensor:
+    """The best list seen over so many trials in every variant."""
+    place, expert = _choices(rounds, table.variants, table.pools, extra.shape[1], table.experts, extra.device)
+    aim = _aim(best, table.variants, AIM)
+    above, _, heavy = table.judge(extra, aim)
+    for number in range(rounds):
+        if number and number % max(1, rounds // GENERATIONS) == 0:
+            if table.variants > 1:
+                extra = _survivors(above, extra, table.pools)
+            aim = _aim(best, table.variants, AIM)
+            above, _, heavy = table.judge(extra, aim)
         new = extra.scatter(1, place[number], heavy if number % 2 else expert[number])
-        new_cost, heaviest_rank, new_heavy = table.judge(new, aim)
-        keep = (new_cost <= cost)[:, None]
+        new_above, heaviest, new_heavy = table.judge(new, aim)
+        keep = (new_above <= above)[:, None]
         extra, heavy = torch.where(keep, new, extra), torch.where(keep, new_heavy, heavy)
-        cost = torch.minimum(cost, new_cost)
-        best, best_extra = _better(best, best_extra, heaviest_rank, new)
-    return best_extra
+        above = torch.minimum(above, new_above)
+        best = _better(best, heaviest, new)
+    return best[1]
 
 
 class _Table:
@@ -93,7 +102,7 @@ class _Table:
         self.first = first.repeat(variants, 1)
         self.last = self.first + (counts - 1)
         self.capped = counts <= slots - experts
-        self.experts, self.variants, self.bins = experts, variants, num_bins(slots)
+        self.pools, self.experts, self.variants, self.bins = pools, experts, variants, num_bins(slots)
 
     def move(self, extra: torch.Tensor, aim: torch.Tensor, number: int) -> torch.Tensor:
         """The list of extra copies after the move of one copy that looks best at the prices of its packing."""
@@ -147,7 +156,7 @@ def _least(values: torch.Tensor) -> torch.Tensor:
     return ((values.to(torch.int64) << 12) | index).amin(-1, keepdim=True) & ((1 << 12) - 1)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _noise(
     number: int, variants: int, experts: int, extra: int, bins: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -168,7 +177,7 @@ def _choices(
     return torch.from_numpy(place)[:, :, None].to(device), torch.from_numpy(expert)[:, :, None].to(device)
 
 
-def _best(heaviest: torch.Tensor, extra: torch.Tensor, pools: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _best(heaviest: torch.Tensor, extra: torch.Tensor, pools: int) -> Best:
     """The lightest heaviest rank of each pool over its variants, and its extra copies; of equals the first."""
     number = torch.arange(len(extra) // pools, device=extra.device)[:, None]
     ranked = (heaviest.view(-1, pools) << 6).bitwise_or_(number).amin(0)
@@ -176,13 +185,11 @@ def _best(heaviest: torch.Tensor, extra: torch.Tensor, pools: int) -> tuple[torc
     return ranked >> 6, extra.index_select(0, row)
 
 
-def _better(
-    best: torch.Tensor, best_extra: torch.Tensor, heaviest: torch.Tensor, extra: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _better(best: Best, heaviest: torch.Tensor, extra: torch.Tensor) -> Best:
     """The best so far of each pool, or what its variants have come to."""
-    found, found_extra = _best(heaviest, extra, len(best))
-    better = found < best
-    return torch.where(better, found, best), torch.where(better[:, None], found_extra, best_extra)
+    load, found = _best(heaviest, extra, len(best[0]))
+    better = load < best[0]
+    return torch.where(better, load, best[0]), torch.where(better[:, None], found, best[1])
 
 
 def _survivors(cost: torch.Tensor, extra: torch.Tensor, pools: int) -> torch.Tensor:
@@ -195,7 +202,7 @@ def _survivors(cost: torch.Tensor, extra: torch.Tensor, pools: int) -> torch.Ten
     return extra.index_select(0, rows.repeat(2, 1)[:variants].reshape(-1))
 
 
-def _aim(best: torch.Tensor, variants: int, share: float) -> torch.Tensor:
+def _aim(best: Best, variants: int, share: float) -> torch.Tensor:
     """A load between the mean and the best so far, [variants * pools, 1]."""
-    aim = UNIT + ((best - UNIT) * int(share * AIM_ONE)).bitwise_right_shift_(10)
+    aim = UNIT + ((best[0] - UNIT) * int(share * AIM_ONE)).bitwise_right_shift_(10)
     return aim.repeat(variants)[:, None].to(torch.int32)

@@ -1,22 +1,22 @@
 """Two slots a rank: which copy to move, by prices of replicas of every load, many pools at once.
 
 At an aim T a heavy replica of load a needs a partner of at most T - a. With D(x) = (replicas above T - x) - (replicas
-of at most x), the load above the aim summed over all ranks is the integral of max(D, 0) over x in [0, T / 2] (models/README.md, X5).
-A replica adds one to D from T - a on if it is heavy, takes one away from a on if it is light, so to first order it costs or
-saves the integral of a price from there on. The price is 1 where D > 0 and halves with every replica that is to spare.
+of at most x), the load above the aim summed over all ranks is the integral of max(D, 0) over x in [0, T / 2]
+(``models/README.md``, N2). A heavy replica adds one to D from T - a on, a light one takes one away from a on; so to
+first order they cost or save the integral of a price from there on, which is 1 where D > 0 and halves with every
+replica that is to spare.
 """
 
 from __future__ import annotations
 
 import torch
 
-FINER = 1
 ONE = 1 << 12  # the price where replicas are short
 
 
 def num_bins(slots: int) -> int:
-    """Bins of [0, T / 2]: about one for each replica."""
-    return 1 << max(6, min(10, (slots - 1).bit_length() - FINER))
+    """Bins of [0, T / 2]: a power of two, about half as many as slots."""
+    return 1 << max(6, min(10, (slots - 1).bit_length() - 1))
 
 
 def prices(loads: torch.Tensor, aim: torch.Tensor, bins: int) -> torch.Tensor:
@@ -37,7 +37,7 @@ def prices(loads: torch.Tensor, aim: torch.Tensor, bins: int) -> torch.Tensor:
 
 
 def cost(table: torch.Tensor, loads: torch.Tensor, count: torch.Tensor, aim: torch.Tensor) -> torch.Tensor:
-    """What ``count`` replicas of these loads cost, float64 integers [packings, any]; what light ones save is negative."""
+    """What ``count`` replicas of these loads cost, float64 integers [packings, any]; negative where they save."""
     bins = table.shape[1]
     position, heavy = _position(loads, aim, bins)
     each = table.gather(1, _bin(position, bins)).add_(position.sub_(bins).clamp_(min=0).mul_(ONE).floor_())

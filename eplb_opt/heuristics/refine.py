@@ -21,8 +21,9 @@ from ..pool import Floats, Ints
 from . import pair_counts
 from .deal import deal
 from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange
-from .greedy import greedy_maps, greedy_objective, separate
+from .greedy import greedy_maps, greedy_objective, packing_bound
 from .replicas import SCALE, UNIT, expert_bits, replica_keys
+from .separate import separate
 
 ROUNDING = 1e-13  # of sums of a rank's loads in different orders
 GREEDY_CHECK = 0.0
@@ -31,10 +32,10 @@ STEPS = 8  # exchange steps by default
 GAP = 5e-5  # a pool this close to its bound is left as it is
 MOST_VARIANTS = 24
 VARIANT_SLOTS = 512  # variants * slots of a pool; twice that where the slots are few
-TURN_FROM = 4  # from this step on, every other step turns slots; before that only rough packings do
+TURN_FROM = 6  # from this step on, every other step turns slots; before that only rough packings do
 ROUGH = UNIT + UNIT // 50
-OPENING = (2, 4, 4, 8, 8, 16, 16)  # ranks / heavy ranks, step by step
-CYCLE = (24, 16, 8)
+OPENING = (2, 3, 4, 6, 8)  # ranks / heavy ranks, step by step
+CYCLE = (16, 6, 24)
 
 
 def refined(
@@ -81,7 +82,7 @@ def _one_thread() -> Iterator[None]:
 def _unsure(instance: Instance, objective: Floats, greedy_check: float) -> Ints:
     """Layers in which the greedy's map might be better."""
     load = np.asarray(instance.weight)
-    layers = np.flatnonzero(objective > (1 + greedy_check + ROUNDING) * _mean_bound(instance))
+    layers = np.flatnonzero(objective > (1 + greedy_check + ROUNDING) * _simple_bound(instance))
     if instance.hierarchical or instance.distinct or not len(layers):
         return layers
     lighter = objective[layers] * (1 - ROUNDING)
@@ -89,13 +90,17 @@ def _unsure(instance: Instance, objective: Floats, greedy_check: float) -> Ints:
     return np.asarray(layers[found < lighter], dtype=np.int64)
 
 
-def _mean_bound(instance: Instance) -> Floats:
-    """Least load of the heaviest rank by totals alone, [layers]: the mean, or that of a node where it is exact.
+def _simple_bound(instance: Instance) -> Floats:
+    """Least load of the heaviest rank, [layers]: the mean; or that of a node where it is exact; or that without copies.
 
     One group a node leaves no choice; of two, the heaviest with the lightest is the best pairing (``models/README.md``,
     X2).
     """
-    if not instance.hierarchical or instance.num_groups > 2 * instance.num_nodes:
+    if not instance.hierarchical:
+        if instance.num_replicas > instance.num_experts:
+            return instance.mean
+        return packing_bound(np.sort(instance.weight, axis=1)[:, ::-1], instance.num_ranks)
+    if instance.num_groups > 2 * instance.num_nodes:
         return instance.mean
     groups = np.sort(instance.weight.reshape(instance.num_layers, instance.num_groups, -1).sum(axis=2), axis=1)
     nodes = groups if instance.num_groups == instance.num_nodes else groups + groups[:, ::-1]

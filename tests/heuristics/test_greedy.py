@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eplb_opt.heuristics.greedy import greedy_pools, replicate, separate_ranks
+from eplb_opt.heuristics.greedy import greedy_pools, replicate
+from eplb_opt.heuristics.separate import separate_ranks
 
 
 def counts_by_the_rules(loads, slots, most):

@@ -1,0 +1,75 @@
+"""Two slots a rank: prices of moves, and what the search over counts makes of them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eplb_opt import Instance
+from eplb_opt.heuristics.greedy import greedy, packing_bound
+from eplb_opt.heuristics.pair_prices import ONE, cost, num_bins, prices
+from eplb_opt.heuristics.refine import refined
+
+from ..oracle import pool_optimum
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=12).filter(lambda x: len(x) % 2 == 0), st.integers(0, 20))
+def test_load_above_an_aim_is_the_integral_of_what_is_short(loads, more):
+    """N2 of models/README.md, in fractions."""
+    aim, ordered = max(loads) + more, sorted(loads)
+    pairs = zip(ordered, reversed(ordered), strict=True)  # every pair twice
+    above = Fraction(sum(max(a + b - aim, 0) for a, b in pairs), 2)
+    ends = sorted({Fraction(0), Fraction(aim, 2)} | {Fraction(min(x, aim - x)) for x in loads})
+    integral = Fraction(0)
+    for left, right in pairwise(ends):
+        x = (left + right) / 2
+        short = sum(load > aim - x for load in loads) - sum(load <= x for load in loads)
+        integral += max(short, 0) * (right - left)
+    assert integral == above
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 3000), min_size=2, max_size=24), st.integers(1, 4000), st.integers(0, 4500))
+def test_prices_are_those_of_one_replica_more(loads, aim, load):
+    bins = num_bins(len(loads))
+    table = prices(torch.tensor([loads], dtype=torch.int32), torch.tensor([[aim]], dtype=torch.int32), bins)
+    found = cost(table, torch.tensor([[load]], dtype=torch.int32), torch.tensor([[3]]), torch.tensor([[aim]]))
+
+    def place(x):  # the bin of a load, counted from the middle, and what it weighs
+        away = abs(2 * x - aim) * (bins / aim)
+        return away, 1 if 2 * x > aim else -1
+
+    here = [0] * bins
+    for x in loads:
+        away, sign = place(x)
+        here[min(int(away), bins - 1)] += sign
+    away, sign = place(load)
+    expected = 0
+    for k in range(min(int(away), bins - 1) + 1):
+        short = sum(here[k:])
+        expected += ONE >> min(31, max(0, 1 - short))
+    expected += int(max(away - bins, 0) * ONE)
+    assert found.item() == 3 * sign * expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=3), st.integers(1, 3))
+def test_no_packing_is_below_the_packing_bound(loads, each):
+    replicas = sorted(loads * each, reverse=True)
+    bound = packing_bound(np.array([replicas], dtype=np.float64), len(loads))[0]
+    optimum = pool_optimum(tuple(map(float, replicas)), len(replicas), len(loads))
+    assert bound <= float(optimum) * (1 + 1e-12)
+
+
+def test_the_search_beats_the_greedys_counts():
+    load = np.random.default_rng(3).lognormal(sigma=1.2, size=(8, 128))
+    instance = Instance(load, 160, num_ranks=80)
+    found, start = refined(instance).objective(instance), greedy(instance).objective(instance)
+    assert (found <= start * (1 + 1e-12)).all()
+    assert found.sum() < 0.999 * start.sum()
