@@ -14,11 +14,11 @@ from ..errors import FormatError
 from ..exact.patterns import Model, list_all, rank_model
 from ..pool import Floats, Ints, Pool
 from .mean import trivial_bound
+from .pattern_lp import multipliers
 
 PRICE_BITS = 30  # multipliers, from -1 to 1, are rounded to multiples of 2**-PRICE_BITS
-MOST_PATTERNS = 20_000  # of a linear program
+MOST_PATTERNS = 200_000  # listed for a linear program
 STEPS = 8  # halvings of the interval between the last target proven and the first not proven
-NOISE = 1e-6  # infeasibility of the linear program that does not count
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,12 @@ def pattern_certificate_holds(pool: Pool, cert: PatternCertificate) -> bool:
 
 def _holds(pool: Pool, model: Model, types: Ints, prices: Ints) -> bool:
     """Whether all counts cost more than ranks can be worth; prices [types], int64."""
-    if not len(types):
-        return True
-    return _cheapest_counts(pool, model, prices) > pool.ranks * int(prices[types].sum(axis=1).max())
+    return not len(types) or _surplus(pool, model, types, prices) > 0
+
+
+def _surplus(pool: Pool, model: Model, types: Ints, prices: Ints) -> float:
+    """By how much the cheapest counts cost more than ranks can be worth."""
+    return _cheapest_counts(pool, model, prices) - pool.ranks * int(prices[types].sum(axis=1).max())
 
 
 def _cheapest_counts(pool: Pool, model: Model, prices: Ints) -> float:
@@ -145,54 +148,19 @@ def _prove(pool: Pool, target: float, deadline: float) -> PatternCertificate | N
         return None
     if not len(patterns[0]):  # no rank content is within the limits
         return PatternCertificate(target, ())
-    duals = _duals(pool, model, patterns[0], deadline - time.perf_counter())
-    if duals is None:
+    listed = patterns[0]
+    found = multipliers(
+        pool, model, listed, lambda duals: _surplus(pool, model, listed, _integers(duals)), deadline
+    )  # fmt: skip
+    if found is None:
         return None
-    prices = np.round(duals * 2**PRICE_BITS).astype(np.int64)
-    if not _holds(pool, model, patterns[0], prices):
+    prices = _integers(found)
+    if not _holds(pool, model, listed, prices):
         return None
     used = np.flatnonzero(prices)
     columns = (model.order[model.expert[used]], model.count[used], prices[used])
     return PatternCertificate(target, tuple(zip(*(column.tolist() for column in columns), strict=True)))
 
 
-def _duals(pool: Pool, model: Model, types: Ints, seconds: float) -> Floats | None:
-    """Multipliers [types], from -1 to 1, of the program's links where it has no solution; None where it has one.
-
-    minimise sum (over + under) subject to, for every type t, ``sum_p a_tp x_p + over_t - under_t = k_t y_t``, one count
-    an expert, and ``slots`` replicas on all ranks.
-    """
-    import highspy
-
-    size, kinds, experts = len(types), model.item.size, pool.num_experts
-    column = np.concatenate([
-        np.repeat(np.arange(size), pool.slots_per_rank), np.arange(size, size + kinds), np.arange(size, size + kinds),
-        np.arange(size + kinds, size + 3 * kinds), np.arange(size),
-    ])  # fmt: skip
-    row = np.concatenate([
-        types.ravel(), np.arange(kinds), kinds + model.expert, np.tile(np.arange(kinds), 2),
-        np.full(size, kinds + experts),
-    ])  # fmt: skip
-    value = np.concatenate([
-        np.ones(types.size), -model.count, np.ones(2 * kinds), -np.ones(kinds), np.full(size, pool.slots_per_rank),
-    ])  # fmt: skip
-    key, place = np.unique(column * (kinds + experts + 1) + row, return_inverse=True)
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = size + 3 * kinds, kinds + experts + 1
-    lp.col_cost_ = np.concatenate([np.zeros(size + kinds), np.ones(2 * kinds)])
-    lp.col_lower_, lp.col_upper_ = np.zeros(size + 3 * kinds), np.full(size + 3 * kinds, highspy.kHighsInf)
-    lp.row_lower_ = lp.row_upper_ = np.concatenate([np.zeros(kinds), np.ones(experts), [float(pool.slots)]])
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    starts = np.searchsorted(key // (kinds + experts + 1), np.arange(size + 3 * kinds + 1))
-    lp.a_matrix_.start_, lp.a_matrix_.index_ = starts.astype(np.int32), (key % (kinds + experts + 1)).astype(np.int32)
-    lp.a_matrix_.value_ = np.bincount(place, value)
-    solver = highspy.Highs()
-    for name, option in {"output_flag": False, "threads": 1, "time_limit": min(max(seconds, 1e-2), 1e9)}.items():
-        solver.setOptionValue(name, option)
-    solver.passModel(lp)
-    solver.run()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return None
-    if solver.getInfo().objective_function_value <= NOISE:
-        return None
-    return np.array(solver.getSolution().row_dual[:kinds])
+def _integers(duals: Floats) -> Ints:
+    return np.asarray(np.round(duals * 2**PRICE_BITS), dtype=np.int64)

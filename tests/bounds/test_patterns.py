@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("numba")
 
+from eplb_opt.bounds import pattern_lp
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.mean import trivial_bound
 from eplb_opt.bounds.patterns import PatternCertificate, pattern_bound, pattern_certificate_holds
@@ -62,6 +63,20 @@ def test_random_pools(seed: int) -> None:
             assert bound == cert.target
             assert pattern_certificate_holds(pool, cert)
             assert proven(pool, cert)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_columns_generated_or_all_at_once_give_the_same_bound(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    pool = Pool(np.rint(rng.lognormal(sigma=1.0, size=12) * 1000), 18, 6)
+    upper = pool.mean * 1.05
+    monkeypatch.setattr(pattern_lp, "START", 10**9)
+    whole = pattern_bound(pool, upper)[0]
+    for start, at_once, smooth in ((1, 8, 0.5), (1, 1, 0.9), (2, 64, 0.0)):
+        monkeypatch.setattr(pattern_lp, "START", start)
+        monkeypatch.setattr(pattern_lp, "AT_ONCE", at_once)
+        monkeypatch.setattr(pattern_lp, "SMOOTH", smooth)
+        assert pattern_bound(pool, upper)[0] == pytest.approx(whole, rel=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(30))
