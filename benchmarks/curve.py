@@ -1,14 +1,28 @@
-"""`refined` at other work limits, as policies for ``--policy``: the curve of imbalance against time.
+"""Imbalance of `refined` against time, by work limit: ``python -m benchmarks.curve [CASE ...]``.
 
-``benchmarks.curve:steps_4`` is the default policy with 4 steps; ``benchmarks.curve:plain_4`` leaves out the comparison
-with the greedy where a layer ends within 0.1 % of its bound.
+Every case is run by `benchmarks.speed` with the work limits below, by the greedy and by vLLM's own policy where it is
+unpacked, on one thread. ``benchmarks.curve:steps_4`` is the default policy with 4 steps; ``benchmarks.curve:plain_4``
+leaves out the comparison with the greedy where a layer ends within 0.1 % of its bound: the method alone. Both work as
+``--policy`` elsewhere.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
 from eplb_opt.policies import RefinedPolicy, configure
 
+from . import speed
+from .environment import ROOT
+from .gaps import by_case, markdown
+
+RESULTS = ROOT / "benchmarks" / "results" / "curve.jsonl"
 NUMBERS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+SHOWN = (2, 4, 5, 6, 8, 10, 12, 16, 20)
+NAME = "benchmarks.curve:"
 
 
 def __getattr__(name: str) -> type[RefinedPolicy]:
@@ -17,3 +31,37 @@ def __getattr__(name: str) -> type[RefinedPolicy]:
         options = {} if kind == "steps" else {"greedy_check": 1e-3}
         return configure(RefinedPolicy, steps=int(number), **options)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", help="case names; default: all")
+    parser.add_argument("--peers", default="vllm", help="comma-separated; default: %(default)s")
+    parser.add_argument("--repeats", default="30")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    policies = [part for n in SHOWN for part in ("--policy", f"{NAME}plain_{n}")]
+    sys.argv = [
+        "benchmarks.speed", "--methods", "greedy,refined", "--peers", options.peers, *policies, "--threads", "1",
+        "--repeats", options.repeats, "--seconds", "1", "--output", str(options.output),
+        *(["--cases", ",".join(options.cases)] if options.cases else []),
+    ]  # fmt: skip
+    speed.main()
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """One row a case: imbalance and milliseconds at every work limit."""
+    rows = [["case", "vllm", "refined", *(f"{n} steps" for n in SHOWN)]]
+    for case, found in by_case(lines).items():
+        cells = [found.get(m) for m in ("vllm", "refined", *(f"{NAME}plain_{n}" for n in SHOWN))]
+        rows.append([case, *(_cell(line) for line in cells)])
+    return markdown(rows)
+
+
+def _cell(line: dict[str, Any] | None) -> str:
+    return "-" if line is None or "ms" not in line else f"{line['imbalance_mean']:.5f} in {line['ms']:.1f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -74,8 +74,8 @@ def _most(worth: Floats, missing: Floats) -> Ints:
 class _Master:
     """Minimise sum (over + under) over the patterns added so far.
 
-    Subject to ``sum_p a_tp x_p + over_t - under_t = k_t y_t`` for every type t, one count an expert, and ``slots`` replicas
-    on all ranks.
+    Subject to ``sum_p a_tp x_p + over_t - under_t = k_t y_t`` for every type t, one count an expert, and ``slots``
+    replicas on all ranks.
     """
 
     def __init__(self, pool: Pool, model: Model) -> None:

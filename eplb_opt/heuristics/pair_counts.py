@@ -86,68 +86,61 @@ def _by_trial(table: _Table, extra: torch.Tensor, best: Best, rounds: int) -> to
 
 
 class _Table:
-    """Keys of a replica of each expert at each count, and what a list of extra copies leads to."""
+    """Keys of replicas at any counts, and what a list of extra copies leads to."""
 
     def __init__(self, whole: torch.Tensor, slots: int, max_count: int, variants: int) -> None:
-        pools, experts = whole.shape
-        self.key_bits, self.ranks = expert_bits(experts), slots // 2
-        counts = min(slots - experts + 1, max_count)
+        self.pools, self.experts = whole.shape
+        self.variants, self.bins, self.ranks = variants, num_bins(slots), slots // 2
+        self.most = max_count if max_count <= slots - self.experts else None
+        self.bits = expert_bits(self.experts)
+        self.heaviest = float((1 << 30 - self.bits) - 1)
         bound = whole.sum(1, keepdim=True) / self.ranks
-        scale = UNIT / torch.where(bound > 0, bound, 1.0)
-        each = whole[:, :, None] / torch.arange(1, counts + 1, device=whole.device)
-        keys = (each * scale[:, :, None]).clamp_(max=(1 << 30 - self.key_bits) - 1).round_().to(torch.int32)
-        keys = keys.bitwise_left_shift_(self.key_bits)
-        self.keys = keys.bitwise_or_(torch.arange(experts, device=whole.device)[:, None]).view(-1)
-        first = torch.arange(pools * experts, device=whole.device).view(pools, experts) * counts
-        self.first = first.repeat(variants, 1)
-        self.last = self.first + (counts - 1)
-        self.capped = counts <= slots - experts
-        self.pools, self.experts, self.variants, self.bins = pools, experts, variants, num_bins(slots)
+        self.scaled = whole * (UNIT / torch.where(bound > 0, bound, 1.0))
+        self.index = torch.arange(self.experts, dtype=torch.int32, device=whole.device)
+
+    def counts(self, extra: torch.Tensor) -> torch.Tensor:
+        """Replicas of each expert, float64 [variants * pools, experts]."""
+        one = torch.ones((), dtype=torch.float64, device=extra.device)
+        counts = one.expand(len(extra), self.experts).contiguous()
+        return counts.scatter_add_(1, extra, one.expand_as(extra))
+
+    def loads(self, counts: torch.Tensor) -> torch.Tensor:
+        """Quantised load of a replica of each expert, int32."""
+        each = self.scaled / counts.view(self.variants, self.pools, self.experts)
+        return each.clamp_(max=self.heaviest).round_().to(torch.int32).view_as(counts)
 
     def move(self, extra: torch.Tensor, aim: torch.Tensor, number: int) -> torch.Tensor:
         """The list of extra copies after the move of one copy that looks best at the prices of its packing."""
-        one = torch.ones((), dtype=torch.int64, device=extra.device).expand_as(extra)
-        at = torch.minimum(self.first.scatter_add(1, extra, one), self.last)
-        count = at - self.first + 1
-        alone = self._loads(at)
+        counts = self.counts(extra)
+        alone = self.loads(counts)
         table = prices(torch.cat((alone, alone.gather(1, extra)), 1), aim, self.bins)
-        now = cost(table, alone, count, aim)
-        more = cost(table, self._loads(torch.minimum(at + 1, self.last)), count + 1, aim).sub_(now)
-        more.masked_fill_(at == self.last, NEVER)
-        fewer = cost(table, self._loads(at.gather(1, extra) - 1), count.gather(1, extra) - 1, aim)
-        fewer.sub_(now.gather(1, extra))
+        now = cost(table, alone, counts, aim)
+        more = cost(table, self.loads(counts + 1), counts + 1, aim).sub_(now)
+        fewer = counts.sub(1).clamp_(min=1)
+        less = cost(table, self.loads(fewer), fewer, aim).sub_(now).gather(1, extra)
+        if self.most is not None:
+            more.masked_fill_(counts >= self.most, NEVER)
         add_noise, take_noise = _noise(number, self.variants, self.experts, extra.shape[1], self.bins, extra.device)
         expert = _least(more.view(self.variants, -1, self.experts).add_(add_noise)).view(-1, 1)
-        fewer = fewer.view(self.variants, -1, extra.shape[1]).add_(take_noise).view_as(fewer)
-        place = _least(fewer.masked_fill_(extra == expert, NEVER))
+        less = less.view(self.variants, -1, extra.shape[1]).add_(take_noise).view_as(less)
+        place = _least(less.masked_fill_(extra == expert, NEVER))
         return extra.scatter(1, place, expert)
-
-    def _loads(self, at: torch.Tensor) -> torch.Tensor:
-        return _take(self.keys, at) >> self.key_bits
 
     def judge(self, extra: torch.Tensor, aim: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Load above the aim over all ranks, the heaviest rank's load, its heavier expert [variants * pools, 1]."""
-        one = torch.ones((), dtype=torch.int64, device=extra.device).expand_as(extra)
-        at = self.first.scatter_add(1, extra, one)
-        over = (at > self.last).any(1) if self.capped else None
-        at = torch.minimum(at, self.last) if self.capped else at
-        keys = _take(self.keys, at)
+        counts = self.counts(extra)
+        keys = self.loads(counts).bitwise_left_shift_(self.bits).bitwise_or_(self.index)
         keys = sort_rows(torch.cat((keys, keys.gather(1, extra)), 1))
-        pairs = (keys[:, : self.ranks] >> self.key_bits) + (keys[:, self.ranks :] >> self.key_bits).flip(1)
-        cost = (pairs - aim).clamp_(min=0).sum(1, dtype=torch.int64)
+        pairs = (keys[:, : self.ranks] >> self.bits) + (keys[:, self.ranks :] >> self.bits).flip(1)
+        above = (pairs - aim).clamp_(min=0).sum(1, dtype=torch.int64)
         place = torch.arange(self.ranks, device=keys.device)
         top = (pairs.to(torch.int64) << 20).bitwise_or_(place).amax(1, keepdim=True)
-        heavy = keys.gather(1, 2 * self.ranks - 1 - (top & ((1 << 20) - 1))) & ((1 << self.key_bits) - 1)
+        heavy = keys.gather(1, 2 * self.ranks - 1 - (top & ((1 << 20) - 1))) & ((1 << self.bits) - 1)
         load = top[:, 0] >> 20
-        if over is not None:
-            cost, load = cost.masked_fill(over, 1 << 60), load.masked_fill(over, 1 << 40)
-        return cost, load, heavy.to(torch.int64)
-
-
-def _take(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    if values.device.type == "cpu":
-        return torch.from_numpy(np.take(values.numpy(), index.numpy(), mode="clip"))
-    return values.index_select(0, index.view(-1)).view(index.shape)
+        if self.most is not None:
+            over = (counts > self.most).any(1)
+            above, load = above.masked_fill(over, 1 << 60), load.masked_fill(over, 1 << 40)
+        return above, load, heavy.to(torch.int64)
 
 
 def _least(values: torch.Tensor) -> torch.Tensor:
