@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import gap_time, regimes
+from . import curve, gap_time, proofs, regimes, scaling
 from .cases import data_folder
 from .environment import ROOT, environment, origin
 from .gaps import Line, by_case, gap_table, imbalance_table, markdown, methods, proof_table
@@ -55,6 +55,9 @@ def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> s
         "mode_table": regimes.regime_table(quality, regimes.mode, "mode"),
         "gap_time": against_time(read_lines(RESULTS / "gap_time.jsonl")),
         "gpu_table": gpu_table(read_lines(RESULTS / "gpu.jsonl")),
+        "curve": curve_section(RESULTS / "curve.jsonl"),
+        "scaling": scaling_section(RESULTS / "scaling.jsonl"),
+        "proofs": proofs_section(RESULTS / "proofs.jsonl"),
         "origin": origins(quality),
         "speed_section": speed_section(speed, plots),
     }
@@ -128,6 +131,25 @@ def against_time(rows: list[dict[str, Any]]) -> str:
         table.append([case, method, *(at.get(s, "") for s in seconds)])
     longest = max(rows, key=lambda row: row["time_limit"])
     return f"{markdown(table)}\n\nGap % mean / max to the method's own bound (layers OPTIMAL). {origin(longest)}"
+
+
+def curve_section(path: Path) -> str:
+    """Imbalance against time of `refined`, case by case."""
+    rows = read_lines(path)
+    return f"{curve.table(rows)}\n\nMean imbalance in milliseconds a call (median). {origins(rows)}"
+
+
+def scaling_section(path: Path) -> str:
+    """Time and memory against size."""
+    rows = read_lines(path)
+    return f"{scaling.table(rows)}\n\n{origins(rows)}"
+
+
+def proofs_section(path: Path) -> str:
+    """What each bound proves by itself."""
+    rows = read_lines(path)
+    note = "Mean / largest over layers (layers within 0.01 %)."
+    return f"{proofs.table(rows)}\n\n{note} {origins(rows)}"
 
 
 def gpu_table(rows: list[dict[str, Any]]) -> str:
