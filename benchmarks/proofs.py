@@ -1,8 +1,8 @@
 """What each bound proves by itself: ``python -m benchmarks.proofs [CASE ...]``.
 
 L0, L1 and L2 of every layer of the global cases, below the best bound that any run proved (`benchmarks.bounds`), and
-the seconds that they take. L1 and L2 are told the same reachable objective, a thousandth above that bound; L2 starts from
-L1 and lists at most as many rank patterns as it does in `optimal`.
+the seconds that they take. L1 and L2 are told the same reachable objective, a thousandth above that bound; L2 starts
+from L1 and lists at most as many rank patterns as it does in `optimal`.
 """
 
 from __future__ import annotations
