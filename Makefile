@@ -15,7 +15,7 @@ help:
 	@echo "make models  export the tiny models again (models/tiny)"
 	@echo "make peers   unpack other projects' balancers into .peers, for the benchmark"
 	@echo "make bench-quick  a few cases against the peers, under 5 minutes, nothing committed changes"
-	@echo "make bench   all cases, results and benchmarks/README.md made again; it goes on where it was stopped"
+	@echo "make bench   all cases, results and benchmarks/README.md made again, over an hour; speed and quality go on where stopped"
 
 demo: $(VENV)/.installed
 	$(BIN)/eplb-opt demo
@@ -44,8 +44,13 @@ bench-quick: peers
 
 bench: peers
 	$(BIN)/python -m benchmarks.peers fetch lmdeploy
-	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.curve
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.proofs
+	$(BIN)/python -m benchmarks.gap_time
+	$(BIN)/python -m benchmarks.gap_time gptoss-ep16 gptoss-ep16-s3 --methods optimal --seconds 600
 	$(BIN)/python -m benchmarks.table
 
 clean:

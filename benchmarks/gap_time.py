@@ -7,16 +7,16 @@ to the bound that the method itself proved. A JSON line for each run holds the t
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from pathlib import Path
 
 from eplb_opt import FallbackWarning, Limits, solve
-from eplb_opt.formats import atomic_write
 
 from .cases import cases
 from .environment import ROOT, environment
+from .store import Store
 
+KEY = ("case", "method", "time_limit")
 RESULTS = ROOT / "benchmarks" / "results" / "gap_time.jsonl"
 CASES = ["mixtral-ep8", "gptoss-ep8-r0", "gptoss-ep16", "gptoss-ep16-s3", "random-16-24-8", "random-16-32-8"]
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     machine = environment(options.seed) | {"workers": options.workers}
-    rows: list[dict] = []
+    store = Store(options.output, KEY)
     for name, instance in cases(options.cases):
         for method in options.methods.split(","):
             for seconds in (float(x) for x in options.seconds.split(",")):
@@ -41,16 +41,8 @@ def main() -> None:
                     limits = Limits(seconds=seconds, workers=options.workers, seed=options.seed)
                     totals = solve(instance, method, limits).to_dict()["totals"]
                 row = {"case": name, "method": method, "time_limit": seconds} | machine | {"totals": totals}
-                rows.append(row)
-                content = "".join(json.dumps(r, allow_nan=False) + "\n" for r in rows)
-                atomic_write(options.output, lambda file, text=content: file.write(text.encode()))
-            print(line(rows[-len(options.seconds.split(",")) :]), flush=True)
-
-
-def line(rows: list[dict]) -> str:
-    """One case and method, for people: what each time limit gave."""
-    cells = [f"{row['time_limit']:.0f} s: {gap(row['totals'])}" for row in rows]
-    return f"{rows[0]['case']:16s} {rows[0]['method']:8s} " + "   ".join(cells)
+                store.put(row)
+                print(f"{name:16s} {method:8s} {seconds:5.0f} s: {gap(totals)}", flush=True)
 
 
 def gap(totals: dict) -> str:
