@@ -46,6 +46,7 @@ bench: peers
 	$(BIN)/python -m benchmarks.peers fetch lmdeploy
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.curve
+	$(BIN)/python -m benchmarks.phases
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.proofs

@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+from eplb_opt.heuristics.refine import STEPS
 from eplb_opt.policies import RefinedPolicy, configure
 
 from . import speed
@@ -23,6 +25,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "curve.jsonl"
 NUMBERS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 SHOWN = (2, 4, 5, 6, 8, 10, 12, 16, 20)
 NAME = "benchmarks.curve:"
+MARKS = (1e-4, 1e-3)  # changes of the mean imbalance that are counted
 
 
 def __getattr__(name: str) -> type[RefinedPolicy]:
@@ -57,6 +60,21 @@ def table(lines: list[dict[str, Any]]) -> str:
         cells = [found.get(m) for m in ("vllm", "refined", *(f"{NAME}plain_{n}" for n in SHOWN))]
         rows.append([case, *(_cell(line) for line in cells)])
     return markdown(rows)
+
+
+def choice(lines: list[dict[str, Any]]) -> str:
+    """What half, and twice, the default steps change over the cases."""
+    texts = []
+    for other in (STEPS // 2, STEPS * 2):
+        pairs = [(f[f"{NAME}plain_{STEPS}"], f[f"{NAME}plain_{other}"]) for f in by_case(lines).values()]
+        pairs = [(a, b) for a, b in pairs if "ms" in a and "ms" in b]
+        changes = [b["imbalance_mean"] / a["imbalance_mean"] - 1 for a, b in pairs]
+        counted = ", ".join(f"{sum(abs(c) >= most for c in changes)} by {100 * most:g} % or more" for most in MARKS)
+        times = median(b["ms"] / a["ms"] for a, b in pairs)
+        verb = "raise" if other < STEPS else "lower"
+        texts.append(f"{other} steps instead of {STEPS} take {times:.2f} times as long (median over {len(pairs)} "
+                     f"cases) and {verb} the mean imbalance of {counted}")  # fmt: skip
+    return "; ".join(texts) + "."
 
 
 def _cell(line: dict[str, Any] | None) -> str:

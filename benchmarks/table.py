@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import curve, gap_time, proofs, regimes, scaling
+from . import curve, gap_time, phases, proofs, regimes, scaling
 from .cases import data_folder
 from .environment import ROOT, environment, origin
 from .gaps import Line, by_case, gap_table, imbalance_table, markdown, methods, proof_table
@@ -56,6 +56,8 @@ def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> s
         "gap_time": against_time(read_lines(RESULTS / "gap_time.jsonl")),
         "gpu_table": gpu_table(read_lines(RESULTS / "gpu.jsonl")),
         "curve": curve_section(RESULTS / "curve.jsonl"),
+        "curve_choice": curve.choice(read_lines(RESULTS / "curve.jsonl")),
+        "phases": phases_section(RESULTS / "phases.jsonl"),
         "scaling": scaling_section(RESULTS / "scaling.jsonl"),
         "proofs": proofs_section(RESULTS / "proofs.jsonl"),
         "origin": origins(quality),
@@ -137,6 +139,12 @@ def curve_section(path: Path) -> str:
     """Imbalance against time of `refined`, case by case."""
     rows = read_lines(path)
     return f"{curve.table(rows)}\n\nMean imbalance in milliseconds a call (median). {origins(rows)}"
+
+
+def phases_section(path: Path) -> str:
+    """Where a call spends its time."""
+    rows = read_lines(path)
+    return f"{phases.table(rows)}\n\n{origins(rows)}"
 
 
 def scaling_section(path: Path) -> str:

@@ -1,0 +1,94 @@
+"""Where a call of `refined` spends its time: ``python -m benchmarks.phases [CASE ...]``.
+
+The parts of a call by themselves, warm, one thread, medians: counts and the first packing (0 steps), the steps, the
+comparison with the greedy, and the engine's tables. The calls are those that the policy makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from eplb_opt.heuristics.greedy import greedy_objective
+from eplb_opt.heuristics.refine import STEPS, heaviest_load, refine_maps, refined
+from eplb_opt.instance import Instance
+
+from .cases import cases
+from .environment import ROOT, environment
+from .gaps import markdown
+from .store import Store
+
+RESULTS = ROOT / "benchmarks" / "results" / "phases.jsonl"
+CASES = ["ds3-decode-ep32", "ds3-decode-ep32-r0", "ds3-decode-ep72", "ds3-decode-ep144", "gptoss-ep16", "gptoss-ep32"]
+PHASES = ("instance", "counts and deal", "a step", "loads of the map", "the greedy's objective", "tables", "whole call")
+
+
+def main() -> None:
+    """Run it and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", default=CASES, help="case names")
+    parser.add_argument("--repeats", type=int, default=60)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    store = Store(options.output, ("case",))
+    for name, instance in cases(options.cases):
+        found = measure(instance, options.repeats)
+        store.put(environment(0) | {"case": name, "repeats": options.repeats, "ms": found})
+    print(table(list(store)))
+
+
+def measure(instance: Instance, repeats: int) -> dict[str, float]:
+    """Milliseconds by phase."""
+    weight = torch.from_numpy(instance.weight.copy())
+    groups = instance.num_groups if instance.hierarchical else 1
+    size = (instance.num_replicas, instance.num_groups, instance.num_nodes, instance.num_ranks)
+    topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
+    placement = refined(instance)
+
+    def maps(steps: int) -> torch.Tensor:
+        with torch.inference_mode():
+            return refine_maps(weight, *topology, steps=steps)
+
+    dealt, whole = median(lambda: maps(0), repeats), median(lambda: maps(STEPS), repeats)
+    loads = instance.weight.copy()
+    found = {
+        "instance": median(lambda: Instance(weight, *size), repeats),
+        "counts and deal": dealt,
+        "a step": (whole - dealt) / STEPS,
+        "loads of the map": median(lambda: heaviest_load(loads, placement.phy2log, instance.num_ranks), repeats),
+        "tables": median(placement.maps, repeats),
+        "whole call": median(lambda: refined(Instance(weight, *size)).maps(), repeats),
+    }
+    if not instance.hierarchical:
+        found["the greedy's objective"] = median(
+            lambda: greedy_objective(loads, instance.num_replicas, instance.num_ranks), repeats
+        )
+    return found
+
+
+def median(call: Callable[[], Any], repeats: int) -> float:
+    """Milliseconds of a call."""
+    times = []
+    for _ in range(repeats + 2):
+        start = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - start))
+    return float(np.median(times[2:]))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """A line a case, a column a phase."""
+    cells = [["case", *PHASES]]
+    cells += [[row["case"], *(f"{row['ms'][p]:.2f}" if p in row["ms"] else "-" for p in PHASES)] for row in rows]
+    return markdown(cells)
+
+
+if __name__ == "__main__":
+    main()
