@@ -2,8 +2,8 @@
 
 Every case is run by `benchmarks.speed` with the work limits below, by the greedy and by vLLM's own policy where it is
 unpacked, on one thread. ``benchmarks.curve:steps_4`` is the default policy with 4 steps; ``benchmarks.curve:plain_4``
-leaves out the comparison with the greedy where a layer ends within 0.1 % of its bound: the method alone. Both work as
-``--policy`` elsewhere.
+leaves out the comparison with the greedy where a layer ends within 0.1 % of its bound: the method alone;
+``benchmarks.curve:torch_4`` is that without compiled code. All work as ``--policy`` elsewhere.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ RESULTS = ROOT / "benchmarks" / "results" / "curve.jsonl"
 NUMBERS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 SHOWN = (2, 4, 5, 6, 8, 10, 12, 16, 20)
 NAME = "benchmarks.curve:"
+OPTIONS: dict[str, dict[str, Any]] = {
+    "steps": {}, "plain": {"greedy_check": 1e-3}, "torch": {"greedy_check": 1e-3, "compiled": False},
+}  # fmt: skip
 MARKS = (1e-4, 1e-3)  # changes of the mean imbalance that are counted
 
 
 def __getattr__(name: str) -> type[RefinedPolicy]:
     kind, _, number = name.partition("_")
-    if kind in ("steps", "plain") and number.isdigit() and int(number) in NUMBERS:
-        options = {} if kind == "steps" else {"greedy_check": 1e-3}
-        return configure(RefinedPolicy, steps=int(number), **options)
+    if kind in OPTIONS and number.isdigit() and int(number) in NUMBERS:
+        return configure(RefinedPolicy, steps=int(number), **OPTIONS[kind])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -44,7 +46,8 @@ def main() -> None:
     parser.add_argument("--repeats", default="30")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    policies = [part for n in SHOWN for part in ("--policy", f"{NAME}plain_{n}")]
+    policies = [part for kind in ("plain", "torch") for n in SHOWN
+                for part in ("--policy", f"{NAME}{kind}_{n}")]  # fmt: skip
     sys.argv = [
         "benchmarks.speed", "--methods", "greedy,refined", "--peers", options.peers, *policies, "--threads", "1",
         "--repeats", options.repeats, "--seconds", "1", "--output", str(options.output),
@@ -54,11 +57,12 @@ def main() -> None:
 
 
 def table(lines: list[dict[str, Any]]) -> str:
-    """One row a case: imbalance and milliseconds at every work limit."""
+    """One row a case: imbalance at every work limit, milliseconds, and milliseconds without compiled code."""
     rows = [["case", "vllm", "refined", *(f"{n} steps" for n in SHOWN)]]
     for case, found in by_case(lines).items():
-        cells = [found.get(m) for m in ("vllm", "refined", *(f"{NAME}plain_{n}" for n in SHOWN))]
-        rows.append([case, *(_cell(line) for line in cells)])
+        cells = [_cell(found.get(m)) for m in ("vllm", "refined")]
+        steps = [_cell(found.get(f"{NAME}plain_{n}"), found.get(f"{NAME}torch_{n}")) for n in SHOWN]
+        rows.append([case, *cells, *steps])
     return markdown(rows)
 
 
@@ -77,8 +81,11 @@ def choice(lines: list[dict[str, Any]]) -> str:
     return "; ".join(texts) + "."
 
 
-def _cell(line: dict[str, Any] | None) -> str:
-    return "-" if line is None or "ms" not in line else f"{line['imbalance_mean']:.5f} in {line['ms']:.1f}"
+def _cell(line: dict[str, Any] | None, torch: dict[str, Any] | None = None) -> str:
+    if line is None or "ms" not in line:
+        return "-"
+    other = "" if torch is None or "ms" not in torch else f" ({torch['ms']:.1f})"
+    return f"{line['imbalance_mean']:.5f} in {line['ms']:.1f}{other}"
 
 
 if __name__ == "__main__":

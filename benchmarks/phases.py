@@ -26,7 +26,8 @@ from .store import Store
 
 RESULTS = ROOT / "benchmarks" / "results" / "phases.jsonl"
 CASES = ["ds3-decode-ep32", "ds3-decode-ep32-r0", "ds3-decode-ep72", "ds3-decode-ep144", "gptoss-ep16", "gptoss-ep32"]
-PHASES = ("instance", "counts and deal", "a step", "loads of the map", "the greedy's objective", "tables", "whole call")
+PHASES = ("instance", "counts and deal", "a step", "loads of the map", "the greedy's objective", "tables", "whole call",
+          "without compiled code")  # fmt: skip
 
 
 def main() -> None:
@@ -58,7 +59,9 @@ def measure(instance: Instance, repeats: int) -> dict[str, float]:
 
     dealt, whole = median(lambda: maps(0), repeats), median(lambda: maps(STEPS), repeats)
     loads = instance.weight.copy()
+    torch_only = median(lambda: refined(Instance(weight, *size), compiled=False).maps(), repeats)
     found = {
+        "without compiled code": torch_only,
         "instance": median(lambda: Instance(weight, *size), repeats),
         "counts and deal": dealt,
         "a step": (whole - dealt) / STEPS,

@@ -138,7 +138,9 @@ def against_time(rows: list[dict[str, Any]]) -> str:
 def curve_section(path: Path) -> str:
     """Imbalance against time of `refined`, case by case."""
     rows = read_lines(path)
-    return f"{curve.table(rows)}\n\nMean imbalance in milliseconds a call (median). {origins(rows)}"
+    return (
+        f"{curve.table(rows)}\n\nMean imbalance in milliseconds a call (median; without compiled code). {origins(rows)}"
+    )
 
 
 def phases_section(path: Path) -> str:

@@ -96,10 +96,14 @@ class RefinedPolicy(AbstractEplbPolicy):
     greedy_check : float
         Layers that end further above a bound than this (relatively) are compared with the greedy's map, and the better
         one is kept. The default, 0, makes every map at least as good as the greedy's; more is faster.
+    compiled : bool
+        Let numba do what it does faster on a CPU, where it is installed (the first call compiles, for some seconds);
+        otherwise torch does everything. The bits are the same.
     """
 
     steps: ClassVar[int] = STEPS
     greedy_check: ClassVar[float] = GREEDY_CHECK
+    compiled: ClassVar[bool] = True
 
     @classmethod
     def rebalance_experts(  # noqa: D102  (inherited)
@@ -108,7 +112,7 @@ class RefinedPolicy(AbstractEplbPolicy):
     ) -> Maps:  # fmt: skip
         instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
         device = getattr(weight, "device", "cpu")
-        placement = refined(instance, device, steps=cls.steps, greedy_check=cls.greedy_check)
+        placement = refined(instance, device, steps=cls.steps, greedy_check=cls.greedy_check, compiled=cls.compiled)
         return _on_device(placement.maps(), weight)
 
 
@@ -180,7 +184,9 @@ def configure(policy: type[P], **options: Any) -> type[P]:
         The policy has no such option, or its value is of another type.
     """
     known = {
-        name: getattr(policy, name) for name in ("distinct", "steps", "greedy_check", "limits") if hasattr(policy, name)
+        name: getattr(policy, name)
+        for name in ("distinct", "steps", "greedy_check", "compiled", "limits")
+        if hasattr(policy, name)
     }
     for name, value in options.items():
         if name not in known:

@@ -97,11 +97,11 @@ def test_configure_knows_its_options(name):
 
 IMPORTS = """
 import sys
-from eplb_opt import POLICIES
+from eplb_opt import POLICIES, configure
 import torch
-for name in ("greedy", "refined"):
-    POLICIES[name].rebalance_experts(torch.tensor([[3, 1, 2]]), 4, 1, 1, 2)
-    POLICIES[name].rebalance_experts(torch.rand(2, 64), 80, 1, 1, 16)
+for policy in (POLICIES["greedy"], configure(POLICIES["refined"], compiled=False)):
+    policy.rebalance_experts(torch.tensor([[3, 1, 2]]), 4, 1, 1, 2)
+    policy.rebalance_experts(torch.rand(2, 64), 80, 1, 1, 16)
 loaded = {m.split(".")[0] for m in sys.modules}
 print(sorted(loaded & {"ortools", "pulp", "highspy", "numba", "loky", "rich", "google", "pandas"}))
 """

@@ -47,6 +47,13 @@ def splits(slots: int, device: torch.device) -> Splits:
     return Splits(weights_t, tuple(blocks), swap_t, number_t)
 
 
+@functools.lru_cache(maxsize=32)
+def split_arrays(slots: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``weights``, ``blocks`` and ``swap`` of `splits` as arrays."""
+    weights, blocks, swap = _all_splits(slots) if slots <= FULL_SPLITS else _exchanges(slots)
+    return weights, np.array(blocks, dtype=np.int64), swap.astype(np.int64)
+
+
 def _all_splits(slots: int) -> tuple[np.ndarray, list[tuple[int, int, int, int]], np.ndarray]:
     """Exchange any t slots of one rank with any t of the other, t <= slots / 2 (more is the same pair mirrored)."""
     rows, blocks, orders = [np.ones(slots)], [(0, 1, 0, 1)], [list(range(2 * slots))]

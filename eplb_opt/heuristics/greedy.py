@@ -42,15 +42,20 @@ def greedy_maps(
 
     ``num_nodes > 1`` is hierarchical mode and ``num_groups`` a multiple of it; arguments are not validated here.
     """
-    layers, experts = weight.shape
-    group_size = experts // num_groups
-    node_of_group = pack(weight.view(layers, num_groups, group_size).sum(2), num_nodes)
-    groups = torch.argsort(node_of_group, dim=1, stable=True)  # [layers, groups], node by node
-    members = groups[:, :, None] * group_size + torch.arange(group_size, device=weight.device)
-    pools = members.reshape(layers * num_nodes, experts // num_nodes)
-    loads = torch.gather(weight, 1, members.reshape(layers, experts)).view(layers * num_nodes, -1)
+    layers = len(weight)
+    members = greedy_members(weight, num_groups, num_nodes)
+    loads = torch.gather(weight, 1, members).view(layers * num_nodes, -1)
     local = greedy_pools(loads, num_replicas // num_nodes, num_ranks // num_nodes, distinct=distinct)
-    return torch.gather(pools, 1, local).view(layers, num_replicas)
+    return torch.gather(members.view(layers * num_nodes, -1), 1, local).view(layers, num_replicas)
+
+
+def greedy_members(weight: torch.Tensor, num_groups: int, num_nodes: int) -> torch.Tensor:
+    """Experts of each node, node by node, [layers, experts] (int64), of loads [layers, experts]."""
+    layers, experts = weight.shape
+    size = experts // num_groups
+    node_of_group = pack(weight.view(layers, num_groups, size).sum(2), num_nodes)
+    groups = torch.argsort(node_of_group, dim=1, stable=True)  # [layers, groups], node by node
+    return (groups[:, :, None] * size + torch.arange(size, device=weight.device)).view(layers, experts)
 
 
 def greedy_pools(loads: torch.Tensor, slots: int, ranks: int, *, distinct: bool = False) -> torch.Tensor:

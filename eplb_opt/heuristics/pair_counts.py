@@ -10,10 +10,12 @@ variants replace the worse ones, and the aim follows the best.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
+from ..pool import Ints
 from .pair_prices import ONE, cost, num_bins, prices
 from .replicas import SCALE, UNIT, expert_bits, extra_copies, sort_rows, spread, uniform
 
@@ -26,6 +28,7 @@ AIM_ONE = 1 << 10
 OPENING = 4  # one in so many rounds is spent on moves by prices first
 OPENING_AIM = 0.9
 NEVER = float(1 << 50)
+NO_CAP = -1
 Best = tuple[torch.Tensor, torch.Tensor]  # of each pool: load of the heaviest rank [pools], extra copies
 NOISE = 0.05  # of the aim, in the last variant's choice of moves; less in those before it, none in the first
 
@@ -35,7 +38,7 @@ def num_variants(slots: int) -> int:
     return min(MOST_VARIANTS, VARIANT_SLOTS // slots)
 
 
-def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int) -> torch.Tensor:
+def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int, *, compiled: bool = True) -> torch.Tensor:
     """Extra copies [pools, slots - experts] (int64: the expert of each) that a search over counts ends with.
 
     Parameters
@@ -43,6 +46,7 @@ def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int) ->
     loads : tensor [pools, experts], float64; more slots than experts, two slots a rank
     max_count : most replicas of an expert
     steps : work; `ROUNDS_A_STEP` changes in each variant for every step
+    compiled : use `pair_compiled` on a CPU, where there is numba
     """
     experts = loads.shape[1]
     heaviest = loads.amax(1, keepdim=True)
@@ -51,8 +55,38 @@ def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int) ->
     extra = extra_copies(whole, slots - experts, max_count, variants)
     table = _Table(whole, slots, max_count, variants)
     opening = steps * ROUNDS_A_STEP // OPENING
+    trials = steps * ROUNDS_A_STEP - opening
+    if compiled and loads.device.type == "cpu" and (search := compiled_search()) is not None:
+        return _compiled(search, table, extra, opening, trials)
     extra, best = _by_prices(table, extra, opening)
-    return _by_trial(table, extra, best, steps * ROUNDS_A_STEP - opening)
+    return _by_trial(table, extra, best, trials)
+
+
+def compiled_search() -> Callable[..., Ints] | None:
+    """`pair_compiled.search`, where there is numba."""
+    try:
+        from .pair_compiled import search
+    except ImportError:
+        return None
+    return search
+
+
+def _compiled(
+    search: Callable[..., Ints], table: _Table, extra: torch.Tensor, opening: int, trials: int
+) -> torch.Tensor:
+    """What `_by_prices` and `_by_trial` find, by compiled code."""
+    copies = extra.shape[1]
+    noises = [_noise(n, table.variants, table.experts, copies, table.bins, extra.device) for n in range(opening)]
+    none = torch.empty((0, table.variants, 1), dtype=torch.float64)
+    add, take = (
+        (torch.stack(n)[:, :, 0] if noises else none for n in zip(*noises, strict=True)) if noises else (none,) * 2
+    )
+    setting = (table.bits, table.heaviest, table.bins, ONE, GENERATIONS, int(OPENING_AIM * AIM_ONE), int(AIM * AIM_ONE))
+    found = search(
+        table.scaled.numpy(), extra.numpy(), NO_CAP if table.most is None else table.most, opening,
+        *_numbers(trials, table.variants, copies, table.experts), add.numpy(), take.numpy(), setting,
+    )  # fmt: skip
+    return torch.from_numpy(found)
 
 
 def _by_prices(table: _Table, extra: torch.Tensor, rounds: int) -> tuple[torch.Tensor, Best]:
@@ -161,13 +195,22 @@ def _noise(
 
 
 @functools.lru_cache(maxsize=16)
+def _numbers(rounds: int, variants: int, extra: int, experts: int) -> tuple[Ints, Ints]:
+    """The extra copy that changes in each round and variant, and its expert otherwise, [rounds, variants]."""
+    numbers = uniform(2 * rounds, variants) * 0.5 + 0.5  # a pool's do not depend on others
+    return (numbers[:rounds] * extra).astype(np.int64), (numbers[rounds:] * experts).astype(np.int64)
+
+
+@functools.lru_cache(maxsize=16)
 def _choices(
     rounds: int, variants: int, pools: int, extra: int, experts: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The extra copy that changes in each round and its expert otherwise, [rounds, variants * pools, 1]."""
-    numbers = np.repeat(uniform(2 * rounds, variants) * 0.5 + 0.5, pools, axis=1)  # a pool's do not depend on others
-    place, expert = (numbers[:rounds] * extra).astype(np.int64), (numbers[rounds:] * experts).astype(np.int64)
-    return torch.from_numpy(place)[:, :, None].to(device), torch.from_numpy(expert)[:, :, None].to(device)
+    """`_numbers` of many pools, [rounds, variants * pools, 1]."""
+    place, expert = (
+        torch.from_numpy(np.repeat(n, pools, axis=1))[:, :, None].to(device)
+        for n in _numbers(rounds, variants, extra, experts)
+    )
+    return place, expert
 
 
 def _best(heaviest: torch.Tensor, extra: torch.Tensor, pools: int) -> Best:

@@ -20,13 +20,14 @@ from ..placement import Placement
 from ..pool import Floats, Ints
 from . import pair_counts
 from .deal import deal
-from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange
-from .greedy import greedy_maps, greedy_objective, packing_bound
+from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, split_arrays
+from .greedy import greedy_maps, greedy_members, greedy_objective, packing_bound
 from .replicas import SCALE, UNIT, expert_bits, replica_keys
 from .separate import separate
 
 ROUNDING = 1e-13  # of sums of a rank's loads in different orders
 GREEDY_CHECK = 0.0
+FEW_SPLITS = 12_000  # splits * packings, so few that compiled code beats torch, where all splits are tried
 FEW_SLOTS = 96  # so few that more variants cost little
 STEPS = 8  # exchange steps by default
 GAP = 5e-5  # a pool this close to its bound is left as it is
@@ -39,12 +40,14 @@ CYCLE = (16, 6, 24)
 
 
 def refined(
-    instance: Instance, device: torch.device | str = "cpu", *, steps: int = STEPS, greedy_check: float = GREEDY_CHECK
-) -> Placement:
+    instance: Instance, device: torch.device | str = "cpu", *, steps: int = STEPS, greedy_check: float = GREEDY_CHECK,
+    compiled: bool = True,
+) -> Placement:  # fmt: skip
     """The heuristic's placement of an instance, never worse than the greedy's.
 
     Layers that end further above a bound than ``greedy_check`` (relatively; by default, at all) are compared with the
     greedy's map, on the CPU; with a larger value, layers nearer than that to the bound may be worse than the greedy's.
+    ``compiled`` lets numba do what it does faster on a CPU, where it is installed; the bits are the same.
 
     Raises
     ------
@@ -58,7 +61,9 @@ def refined(
     topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
     with torch.inference_mode(), _one_thread():
         weight = torch.from_numpy(load.copy()).to(device)
-        phy2log = refine_maps(weight, *topology, distinct=instance.distinct, steps=steps).cpu().numpy()
+        phy2log = (
+            refine_maps(weight, *topology, distinct=instance.distinct, steps=steps, compiled=compiled).cpu().numpy()
+        )
         objective = heaviest_load(load, phy2log, instance.num_ranks)
         unsure = _unsure(instance, objective, greedy_check)
         if len(unsure):
@@ -79,15 +84,27 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def prepare() -> None:
+    """Compile what a call would compile: some seconds once on a machine, less in later processes."""
+    for experts, slots in ((3, 4), (5, 6)):  # two slots a rank, and three
+        refined(Instance(np.arange(1.0, experts + 1)[None], slots, num_ranks=2))
+
+
 def _unsure(instance: Instance, objective: Floats, greedy_check: float) -> Ints:
     """Layers in which the greedy's map might be better."""
     load = np.asarray(instance.weight)
     layers = np.flatnonzero(objective > (1 + greedy_check + ROUNDING) * _simple_bound(instance))
-    if instance.hierarchical or instance.distinct or not len(layers):
+    if instance.distinct or not len(layers):
         return layers
-    lighter = objective[layers] * (1 - ROUNDING)
-    found = greedy_objective(load[layers], instance.num_replicas, instance.num_ranks, lighter)
-    return np.asarray(layers[found < lighter], dtype=np.int64)
+    lighter, nodes = objective[layers] * (1 - ROUNDING), instance.num_pools
+    pools = load[layers]
+    if nodes > 1:
+        members = greedy_members(torch.from_numpy(pools), instance.num_groups, nodes).numpy()
+        pools = np.take_along_axis(pools, members, axis=1).reshape(len(layers) * nodes, -1)
+    found = greedy_objective(
+        pools, instance.num_replicas // nodes, instance.ranks_per_pool, np.repeat(lighter, nodes)
+    ).reshape(len(layers), nodes)
+    return np.asarray(layers[found.max(axis=1) < lighter], dtype=np.int64)
 
 
 def _simple_bound(instance: Instance) -> Floats:
@@ -118,7 +135,7 @@ def heaviest_load(load: Floats, phy2log: Ints, ranks: int) -> Floats:
 
 def refine_maps(
     weight: torch.Tensor, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1, *,
-    distinct: bool = False, steps: int = STEPS,
+    distinct: bool = False, steps: int = STEPS, compiled: bool = True,
 ) -> torch.Tensor:  # fmt: skip
     """Physical-to-logical map [layers, replicas] (int64) of loads [layers, experts] (float64), on the loads' device.
 
@@ -130,22 +147,25 @@ def refine_maps(
     ranks = num_ranks // num_nodes
     max_count = ranks if distinct else num_replicas
     if num_nodes == 1:
-        phy2log = refine_pools(weight, num_replicas, num_ranks, max_count=max_count, steps=steps)
+        phy2log = refine_pools(weight, num_replicas, num_ranks, max_count=max_count, steps=steps, compiled=compiled)
         return separate(weight, phy2log, num_ranks) if distinct else phy2log
     size = experts // num_groups
     heaviest = weight.amax(1, keepdim=True)
     whole = (weight / torch.where(heaviest > 0, heaviest, 1.0)).mul_(SCALE).round_()  # sums of groups are exact
-    groups = refine_pools(whole.view(layers, num_groups, size).sum(2), num_groups, num_nodes, steps=steps)
+    groups = refine_pools(
+        whole.view(layers, num_groups, size).sum(2), num_groups, num_nodes, steps=steps, compiled=compiled
+    )
     members = (groups[:, :, None] * size + torch.arange(size, device=weight.device)).reshape(layers * num_nodes, -1)
     loads = whole.gather(1, members.view(layers, experts)).view(layers * num_nodes, -1)
-    local = refine_pools(loads, num_replicas // num_nodes, ranks, max_count=max_count, steps=steps)
+    local = refine_pools(loads, num_replicas // num_nodes, ranks, max_count=max_count, steps=steps, compiled=compiled)
     local = separate(loads, local, ranks) if distinct else local
     return members.gather(1, local).view(layers, num_replicas)
 
 
 def refine_pools(
-    loads: torch.Tensor, slots: int, ranks: int, *, max_count: int | None = None, steps: int = STEPS, gap: float = GAP
-) -> torch.Tensor:
+    loads: torch.Tensor, slots: int, ranks: int, *, max_count: int | None = None, steps: int = STEPS, gap: float = GAP,
+    compiled: bool = True,
+) -> torch.Tensor:  # fmt: skip
     """Experts in the slots of each pool, [pools, slots] (int64, rank by rank), of loads [pools, experts] (float64).
 
     Parameters
@@ -153,6 +173,7 @@ def refine_pools(
     max_count : most replicas of an expert (default: no cap)
     steps : exchange steps, the work
     gap : a pool whose heaviest rank is this close to ``max(mean, heaviest replica)`` is left as it is
+    compiled : let numba do what it does faster on a CPU; the bits are the same
     """
     pools, experts = loads.shape
     bits = expert_bits(experts)
@@ -163,10 +184,11 @@ def refine_pools(
         schedule = tuple((*pairs(ranks, step), _turn_above(step)) for step in range(steps))
         return fused(loads.contiguous(), slots, ranks, most, schedule, goal)
     searched = each == 2 and slots > experts and ranks > 1 and steps and pair_counts.num_variants(slots)
-    won = pair_counts.search_pairs(loads, slots, most, steps) if searched else None
+    won = pair_counts.search_pairs(loads, slots, most, steps, compiled=compiled) if searched else None
     state = deal(replica_keys(loads, slots, ranks, most, variants, won), bits, ranks)
     if each > 2 and ranks > 1:
-        state = _refine(state, bits, variants, steps, goal)
+        run = compiled_steps() if compiled and loads.device.type == "cpu" else None
+        state = _refine(state, bits, variants, steps, goal, run)
     return (state & ((1 << bits) - 1)).permute(2, 1, 0).reshape(pools, slots).to(torch.int64)
 
 
@@ -193,18 +215,48 @@ def num_variants(slots: int, ranks: int) -> int:
     return max(1, min(MOST_VARIANTS, budget // slots))
 
 
-def _refine(state: torch.Tensor, bits: int, variants: int, steps: int, goal: int) -> torch.Tensor:
-    slots, ranks, _ = state.shape
-    keep = _keep(variants, steps)
-    for step in range(steps):
-        heavy, partners = pairs(ranks, step)
-        state = exchange(state, bits, heavy, partners, goal, _turn_above(step))
-        if slots > EXCHANGED + 1:
+def compiled_steps() -> Callable[..., None] | None:
+    """`exchange_compiled.steps`, where there is numba."""
+    try:
+        from .exchange_compiled import steps
+    except ImportError:
+        return None
+    return steps
+
+
+def _refine(
+    state: torch.Tensor, bits: int, variants: int, steps: int, goal: int, run: Callable[..., None] | None
+) -> torch.Tensor:
+    """The packings of each pool's best variant after the steps; ``run`` makes steps in compiled code."""
+    schedule = [(*pairs(state.shape[1], step), _turn_above(step)) for step in range(steps)]
+    start = 0
+    for last, left in [*_keep(variants, steps).items(), (steps - 1, 1)]:
+        tried = split_arrays(len(state))[2].shape[1] * state.shape[2]
+        many = len(state) <= FULL_SPLITS and tried > FEW_SPLITS
+        part = schedule[start : last + 1]
+        state = _steps(state, bits, part, goal) if run is None or many else _run(run, state, bits, part, goal)
+        start = last + 1
+        if variants > left:
+            state, variants = _best(state, bits, variants, left), left
+    return state
+
+
+def _steps(state: torch.Tensor, bits: int, schedule: list[tuple[int, int, int]], goal: int) -> torch.Tensor:
+    for heavy, partners, turn_above in schedule:
+        state = exchange(state, bits, heavy, partners, goal, turn_above)
+        if len(state) > EXCHANGED + 1:
             state = state.roll(EXCHANGED, 0)
-        if step in keep:
-            state = _best(state, bits, variants, keep[step])
-            variants = keep[step]
-    return state if variants == 1 else _best(state, bits, variants, 1)
+    return state
+
+
+def _run(
+    run: Callable[..., None], state: torch.Tensor, bits: int, schedule: list[tuple[int, int, int]], goal: int
+) -> torch.Tensor:
+    """`_steps` in compiled code."""
+    held = state.permute(2, 0, 1).contiguous()
+    numbers = np.array(schedule, dtype=np.int64).reshape(-1, 3)
+    run(held.numpy(), bits, rank_bits(state.shape[1]), numbers, goal, *split_arrays(len(state)))
+    return held.permute(1, 2, 0)
 
 
 def pairs(ranks: int, step: int) -> tuple[int, int]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError
-from ..policies import POLICIES, AbstractEplbPolicy, configure
+from ..heuristics.refine import prepare
+from ..policies import POLICIES, AbstractEplbPolicy, RefinedPolicy, configure
 
 PREFIX = "EPLB_OPT_"
 DEFAULT_POLICY = "refined"
@@ -66,6 +67,8 @@ def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None
         if not hasattr(policy, "limits"):
             raise OptionError(f"policy {name!r} uses no solver: it has no {' or '.join(work)}")
         settings["limits"] = replace(policy.limits, **work)
+    if issubclass(policy, RefinedPolicy):
+        prepare()  # now, not in the first rearrangement
     return configure(policy, **settings)
 
 

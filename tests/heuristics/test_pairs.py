@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eplb_opt import Instance
 from eplb_opt.heuristics.greedy import greedy, packing_bound
+from eplb_opt.heuristics.pair_counts import compiled_search, search_pairs
 from eplb_opt.heuristics.pair_prices import ONE, cost, num_bins, prices
 from eplb_opt.heuristics.refine import refined
 
@@ -65,6 +68,34 @@ def test_no_packing_is_below_the_packing_bound(loads, each):
     bound = packing_bound(np.array([replicas], dtype=np.float64), len(loads))[0]
     optimum = pool_optimum(tuple(map(float, replicas)), len(replicas), len(loads))
     assert bound <= float(optimum) * (1 + 1e-12)
+
+
+@st.composite
+def pools(draw):
+    ranks = draw(st.integers(1, 24))
+    experts = draw(st.integers(1, 2 * ranks - 1))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    loads = {
+        "lognormal": random.lognormal(0, 1.5, (3, experts)), "ties": random.integers(0, 5, (3, experts)),
+        "sparse": random.lognormal(0, 1, (3, experts)) * (random.random((3, experts)) < 0.4),
+    }[draw(st.sampled_from(["lognormal", "ties", "sparse"]))]  # fmt: skip
+    most = draw(st.sampled_from([2 * ranks, max(ranks, -(-2 * ranks // experts))]))
+    return torch.from_numpy(loads.astype(np.float64)), 2 * ranks, most, draw(st.integers(1, 8))
+
+
+@settings(max_examples=150, deadline=None)
+@given(pools())
+def test_compiled_code_gives_the_same_bits(arguments):
+    pytest.importorskip("numba")
+    assert torch.equal(search_pairs(*arguments), search_pairs(*arguments, compiled=False))
+
+
+def test_without_numba_torch_does_it(monkeypatch):
+    load = torch.from_numpy(np.random.default_rng(0).lognormal(size=(2, 12)))
+    expected = search_pairs(load, 16, 16, 4)
+    monkeypatch.setitem(sys.modules, "eplb_opt.heuristics.pair_compiled", None)
+    assert compiled_search() is None
+    assert torch.equal(search_pairs(load, 16, 16, 4), expected)
 
 
 def test_the_search_beats_the_greedys_counts():

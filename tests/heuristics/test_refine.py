@@ -57,6 +57,25 @@ def test_valid_and_never_worse_than_the_greedy(arguments):
 
 
 @settings(max_examples=100, deadline=None)
+@given(instances(), st.integers(0, 12))
+def test_compiled_code_gives_the_same_bits(arguments, steps):
+    pytest.importorskip("numba")
+    instance = Instance(*arguments)
+    found = [refined(instance, steps=steps, compiled=compiled).phy2log for compiled in (True, False)]
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("each", SHAPES)
+def test_compiled_code_gives_the_same_bits_in_every_shape(each):
+    pytest.importorskip("numba")
+    experts, slots, ranks = SHAPES[each]
+    load = torch.from_numpy(lognormal(5, experts, sigma=1.5))
+    assert torch.equal(
+        refine_pools(load, slots, ranks, steps=9), refine_pools(load, slots, ranks, steps=9, compiled=False)
+    )
+
+
+@settings(max_examples=100, deadline=None)
 @given(instances())
 def test_distinct(arguments):
     load, slots, groups, nodes, ranks = arguments

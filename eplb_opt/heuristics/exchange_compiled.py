@@ -1,0 +1,175 @@
+"""The steps of `exchange`, compiled for the CPU (numba): the same bits, packing by packing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .exchange import EXCHANGED, FULL_SPLITS, HIGH, LOW
+
+HIGH32 = np.int32(HIGH)
+
+
+@njit(cache=True)
+def steps(state, bits, shift, schedule, goal, weights, blocks, swap):  # type: ignore[no-untyped-def]
+    """Make the steps in place.
+
+    Parameters
+    ----------
+    state : int32 [packings, slots, ranks], keys
+    bits, shift : bits of a key that hold the expert, and of an ordered load that hold the rank
+    schedule : int64 [steps, 3]: heavy ranks, partners of each, and `turn_above`
+    goal : quantised rank load that is good enough
+    weights, blocks, swap : of `exchange.Splits`
+    """
+    packings, slots, ranks = state.shape
+    number = np.arange(swap.shape[1]).astype(np.int32)
+    sums = np.empty(max(ranks, len(number)), dtype=np.float32)
+    if slots > FULL_SPLITS:
+        sums = sums[: len(number)]
+    pattern = sums.view(np.int32)
+    difference = np.empty(1, dtype=np.float32)
+    bits_of = difference.view(np.int32)
+    loads = np.empty((slots, ranks), dtype=np.float32)
+    sides, mine = np.empty((len(weights), ranks), dtype=np.float32), np.empty((len(weights), ranks), dtype=np.float32)
+    best = np.empty(ranks, dtype=np.int32)
+    old = np.empty((slots, ranks), dtype=np.int32)
+    ordered = np.empty(ranks, dtype=np.int64)
+    both = np.empty(2 * slots, dtype=np.int32)
+    numbered = min(slots - 1, EXCHANGED)
+    here, there = np.empty(1 << EXCHANGED, dtype=np.float32), np.empty(1 << EXCHANGED, dtype=np.float32)
+    for packing in range(packings):
+        held = state[packing]
+        for step in range(len(schedule)):
+            heavy, partners, turn_above = schedule[step, 0], schedule[step, 1], schedule[step, 2]
+            met = heavy * (1 + partners)
+            ordered[:] = 0
+            for s in range(slots):
+                for r in range(ranks):
+                    ordered[r] += held[s, r] >> bits
+            for r in range(ranks):
+                ordered[r] = (ordered[r] << shift) | r
+            ordered.sort()
+            heaviest = ordered[ranks - 1] >> shift
+            turned = slots > FULL_SPLITS and heaviest > turn_above
+            old[:] = held
+            for i in range(ranks):
+                at = ordered[_place(i, heavy, partners, ranks)] & ((1 << shift) - 1)
+                if turned and heavy <= i < met:
+                    held[0, i] = old[slots - 1, at]
+                    for s in range(1, slots):
+                        held[s, i] = old[s - 1, at]
+                else:
+                    for s in range(slots):
+                        held[s, i] = old[s, at]
+            if heaviest > goal:
+                pairs = heavy * partners
+                for s in range(slots):
+                    for i in range(met):
+                        loads[s, i] = held[s, i] >> bits
+                if slots <= FULL_SPLITS:
+                    _all_splits(loads, heavy, pairs, weights, blocks, sides, mine, sums, pattern, best)
+                else:
+                    for q in range(pairs):
+                        _exchanges(loads, q % heavy, heavy + q, numbered, here, there, sums)
+                        best[q] = _least(pattern, number)
+                for h in range(heavy):
+                    chosen, least = h, np.int64(1) << 62
+                    for p in range(partners):
+                        q = p * heavy + h
+                        bits_of[0] = best[q] & HIGH32  # the difference of the best split, as a number again
+                        rank = ((np.int64(difference[0]) + (ordered[q] >> shift)) << 6) | p
+                        if rank < least:
+                            least, chosen = rank, q
+                    split = best[chosen] & LOW
+                    if split:
+                        _apply(held, h, heavy + chosen, split, swap, both)
+            if slots > EXCHANGED + 1:
+                old[:] = held
+                for s in range(slots):
+                    held[s] = old[(s - EXCHANGED) % slots]
+
+
+@njit(cache=True)
+def _place(i, heavy, partners, ranks):  # type: ignore[no-untyped-def]
+    """Where the i-th rank of a step is in ascending order: heavy ranks first, then partners, then the rest."""
+    return ranks - 1 - i if i < heavy else i - heavy
+
+
+@njit(cache=True)
+def _all_splits(loads, heavy, pairs, weights, blocks, sides, mine, sums, pattern, best):  # type: ignore[no-untyped-def]
+    """The best split of every pair, all pairs at once: |difference| and number in one pattern."""
+    for row in range(len(weights)):
+        side = sides[row]
+        side[: heavy + pairs] = 0
+        for s in range(len(loads)):
+            for i in range(heavy + pairs):
+                side[i] += weights[row, s] * loads[s, i]
+        for p in range(0, pairs, heavy):
+            mine[row, p : p + heavy] = side[:heavy]
+    best[:pairs] = HIGH32
+    split = 0
+    for b in range(len(blocks)):
+        start, rows, other, others = blocks[b]
+        for i in range(start, start + rows):
+            for j in range(other, other + others):
+                theirs = sides[j, heavy:]
+                for q in range(pairs):
+                    sums[q] = mine[i, q] - theirs[q]
+                number = np.int32(split)
+                for q in range(pairs):
+                    value = (pattern[q] & HIGH32) | number
+                    if value < best[q]:  # not min(): this is vectorised
+                        best[q] = value
+                split += 1
+
+
+@njit(cache=True)
+def _exchanges(loads, mine, theirs, number, here, there, sums):  # type: ignore[no-untyped-def]
+    """Differences of a pair after all exchanges slot by slot: the outer sum of two halves, each built by doubling."""
+    first = number // 2
+    total = np.float32(0)
+    for s in range(len(loads)):
+        total += loads[s, mine] - loads[s, theirs]
+    here[0], there[0] = 0, total
+    size, others = 1, 1
+    for s in range(first - 1, -1, -1):
+        twice = np.float32(2) * (loads[s, mine] - loads[s, theirs])
+        for i in range(size):
+            here[size + i] = here[i] - twice
+        size *= 2
+    for s in range(number - 1, first - 1, -1):
+        twice = np.float32(2) * (loads[s, mine] - loads[s, theirs])
+        for i in range(others):
+            there[others + i] = there[i] - twice
+        others *= 2
+    for i in range(size):
+        base = here[i]
+        row = sums[i * others : (i + 1) * others]
+        for j in range(others):
+            row[j] = base + there[j]
+
+
+@njit(cache=True)
+def _least(pattern, number):  # type: ignore[no-untyped-def]
+    for k in range(len(pattern)):
+        pattern[k] = (pattern[k] & HIGH32) | number[k]
+    best = pattern[0]
+    for k in range(len(pattern)):
+        if pattern[k] < best:  # not min(): this is vectorised
+            best = pattern[k]
+    return best
+
+
+@njit(cache=True)
+def _apply(held, mine, theirs, split, swap, both):  # type: ignore[no-untyped-def]
+    slots = len(held)
+    if slots > FULL_SPLITS:
+        for s in range(slots):
+            if swap[s, split]:
+                held[s, mine], held[s, theirs] = held[s, theirs], held[s, mine]
+        return
+    for s in range(slots):
+        both[s], both[slots + s] = held[s, mine], held[s, theirs]
+    for s in range(slots):
+        held[s, mine], held[s, theirs] = both[swap[s, split]], both[swap[slots + s, split]]
