@@ -25,6 +25,7 @@ from .result import Result
 from .workers import run_tasks
 
 METHODS = ("greedy", "refined", *IMPROVERS)
+START_STEPS = 200  # of `refined` where it is a warm start: a fraction of a second, and less to search afterwards
 REPEATED = ("optimal",)  # methods that use a second attempt on the same pool
 ASSIGN_SHARE = 0.1  # part of the time that the group assignment model may take
 LEAST_SHARE = 0.05  # seconds
@@ -89,7 +90,7 @@ def solve(
     else:
         if warm_start is not None:
             _take(instance, layers, warm_start, "warm start")
-        _take(instance, layers, refined(instance), "refined")
+        _take(instance, layers, refined(instance, steps=START_STEPS), "refined")
         schedule = _Schedule(method, layers, limits, deadline, progress)
         if not layers[0].complete:
             for i, layer in enumerate(layers):
