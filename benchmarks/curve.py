@@ -23,7 +23,7 @@ from .gaps import by_case, markdown
 
 RESULTS = ROOT / "benchmarks" / "results" / "curve.jsonl"
 NUMBERS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
-SHOWN = (2, 4, 5, 6, 8, 10, 12, 16, 20)
+SHOWN = (2, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 NAME = "benchmarks.curve:"
 OPTIONS: dict[str, dict[str, Any]] = {
     "steps": {}, "plain": {"greedy_check": 1e-3}, "torch": {"greedy_check": 1e-3, "compiled": False},
