@@ -26,6 +26,7 @@ from .pool import Pool
 
 Certificate = CutCertificate | PatternCertificate
 ROUNDING = 1e-9  # relative difference that sums in another order may show
+RECOMPUTED = ("L0a mean", "L0b max replica")  # bounds that need no certificate
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,12 @@ def _check(instance: Instance, layer: int, objective: float, report: Mapping[str
     faults += [f"the certificate for groups {list(groups)} does not hold" for groups in broken]
     if claimed_bound > objective * (1 + ROUNDING):
         faults.append(f"bound {claimed_bound} above the map's objective {objective}")
+    if (
+        claimed_bound > bound * (1 + ROUNDING)
+        and report.get("bound_method") in RECOMPUTED
+        and not instance.hierarchical
+    ):
+        faults.append(f"bound {claimed_bound} is said to be {report['bound_method']}, which is {bound}")
     bound = min(bound, objective)
     return LayerCheck(
         int(report["layer_id"]), objective, claimed, bound, claimed_bound, relative_gap(objective, bound), tuple(faults)

@@ -81,6 +81,15 @@ def test_pattern_bounds_are_certified():
     assert verify(instance, result.placement, layers)[0].faults
 
 
+def test_a_trivial_bound_is_what_it_is_said_to_be():
+    instance = Instance(np.random.default_rng(0).lognormal(size=(1, 24)), 32, num_ranks=8)
+    result = solve(instance, "greedy")
+    layers = layers_of(result)
+    assert verify(instance, result.placement, layers)[0].faults == ()
+    layers[0]["lower_bound"] = layers[0]["objective"]
+    assert "L0" in verify(instance, result.placement, layers)[0].faults[0]
+
+
 def proof_of(layers):
     return next(layer["proofs"][0] for layer in layers if layer["proofs"])
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .replicas import UNIT
-
 NO_CAP = -1
 NEVER = float(1 << 50)
 OVER, OVER_LOAD = 1 << 60, 1 << 40  # of a list with more copies of an expert than are allowed
@@ -22,13 +20,14 @@ def search(scaled, extra, most, opening, place, expert, add_noise, take_noise, s
 
     Parameters
     ----------
-    scaled : float64 [pools, experts], loads with the mean rank at `UNIT`
+    scaled : float64 [pools, experts], loads with the pool's bound at a unit
     extra : int64 [variants * pools, copies], variant by variant
     most : most replicas of an expert, or `NO_CAP`
     opening : number of moves by prices
     place, expert : int64 [rounds, variants]
     add_noise, take_noise : float64 [opening, variants, experts or copies]
-    setting : (bits of an expert, largest quantised load, bins, price of a shortage, generations, aims in 1024ths)
+    setting : (a unit of load, bits of an expert, largest quantised load, bins, price of a shortage, generations,
+        aims in 1024ths)
     """
     pools = len(scaled)
     found = np.empty((pools, extra.shape[1]), dtype=np.int64)
@@ -40,7 +39,7 @@ def search(scaled, extra, most, opening, place, expert, add_noise, take_noise, s
 
 @njit(cache=True)
 def _search_pool(loads, lists, most, opening, place, expert, add_noise, take_noise, setting):  # type: ignore[no-untyped-def]
-    bits, limit, bins, one, generations, opening_aim, trial_aim = setting
+    unit, bits, limit, bins, one, generations, opening_aim, trial_aim = setting
     variants, copies = lists.shape
     experts, rounds = len(loads), len(place)
     slots = experts + copies
@@ -54,13 +53,13 @@ def _search_pool(loads, lists, most, opening, place, expert, add_noise, take_noi
         for e in lists[v]:
             counts[v, e] += 1
         _fill(loads, counts[v], keys[v], bits, limit)
-        _, load, _ = _judge(keys[v], counts[v], UNIT, bits, most)
+        _, load, _ = _judge(keys[v], counts[v], unit, bits, most)
         if load < best:
             best, best_list[:] = load, lists[v]
     table = np.empty(bins)
     now = np.empty(experts)
     for number in range(opening):
-        aim = _aim(best, opening_aim)
+        aim = _aim(best, opening_aim, unit)
         for v in range(variants):
             g, p = _by_price(
                 loads,
@@ -82,10 +81,10 @@ def _search_pool(loads, lists, most, opening, place, expert, add_noise, take_noi
                 counts[v, h] -= 1
                 counts[v, g] += 1
                 lists[v, p] = g
-            _, load, _ = _judge(keys[v], counts[v], UNIT, bits, most)
+            _, load, _ = _judge(keys[v], counts[v], unit, bits, most)
             if load < best:
                 best, best_list[:] = load, lists[v]
-    aim = _aim(best, trial_aim)
+    aim = _aim(best, trial_aim, unit)
     for v in range(variants):
         above[v], _, heavy[v] = _judge(keys[v], counts[v], aim, bits, most)
     generation = max(1, rounds // generations)
@@ -93,7 +92,7 @@ def _search_pool(loads, lists, most, opening, place, expert, add_noise, take_noi
         if number and number % generation == 0:
             if variants > 1:
                 _survive(above, lists, counts, keys)
-            aim = _aim(best, trial_aim)
+            aim = _aim(best, trial_aim, unit)
             for v in range(variants):
                 above[v], _, heavy[v] = _judge(keys[v], counts[v], aim, bits, most)
         for v in range(variants):
@@ -119,8 +118,8 @@ def _search_pool(loads, lists, most, opening, place, expert, add_noise, take_noi
 
 
 @njit(cache=True)
-def _aim(best, share):  # type: ignore[no-untyped-def]
-    return UNIT + (((best - UNIT) * share) >> 10)
+def _aim(best, share, unit):  # type: ignore[no-untyped-def]
+    return unit + (((best - unit) * share) >> 10)
 
 
 @njit(cache=True)

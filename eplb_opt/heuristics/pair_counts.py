@@ -45,7 +45,7 @@ def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int, *,
     ----------
     loads : tensor [pools, experts], float64; more slots than experts, two slots a rank
     max_count : most replicas of an expert
-    steps : work; `ROUNDS_A_STEP` changes in each variant for every step
+    steps : work; `ROUNDS_A_STEP` moves in each variant for every step, one in `OPENING` of them by prices
     compiled : use `pair_compiled` on a CPU, where there is numba
     """
     experts = loads.shape[1]
@@ -53,13 +53,20 @@ def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int, *,
     whole = (loads / torch.where(heaviest > 0, heaviest, 1.0)).mul_(SCALE).round_()
     variants = num_variants(slots)
     extra = extra_copies(whole, slots - experts, max_count, variants)
-    table = _Table(whole, slots, max_count, variants)
+    table = _Table(whole, _heaviest_replica(whole, extra), slots, max_count, variants)
     opening = steps * ROUNDS_A_STEP // OPENING
     trials = steps * ROUNDS_A_STEP - opening
     if compiled and loads.device.type == "cpu" and (search := compiled_search()) is not None:
         return _compiled(search, table, extra, opening, trials)
     extra, best = _by_prices(table, extra, opening)
     return _by_trial(table, extra, best, trials)
+
+
+def _heaviest_replica(whole: torch.Tensor, extra: torch.Tensor) -> torch.Tensor:
+    """Load of the heaviest replica of each pool [pools] under the first variant's counts, the greedy's."""
+    first = extra[: len(whole)]
+    one = torch.ones((), dtype=whole.dtype, device=whole.device).expand_as(first)
+    return (whole / torch.ones_like(whole).scatter_add_(1, first, one)).amax(1)
 
 
 def compiled_search() -> Callable[..., Ints] | None:
@@ -81,7 +88,16 @@ def _compiled(
     add, take = (
         (torch.stack(n)[:, :, 0] if noises else none for n in zip(*noises, strict=True)) if noises else (none,) * 2
     )
-    setting = (table.bits, table.heaviest, table.bins, ONE, GENERATIONS, int(OPENING_AIM * AIM_ONE), int(AIM * AIM_ONE))
+    setting = (
+        table.unit,
+        table.bits,
+        table.heaviest,
+        table.bins,
+        ONE,
+        GENERATIONS,
+        int(OPENING_AIM * AIM_ONE),
+        int(AIM * AIM_ONE),
+    )
     found = search(
         table.scaled.numpy(), extra.numpy(), NO_CAP if table.most is None else table.most, opening,
         *_numbers(trials, table.variants, copies, table.experts), add.numpy(), take.numpy(), setting,
@@ -91,10 +107,10 @@ def _compiled(
 
 def _by_prices(table: _Table, extra: torch.Tensor, rounds: int) -> tuple[torch.Tensor, Best]:
     """The variants after so many moves by prices, and the best seen."""
-    aim = torch.full((len(extra), 1), UNIT, dtype=torch.int32, device=extra.device)
+    aim = torch.full((len(extra), 1), table.unit, dtype=torch.int32, device=extra.device)
     best = _best(table.judge(extra, aim)[1], extra, table.pools)
     for number in range(rounds):
-        extra = table.move(extra, _aim(best, table.variants, OPENING_AIM), number)
+        extra = table.move(extra, _aim(best, table, OPENING_AIM), number)
         best = _better(best, table.judge(extra, aim)[1], extra)
     return extra, best
 
@@ -102,13 +118,13 @@ def _by_prices(table: _Table, extra: torch.Tensor, rounds: int) -> tuple[torch.T
 def _by_trial(table: _Table, extra: torch.Tensor, best: Best, rounds: int) -> torch.Tensor:
     """The best list seen over so many trials in every variant."""
     place, expert = _choices(rounds, table.variants, table.pools, extra.shape[1], table.experts, extra.device)
-    aim = _aim(best, table.variants, AIM)
+    aim = _aim(best, table, AIM)
     above, _, heavy = table.judge(extra, aim)
     for number in range(rounds):
         if number and number % max(1, rounds // GENERATIONS) == 0:
             if table.variants > 1:
                 extra = _survivors(above, extra, table.pools)
-            aim = _aim(best, table.variants, AIM)
+            aim = _aim(best, table, AIM)
             above, _, heavy = table.judge(extra, aim)
         new = extra.scatter(1, place[number], heavy if number % 2 else expert[number])
         new_above, heaviest, new_heavy = table.judge(new, aim)
@@ -122,14 +138,16 @@ def _by_trial(table: _Table, extra: torch.Tensor, best: Best, rounds: int) -> to
 class _Table:
     """Keys of replicas at any counts, and what a list of extra copies leads to."""
 
-    def __init__(self, whole: torch.Tensor, slots: int, max_count: int, variants: int) -> None:
+    def __init__(self, whole: torch.Tensor, least: torch.Tensor, slots: int, max_count: int, variants: int) -> None:
+        """``least`` [pools] is the heaviest replica's load under the greedy's counts: no counts have less (L0b)."""
         self.pools, self.experts = whole.shape
         self.variants, self.bins, self.ranks = variants, num_bins(slots), slots // 2
         self.most = max_count if max_count <= slots - self.experts else None
         self.bits = expert_bits(self.experts)
-        self.heaviest = float((1 << 30 - self.bits) - 1)
-        bound = whole.sum(1, keepdim=True) / self.ranks
-        self.scaled = whole * (UNIT / torch.where(bound > 0, bound, 1.0))
+        self.heaviest = float((1 << 30 - self.bits) - 1)  # at least four units: more is not told apart
+        self.unit = min(UNIT, 1 << 28 - self.bits)
+        bound = torch.maximum(whole.sum(1, keepdim=True) / self.ranks, least[:, None])
+        self.scaled = whole * (self.unit / torch.where(bound > 0, bound, 1.0))
         self.index = torch.arange(self.experts, dtype=torch.int32, device=whole.device)
 
     def counts(self, extra: torch.Tensor) -> torch.Tensor:
@@ -238,7 +256,7 @@ def _survivors(cost: torch.Tensor, extra: torch.Tensor, pools: int) -> torch.Ten
     return extra.index_select(0, rows.repeat(2, 1)[:variants].reshape(-1))
 
 
-def _aim(best: Best, variants: int, share: float) -> torch.Tensor:
-    """A load between the mean and the best so far, [variants * pools, 1]."""
-    aim = UNIT + ((best[0] - UNIT) * int(share * AIM_ONE)).bitwise_right_shift_(10)
-    return aim.repeat(variants)[:, None].to(torch.int32)
+def _aim(best: Best, table: _Table, share: float) -> torch.Tensor:
+    """A load between the bound and the best so far, [variants * pools, 1]."""
+    aim = table.unit + ((best[0] - table.unit) * int(share * AIM_ONE)).bitwise_right_shift_(10)
+    return aim.repeat(table.variants)[:, None].to(torch.int32)

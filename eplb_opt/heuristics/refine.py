@@ -21,10 +21,11 @@ from ..pool import Floats, Ints
 from . import pair_counts
 from .deal import deal
 from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, split_arrays
-from .greedy import greedy_maps, greedy_members, greedy_objective, packing_bound
+from .greedy import greedy_maps, greedy_members, greedy_objective, greedy_pools, packing_bound
 from .replicas import SCALE, UNIT, expert_bits, replica_keys
 from .separate import separate
 
+MOST_EXPERTS = 1024  # of a pool, as keys have 31 bits; larger ones get the greedy's packing
 ROUNDING = 1e-13  # of sums of a rank's loads in different orders
 GREEDY_CHECK = 0.0
 FEW_SPLITS = 12_000  # splits * packings, so few that compiled code beats torch, where all splits are tried
@@ -176,6 +177,8 @@ def refine_pools(
     compiled : let numba do what it does faster on a CPU; the bits are the same
     """
     pools, experts = loads.shape
+    if experts > MOST_EXPERTS:
+        return greedy_pools(loads, slots, ranks, distinct=max_count is not None and max_count < slots)
     bits = expert_bits(experts)
     each = slots // ranks
     variants = num_variants(slots, ranks)

@@ -16,7 +16,7 @@ from eplb_opt import Instance
 from eplb_opt.heuristics.greedy import greedy, packing_bound
 from eplb_opt.heuristics.pair_counts import compiled_search, search_pairs
 from eplb_opt.heuristics.pair_prices import ONE, cost, num_bins, prices
-from eplb_opt.heuristics.refine import refined
+from eplb_opt.heuristics.refine import heaviest_load, refine_maps, refined
 
 from ..oracle import pool_optimum
 
@@ -96,6 +96,14 @@ def test_without_numba_torch_does_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "eplb_opt.heuristics.pair_compiled", None)
     assert compiled_search() is None
     assert torch.equal(search_pairs(load, 16, 16, 4), expected)
+
+
+@pytest.mark.parametrize(("experts", "ranks"), [(200, 104), (300, 200), (600, 400)])
+def test_a_hot_expert_keeps_its_copies(experts, ranks):
+    load = np.random.default_rng(1).lognormal(size=(4, experts))
+    load[:, 0] = [experts, experts / 10, 10 * experts, 2.0]
+    start, found = (refine_maps(torch.from_numpy(load), 2 * ranks, ranks, steps=s).numpy() for s in (0, 8))
+    assert (heaviest_load(load, found, ranks) <= heaviest_load(load, start, ranks) * (1 + 1e-5)).all()
 
 
 def test_the_search_beats_the_greedys_counts():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from eplb_opt import POLICIES, Instance, OptionError, Placement, configure
 from eplb_opt.heuristics.deal import deal
 from eplb_opt.heuristics.exchange import FULL_SPLITS, exchange, rank_order, splits
-from eplb_opt.heuristics.greedy import greedy, greedy_objective
+from eplb_opt.heuristics.greedy import greedy, greedy_maps, greedy_objective
 from eplb_opt.heuristics.refine import heaviest_load, pairs, refine_maps, refine_pools, refined
 from eplb_opt.heuristics.replicas import UNIT, expert_bits, replica_keys
 
@@ -170,6 +170,13 @@ def test_rank_loads_stay_within_the_range_of_exact_float32(arguments):
         keys = replica_keys(torch.from_numpy(np.asarray(load, dtype=np.float64)), slots, ranks, slots, variants)
         state = deal(keys, bits, ranks)
         assert int((state >> bits).sum(0).max()) <= 4 * UNIT + 2 * state.shape[0]
+
+
+def test_more_experts_than_a_key_holds_get_the_greedys_packing():
+    load = np.ones((1, 1025))
+    load[0, 7] = 1e4
+    expected = greedy_maps(torch.from_numpy(load), 1026, 513)
+    assert torch.equal(refine_maps(torch.from_numpy(load), 1026, 513), expected)
 
 
 def test_negative_options_are_refused():
