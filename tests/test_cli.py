@@ -205,3 +205,16 @@ def test_demo(capsys):
     shown = capsys.readouterr().out
     assert "synthetic" in shown
     assert "58 layers x 256 experts" in shown
+
+
+def test_layers_that_nobody_numbered_are_not_guessed(tmp_path, capsys):
+    loads = tmp_path / "loads.npy"
+    np.save(loads, np.random.default_rng(0).lognormal(size=(3, 8)))
+    solve = ["solve", str(loads), "--replicas", "12", "--ranks", "4", "--method", "greedy", "--format", "sglang",
+             "-o", str(tmp_path / "map.json")]  # fmt: skip
+    assert main([*solve, "--hidden-layers", "5"]) == 2
+    assert "--layers" in capsys.readouterr().err
+    assert main(solve) == 0
+    assert "layers 0..2" in capsys.readouterr().out
+    assert main([*solve, "--hidden-layers", "5", "--layers", "2:5"]) == 0
+    assert "layers 0..2" not in capsys.readouterr().out

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..errors import FormatError
 from .options import METHODS, add_input, add_output, instance_of, limits_of, read_selected
 from .output import print_result, run_method
 
@@ -32,6 +33,11 @@ def _solve(options: argparse.Namespace) -> None:
     loads = read_selected(options)
     instance = instance_of(options, loads)
     hidden_layers = options.hidden_layers or loads.hidden_layers
+    if loads.layer_ids is None and (hidden_layers or 0) > instance.num_layers:
+        raise FormatError(
+            f"{options.loads}: its {instance.num_layers} layers are not numbered, the model has {hidden_layers}: say "
+            "with --layers which they are, such as 3:61"
+        )
     if options.output is not None and options.format != "lmdeploy":
         _check_sayable(options, instance, hidden_layers)
     result = run_method(instance, options.method, limits)
@@ -59,4 +65,10 @@ def _write(options: argparse.Namespace, loads: Any, placement: Any, hidden_layer
         write_loads(options.output, replace(loads, hidden_layers=hidden_layers), "lmdeploy")
         return f"loads: {options.output} (LMDeploy loads no map: it plans from these loads with its own greedy)"
     write_map(options.output, placement, options.format, options.ranks, hidden_layers)
-    return f"map: {options.output}"
+    numbered = loads.layer_ids is not None or options.format in ("npz", "json")
+    note = (
+        ""
+        if numbered
+        else f" (layers 0..{loads.load.shape[1] - 1}: the input does not number them; else give --layers)"
+    )
+    return f"map: {options.output}{note}"
