@@ -9,7 +9,6 @@ leaves out the comparison with the greedy where a layer ends within 0.1 % of its
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -48,12 +47,11 @@ def main() -> None:
     options = parser.parse_args()
     policies = [part for kind in ("plain", "torch") for n in SHOWN
                 for part in ("--policy", f"{NAME}{kind}_{n}")]  # fmt: skip
-    sys.argv = [
-        "benchmarks.speed", "--methods", "greedy,refined", "--peers", options.peers, *policies, "--threads", "1",
+    speed.main([
+        "--methods", "greedy,refined", "--peers", options.peers, *policies, "--threads", "1",
         "--repeats", options.repeats, "--seconds", "1", "--output", str(options.output),
         *(["--cases", ",".join(options.cases)] if options.cases else []),
-    ]  # fmt: skip
-    speed.main()
+    ])  # fmt: skip
 
 
 def table(lines: list[dict[str, Any]]) -> str:

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from eplb_opt.heuristics import refine
-from eplb_opt.heuristics.refine import heaviest_load, refine_maps
+from eplb_opt.heuristics.greedy_check import heaviest_load
+from eplb_opt.heuristics.refine import refine_maps
 from eplb_opt.synthetic import synthetic_load
 
 SEED = 0
@@ -71,7 +72,7 @@ def run(name: str, load: np.ndarray, topology: tuple[int, int, int, int], steps:
     """One row: bits, imbalance and times of one case with the kernel or in torch operations alone."""
     weight = torch.from_numpy(np.asarray(load, dtype=np.float64))
     on_device = weight.cuda()
-    kernel, refine._fused = refine._fused, refine._fused if fused else lambda *_: None
+    optional, refine.optional = refine.optional, refine.optional if fused else lambda _: None
     try:
         with torch.inference_mode():
             start = time.perf_counter()
@@ -80,7 +81,7 @@ def run(name: str, load: np.ndarray, topology: tuple[int, int, int, int], steps:
             found = refine_maps(on_device, *topology, steps=steps).cpu()
             times = np.array(replay_times(lambda: refine_maps(on_device, *topology, steps=steps)))
     finally:
-        refine._fused = kernel
+        refine.optional = optional
     ranks = topology[1]
     imbalance = heaviest_load(weight.numpy(), found.numpy(), ranks) / (weight.numpy().sum(1) / ranks)
     return {

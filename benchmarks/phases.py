@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from eplb_opt.heuristics.greedy import greedy_objective
-from eplb_opt.heuristics.refine import STEPS, heaviest_load, refine_maps, refined
+from eplb_opt.heuristics.greedy_check import heaviest_load
+from eplb_opt.heuristics.refine import STEPS, refine_maps, refined
 from eplb_opt.instance import Instance
 
 from .cases import cases
@@ -60,20 +61,16 @@ def measure(instance: Instance, repeats: int) -> dict[str, float]:
     dealt, whole = median(lambda: maps(0), repeats), median(lambda: maps(STEPS), repeats)
     loads = instance.weight.copy()
     torch_only = median(lambda: refined(Instance(weight, *size), compiled=False).maps(), repeats)
-    found = {
+    return {
         "without compiled code": torch_only,
         "instance": median(lambda: Instance(weight, *size), repeats),
         "counts and deal": dealt,
         "a step": (whole - dealt) / STEPS,
         "loads of the map": median(lambda: heaviest_load(loads, placement.phy2log, instance.num_ranks), repeats),
+        "the greedy's objective": median(lambda: greedy_objective(loads, *topology), repeats),
         "tables": median(placement.maps, repeats),
         "whole call": median(lambda: refined(Instance(weight, *size)).maps(), repeats),
     }
-    if not instance.hierarchical:
-        found["the greedy's objective"] = median(
-            lambda: greedy_objective(loads, instance.num_replicas, instance.num_ranks), repeats
-        )
-    return found
 
 
 def median(call: Callable[[], Any], repeats: int) -> float:

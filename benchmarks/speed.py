@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,9 @@ WARM_UP = 2  # calls before the clock: compilation, allocation, caches
 LEAST = 5  # rounds of a method that is over its time
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    options = _options()
+    options = _options(arguments)
     found = [entry for entry in chosen(options) if not entry.absent]
     refused = [entry.name for entry in found if entry.call is None]
     if refused:
@@ -64,7 +65,7 @@ def main() -> None:
     print("\n".join(table(shown)))
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser, HEURISTICS)
     parser.add_argument("--quick", action="store_true", help="a few cases of every kind")
@@ -73,7 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.0, help="after these a method stops; default: %(default)s")
     parser.add_argument("--device", default="cpu", help="where the loads are: cpu or cuda; default: %(default)s")
     parser.add_argument("--output", type=Path, default=OUTPUT)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def measure(

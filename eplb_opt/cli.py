@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with one_line_warnings():
             return int(options.run(options) or 0)
     except EplbError as error:
-        print(f"eplb-opt: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"eplb-opt: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("eplb-opt: interrupted, nothing written", file=sys.stderr)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .bounds.certificate import CutCertificate
 from .bounds.mean import trivial_bound
+from .bounds.names import MEAN
 from .bounds.patterns import PatternCertificate
 from .hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .instance import Instance
@@ -123,7 +124,7 @@ class LayerState:
             group_loads(instance, self.layer), instance.num_nodes, instance.ranks_per_pool, known, limits
         )
         if bound > self.floor:
-            self.floor, self.floor_method = bound, "L0a mean, groups assigned"
+            self.floor, self.floor_method = bound, f"{MEAN}, groups assigned"
         self.hopeful = partition
         return [s for s in partition if s not in self.pools]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .bounds.certificate import CutCertificate
+from .bounds.names import CUTS, PATTERNS
 from .bounds.patterns import PatternCertificate
 from .limits import Limits
 from .outcome import PoolOutcome, StopReason
@@ -171,7 +172,7 @@ class _Attempt:
 
         bound, certificate = cut_bound(self.pool, self.objective, self.limits.gap, self._left())
         if certificate is not None and bound > self.lower:
-            self.lower, self.bound_method, self.proof = bound, "L1 cuts on counts", certificate
+            self.lower, self.bound_method, self.proof = bound, CUTS, certificate
 
     def _pattern_lp(self) -> None:
         from .bounds.patterns import pattern_bound
@@ -179,7 +180,7 @@ class _Attempt:
         seconds = None if self.deadline is None else PATTERN_LP
         bound, certificate = pattern_bound(self.pool, self.objective, self.limits.gap, seconds, self.lower)
         if certificate is not None and bound > self.lower:
-            self.lower, self.bound_method, self.proof = bound, "L2 pattern LP", certificate
+            self.lower, self.bound_method, self.proof = bound, PATTERNS, certificate
 
     def _patterns(self, share: float) -> None:
         from .exact.patterns import solve_patterns

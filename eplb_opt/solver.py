@@ -25,7 +25,7 @@ from .result import Result
 from .workers import run_tasks
 
 METHODS = ("greedy", "refined", *IMPROVERS)
-START_STEPS = 200  # of `refined` where it is a warm start: a fraction of a second, and less to search afterwards
+START_STEPS = 200  # of `refined` where it is a warm start: what it finds need not be searched for
 REPEATED = ("optimal",)  # methods that use a second attempt on the same pool
 ASSIGN_SHARE = 0.1  # part of the time that the group assignment model may take
 LEAST_SHARE = 0.05  # seconds

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from eplb_opt import FormatError, Instance, Limits, Placement, solve
+from eplb_opt.bounds.names import CERTIFIED
 from eplb_opt.cli import main
 from eplb_opt.verify import verify
 
@@ -81,13 +82,15 @@ def test_pattern_bounds_are_certified():
     assert verify(instance, result.placement, layers)[0].faults
 
 
-def test_a_trivial_bound_is_what_it_is_said_to_be():
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_a_bound_is_proven_as_it_is_said_to_be(name):
     instance = Instance(np.random.default_rng(0).lognormal(size=(1, 24)), 32, num_ranks=8)
     result = solve(instance, "greedy")
     layers = layers_of(result)
+    assert layers[0]["bound_method"] in CERTIFIED
     assert verify(instance, result.placement, layers)[0].faults == ()
-    layers[0]["lower_bound"] = layers[0]["objective"]
-    assert "L0" in verify(instance, result.placement, layers)[0].faults[0]
+    layers[0] |= {"lower_bound": layers[0]["objective"], "bound_method": name}
+    assert name in verify(instance, result.placement, layers)[0].faults[0]
 
 
 def proof_of(layers):

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..pool import Ints, Pool
+from .names import MEAN, REPLICA
 
 
 def mean_bound(pool: Pool) -> float:
@@ -50,7 +51,7 @@ def _pairs(experts: int, rank: int) -> tuple[Ints, Ints]:
 def trivial_bound(pool: Pool) -> tuple[float, str]:
     """The larger of L0a and L0b, and its name."""
     mean, replica = mean_bound(pool), max_replica_bound(pool)
-    return (replica, "L0b max replica") if replica > mean else (mean, "L0a mean")
+    return (replica, REPLICA) if replica > mean else (mean, MEAN)
 
 
 def floor_float(value: Fraction) -> float:

@@ -111,16 +111,11 @@ def pattern_certificate_holds(pool: Pool, cert: PatternCertificate) -> bool:
     experts = model.order[model.expert].tolist()
     prices = np.array([given.get((e, k), 0) for e, k in zip(experts, model.count.tolist(), strict=True)])
     patterns = list_all(pool, model, MOST_PATTERNS)
-    return patterns is not None and _holds(pool, model, patterns[0], prices)
-
-
-def _holds(pool: Pool, model: Model, types: Ints, prices: Ints) -> bool:
-    """Whether all counts cost more than ranks can be worth; prices [types], int64."""
-    return not len(types) or _surplus(pool, model, types, prices) > 0
+    return patterns is not None and (not len(patterns[0]) or _surplus(pool, model, patterns[0], prices) > 0)
 
 
 def _surplus(pool: Pool, model: Model, types: Ints, prices: Ints) -> float:
-    """By how much the cheapest counts cost more than ranks can be worth."""
+    """By how much the cheapest counts cost more than ranks can be worth; prices [types], int64."""
     return _cheapest_counts(pool, model, prices) - pool.ranks * int(prices[types].sum(axis=1).max())
 
 
@@ -155,8 +150,6 @@ def _prove(pool: Pool, target: float, deadline: float) -> PatternCertificate | N
     if found is None:
         return None
     prices = _integers(found)
-    if not _holds(pool, model, listed, prices):
-        return None
     used = np.flatnonzero(prices)
     columns = (model.order[model.expert[used]], model.count[used], prices[used])
     return PatternCertificate(target, tuple(zip(*(column.tolist() for column in columns), strict=True)))

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import FormatError
 from .options import METHODS, add_input, add_output, instance_of, limits_of, read_selected
 from .output import print_result, run_method
 
@@ -22,7 +21,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _solve(options: argparse.Namespace) -> None:
-    from ..formats import check_writable, output_format, write_json
+    from ..formats import check_writable, number_layers, output_format, write_json
 
     limits = limits_of(options)
     if options.output is not None:
@@ -33,11 +32,7 @@ def _solve(options: argparse.Namespace) -> None:
     loads = read_selected(options)
     instance = instance_of(options, loads)
     hidden_layers = options.hidden_layers or loads.hidden_layers
-    if loads.layer_ids is None and (hidden_layers or 0) > instance.num_layers:
-        raise FormatError(
-            f"{options.loads}: its {instance.num_layers} layers are not numbered, the model has {hidden_layers}: say "
-            "with --layers which they are, such as 3:61"
-        )
+    number_layers(loads.layer_ids, instance.num_layers, hidden_layers, str(options.loads))
     if options.output is not None and options.format != "lmdeploy":
         _check_sayable(options, instance, hidden_layers)
     result = run_method(instance, options.method, limits)
@@ -65,10 +60,7 @@ def _write(options: argparse.Namespace, loads: Any, placement: Any, hidden_layer
         write_loads(options.output, replace(loads, hidden_layers=hidden_layers), "lmdeploy")
         return f"loads: {options.output} (LMDeploy loads no map: it plans from these loads with its own greedy)"
     write_map(options.output, placement, options.format, options.ranks, hidden_layers)
-    numbered = loads.layer_ids is not None or options.format in ("npz", "json")
-    note = (
-        ""
-        if numbered
-        else f" (layers 0..{loads.load.shape[1] - 1}: the input does not number them; else give --layers)"
-    )
-    return f"map: {options.output}{note}"
+    if loads.layer_ids is not None or options.format in ("npz", "json"):
+        return f"map: {options.output}"
+    last = loads.load.shape[1] - 1
+    return f"map: {options.output} (layers 0..{last}, as the input does not number them; --layers says otherwise)"

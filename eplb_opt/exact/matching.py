@@ -10,6 +10,7 @@ import numpy as np
 
 from ..bounds.certificate import CutCertificate, certificate_holds
 from ..bounds.mean import max_replica_bound, trivial_bound
+from ..bounds.names import COUNTS, REPLICA
 from ..errors import SolverError
 from ..limits import Limits
 from ..outcome import PoolOutcome, StopReason, relative_gap
@@ -79,7 +80,7 @@ def _single(pool: Pool, upper: Packing) -> PoolOutcome:
     counts = water_filling(pool)
     packing = Packing(np.repeat(np.arange(pool.num_experts), counts)[:, None])
     best = min(upper, packing, key=lambda p: p.objective(pool))
-    return PoolOutcome(best, max_replica_bound(pool), StopReason.GAP, SINGLE, "L0b max replica")
+    return PoolOutcome(best, max_replica_bound(pool), StopReason.GAP, SINGLE, REPLICA)
 
 
 @dataclass
@@ -128,7 +129,7 @@ class _Search:
             limit = (self.lower + high) / 2
             _, proven = self._columns(limit)
             if proven:
-                self._raise(limit, "s=2 counts LP")
+                self._raise(limit, COUNTS)
             else:
                 high = limit
         return None
@@ -158,7 +159,7 @@ class _Search:
             limit = self._target()
             cols, proven = self._columns(limit)
             if cols is None or proven:
-                self._raise(limit, "s=2 counts LP")
+                self._raise(limit, COUNTS)
             elif (stop := self._counts(limit, cols)) is not None:
                 return stop
         return StopReason.GAP

@@ -1,6 +1,6 @@
 """Files: loads in, maps in and out. One module an engine; what a file is, its content says."""
 
-from .files import ExpertMap, Loads, atomic_write, check_writable
+from .files import ExpertMap, Loads, atomic_write, check_writable, number_layers
 from .plain import read_report
 from .registry import (
     INPUT_FORMATS,
@@ -26,6 +26,7 @@ __all__ = [
     "check_map_format",
     "check_writable",
     "holds_map",
+    "number_layers",
     "output_format",
     "read_expert_map",
     "read_loads",

@@ -115,6 +115,22 @@ class ExpertMap:
         return replace(self, phy2log=self.phy2log[rows], layer_ids=tuple(ids), dense_layers_unknown=False)
 
 
+def number_layers(ids: Sequence[int] | None, rows: int, hidden_layers: int | None, source: str) -> tuple[int, ...]:
+    """Absolute layer ids of rows: those given, else 0, 1, ... unless the model has more layers.
+
+    Raises
+    ------
+    FormatError
+        Nobody says which of the model's layers the rows are.
+    """
+    if ids is None and (hidden_layers or 0) > rows:
+        raise FormatError(
+            f"{source}: its {rows} layers are not numbered, the model has {hidden_layers}: say with --layers which "
+            "they are, such as 3:61"
+        )
+    return tuple(range(rows)) if ids is None else tuple(ids)
+
+
 def rows_of(wanted: Sequence[int], present: Sequence[int] | None, rows: int, source: str) -> list[int]:
     """Row of each layer wanted.
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
-from .files import Loads, as_loads, recorded_layers
+from .files import Loads, as_loads, number_layers, recorded_layers
 from .plain import json_bytes
 from .sglang import check_hidden_layers
 
@@ -47,7 +47,7 @@ def encode_loads(found: Loads, path: Path) -> bytes:
     FormatError
         The number of hidden layers is unknown or too small.
     """
-    ids = found.layer_ids if found.layer_ids is not None else tuple(range(found.load.shape[1]))
+    ids = number_layers(found.layer_ids, found.load.shape[1], found.hidden_layers, str(path))
     layers = check_hidden_layers(ids, found.hidden_layers, path)
     total = found.load.sum(axis=0)
     rows = np.zeros((layers, total.shape[1]), dtype=total.dtype)

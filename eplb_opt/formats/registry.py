@@ -14,7 +14,7 @@ from ..instance import Instance
 from ..placement import Placement
 from . import lmdeploy, plain, sglang, tensorrt_llm, vllm, vllm_ascend
 from .content import Records, read_content
-from .files import ExpertMap, Loads, atomic_write
+from .files import ExpertMap, Loads, atomic_write, number_layers
 
 
 class LoadFormat(Protocol):
@@ -188,7 +188,8 @@ def write_expert_map(path: str | Path, found: ExpertMap, name: str) -> None:
             f"{path}: the input has a row for every hidden layer and does not say which are dense: name the MoE layers "
             f"with --layers, e.g. 3:{len(found.phy2log)}"
         )
-    found = replace(found, layer_ids=found.layer_ids or tuple(range(len(found.phy2log))))
+    ids = number_layers(found.layer_ids, len(found.phy2log), found.hidden_layers, str(path))
+    found = replace(found, layer_ids=ids)
     _check_map(found, path)
     data = MAP_WRITERS[name](found, Path(path))
     atomic_write(Path(path), lambda file: file.write(data))

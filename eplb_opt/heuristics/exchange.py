@@ -40,11 +40,11 @@ class Splits:
 @functools.lru_cache(maxsize=32)
 def splits(slots: int, device: torch.device) -> Splits:
     """All splits that a step tries for ranks of ``slots`` slots; number 0 changes nothing."""
-    weights, blocks, swap = _all_splits(slots) if slots <= FULL_SPLITS else _exchanges(slots)
+    weights, blocks, swap = split_arrays(slots)
     number = np.arange(swap.shape[1], dtype=np.int32)[:, None]
-    tensors = (torch.from_numpy(a).to(device) for a in (weights, swap, number))
-    weights_t, swap_t, number_t = tensors
-    return Splits(weights_t, tuple(blocks), swap_t, number_t)
+    swap = swap if slots <= FULL_SPLITS else swap.astype(np.int32)  # an order, or masks of keys
+    weights_t, swap_t, number_t = (torch.from_numpy(a).to(device) for a in (weights, swap, number))
+    return Splits(weights_t, tuple(map(tuple, blocks.tolist())), swap_t, number_t)
 
 
 @functools.lru_cache(maxsize=32)

@@ -24,12 +24,9 @@ def steps(state, bits, shift, schedule, goal, weights, blocks, swap):  # type: i
     """
     packings, slots, ranks = state.shape
     number = np.arange(swap.shape[1]).astype(np.int32)
-    sums = np.empty(max(ranks, len(number)), dtype=np.float32)
-    if slots > FULL_SPLITS:
-        sums = sums[: len(number)]
+    sums = np.empty(ranks if slots <= FULL_SPLITS else len(number), dtype=np.float32)
     pattern = sums.view(np.int32)
     difference = np.empty(1, dtype=np.float32)
-    bits_of = difference.view(np.int32)
     loads = np.empty((slots, ranks), dtype=np.float32)
     sides, mine = np.empty((len(weights), ranks), dtype=np.float32), np.empty((len(weights), ranks), dtype=np.float32)
     best = np.empty(ranks, dtype=np.int32)
@@ -42,30 +39,11 @@ def steps(state, bits, shift, schedule, goal, weights, blocks, swap):  # type: i
         held = state[packing]
         for step in range(len(schedule)):
             heavy, partners, turn_above = schedule[step, 0], schedule[step, 1], schedule[step, 2]
-            met = heavy * (1 + partners)
-            ordered[:] = 0
-            for s in range(slots):
-                for r in range(ranks):
-                    ordered[r] += held[s, r] >> bits
-            for r in range(ranks):
-                ordered[r] = (ordered[r] << shift) | r
-            ordered.sort()
-            heaviest = ordered[ranks - 1] >> shift
-            turned = slots > FULL_SPLITS and heaviest > turn_above
-            old[:] = held
-            for i in range(ranks):
-                at = ordered[_place(i, heavy, partners, ranks)] & ((1 << shift) - 1)
-                if turned and heavy <= i < met:
-                    held[0, i] = old[slots - 1, at]
-                    for s in range(1, slots):
-                        held[s, i] = old[s - 1, at]
-                else:
-                    for s in range(slots):
-                        held[s, i] = old[s, at]
-            if heaviest > goal:
+            _order(held, old, ordered, bits, shift, heavy, partners, turn_above)
+            if ordered[ranks - 1] >> shift > goal:
                 pairs = heavy * partners
                 for s in range(slots):
-                    for i in range(met):
+                    for i in range(heavy + pairs):
                         loads[s, i] = held[s, i] >> bits
                 if slots <= FULL_SPLITS:
                     _all_splits(loads, heavy, pairs, weights, blocks, sides, mine, sums, pattern, best)
@@ -73,17 +51,7 @@ def steps(state, bits, shift, schedule, goal, weights, blocks, swap):  # type: i
                     for q in range(pairs):
                         _exchanges(loads, q % heavy, heavy + q, numbered, here, there, sums)
                         best[q] = _least(pattern, number)
-                for h in range(heavy):
-                    chosen, least = h, np.int64(1) << 62
-                    for p in range(partners):
-                        q = p * heavy + h
-                        bits_of[0] = best[q] & HIGH32  # the difference of the best split, as a number again
-                        rank = ((np.int64(difference[0]) + (ordered[q] >> shift)) << 6) | p
-                        if rank < least:
-                            least, chosen = rank, q
-                    split = best[chosen] & LOW
-                    if split:
-                        _apply(held, h, heavy + chosen, split, swap, both)
+                _choose(held, best, ordered, shift, heavy, partners, difference, swap, both)
             if slots > EXCHANGED + 1:
                 old[:] = held
                 for s in range(slots):
@@ -91,7 +59,44 @@ def steps(state, bits, shift, schedule, goal, weights, blocks, swap):  # type: i
 
 
 @njit(cache=True)
-def _place(i, heavy, partners, ranks):  # type: ignore[no-untyped-def]
+def _order(held, old, ordered, bits, shift, heavy, partners, turn_above):  # type: ignore[no-untyped-def]
+    """Sort the ranks by load into ``ordered``, bring them into the order of a step, and turn the partners' slots."""
+    slots, ranks = held.shape
+    ordered[:] = 0
+    for s in range(slots):
+        for r in range(ranks):
+            ordered[r] += held[s, r] >> bits
+    for r in range(ranks):
+        ordered[r] = (ordered[r] << shift) | r
+    ordered.sort()
+    turned = slots > FULL_SPLITS and ordered[ranks - 1] >> shift > turn_above
+    old[:] = held
+    for i in range(ranks):
+        at = ordered[_place(i, heavy, ranks)] & ((1 << shift) - 1)
+        turn = 1 if turned and heavy <= i < heavy * (1 + partners) else 0
+        for s in range(slots):
+            held[s, i] = old[(s - turn) % slots, at]
+
+
+@njit(cache=True)
+def _choose(held, best, ordered, shift, heavy, partners, difference, swap, both):  # type: ignore[no-untyped-def]
+    """Each heavy rank makes its best split with the partner whose heavier side is then lightest."""
+    as_pattern = difference.view(np.int32)
+    for h in range(heavy):
+        chosen, least = h, np.int64(1) << 62
+        for p in range(partners):
+            q = p * heavy + h
+            as_pattern[0] = best[q] & HIGH32  # the difference of the best split, as a number again
+            rank = ((np.int64(difference[0]) + (ordered[q] >> shift)) << 6) | p
+            if rank < least:
+                least, chosen = rank, q
+        split = best[chosen] & LOW
+        if split:
+            _apply(held, h, heavy + chosen, split, swap, both)
+
+
+@njit(cache=True)
+def _place(i, heavy, ranks):  # type: ignore[no-untyped-def]
     """Where the i-th rank of a step is in ascending order: heavy ranks first, then partners, then the rest."""
     return ranks - 1 - i if i < heavy else i - heavy
 

@@ -70,24 +70,34 @@ def greedy_pools(loads: torch.Tensor, slots: int, ranks: int, *, distinct: bool 
     return separate(loads, placed, ranks) if distinct else placed
 
 
-def greedy_objective(loads: Floats, slots: int, ranks: int, enough: Floats | None = None) -> Floats:
-    """Load of the heaviest rank under the greedy, [pools], of loads [pools, experts]; no map is made.
+def greedy_objective(
+    weight: Floats, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1,
+    enough: Floats | None = None,
+) -> Floats:  # fmt: skip
+    """Load of the heaviest rank under the greedy, [layers], of loads [layers, experts]; no map is made.
 
-    Up to rounding: the sums are in another order than those of a map. Of a pool where any packing of the greedy's
-    replicas has a rank of load ``enough`` [pools], a lower bound that says so is returned instead.
+    Up to rounding: the sums are in another order than those of a map. Of a layer in which any packing of the greedy's
+    replicas has a rank of load ``enough`` [layers], a lower bound that says so is returned instead.
     """
-    each = _replica_loads(loads, slots)
+    layers = len(weight)
+    if num_nodes > 1:
+        members = greedy_members(torch.from_numpy(weight), num_groups, num_nodes).numpy()
+        weight = np.take_along_axis(weight, members, axis=1).reshape(layers * num_nodes, -1)
+    each, ranks = _replica_loads(weight, num_replicas // num_nodes), num_ranks // num_nodes
     result = packing_bound(each, ranks)
-    wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < enough)
-    each = each[wanted]
-    total, even = _pack_rows(each.reshape(len(each), slots // ranks, ranks))
+    wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < np.repeat(enough, num_nodes))
+    result[wanted] = _pack_objective(each[wanted], ranks)
+    return np.asarray(result.reshape(layers, num_nodes).max(axis=1), dtype=np.float64)
+
+
+def _pack_objective(each: Floats, ranks: int) -> Floats:
+    """Heaviest rank of the greedy's packing, [pools], of replica loads [pools, slots], heaviest first."""
+    total, even = _pack_rows(each.reshape(len(each), each.shape[1] // ranks, ranks))
     rest = np.flatnonzero(~even)
     if len(rest):
-        ordered = each[rest]
-        at = _pack_ordered(ordered, ranks) + np.arange(len(rest))[:, None] * ranks
-        total[rest] = np.bincount(at.ravel(), ordered.ravel(), len(rest) * ranks).reshape(len(rest), ranks)
-    result[wanted] = total.max(axis=1)
-    return result
+        at = _pack_ordered(each[rest], ranks) + np.arange(len(rest))[:, None] * ranks
+        total[rest] = np.bincount(at.ravel(), each[rest].ravel(), len(rest) * ranks).reshape(len(rest), ranks)
+    return np.asarray(total.max(axis=1), dtype=np.float64)
 
 
 def packing_bound(each: Floats, ranks: int) -> Floats:

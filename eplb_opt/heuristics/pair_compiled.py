@@ -9,112 +9,106 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-NO_CAP = -1
-NEVER = float(1 << 50)
-OVER, OVER_LOAD = 1 << 60, 1 << 40  # of a list with more copies of an expert than are allowed
+from .pair_counts import NEVER, OVER, OVER_LOAD
 
 
 @njit(cache=True)
-def search(scaled, extra, most, opening, place, expert, add_noise, take_noise, setting):  # type: ignore[no-untyped-def]
+def search(scaled, extra, most, place, expert, add_noise, take_noise, setting):  # type: ignore[no-untyped-def]
     """Extra copies [pools, copies] that the search ends with.
 
     Parameters
     ----------
     scaled : float64 [pools, experts], loads with the pool's bound at a unit
     extra : int64 [variants * pools, copies], variant by variant
-    most : most replicas of an expert, or `NO_CAP`
-    opening : number of moves by prices
-    place, expert : int64 [rounds, variants]
-    add_noise, take_noise : float64 [opening, variants, experts or copies]
+    most : most replicas of an expert; more than the slots if there is no cap
+    place, expert : int64 [trials, variants]
+    add_noise, take_noise : float64 [moves by prices, variants, experts or copies]
     setting : (a unit of load, bits of an expert, largest quantised load, bins, price of a shortage, generations,
         aims in 1024ths)
     """
     pools = len(scaled)
     found = np.empty((pools, extra.shape[1]), dtype=np.int64)
     for pool in range(pools):
-        lists = extra[pool::pools].copy()
-        found[pool] = _search_pool(scaled[pool], lists, most, opening, place, expert, add_noise, take_noise, setting)
+        loads, lists = scaled[pool], extra[pool::pools].copy()
+        counts, keys = _start(loads, lists, setting)
+        best, best_list = np.full(1, OVER_LOAD + 1), found[pool]
+        for v in range(len(lists)):
+            _note(_judge(keys[v], counts[v], setting[0], setting[1], most)[1], lists[v], best, best_list)
+        _by_prices(loads, lists, counts, keys, best, best_list, most, add_noise, take_noise, setting)
+        _by_trial(loads, lists, counts, keys, best, best_list, most, place, expert, setting)
     return found
 
 
 @njit(cache=True)
-def _search_pool(loads, lists, most, opening, place, expert, add_noise, take_noise, setting):  # type: ignore[no-untyped-def]
-    unit, bits, limit, bins, one, generations, opening_aim, trial_aim = setting
+def _start(loads, lists, setting):  # type: ignore[no-untyped-def]
+    """Counts [variants, experts] and sorted keys [variants, slots] of lists of extra copies."""
+    bits, limit = setting[1], setting[2]
     variants, copies = lists.shape
-    experts, rounds = len(loads), len(place)
-    slots = experts + copies
-    counts = np.ones((variants, experts), dtype=np.int64)
-    keys = np.empty((variants, slots), dtype=np.int32)
-    new_keys = np.empty(slots, dtype=np.int32)
-    above = np.zeros(variants, dtype=np.int64)
-    heavy = np.zeros(variants, dtype=np.int64)
-    best, best_list = np.int64(1) << 50, lists[0].copy()
+    counts = np.ones((variants, len(loads)), dtype=np.int64)
+    keys = np.empty((variants, len(loads) + copies), dtype=np.int32)
     for v in range(variants):
         for e in lists[v]:
             counts[v, e] += 1
-        _fill(loads, counts[v], keys[v], bits, limit)
-        _, load, _ = _judge(keys[v], counts[v], unit, bits, most)
-        if load < best:
-            best, best_list[:] = load, lists[v]
-    table = np.empty(bins)
-    now = np.empty(experts)
-    for number in range(opening):
-        aim = _aim(best, opening_aim, unit)
-        for v in range(variants):
-            g, p = _by_price(
-                loads,
-                counts[v],
-                lists[v],
-                aim,
-                most,
-                add_noise[number, v],
-                take_noise[number, v],
-                table,
-                now,
-                limit,
-                one,
-            )
-            h = lists[v, p]
-            if g != h:
-                _merge(loads, counts[v], keys[v], new_keys, g, h, bits, limit)
-                keys[v] = new_keys
-                counts[v, h] -= 1
-                counts[v, g] += 1
-                lists[v, p] = g
-            _, load, _ = _judge(keys[v], counts[v], unit, bits, most)
-            if load < best:
-                best, best_list[:] = load, lists[v]
-    aim = _aim(best, trial_aim, unit)
-    for v in range(variants):
-        above[v], _, heavy[v] = _judge(keys[v], counts[v], aim, bits, most)
-    generation = max(1, rounds // generations)
-    for number in range(rounds):
-        if number and number % generation == 0:
-            if variants > 1:
+        at = 0
+        for e in range(len(loads)):
+            for _ in range(counts[v, e]):
+                keys[v, at] = (_load(loads, e, counts[v, e], limit) << bits) | e
+                at += 1
+        keys[v].sort()
+    return counts, keys
+
+
+@njit(cache=True)
+def _note(load, held, best, best_list):  # type: ignore[no-untyped-def]
+    if load < best[0]:
+        best[0], best_list[:] = load, held
+
+
+@njit(cache=True)
+def _by_prices(loads, lists, counts, keys, best, best_list, most, add_noise, take_noise, setting):  # type: ignore[no-untyped-def]
+    unit, bits, limit, bins, one, _, share, _ = setting
+    new_keys, table, now = np.empty_like(keys[0]), np.empty(bins), np.empty(len(loads))
+    for number in range(len(add_noise)):
+        aim = _aim(best[0], share, unit)
+        for v in range(len(lists)):
+            add, take = add_noise[number, v], take_noise[number, v]
+            _price_table(loads, counts[v], aim, table, limit, one)
+            g, p = _move(loads, counts[v], lists[v], aim, most, add, take, table, now, limit, one)
+            if lists[v, p] != g:
+                _merge(loads, counts[v], keys[v], new_keys, g, lists[v, p], bits, limit)
+                keys[v], lists[v, p] = new_keys, g
+            _note(_judge(keys[v], counts[v], aim, bits, most)[1], lists[v], best, best_list)
+
+
+@njit(cache=True)
+def _by_trial(loads, lists, counts, keys, best, best_list, most, place, expert, setting):  # type: ignore[no-untyped-def]
+    unit, bits, limit, _, _, generations, _, share = setting
+    variants, trials = len(lists), len(place)
+    new_keys = np.empty_like(keys[0])
+    above, heavy = np.zeros(variants, dtype=np.int64), np.zeros(variants, dtype=np.int64)
+    aim, generation = unit, max(1, trials // generations)
+    for number in range(trials):
+        if number % generation == 0:
+            if number and variants > 1:
                 _survive(above, lists, counts, keys)
-            aim = _aim(best, trial_aim, unit)
+            aim = _aim(best[0], share, unit)
             for v in range(variants):
                 above[v], _, heavy[v] = _judge(keys[v], counts[v], aim, bits, most)
         for v in range(variants):
             p = place[number, v]
-            g = heavy[v] if number % 2 else expert[number, v]
-            h = lists[v, p]
+            g, h = heavy[v] if number % 2 else expert[number, v], lists[v, p]
             if g == h:
                 continue
             _merge(loads, counts[v], keys[v], new_keys, g, h, bits, limit)
-            counts[v, h] -= 1
-            counts[v, g] += 1
             new_above, load, new_heavy = _judge(new_keys, counts[v], aim, bits, most)
-            if load < best:
-                best, best_list[:] = load, lists[v]
-                best_list[p] = g
+            lists[v, p] = g
+            _note(load, lists[v], best, best_list)
             if new_above <= above[v]:
-                above[v], heavy[v], lists[v, p] = new_above, new_heavy, g
-                keys[v] = new_keys
+                above[v], heavy[v], keys[v] = new_above, new_heavy, new_keys
             else:
+                lists[v, p] = h
                 counts[v, h] += 1
                 counts[v, g] -= 1
-    return best_list
 
 
 @njit(cache=True)
@@ -128,23 +122,14 @@ def _load(loads, e, count, limit):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _fill(loads, counts, keys, bits, limit):  # type: ignore[no-untyped-def]
-    at = 0
-    for e in range(len(loads)):
-        key = (_load(loads, e, counts[e], limit) << bits) | e
-        for _ in range(counts[e]):
-            keys[at] = key
-            at += 1
-    keys.sort()
-
-
-@njit(cache=True)
 def _merge(loads, counts, keys, new_keys, gains, loses, bits, limit):  # type: ignore[no-untyped-def]
-    """Sorted keys after one copy has gone from an expert to another; counts are those before."""
+    """One copy goes from an expert to another: the sorted keys after that, and its counts in place."""
     mask = (np.int64(1) << bits) - 1
     first = np.int32((_load(loads, gains, counts[gains] + 1, limit) << bits) | gains)
     second = np.int32((_load(loads, loses, counts[loses] - 1, limit) << bits) | loses)
-    first_left, second_left = counts[gains] + 1, counts[loses] - 1
+    counts[gains] += 1
+    counts[loses] -= 1
+    first_left, second_left = counts[gains], counts[loses]
     if second < first:
         first, second = second, first
         first_left, second_left = second_left, first_left
@@ -182,7 +167,7 @@ def _judge(keys, counts, aim, bits, most):  # type: ignore[no-untyped-def]
         if load >= heaviest:
             heaviest, place = load, i
     heavy = np.int64(keys[slots - 1 - place]) & ((np.int64(1) << bits) - 1)
-    if most != NO_CAP and counts.max() > most:
+    if most < slots and counts.max() > most:
         return np.int64(OVER), np.int64(OVER_LOAD), heavy
     return above, heaviest, heavy
 
@@ -216,12 +201,12 @@ def _price(table, load, count, aim, one):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _by_price(loads, counts, held, aim, most, add_noise, take_noise, table, now, limit, one):  # type: ignore[no-untyped-def]
-    """Which expert gains a copy, and the place in the list that it takes (see `pair_counts._Table.move`)."""
-    bins, experts = len(table), len(loads)
+def _price_table(loads, counts, aim, table, limit, one):  # type: ignore[no-untyped-def]
+    """`pair_prices.prices`."""
+    bins = len(table)
     table[:] = 0
     signs = 0
-    for e in range(experts):
+    for e in range(len(loads)):
         position, heavy = _position(_load(loads, e, counts[e], limit), aim, bins)
         sign = counts[e] if heavy else -counts[e]
         table[min(np.int64(position), bins - 1)] += sign
@@ -232,11 +217,16 @@ def _by_price(loads, counts, held, aim, most, add_noise, take_noise, table, now,
         worth += one >> min(max(spare, 0), 31)
         table[i] = worth
         spare += here
+
+
+@njit(cache=True)
+def _move(loads, counts, held, aim, most, add_noise, take_noise, table, now, limit, one):  # type: ignore[no-untyped-def]
+    """Which expert gains a copy, and the place in the list that it takes (see `pair_counts._Table.move`)."""
     least, gains = np.int64(1) << 62, 0
-    for e in range(experts):
+    for e in range(len(loads)):
         now[e] = _price(table, _load(loads, e, counts[e], limit), counts[e], aim, one)
         more = _price(table, _load(loads, e, counts[e] + 1, limit), counts[e] + 1, aim, one) - now[e]
-        value = np.int64((NEVER if most != NO_CAP and counts[e] >= most else more) + add_noise[e])
+        value = np.int64((NEVER if counts[e] >= most else more) + add_noise[e])
         if value < least:
             least, gains = value, e
     least, place = np.int64(1) << 62, 0

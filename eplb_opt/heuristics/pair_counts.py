@@ -10,12 +10,13 @@ variants replace the worse ones, and the aim follows the best.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 import torch
 
 from ..pool import Ints
+from .optional import optional
 from .pair_prices import ONE, cost, num_bins, prices
 from .replicas import SCALE, UNIT, expert_bits, extra_copies, sort_rows, spread, uniform
 
@@ -28,7 +29,7 @@ AIM_ONE = 1 << 10
 OPENING = 4  # one in so many rounds is spent on moves by prices first
 OPENING_AIM = 0.9
 NEVER = float(1 << 50)
-NO_CAP = -1
+OVER, OVER_LOAD = 1 << 60, 1 << 40  # what a list with more copies of an expert than are allowed is judged at
 Best = tuple[torch.Tensor, torch.Tensor]  # of each pool: load of the heaviest rank [pools], extra copies
 NOISE = 0.05  # of the aim, in the last variant's choice of moves; less in those before it, none in the first
 
@@ -56,8 +57,9 @@ def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int, *,
     table = _Table(whole, _heaviest_replica(whole, extra), slots, max_count, variants)
     opening = steps * ROUNDS_A_STEP // OPENING
     trials = steps * ROUNDS_A_STEP - opening
-    if compiled and loads.device.type == "cpu" and (search := compiled_search()) is not None:
-        return _compiled(search, table, extra, opening, trials)
+    kernel = optional("pair_compiled") if compiled and loads.device.type == "cpu" else None
+    if kernel is not None:
+        return _compiled(kernel, table, extra, opening, trials)
     extra, best = _by_prices(table, extra, opening)
     return _by_trial(table, extra, best, trials)
 
@@ -69,39 +71,14 @@ def _heaviest_replica(whole: torch.Tensor, extra: torch.Tensor) -> torch.Tensor:
     return (whole / torch.ones_like(whole).scatter_add_(1, first, one)).amax(1)
 
 
-def compiled_search() -> Callable[..., Ints] | None:
-    """`pair_compiled.search`, where there is numba."""
-    try:
-        from .pair_compiled import search
-    except ImportError:
-        return None
-    return search
-
-
-def _compiled(
-    search: Callable[..., Ints], table: _Table, extra: torch.Tensor, opening: int, trials: int
-) -> torch.Tensor:
+def _compiled(kernel: ModuleType, table: _Table, extra: torch.Tensor, opening: int, trials: int) -> torch.Tensor:
     """What `_by_prices` and `_by_trial` find, by compiled code."""
     copies = extra.shape[1]
-    noises = [_noise(n, table.variants, table.experts, copies, table.bins, extra.device) for n in range(opening)]
-    none = torch.empty((0, table.variants, 1), dtype=torch.float64)
-    add, take = (
-        (torch.stack(n)[:, :, 0] if noises else none for n in zip(*noises, strict=True)) if noises else (none,) * 2
-    )
-    setting = (
-        table.unit,
-        table.bits,
-        table.heaviest,
-        table.bins,
-        ONE,
-        GENERATIONS,
-        int(OPENING_AIM * AIM_ONE),
-        int(AIM * AIM_ONE),
-    )
-    found = search(
-        table.scaled.numpy(), extra.numpy(), NO_CAP if table.most is None else table.most, opening,
-        *_numbers(trials, table.variants, copies, table.experts), add.numpy(), take.numpy(), setting,
-    )  # fmt: skip
+    add, take = (n.numpy() for n in _noise(opening, table.variants, table.experts, copies, table.bins, extra.device))
+    aims = [int(share * AIM_ONE) for share in (OPENING_AIM, AIM)]
+    setting = (table.unit, table.bits, table.heaviest, table.bins, ONE, GENERATIONS, *aims)
+    place, expert = _numbers(trials, table.variants, copies, table.experts)
+    found = kernel.search(table.scaled.numpy(), extra.numpy(), table.most, place, expert, add, take, setting)
     return torch.from_numpy(found)
 
 
@@ -109,8 +86,9 @@ def _by_prices(table: _Table, extra: torch.Tensor, rounds: int) -> tuple[torch.T
     """The variants after so many moves by prices, and the best seen."""
     aim = torch.full((len(extra), 1), table.unit, dtype=torch.int32, device=extra.device)
     best = _best(table.judge(extra, aim)[1], extra, table.pools)
+    add, take = _noise(rounds, table.variants, table.experts, extra.shape[1], table.bins, extra.device)
     for number in range(rounds):
-        extra = table.move(extra, _aim(best, table, OPENING_AIM), number)
+        extra = table.move(extra, _aim(best, table, OPENING_AIM), add[number], take[number])
         best = _better(best, table.judge(extra, aim)[1], extra)
     return extra, best
 
@@ -142,7 +120,8 @@ class _Table:
         """``least`` [pools] is the heaviest replica's load under the greedy's counts: no counts have less (L0b)."""
         self.pools, self.experts = whole.shape
         self.variants, self.bins, self.ranks = variants, num_bins(slots), slots // 2
-        self.most = max_count if max_count <= slots - self.experts else None
+        self.capped = max_count <= slots - self.experts
+        self.most = max_count if self.capped else slots + 1
         self.bits = expert_bits(self.experts)
         self.heaviest = float((1 << 30 - self.bits) - 1)  # at least four units: more is not told apart
         self.unit = min(UNIT, 1 << 28 - self.bits)
@@ -161,8 +140,13 @@ class _Table:
         each = self.scaled / counts.view(self.variants, self.pools, self.experts)
         return each.clamp_(max=self.heaviest).round_().to(torch.int32).view_as(counts)
 
-    def move(self, extra: torch.Tensor, aim: torch.Tensor, number: int) -> torch.Tensor:
-        """The list of extra copies after the move of one copy that looks best at the prices of its packing."""
+    def move(
+        self, extra: torch.Tensor, aim: torch.Tensor, add_noise: torch.Tensor, take_noise: torch.Tensor
+    ) -> torch.Tensor:
+        """The list of extra copies after the move of one copy that looks best at the prices of its packing.
+
+        Noise [variants, experts or copies] is added to the cost of one more, and of one less.
+        """
         counts = self.counts(extra)
         alone = self.loads(counts)
         table = prices(torch.cat((alone, alone.gather(1, extra)), 1), aim, self.bins)
@@ -170,11 +154,10 @@ class _Table:
         more = cost(table, self.loads(counts + 1), counts + 1, aim).sub_(now)
         fewer = counts.sub(1).clamp_(min=1)
         less = cost(table, self.loads(fewer), fewer, aim).sub_(now).gather(1, extra)
-        if self.most is not None:
+        if self.capped:
             more.masked_fill_(counts >= self.most, NEVER)
-        add_noise, take_noise = _noise(number, self.variants, self.experts, extra.shape[1], self.bins, extra.device)
-        expert = _least(more.view(self.variants, -1, self.experts).add_(add_noise)).view(-1, 1)
-        less = less.view(self.variants, -1, extra.shape[1]).add_(take_noise).view_as(less)
+        expert = _least(more.view(self.variants, -1, self.experts).add_(add_noise[:, None])).view(-1, 1)
+        less = less.view(self.variants, -1, extra.shape[1]).add_(take_noise[:, None]).view_as(less)
         place = _least(less.masked_fill_(extra == expert, NEVER))
         return extra.scatter(1, place, expert)
 
@@ -189,9 +172,9 @@ class _Table:
         top = (pairs.to(torch.int64) << 20).bitwise_or_(place).amax(1, keepdim=True)
         heavy = keys.gather(1, 2 * self.ranks - 1 - (top & ((1 << 20) - 1))) & ((1 << self.bits) - 1)
         load = top[:, 0] >> 20
-        if self.most is not None:
+        if self.capped:
             over = (counts > self.most).any(1)
-            above, load = above.masked_fill(over, 1 << 60), load.masked_fill(over, 1 << 40)
+            above, load = above.masked_fill(over, OVER), load.masked_fill(over, OVER_LOAD)
         return above, load, heavy.to(torch.int64)
 
 
@@ -201,15 +184,15 @@ def _least(values: torch.Tensor) -> torch.Tensor:
     return ((values.to(torch.int64) << 12) | index).amin(-1, keepdim=True) & ((1 << 12) - 1)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=16)
 def _noise(
-    number: int, variants: int, experts: int, extra: int, bins: int, device: torch.device
+    rounds: int, variants: int, experts: int, extra: int, bins: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is added to the cost of one more and of one copy less, [variants, 1, experts] and [variants, 1, extra]."""
+    """What is added to the cost of one more and of one copy less, [rounds, variants, experts] and [.., .., extra]."""
     strength = 2 * bins * ONE * NOISE * spread(variants)[:, None]
-    table = np.rint((uniform((number + 1) * variants, experts + extra)[number * variants :] + 1) * strength)
-    both = torch.from_numpy(table).to(device)[:, None]
-    return both[..., :experts], both[..., experts:]
+    numbers = uniform(rounds * variants, experts + extra).reshape(rounds, variants, experts + extra)
+    add, take = np.split(np.rint((numbers + 1) * strength), [experts], axis=2)
+    return torch.from_numpy(add.copy()).to(device), torch.from_numpy(take.copy()).to(device)
 
 
 @functools.lru_cache(maxsize=16)

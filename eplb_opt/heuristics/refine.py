@@ -9,7 +9,8 @@ in a graph.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -17,16 +18,16 @@ import torch
 from ..errors import OptionError
 from ..instance import Instance
 from ..placement import Placement
-from ..pool import Floats, Ints
 from . import pair_counts
 from .deal import deal
 from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, split_arrays
-from .greedy import greedy_maps, greedy_members, greedy_objective, greedy_pools, packing_bound
+from .greedy import greedy_maps, greedy_pools
+from .greedy_check import heaviest_load, unsure_layers
+from .optional import optional
 from .replicas import SCALE, UNIT, expert_bits, replica_keys
 from .separate import separate
 
 MOST_EXPERTS = 1024  # of a pool, as keys have 31 bits; larger ones get the greedy's packing
-ROUNDING = 1e-13  # of sums of a rank's loads in different orders
 GREEDY_CHECK = 0.0
 FEW_SPLITS = 12_000  # splits * packings, so few that compiled code beats torch, where all splits are tried
 FEW_SLOTS = 96  # so few that more variants cost little
@@ -66,7 +67,7 @@ def refined(
             refine_maps(weight, *topology, distinct=instance.distinct, steps=steps, compiled=compiled).cpu().numpy()
         )
         objective = heaviest_load(load, phy2log, instance.num_ranks)
-        unsure = _unsure(instance, objective, greedy_check)
+        unsure = unsure_layers(instance, objective, greedy_check)
         if len(unsure):
             greedy = greedy_maps(torch.from_numpy(load[unsure]), *topology, distinct=instance.distinct).numpy()
             better = heaviest_load(load[unsure], greedy, instance.num_ranks) < objective[unsure]
@@ -89,49 +90,6 @@ def prepare() -> None:
     """Compile what a call would compile: some seconds once on a machine, less in later processes."""
     for experts, slots in ((3, 4), (5, 6)):  # two slots a rank, and three
         refined(Instance(np.arange(1.0, experts + 1)[None], slots, num_ranks=2))
-
-
-def _unsure(instance: Instance, objective: Floats, greedy_check: float) -> Ints:
-    """Layers in which the greedy's map might be better."""
-    load = np.asarray(instance.weight)
-    layers = np.flatnonzero(objective > (1 + greedy_check + ROUNDING) * _simple_bound(instance))
-    if instance.distinct or not len(layers):
-        return layers
-    lighter, nodes = objective[layers] * (1 - ROUNDING), instance.num_pools
-    pools = load[layers]
-    if nodes > 1:
-        members = greedy_members(torch.from_numpy(pools), instance.num_groups, nodes).numpy()
-        pools = np.take_along_axis(pools, members, axis=1).reshape(len(layers) * nodes, -1)
-    found = greedy_objective(
-        pools, instance.num_replicas // nodes, instance.ranks_per_pool, np.repeat(lighter, nodes)
-    ).reshape(len(layers), nodes)
-    return np.asarray(layers[found.max(axis=1) < lighter], dtype=np.int64)
-
-
-def _simple_bound(instance: Instance) -> Floats:
-    """Least load of the heaviest rank, [layers]: the mean; or that of a node where it is exact; or that without copies.
-
-    One group a node leaves no choice; of two, the heaviest with the lightest is the best pairing (``models/README.md``,
-    X2).
-    """
-    if not instance.hierarchical:
-        if instance.num_replicas > instance.num_experts:
-            return instance.mean
-        return packing_bound(np.sort(instance.weight, axis=1)[:, ::-1], instance.num_ranks)
-    if instance.num_groups > 2 * instance.num_nodes:
-        return instance.mean
-    groups = np.sort(instance.weight.reshape(instance.num_layers, instance.num_groups, -1).sum(axis=2), axis=1)
-    nodes = groups if instance.num_groups == instance.num_nodes else groups + groups[:, ::-1]
-    return np.asarray(nodes.max(axis=1) / instance.ranks_per_pool, dtype=np.float64)
-
-
-def heaviest_load(load: Floats, phy2log: Ints, ranks: int) -> Floats:
-    """Load of the heaviest rank, [layers], of a valid map [layers, replicas]."""
-    layers, experts = load.shape
-    slot = phy2log + np.arange(layers)[:, None] * experts
-    counts = np.bincount(slot.ravel(), minlength=load.size)
-    each = load.ravel() / counts
-    return np.asarray(each[slot].reshape(layers, ranks, -1).sum(axis=2).max(axis=1), dtype=np.float64)
 
 
 def refine_maps(
@@ -183,31 +141,23 @@ def refine_pools(
     each = slots // ranks
     variants = num_variants(slots, ranks)
     most, goal = max_count or slots, int(UNIT * (1 + gap))
-    if variants == 1 and (fused := _fused(loads.device, slots, ranks, experts)) is not None:
-        schedule = tuple((*pairs(ranks, step), _turn_above(step)) for step in range(steps))
-        return fused(loads.contiguous(), slots, ranks, most, schedule, goal)
+    fused = optional("fused") if loads.device.type == "cuda" and variants == 1 else None
+    if fused is not None and fused.fits(slots, ranks, experts):
+        schedule = tuple(_schedule(ranks, steps))
+        packed: torch.Tensor = fused.refine_pools_fused(loads.contiguous(), slots, ranks, most, schedule, goal)
+        return packed
     searched = each == 2 and slots > experts and ranks > 1 and steps and pair_counts.num_variants(slots)
     won = pair_counts.search_pairs(loads, slots, most, steps, compiled=compiled) if searched else None
     state = deal(replica_keys(loads, slots, ranks, most, variants, won), bits, ranks)
     if each > 2 and ranks > 1:
-        run = compiled_steps() if compiled and loads.device.type == "cpu" else None
-        state = _refine(state, bits, variants, steps, goal, run)
+        kernel = optional("exchange_compiled") if compiled and loads.device.type == "cpu" else None
+        state = _refine(state, bits, variants, steps, goal, kernel)
     return (state & ((1 << bits) - 1)).permute(2, 1, 0).reshape(pools, slots).to(torch.int64)
 
 
-def _fused(device: torch.device, slots: int, ranks: int, experts: int) -> Callable[..., torch.Tensor] | None:
-    """The Triton kernel, where there is one for such pools."""
-    if device.type != "cuda":
-        return None
-    try:
-        from . import fused
-    except ImportError:  # no Triton: the same in torch
-        return None
-    return fused.refine_pools_fused if fused.fits(slots, ranks, experts) else None
-
-
-def _turn_above(step: int) -> int:
-    return ROUGH if step < TURN_FROM or step % 2 else 0
+def _schedule(ranks: int, steps: int) -> list[tuple[int, int, int]]:
+    """Of every step the heavy ranks, the partners of each, and the load above which slots are turned."""
+    return [(*pairs(ranks, s), ROUGH if s < TURN_FROM or s % 2 else 0) for s in range(steps)]
 
 
 def num_variants(slots: int, ranks: int) -> int:
@@ -218,26 +168,17 @@ def num_variants(slots: int, ranks: int) -> int:
     return max(1, min(MOST_VARIANTS, budget // slots))
 
 
-def compiled_steps() -> Callable[..., None] | None:
-    """`exchange_compiled.steps`, where there is numba."""
-    try:
-        from .exchange_compiled import steps
-    except ImportError:
-        return None
-    return steps
-
-
 def _refine(
-    state: torch.Tensor, bits: int, variants: int, steps: int, goal: int, run: Callable[..., None] | None
+    state: torch.Tensor, bits: int, variants: int, steps: int, goal: int, kernel: ModuleType | None
 ) -> torch.Tensor:
-    """The packings of each pool's best variant after the steps; ``run`` makes steps in compiled code."""
-    schedule = [(*pairs(state.shape[1], step), _turn_above(step)) for step in range(steps)]
+    """The packings of each pool's best variant after the steps, which the compiled kernel makes where it is faster."""
+    schedule = _schedule(state.shape[1], steps)
     start = 0
     for last, left in [*_keep(variants, steps).items(), (steps - 1, 1)]:
         tried = split_arrays(len(state))[2].shape[1] * state.shape[2]
-        many = len(state) <= FULL_SPLITS and tried > FEW_SPLITS
+        faster = len(state) > FULL_SPLITS or tried <= FEW_SPLITS
         part = schedule[start : last + 1]
-        state = _steps(state, bits, part, goal) if run is None or many else _run(run, state, bits, part, goal)
+        state = _run(kernel, state, bits, part, goal) if kernel and faster else _steps(state, bits, part, goal)
         start = last + 1
         if variants > left:
             state, variants = _best(state, bits, variants, left), left
@@ -253,12 +194,12 @@ def _steps(state: torch.Tensor, bits: int, schedule: list[tuple[int, int, int]],
 
 
 def _run(
-    run: Callable[..., None], state: torch.Tensor, bits: int, schedule: list[tuple[int, int, int]], goal: int
+    kernel: ModuleType, state: torch.Tensor, bits: int, schedule: list[tuple[int, int, int]], goal: int
 ) -> torch.Tensor:
     """`_steps` in compiled code."""
     held = state.permute(2, 0, 1).contiguous()
     numbers = np.array(schedule, dtype=np.int64).reshape(-1, 3)
-    run(held.numpy(), bits, rank_bits(state.shape[1]), numbers, goal, *split_arrays(len(state)))
+    kernel.steps(held.numpy(), bits, rank_bits(state.shape[1]), numbers, goal, *split_arrays(len(state)))
     return held.permute(1, 2, 0)
 
 

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from eplb_opt import Instance
 from eplb_opt.heuristics.greedy import greedy, packing_bound
-from eplb_opt.heuristics.pair_counts import compiled_search, search_pairs
+from eplb_opt.heuristics.greedy_check import heaviest_load
+from eplb_opt.heuristics.optional import optional
+from eplb_opt.heuristics.pair_counts import search_pairs
 from eplb_opt.heuristics.pair_prices import ONE, cost, num_bins, prices
-from eplb_opt.heuristics.refine import heaviest_load, refine_maps, refined
+from eplb_opt.heuristics.refine import refine_maps, refined
 
 from ..oracle import pool_optimum
 
@@ -94,7 +96,7 @@ def test_without_numba_torch_does_it(monkeypatch):
     load = torch.from_numpy(np.random.default_rng(0).lognormal(size=(2, 12)))
     expected = search_pairs(load, 16, 16, 4)
     monkeypatch.setitem(sys.modules, "eplb_opt.heuristics.pair_compiled", None)
-    assert compiled_search() is None
+    assert optional("pair_compiled") is None
     assert torch.equal(search_pairs(load, 16, 16, 4), expected)
 
 

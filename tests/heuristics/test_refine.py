@@ -14,7 +14,8 @@ from eplb_opt import POLICIES, Instance, OptionError, Placement, configure
 from eplb_opt.heuristics.deal import deal
 from eplb_opt.heuristics.exchange import FULL_SPLITS, exchange, rank_order, splits
 from eplb_opt.heuristics.greedy import greedy, greedy_maps, greedy_objective
-from eplb_opt.heuristics.refine import heaviest_load, pairs, refine_maps, refine_pools, refined
+from eplb_opt.heuristics.greedy_check import heaviest_load
+from eplb_opt.heuristics.refine import pairs, refine_maps, refine_pools, refined
 from eplb_opt.heuristics.replicas import UNIT, expert_bits, replica_keys
 
 from ..conftest import recorded
