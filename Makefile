@@ -50,6 +50,7 @@ bench: peers
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.proofs
+	$(BIN)/python -m benchmarks.ablation
 	$(BIN)/python -m benchmarks.gap_time
 	$(BIN)/python -m benchmarks.gap_time gptoss-ep16 gptoss-ep16-s3 --methods optimal --seconds 600
 	$(BIN)/python -m benchmarks.table

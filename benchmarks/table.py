@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import curve, gap_time, phases, proofs, regimes, scaling
+from . import ablation, curve, gap_time, phases, proofs, regimes, scaling
 from .cases import data_folder
 from .environment import ROOT, environment, origin
 from .gaps import Line, by_case, gap_table, imbalance_table, markdown, methods, proof_table
@@ -45,6 +45,7 @@ def main() -> None:
 
 def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> str:
     """The template with its placeholders filled; an unknown one is a `KeyError`."""
+    tried = read_lines(RESULTS / "ablation.jsonl")
     texts = figures(quality, speed) | {
         "gap_table": gap_table(quality),
         "imbalance_table": imbalance_table(quality),
@@ -60,6 +61,8 @@ def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> s
         "phases": phases_section(RESULTS / "phases.jsonl"),
         "scaling": scaling_section(RESULTS / "scaling.jsonl"),
         "proofs": proofs_section(RESULTS / "proofs.jsonl"),
+        "windows": ablation.windows_table(tried),
+        "trees": f"{ablation.trees_table(tried)}\n\n{origins(tried)}",
         "origin": origins(quality),
         "speed_section": speed_section(speed, plots),
     }

@@ -119,14 +119,14 @@ class _Search:
         """A proof of the target; None if there is none, or on a limit. Cuts and columns stay for the next one."""
         least, top = certificate.count_range(self.pool, target)
         inside = (self.count >= least[self.expert]) & (self.count <= top[self.expert])
-        model = _CountsModel(self.pool, target, self.expert[inside], self.count[inside])
+        model = CountsModel(self.pool, target, self.expert[inside], self.count[inside])
         for cut in self._moved(CutCertificate(self.target, tuple(self.cuts), 0.0), target).cuts:
             model.add_cut(cut)
         proof = self._solve(model, least, top)
         self.target, self.cuts, self.expert, self.count = target, model.cuts, model.expert, model.count
         return proof
 
-    def _solve(self, model: _CountsModel, least: Ints, top: Ints) -> CutCertificate | None:
+    def _solve(self, model: CountsModel, least: Ints, top: Ints) -> CutCertificate | None:
         """Solve, then add columns (no proof yet) or cuts (the point violates some), until neither is left."""
         for _ in range(ROUNDS):
             answer = model.solve(self.deadline - time.perf_counter())
@@ -193,7 +193,7 @@ class _Search:
         return [cut for _, cut in found]
 
 
-def _cheaper(model: _CountsModel, cost: Floats, least: Ints, top: Ints) -> tuple[Ints, Ints]:
+def _cheaper(model: CountsModel, cost: Floats, least: Ints, top: Ints) -> tuple[Ints, Ints]:
     """Each expert's cheapest column where it is cheaper than those in the model: experts, counts [new]."""
     known = np.full(least.size, np.inf)
     np.minimum.at(known, model.expert, cost[model.expert, model.count - least[model.expert]])
@@ -215,7 +215,7 @@ def _greedy_counts(pool: Pool) -> Ints:
     return counts
 
 
-class _CountsModel:
+class CountsModel:
     """minimise t, t >= 0, over y >= 0: one count an expert, all slots used, every cut at most t.
 
     An aggregate cut is divided by the target. Columns (e, k) and cuts are added as they are needed.

@@ -8,6 +8,7 @@ the target already: most proofs are found long before the program is solved.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -59,6 +60,29 @@ def multipliers(
                 break
         else:
             return None  # the program is solved and its multipliers, rounded, prove nothing
+        master.add(patterns[chosen])
+    return None
+
+
+def mean_counts(pool: Pool, model: Model, patterns: Ints, rng: np.random.Generator) -> Floats | None:
+    """Mean count of each expert, [experts], in a solution of the program; None: there is none.
+
+    The first patterns are drawn at random, so that solutions differ from call to call.
+    """
+    master = _Master(pool, model)
+    master.add(patterns[rng.permutation(len(patterns))[: START * model.item.size]])
+    for _ in range(MOST_ROUNDS):
+        solved = master.solve(math.inf)
+        if solved is None:
+            return None
+        violation, own, slot = solved
+        if violation <= NOISE:
+            mean = np.bincount(model.expert, master.shares() * model.count, minlength=pool.num_experts)
+            return np.asarray(mean[np.argsort(model.order)])
+        worth = own[patterns].sum(axis=1)
+        chosen = _most(worth, worth + slot)
+        if not len(chosen):
+            return None
         master.add(patterns[chosen])
     return None
 
@@ -128,3 +152,7 @@ class _Master:
             return None
         dual = np.array(solver.getSolution().row_dual)
         return solver.getInfo().objective_function_value, dual[: self.kinds], float(dual[-1] * self.each)
+
+    def shares(self) -> Floats:
+        """By how much each type's count is chosen in the last solution, [types]; an expert's add up to 1."""
+        return np.array(self.solver.getSolution().col_value)[: self.kinds]

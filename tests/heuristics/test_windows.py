@@ -57,3 +57,32 @@ def test_narrows_then_gives_up_where_patterns_are_too_many(monkeypatch):
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
     window_search(pool, dealt(pool), target=1e-3, work=10**8)
     assert widths == [1, 0]
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+def test_counts_of_the_linear_program_fill_the_slots(distinct):
+    rng = np.random.default_rng(7)
+    for _ in range(10):
+        pool = random_pool(rng, 9, 18, 6, distinct)
+        run = windows._Run(pool, dealt(pool), pool.mean, 10**7, np.inf)
+        counts = run.program(0.5, rng)
+        if counts is not None:
+            assert counts.sum() == pool.slots
+            assert counts.min() >= 1
+            assert counts.max() <= pool.max_count
+            assert (pool.loads / counts).max() <= run.objective
+
+
+def test_linear_program_without_a_solution_gives_no_counts():
+    pool = Pool(np.array([4.0, 4.0, 4.0, 1.0]), 4, 2)  # one rank carries 8, the mean is 6.5
+    run = windows._Run(pool, dealt(pool), pool.mean, 10**7, np.inf)
+    assert run.program(1.0, np.random.default_rng(0)) is None
+
+
+def test_counts_of_the_linear_program_differ_and_are_reproducible():
+    pool = random_pool(np.random.default_rng(2), 32, 48, 16)
+    run = windows._Run(pool, dealt(pool), pool.mean * 1.002, 10**7, np.inf)
+    drawn = [run.program(1.0, np.random.default_rng(seed)) for seed in (0, 0, 1, 2)]
+    assert all(counts is not None for counts in drawn)
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not all(np.array_equal(drawn[0], other) for other in drawn[2:])
