@@ -134,8 +134,7 @@ def against_time(rows: list[dict[str, Any]]) -> str:
     for case, method in dict.fromkeys((row["case"], row["method"]) for row in rows):
         at = {r["time_limit"]: gap_time.gap(r["totals"]) for r in rows if (r["case"], r["method"]) == (case, method)}
         table.append([case, method, *(at.get(s, "") for s in seconds)])
-    longest = max(rows, key=lambda row: row["time_limit"])
-    return f"{markdown(table)}\n\nGap % mean / max to the method's own bound (layers OPTIMAL). {origin(longest)}"
+    return f"{markdown(table)}\n\nGap % mean / max to the method's own bound (layers OPTIMAL). {origins(rows)}"
 
 
 def curve_section(path: Path) -> str:

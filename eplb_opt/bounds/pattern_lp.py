@@ -64,15 +64,17 @@ def multipliers(
     return None
 
 
-def mean_counts(pool: Pool, model: Model, patterns: Ints, rng: np.random.Generator) -> Floats | None:
-    """Mean count of each expert, [experts], in a solution of the program; None: there is none.
+def mean_counts(
+    pool: Pool, model: Model, patterns: Ints, rng: np.random.Generator, seconds: float = math.inf
+) -> Floats | None:
+    """Mean count of each expert, [experts], in a solution of the program; None: there is none, or the time is over.
 
     The first patterns are drawn at random, so that solutions differ from call to call.
     """
-    master = _Master(pool, model)
+    master, deadline = _Master(pool, model), time.perf_counter() + seconds
     master.add(patterns[rng.permutation(len(patterns))[: START * model.item.size]])
     for _ in range(MOST_ROUNDS):
-        solved = master.solve(math.inf)
+        solved = master.solve(deadline - time.perf_counter())
         if solved is None:
             return None
         violation, own, slot = solved

@@ -59,17 +59,13 @@ def window_search(
         near = run.program(windows[0].share, rng) if number % 2 else None
         if near is None:
             near = run.anneal(start, seed * 10_000 + number)
-        kept: list[_Window] = []
         for window in windows:
             if not run.goes_on():
                 break
-            if run.look(window, near) is StopReason.TOO_LARGE:  # then wider ones and lower aims are, too
-                kept = [w for w in kept if w.width < window.width]
-                if not kept and window.width > 0:
-                    kept = [_Window(0, 1.0)]
+            if run.look(window, near) is StopReason.TOO_LARGE:
+                narrower = [w for w in windows if w.width < window.width]
+                windows = narrower or ([_Window(0, 1.0)] if window.width > 0 else [])
                 break
-            kept.append(window)
-        windows = kept
         number += 1
     return run.best
 
@@ -107,7 +103,8 @@ class _Run:
         if model is None or patterns is None or not len(patterns[0]):
             return None
         self.work -= PROGRAM
-        mean = mean_counts(self.pool, model, patterns[0], rng)
+        seconds = self.deadline - time.monotonic()
+        mean = mean_counts(self.pool, model, patterns[0], rng, seconds)
         if mean is None:
             return None
         counts = np.floor(mean + 1e-6).astype(np.int64)  # they add up to at most the slots: the means fill them

@@ -59,18 +59,35 @@ def test_narrows_then_gives_up_where_patterns_are_too_many(monkeypatch):
     assert widths == [1, 0]
 
 
+def test_windows_as_narrow_as_before_stay_where_wider_ones_are_too_large(monkeypatch):
+    widths = []
+
+    def too_large_from_two(pool, aim, deadline, ticks, near, width):
+        widths.append(width)
+        return Answer(None, False, 1e6, StopReason.TOO_LARGE if width > 1 else StopReason.WORK)
+
+    monkeypatch.setattr(windows, "decide", too_large_from_two)
+    pool = Pool(np.arange(1.0, 9.0), 12, 4)
+    window_search(pool, dealt(pool), target=1e-3, work=5_000_000)
+    assert widths[:2] == [1, 2]
+    assert set(widths[2:]) == {1}
+    assert len(widths) > 6
+
+
 @pytest.mark.parametrize("distinct", [False, True])
 def test_counts_of_the_linear_program_fill_the_slots(distinct):
-    rng = np.random.default_rng(7)
+    rng, filled = np.random.default_rng(7), 0
     for _ in range(10):
         pool = random_pool(rng, 9, 18, 6, distinct)
         run = windows._Run(pool, dealt(pool), pool.mean, 10**7, np.inf)
         counts = run.program(0.5, rng)
         if counts is not None:
+            filled += 1
             assert counts.sum() == pool.slots
             assert counts.min() >= 1
             assert counts.max() <= pool.max_count
             assert (pool.loads / counts).max() <= run.objective
+    assert filled >= 5
 
 
 def test_linear_program_without_a_solution_gives_no_counts():
