@@ -34,6 +34,7 @@ def main() -> None:
     machine = environment(options.seed) | {"workers": options.workers}
     store = Store(options.output, KEY)
     for name, instance in cases(options.cases):
+        solve(instance, "optimal", Limits(seconds=1.0, workers=options.workers))  # starts and warms the workers
         for method in options.methods.split(","):
             for seconds in (float(x) for x in options.seconds.split(",")):
                 with warnings.catch_warnings():
