@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .instance import Instance
 from .limits import Limits
 from .outcome import PoolOutcome, StopReason
 from .pool import Ints, Packing, Pool
+from .portfolio import Task
 from .result import MILESTONES, LayerCertificate, certify
 
 ENDED = (StopReason.FAILED, StopReason.TOO_LARGE)
@@ -128,9 +129,9 @@ class LayerState:
         self.hopeful = partition
         return [s for s in partition if s not in self.pools]
 
-    def is_stale(self) -> bool:
-        """A pool of the assignment model's partition cannot attain the layer's bound: the model should know (H3)."""
-        return not self.complete and any(self.pools[s].lower_bound > self.lower_bound for s in self.hopeful)
+    def is_stale(self, gap: float) -> bool:
+        """A pool of the assignment's partition cannot attain the layer's bound within the gap: it should know (H3)."""
+        return not self.complete and any(self.pools[s].lower_bound > self.lower_bound * (1 + gap) for s in self.hopeful)
 
     def is_open(self, gap: float) -> bool:
         """Whether the gap is larger than asked for."""
@@ -140,7 +141,7 @@ class LayerState:
         """The pool to work on: of the partition that may still attain the bound, the one that keeps the gap open.
 
         Pools that are good enough for the layer's bound, or have ended, are passed over; fewest attempts first, then
-        the largest bound.
+        those of that partition before those of the best one, then the largest bound.
         """
         if not self.is_open(gap):
             return None
@@ -149,7 +150,22 @@ class LayerState:
             s for s in dict.fromkeys([*self.hopeful, *self.partition])
             if s not in busy and not self.pools[s].ended and self.pools[s].objective > enough
         ]  # fmt: skip
-        return min(work, key=lambda s: (self.pools[s].attempts, -self.pools[s].lower_bound, s), default=None)
+
+        def order(s: NodeSet) -> tuple[int, bool, float, NodeSet]:
+            return self.pools[s].attempts, s not in self.hopeful, -self.pools[s].lower_bound, s
+
+        return min(work, key=order, default=None)
+
+    def task(self, node_set: NodeSet, limits: Limits) -> Task:
+        """The task of improving a pool as far as the layer needs it."""
+        state, gap = self.pools[node_set], limits.gap
+        enough = self.lower_bound * (1 + gap)
+        if state.lower_bound < enough:  # a pool's mean may be a little above the layer's bound
+            gap = min(gap, enough / state.lower_bound - 1) if state.lower_bound > 0 else gap
+        return Task(
+            state.pool, state.packing, state.lower_bound, replace(limits, gap=gap), state.attempts, self.lower_bound,
+            self.objective,
+        )  # fmt: skip
 
     def update(self, node_set: NodeSet, outcome: PoolOutcome, seconds: float) -> None:
         """Take a method's outcome on a pool."""

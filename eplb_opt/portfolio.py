@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from .pool import Packing, Pool
 # most pools of few experts with the first proof by rank patterns.
 FIRST_SEARCH, FIRST_PROOF, FIRST_WINDOWS, PATTERN_LP = 0.25, 0.5, 2.0, 0.5
 FULL_SEARCH = 64  # slots from which on the first search is that long: smaller pools are proven sooner than searched
+WINDOW_SHARE = 0.25  # of the time that is left then, for the first windows if that is more
 PROOF_SHARE = 0.6  # of the time after the first steps, for the proof by rank patterns
 MOST_LP_SLOTS = 48  # of pools whose linear program over patterns is worth solving; in larger ones it gives the mean
 MOST_EXPERTS = 64  # of pools whose rank contents are worth listing; in larger ones the search meets the bound
@@ -35,6 +37,9 @@ class Task:
         Valid warm start.
     lower_bound : float
         Proven so far.
+    floor, ceiling : float
+        The layer's bound and objective: a packing as light as the floor is good enough, one as heavy as the ceiling is
+        of no use.
     limits : Limits
         ``seconds`` is this task's share.
     attempt : int
@@ -46,6 +51,8 @@ class Task:
     lower_bound: float
     limits: Limits
     attempt: int = 0
+    floor: float = 0.0
+    ceiling: float = math.inf
 
 
 def run(method: str, task: Task) -> PoolOutcome:
@@ -90,7 +97,8 @@ def _optimal(task: Task) -> PoolOutcome:
     if task.pool.slots_per_rank <= 2:
         from .exact.matching import solve_matching
 
-        outcome = solve_matching(task.pool, task.incumbent, task.limits, task.lower_bound)
+        floor = max(task.lower_bound, task.floor)
+        outcome = solve_matching(task.pool, task.incumbent, task.limits, floor, task.ceiling)
         if outcome.stop is not StopReason.FAILED:
             return outcome
     return _Attempt(task).run()  # three or more slots a rank, or a pool too large for the matching model
@@ -102,8 +110,8 @@ class _Attempt:
     def __init__(self, task: Task) -> None:
         self.task, self.pool, self.limits = task, task.pool, task.limits
         self.packing, self.method = task.incumbent, "warm start"
-        self.objective = self.packing.objective(self.pool)
-        self.lower, self.bound_method = task.lower_bound, ""
+        self.objective = min(self.packing.objective(self.pool), task.ceiling)  # what a packing must be lighter than
+        self.lower, self.bound_method = max(task.lower_bound, task.floor), ""  # "": nothing proven here
         self.proof: CutCertificate | PatternCertificate | None = None
         self.deadline = None if self.limits.seconds is None else time.monotonic() + self.limits.seconds
 
@@ -117,12 +125,12 @@ class _Attempt:
             self._pattern_lp()
         if self.pool.num_experts <= MOST_EXPERTS:
             self._patterns(FIRST_PROOF)
-            self._windows(FIRST_WINDOWS, seed=2 * self.task.attempt)
+            self._windows(max(FIRST_WINDOWS, WINDOW_SHARE * self._remaining()), seed=2 * self.task.attempt)
             self._patterns(PROOF_SHARE * self._remaining())
             self._windows(self._remaining(), seed=2 * self.task.attempt + 1)  # returns soon where patterns are too many
         self._search(None, seed=1 + self.task.attempt)
         limit = StopReason.WORK if self.deadline is None else StopReason.TIME
-        stop = limit if self._open() else StopReason.GAP
+        stop = StopReason.GAP if self.objective <= self.lower * (1 + self.limits.gap) else limit
         lower = self.lower if self.bound_method else None
         return PoolOutcome(self.packing, lower, stop, self.method, self.bound_method or None, proof=self.proof)
 

@@ -167,7 +167,7 @@ class _Schedule:
     def next_task(self) -> tuple[tuple[int, NodeSet], Task] | None:
         candidates = []
         for i, layer in enumerate(self.layers):
-            if layer.is_stale() and layer.is_open(self.limits.gap) and not any(j == i for j, _ in self.busy):
+            if layer.is_stale(self.limits.gap) and layer.is_open(self.limits.gap) and not any(j == i for j, _ in self.busy):
                 self.assign_groups(layer, len(self.layers))
             node_set = layer.next_pool(self.limits.gap, {s for j, s in self.busy if j == i})
             if node_set is None or (self.deadline is None and any(j == i for j, _ in self.busy)):
@@ -178,10 +178,9 @@ class _Schedule:
         limits = self._share(len(candidates))
         if not candidates or limits is None:
             return None
-        attempt, _, i, node_set = min(candidates)
-        state = self.layers[i].pools[node_set]
+        _, _, i, node_set = min(candidates)
         self.busy.add((i, node_set))
-        return (i, node_set), Task(state.pool, state.packing, state.lower_bound, limits, attempt)
+        return (i, node_set), self.layers[i].task(node_set, limits)
 
     def assign_groups(self, layer: LayerState, layers_left: int) -> None:
         """Choose the groups of a layer's nodes by the assignment model, within a share of the time."""

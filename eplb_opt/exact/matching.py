@@ -38,7 +38,9 @@ MOST_SEEDS = 6  # annealing runs for each aim; fewer where experts are many, as 
 MOST_COLUMNS = 300_000
 
 
-def solve_matching(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0) -> PoolOutcome:
+def solve_matching(
+    pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0, ceiling: float = np.inf
+) -> PoolOutcome:
     """The best packing of a pool with at most two slots a rank, and a lower bound.
 
     With one slot a rank, water-filling counts are optimal. With two, counts decide everything: the least limit T
@@ -54,7 +56,9 @@ def solve_matching(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.
         ``gap``, ``seconds``, and ``work`` (CP-SAT's deterministic time and estimates of the rest). Below a gap of
         6e-14, that much is proven.
     lower : float
-        A bound that is proven already: the search starts there.
+        The search starts there: a bound that is proven already, or a load that is good enough.
+    ceiling : float
+        Packings of this load or more are of no use: the search ends there.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def solve_matching(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.
     """
     if pool.slots_per_rank > 2:
         raise SolverError(f"{pool.slots_per_rank} slots a rank: the matching method solves pools with 1 or 2")
-    return _single(pool, upper) if pool.slots_per_rank == 1 else _Search(pool, upper, limits, lower).run()
+    return _single(pool, upper) if pool.slots_per_rank == 1 else _Search(pool, upper, limits, lower, ceiling=ceiling).run()
 
 
 def water_filling(pool: Pool) -> Ints:
@@ -95,6 +99,7 @@ class _Search:
     deadline: float = np.inf
     work: float = np.inf
     upper: float = np.inf
+    ceiling: float = np.inf
     improved: bool = False  # by the integer model, and it has proven no limit since
     proof: CutCertificate | None = None  # of the largest limit that the relaxation alone proves impossible
     crowds: list[tuple[int, float]] = field(default_factory=list)  # (expert, its replica load) that overfilled ranks
@@ -108,7 +113,7 @@ class _Search:
         trivial, name = trivial_bound(self.pool)
         if trivial >= self.lower:
             self.lower, self.bound_method = trivial, name
-        self.upper = self.best.objective(self.pool)
+        self.upper = min(self.best.objective(self.pool), self.ceiling)
         for counts in (self.best.counts(self.pool), water_filling(self.pool)):
             self._offer(pair_counts(self.pool, counts))
         stop, note = StopReason.GAP, ""
@@ -122,16 +127,18 @@ class _Search:
 
     def _relax(self) -> StopReason | None:
         """Raise ``lower`` with the relaxation alone; a reason if a limit stops it."""
-        high = self.upper
+        high, limit = self.upper, (self.lower + self.upper) / 2
+        if self.ceiling < self.best.objective(self.pool):  # the question is whether this pool is of any use
+            limit = self._last_target()
         while high > self.lower * (1 + COARSE) and not self._closed():
             if (stop := self._stop()) is not None:
                 return stop
-            limit = (self.lower + high) / 2
             _, proven = self._columns(limit)
             if proven:
                 self._raise(limit, COUNTS)
             else:
                 high = limit
+            limit = (self.lower + high) / 2
         return None
 
     def _anneal(self) -> None:
@@ -222,8 +229,11 @@ class _Search:
 
     def _target(self) -> float:
         """The next limit to decide: the last one, as the incumbent may be optimal; if it was not, one half-way."""
-        last = self.upper / (1 + max(self.limits.gap * (1 - 1e-6), FINEST))
+        last = self._last_target()
         return min((self.lower + self.upper) / 2, last) if self.improved else last
+
+    def _last_target(self) -> float:
+        return self.upper / (1 + max(self.limits.gap * (1 - 1e-6), FINEST))
 
     def _raise(self, limit: float, method: str) -> None:
         """No packing is within the limit: the optimum is at least the next sum of two replica loads."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -31,6 +32,8 @@ LISTING = 200  # steps of listing for a pattern of MOST_PATTERNS
 CHEAP = 2_000_000  # ticks of a target after which the step to the next one doubles
 TOO_LARGE = -2
 
+Content = tuple[int, ...]  # experts of a rank, ascending
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -42,7 +45,9 @@ class Answer:
     stop: StopReason = StopReason.GAP
 
 
-def solve_patterns(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0) -> PoolOutcome:
+def solve_patterns(
+    pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0, worth: Mapping[Content, float] | None = None
+) -> PoolOutcome:
     """The best packing of a pool and a lower bound, target by target from the bound upwards.
 
     A target is low at first: impossible targets just above the bound are the cheap ones, and each raises the bound. It
@@ -57,20 +62,26 @@ def solve_patterns(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.
         is proven.
     lower : float
         A bound that is proven already.
+    worth : mapping from the experts of a rank (ascending) to a load
+        A rank with this content counts for that much, if that is more than its load; the outcome is then of the loads
+        counted in this way.
 
     Returns
     -------
     PoolOutcome
         Stop TOO_LARGE: there are too many patterns at the next target. Whatever the stop, ``lower_bound`` is proven.
     """
-    return _Ascent(pool, upper, limits, lower).run()
+    return _Ascent(pool, upper, limits, lower, worth or {}).run()
 
 
 class _Ascent:
     """State of the search for the least target: everything below ``lower`` is impossible, ``best`` is the incumbent."""
 
-    def __init__(self, pool: Pool, upper: Packing, limits: Limits, lower: float) -> None:
-        self.pool, self.best, self.upper = pool, upper, upper.objective(pool)
+    def __init__(
+        self, pool: Pool, upper: Packing, limits: Limits, lower: float, worth: Mapping[Content, float]
+    ) -> None:
+        self.pool, self.worth = pool, worth
+        self.best, self.upper = upper, self._value(upper)
         self.deadline = math.inf if limits.seconds is None else time.monotonic() + limits.seconds
         self.ticks = math.inf if limits.work is None else limits.work * TICKS_PER_WORK
         finest = pool.slots_per_rank * 2.0 ** (3 - SCALE_BITS)
@@ -86,7 +97,8 @@ class _Ascent:
         while relative_gap(self.upper, self.lower) > self.gap:
             goal = self.upper / (1 + self.shrink)
             target = min(self.lower * (1 + step) if self.lower > 0 else goal, goal)
-            answer = decide(self.pool, target, self.deadline, self.ticks)
+            barred = [content for content, load in self.worth.items() if load > target]
+            answer = decide(self.pool, target, self.deadline, self.ticks, barred=barred)
             self.ticks -= answer.ticks
             if answer.packing is not None:
                 self._accept(answer.packing)
@@ -102,8 +114,12 @@ class _Ascent:
         bound = self.lower if self.bound_method else None  # None: no more than the caller knew
         return PoolOutcome(self.best, bound, stop, METHOD, self.bound_method or None)
 
+    def _value(self, packing: Packing) -> float:
+        contents = [tuple(rank) for rank in np.sort(packing.experts, axis=1).tolist()] if self.worth else []
+        return max(packing.objective(self.pool), *(self.worth.get(content, 0.0) for content in contents), 0.0)
+
     def _accept(self, packing: Packing) -> None:
-        value = packing.objective(self.pool)
+        value = self._value(packing)
         if value >= self.upper:
             raise SolverError(f"the patterns gave {value!r} for a target below {self.upper!r}")
         self.best, self.upper = packing, value
@@ -111,7 +127,7 @@ class _Ascent:
 
 def decide(
     pool: Pool, target: float, deadline: float = math.inf, ticks: float = math.inf, near: Ints | None = None,
-    width: int = 0,
+    width: int = 0, barred: Sequence[Content] = (),
 ) -> Answer:  # fmt: skip
     """Find a packing within a target or prove that there is none.
 
@@ -125,6 +141,7 @@ def decide(
         Patterns that may be looked at. With ``ticks`` alone the answer is deterministic.
     near, width : array [experts], int
         If given, only counts that differ by at most ``width`` from these: ``impossible`` then says nothing of others.
+    barred : experts of a rank (ascending) that no rank may hold
     """
     model = rank_model(pool, target, near, width)
     if model is None:
@@ -133,7 +150,7 @@ def decide(
     patterns = list_all(pool, model, most)
     if patterns is None:
         return Answer(None, False, 0.0, StopReason.TOO_LARGE)
-    types, load = patterns
+    types, load = _without(model, *patterns, barred)
     code, expert = _encode(model, types)
     tree = _tree(pool, model, expert)
     spent = 0.0
@@ -213,6 +230,17 @@ def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
         return None
     fullest = np.argsort(-load[:found], kind="stable")
     return out[fullest].astype(np.int64), load[fullest]
+
+
+def _without(model: Model, types: Ints, load: Ints, barred: Sequence[Content]) -> tuple[Ints, Ints]:
+    """Patterns and loads, those of barred contents left out."""
+    if not barred:
+        return types, load
+    held = np.sort(model.order[model.expert[types]], axis=1)
+    kept = np.ones(len(types), dtype=np.bool_)
+    for content in barred:
+        kept &= (held != np.array(content)).any(axis=1)
+    return types[kept], load[kept]
 
 
 def _encode(model: Model, types: Ints) -> tuple[Codes, Codes]:
