@@ -17,7 +17,7 @@ from .pool import Floats, Ints
 
 NodeSet = tuple[int, ...]
 
-# Beyond these sizes the assignment model (`exact.grouping`) replaces enumeration.
+# Beyond these sizes `exact.grouping` finds the partition, and only node sets of partitions become pools.
 MAX_NODE_SETS = 500
 MAX_ENUMERATED_GROUPS = 12
 

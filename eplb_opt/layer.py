@@ -73,6 +73,7 @@ class LayerState:
         self.floor, self.floor_method = trivial_bound(pool)
         self.start = time.monotonic()
         self.reached: dict[float, float] = {}  # gap milestone -> seconds after the start
+        self.assigned: dict[NodeSet, float] = {}  # the bounds that the last group assignment knew
         self.hopeful: list[NodeSet] = []  # the partition that may still attain the lower bound
         self.pinned: list[NodeSet] = []  # the partition to keep; empty: the best one
         for node_set, packing in packings.items():
@@ -116,14 +117,16 @@ class LayerState:
                 self.reached.setdefault(milestone, time.monotonic() - self.start)
 
     def assign_groups(self, limits: Limits) -> list[NodeSet]:
-        """Too many node sets: bound the layer by the assignment model (H3) and return its node sets not yet known."""
+        """Too many node sets: the layer's bound, and of its partition the node sets not yet known (H3)."""
         from .exact.grouping import assign_groups
 
-        known = {s: p.lower_bound for s, p in self.pools.items()}
-        instance = self.instance
+        instance, known = self.instance, {s: p.lower_bound for s, p in self.pools.items()}
+        start = min((self.hopeful, self.partition), key=lambda p: max(known[s] for s in p)) if self.hopeful else None
         bound, partition = assign_groups(
-            group_loads(instance, self.layer), instance.num_nodes, instance.ranks_per_pool, known, limits
-        )
+            group_loads(instance, self.layer), instance.num_nodes, instance.ranks_per_pool, known, limits,
+            self.lower_bound, start,
+        )  # fmt: skip
+        self.assigned = known
         if bound > self.floor:
             self.floor, self.floor_method = bound, f"{MEAN}, groups assigned"
         self.hopeful = partition
@@ -131,7 +134,9 @@ class LayerState:
 
     def is_stale(self, gap: float) -> bool:
         """A pool of the assignment's partition cannot attain the layer's bound within the gap: it should know (H3)."""
-        return not self.complete and any(self.pools[s].lower_bound > self.lower_bound * (1 + gap) for s in self.hopeful)
+        enough = self.lower_bound * (1 + gap)
+        bounds = ((s, self.pools[s].lower_bound) for s in self.hopeful)
+        return not self.complete and any(enough < bound != self.assigned.get(s) for s, bound in bounds)
 
     def is_open(self, gap: float) -> bool:
         """Whether the gap is larger than asked for."""

@@ -27,7 +27,7 @@ from .workers import run_tasks
 METHODS = ("greedy", "refined", *IMPROVERS)
 START_STEPS = 200  # of `refined` where it is a warm start: what it finds need not be searched for
 REPEATED = ("optimal",)  # methods that use a second attempt on the same pool
-ASSIGN_SHARE = 0.1  # part of the time that the group assignment model may take
+ASSIGN_SHARE = 0.1  # part of the time that choosing the groups of nodes may take
 LEAST_SHARE = 0.05  # seconds
 
 Progress = Callable[[int, int], None]
@@ -148,7 +148,7 @@ def _pin(instance: Instance, layers: list[LayerState], placement: Placement) -> 
 
 
 def _assign_groups(instance: Instance, layer: LayerState, limits: Limits) -> None:
-    """Give a layer the assignment model's partition too."""
+    """Give a layer the best partition that its bounds allow, too."""
     new = layer.assign_groups(limits)
     for node_set, packing in zip(new, _pack_sets(instance, [(layer.layer, s) for s in new]), strict=True):
         layer.add(node_set, packing)
@@ -167,7 +167,11 @@ class _Schedule:
     def next_task(self) -> tuple[tuple[int, NodeSet], Task] | None:
         candidates = []
         for i, layer in enumerate(self.layers):
-            if layer.is_stale(self.limits.gap) and layer.is_open(self.limits.gap) and not any(j == i for j, _ in self.busy):
+            if (
+                layer.is_stale(self.limits.gap)
+                and layer.is_open(self.limits.gap)
+                and not any(j == i for j, _ in self.busy)
+            ):
                 self.assign_groups(layer, len(self.layers))
             node_set = layer.next_pool(self.limits.gap, {s for j, s in self.busy if j == i})
             if node_set is None or (self.deadline is None and any(j == i for j, _ in self.busy)):
@@ -183,7 +187,7 @@ class _Schedule:
         return (i, node_set), self.layers[i].task(node_set, limits)
 
     def assign_groups(self, layer: LayerState, layers_left: int) -> None:
-        """Choose the groups of a layer's nodes by the assignment model, within a share of the time."""
+        """Choose the groups of a layer's nodes, within a share of the time."""
         limits = self.limits
         if self.deadline is not None:
             share = (self.deadline - time.monotonic()) * ASSIGN_SHARE / layers_left

@@ -115,7 +115,7 @@ def _bound(
     """The layer's bound from L0 and the certificates that hold; and the node sets whose certificates do not."""
     whole = trivial_bound(Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks))[0]
     sets = node_sets(instance)
-    if sets is None:  # the bound of the assignment model has no certificate
+    if sets is None:  # the bound of many groups (H3) has no certificate
         return whole, []
     bounds, broken = {}, []
     for node_set in sets:

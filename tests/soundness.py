@@ -48,8 +48,8 @@ def random_pool(random: np.random.Generator) -> Pool:
     return Pool(loads.astype(float), slots, ranks, bool(random.integers(2)) and slots <= experts * ranks)
 
 
-def faults(pool: Pool, optimum: Fraction) -> list[str]:
-    """What is unsound on a pool."""
+def faults(pool: Pool, optimum: Fraction, edges: tuple[float, float]) -> list[str]:
+    """What is unsound on a pool; ``edges``: floor and ceiling of a task as multiples of the optimum."""
     start = assignment(pool).incumbent
     found: list[str] = []
 
@@ -75,6 +75,8 @@ def faults(pool: Pool, optimum: Fraction) -> list[str]:
         "patterns": solve_patterns(pool, start, WORK),
         "optimal": run("optimal", Task(pool, start, trivial_bound(pool)[0], WORK)),
     }
+    floor, ceiling = (float(optimum) * factor for factor in edges)
+    outcomes["optimal between"] = run("optimal", Task(pool, start, trivial_bound(pool)[0], WORK, 0, floor, ceiling))
     if optimum > 0:  # beside the optimum: impossible below, a packing above
         under, over = (decide(pool, float(optimum) * factor) for factor in (1 - 1e-9, 1 + 1e-9))
         if not under.impossible or over.packing is None:
@@ -109,7 +111,7 @@ def main() -> None:
         pool = random_pool(random)
         optimum = pool_optimum(tuple(pool.loads.tolist()), pool.slots, pool.ranks, pool.distinct)
         kinds[f"s={pool.slots_per_rank}" + (" distinct" if pool.distinct else "")] += 1
-        found = faults(pool, optimum)
+        found = faults(pool, optimum, (random.uniform(0.8, 1.1), random.uniform(0.95, 1.3)))
         try:
             evaluated += checked_cuts(pool, random)
         except AssertionError as error:

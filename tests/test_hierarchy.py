@@ -1,4 +1,4 @@
-"""The best partition of groups against enumeration, and the assignment model against both."""
+"""The best partition of groups against enumeration, and the assignment of many groups against both."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eplb_opt import Instance, Limits
+from eplb_opt import Instance, Limits, hierarchy, solve
 from eplb_opt.exact.grouping import assign_groups
 from eplb_opt.hierarchy import bottleneck_partition, members, node_sets
+from eplb_opt.result import Status
 
 
 def partitions(groups, size):
@@ -43,7 +44,7 @@ def test_no_partition():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_assignment_model_agrees_with_enumeration(seed):
+def test_assignment_agrees_with_enumeration(seed):
     random = np.random.default_rng(seed)
     loads = random.integers(0, 50, 6).astype(float)
     known = {(0, 1, 2): 40.0, (1, 3, 5): 25.0}
@@ -53,6 +54,51 @@ def test_assignment_model_agrees_with_enumeration(seed):
     assert bound <= best * (1 + 1e-12)
     assert bound == pytest.approx(best, rel=1e-4)
     assert max(values[tuple(sorted(s))] for s in partition) == pytest.approx(best, rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_assignment_goes_on_from_what_it_knows(seed):
+    random = np.random.default_rng(seed)
+    loads, sets = random.integers(1, 500, 8).astype(float), list(combinations(range(8), 2))
+    known: dict[tuple[int, ...], float] = {}
+    bound, partition = 0.0, None
+    for _ in range(6):
+        bound, partition = assign_groups(loads, 4, 3, known, Limits(seconds=None, work=10), bound, partition)
+        best = min(
+            max(max(loads[list(s)].sum() / 3, known.get(s, 0)) for s in p) for p in partitions(tuple(range(8)), 2)
+        )
+        assert bound <= best * (1 + 1e-12)
+        assert bound == pytest.approx(best, rel=1e-4)
+        assert max(max(loads[list(s)].sum() / 3, known.get(s, 0)) for s in partition) == pytest.approx(best, rel=1e-4)
+        for s in (*partition, sets[random.integers(len(sets))]):  # bounds only rise
+            known[s] = max(known.get(s, 0), loads[list(s)].sum() / 3 * random.uniform(1, 1.2))
+
+
+def test_assignment_of_more_groups_than_patterns_can_be_listed():
+    random = np.random.default_rng(0)
+    loads = random.lognormal(0, 1, 64) * 1000
+    bound, partition = assign_groups(loads, 4, 2, {}, Limits(seconds=None, work=0.1))
+    assert sorted(g for s in partition for g in s) == list(range(64))
+    assert loads.sum() / 8 <= bound * (1 + 1e-12) <= max(loads[list(s)].sum() / 2 for s in partition) * (1 + 1e-12)
+
+
+def test_assignment_of_loads_that_are_zero():
+    assert assign_groups(np.zeros(6), 2, 2, {}, Limits(seconds=None, work=1))[0] == 0.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_assigned_or_listed_the_optimum_is_the_same(seed, monkeypatch):
+    loads = np.random.default_rng(seed).integers(1, 300, (2, 24)).astype(float)
+    instance = Instance(loads, 32, 8, 4, 16)
+    limits = Limits(seconds=None, workers=1)
+    listed = solve(instance, "optimal", limits)
+    monkeypatch.setattr(hierarchy, "MAX_NODE_SETS", 1)
+    assigned = solve(instance, "optimal", limits)
+    for one, other in zip(listed.certificates, assigned.certificates, strict=True):
+        assert one.lower_bound <= other.objective * (1 + 1e-12)
+        assert other.lower_bound <= one.objective * (1 + 1e-12)
+        assert one.status is Status.OPTIMAL
+    assert not assigned.placement.violations(instance)
 
 
 def test_node_sets_and_members():

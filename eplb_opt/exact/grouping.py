@@ -1,4 +1,4 @@
-"""Groups to nodes where node sets are too many to list: a packing problem without spare slots (``models/README.md``, H3)."""
+"""Groups to nodes where node sets are too many to list: packing without spare slots (``models/README.md``, H3)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ import numpy as np
 from ..bounds.cuts import cut_bound
 from ..bounds.mean import floor_float
 from ..heuristics.search import search
+from ..hierarchy import NodeSet
 from ..limits import Limits
+from ..outcome import StopReason
 from ..pool import Floats, Packing, Pool
-from .patterns import solve_patterns
+from .patterns import solve_patterns, worth_of
 
 SHARE = 0.25  # of the gap, for the groups; their pools need the rest
-START_WORK = 300_000  # of the search that the exact method starts from: some 20 ms
+START_WORK = 300_000  # of a search: some 20 ms
 
 
 def assign_groups(
-    loads: Floats, num_nodes: int, ranks_per_node: int, known: Mapping[tuple[int, ...], float], limits: Limits
-) -> tuple[float, list[tuple[int, ...]]]:
+    loads: Floats, num_nodes: int, ranks_per_node: int, known: Mapping[NodeSet, float], limits: Limits,
+    lower: float = 0.0, start: list[NodeSet] | None = None,
+) -> tuple[float, list[NodeSet]]:  # fmt: skip
     """The partition of groups with the least bottleneck of what is known about its node sets, as near as limits allow.
 
     A node set is worth its mean rank load, or the bound in ``known`` if that is larger.
@@ -31,6 +34,10 @@ def assign_groups(
     loads : array [groups]
         Load of each group, in tokens.
     known : mapping from node set to a proven lower bound of its pool, in tokens a rank.
+    lower : float
+        A proven lower bound of every partition's bottleneck, in tokens a rank.
+    start : list of node sets, optional
+        A partition to start from.
 
     Returns
     -------
@@ -40,12 +47,22 @@ def assign_groups(
     """
     pool = Pool(loads, len(loads), num_nodes)  # groups are the experts, nodes the ranks; one copy of each
     limits = replace(limits, gap=limits.gap * SHARE)
-    dealt = Packing(np.argsort(-pool.loads, kind="stable").reshape(-1, num_nodes).T)
-    start = search(pool, dealt, target=pool.mean * (1 + limits.gap), work=START_WORK, seed=len(known))
-    lower = cut_bound(pool, start.objective(pool), limits.gap, limits.seconds)[0]
+    least = floor_float(Fraction(lower) * ranks_per_node)
+    if start is None:
+        first = _search(pool, limits, 0)
+        least = max(least, cut_bound(pool, first.objective(pool), limits.gap, limits.seconds)[0])
+    else:
+        first = Packing(np.array(start))
     worth = {node_set: floor_float(Fraction(bound) * ranks_per_node) for node_set, bound in known.items()}
-    outcome = solve_patterns(pool, start, limits, lower, worth)
-    best = start if outcome.packing is None else outcome.packing
-    bound = max(lower, outcome.lower_bound or 0.0)
+    outcome = solve_patterns(pool, first, limits, least, worth)
+    best = first if outcome.packing is None else outcome.packing
+    if outcome.stop is StopReason.TOO_LARGE:
+        best = min(best, _search(pool, limits, len(known)), key=lambda p: worth_of(p, pool, worth))
+    bound = max(least, outcome.lower_bound or 0.0)
     partition = [tuple(sorted(node)) for node in best.experts.tolist()]
     return floor_float(Fraction(bound) / ranks_per_node), partition
+
+
+def _search(pool: Pool, limits: Limits, seed: int) -> Packing:
+    dealt = Packing(np.argsort(-pool.loads, kind="stable").reshape(-1, pool.ranks).T)
+    return search(pool, dealt, target=pool.mean * (1 + limits.gap), work=START_WORK, seed=seed)

@@ -67,7 +67,9 @@ def solve_matching(
     """
     if pool.slots_per_rank > 2:
         raise SolverError(f"{pool.slots_per_rank} slots a rank: the matching method solves pools with 1 or 2")
-    return _single(pool, upper) if pool.slots_per_rank == 1 else _Search(pool, upper, limits, lower, ceiling=ceiling).run()
+    return (
+        _single(pool, upper) if pool.slots_per_rank == 1 else _Search(pool, upper, limits, lower, ceiling=ceiling).run()
+    )
 
 
 def water_filling(pool: Pool) -> Ints:

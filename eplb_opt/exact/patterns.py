@@ -81,7 +81,7 @@ class _Ascent:
         self, pool: Pool, upper: Packing, limits: Limits, lower: float, worth: Mapping[Content, float]
     ) -> None:
         self.pool, self.worth = pool, worth
-        self.best, self.upper = upper, self._value(upper)
+        self.best, self.upper = upper, worth_of(upper, pool, worth)
         self.deadline = math.inf if limits.seconds is None else time.monotonic() + limits.seconds
         self.ticks = math.inf if limits.work is None else limits.work * TICKS_PER_WORK
         finest = pool.slots_per_rank * 2.0 ** (3 - SCALE_BITS)
@@ -114,12 +114,8 @@ class _Ascent:
         bound = self.lower if self.bound_method else None  # None: no more than the caller knew
         return PoolOutcome(self.best, bound, stop, METHOD, self.bound_method or None)
 
-    def _value(self, packing: Packing) -> float:
-        contents = [tuple(rank) for rank in np.sort(packing.experts, axis=1).tolist()] if self.worth else []
-        return max(packing.objective(self.pool), *(self.worth.get(content, 0.0) for content in contents), 0.0)
-
     def _accept(self, packing: Packing) -> None:
-        value = self._value(packing)
+        value = worth_of(packing, self.pool, self.worth)
         if value >= self.upper:
             raise SolverError(f"the patterns gave {value!r} for a target below {self.upper!r}")
         self.best, self.upper = packing, value
@@ -164,6 +160,12 @@ def decide(
             return Answer(None, True, spent)
         if spent >= ticks or time.monotonic() >= deadline:
             return Answer(None, False, spent, StopReason.WORK if spent >= ticks else StopReason.TIME)
+
+
+def worth_of(packing: Packing, pool: Pool, worth: Mapping[Content, float]) -> float:
+    """The objective of a packing, with what the contents of its ranks count for."""
+    contents = [tuple(rank) for rank in np.sort(packing.experts, axis=1).tolist()] if worth else []
+    return max(packing.objective(pool), *(worth.get(content, 0.0) for content in contents), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
