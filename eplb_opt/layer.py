@@ -21,6 +21,7 @@ from .portfolio import Task
 from .result import MILESTONES, LayerCertificate, certify
 
 ENDED = (StopReason.FAILED, StopReason.TOO_LARGE)
+MOST_OF_GAP = 0.9  # by which a pool's bound may exceed the layer's before another partition is looked for
 
 
 @dataclass(eq=False)
@@ -134,7 +135,7 @@ class LayerState:
 
     def is_stale(self, gap: float) -> bool:
         """A pool of the assignment's partition cannot attain the layer's bound within the gap: it should know (H3)."""
-        enough = self.lower_bound * (1 + gap)
+        enough = self.lower_bound * (1 + gap * MOST_OF_GAP)
         bounds = ((s, self.pools[s].lower_bound) for s in self.hopeful)
         return not self.complete and any(enough < bound != self.assigned.get(s) for s, bound in bounds)
 
@@ -145,15 +146,14 @@ class LayerState:
     def next_pool(self, gap: float, busy: Container[NodeSet] = ()) -> NodeSet | None:
         """The pool to work on: of the partition that may still attain the bound, the one that keeps the gap open.
 
-        Pools that are good enough for the layer's bound, or have ended, are passed over; fewest attempts first, then
-        those of that partition before those of the best one, then the largest bound.
+        Pools that are good enough for the layer's bound, cannot become so, or have ended, are passed over; fewest
+        attempts first, then those of that partition before those of the best one, then the largest bound.
         """
         if not self.is_open(gap):
             return None
-        enough = self.lower_bound * (1 + gap)
         work = [
             s for s in dict.fromkeys([*self.hopeful, *self.partition])
-            if s not in busy and not self.pools[s].ended and self.pools[s].objective > enough
+            if s not in busy and not self.pools[s].ended and self._is_of_use(s, gap)
         ]  # fmt: skip
 
         def order(s: NodeSet) -> tuple[int, bool, float, NodeSet]:
@@ -161,16 +161,25 @@ class LayerState:
 
         return min(work, key=order, default=None)
 
+    def _is_of_use(self, node_set: NodeSet, gap: float) -> bool:
+        """Whether a better packing or a larger bound of a pool may help the layer, and there may be one."""
+        state = self.pools[node_set]
+        is_known = min(state.objective, self.objective) <= state.lower_bound * (1 + self._gap_of(node_set, gap))
+        return state.objective > self.lower_bound * (1 + gap) and not is_known
+
+    def _gap_of(self, node_set: NodeSet, gap: float) -> float:
+        """The gap to which a pool is solved: what its bound leaves of the layer's, not less than a tenth."""
+        bound = self.pools[node_set].lower_bound
+        left = self.lower_bound * (1 + gap) / bound - 1 if bound > 0 else gap
+        return min(gap, max(left, gap * (1 - MOST_OF_GAP))) if left > 0 else gap
+
     def task(self, node_set: NodeSet, limits: Limits) -> Task:
         """The task of improving a pool as far as the layer needs it."""
-        state, gap = self.pools[node_set], limits.gap
-        enough = self.lower_bound * (1 + gap)
-        if state.lower_bound < enough:  # a pool's mean may be a little above the layer's bound
-            gap = min(gap, enough / state.lower_bound - 1) if state.lower_bound > 0 else gap
+        state = self.pools[node_set]
+        limits = replace(limits, gap=self._gap_of(node_set, limits.gap))
         return Task(
-            state.pool, state.packing, state.lower_bound, replace(limits, gap=gap), state.attempts, self.lower_bound,
-            self.objective,
-        )  # fmt: skip
+            state.pool, state.packing, state.lower_bound, limits, state.attempts, self.lower_bound, self.objective
+        )
 
     def update(self, node_set: NodeSet, outcome: PoolOutcome, seconds: float) -> None:
         """Take a method's outcome on a pool."""

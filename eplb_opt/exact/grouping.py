@@ -35,14 +35,14 @@ def assign_groups(
         Load of each group, in tokens.
     known : mapping from node set to a proven lower bound of its pool, in tokens a rank.
     lower : float
-        A proven lower bound of every partition's bottleneck, in tokens a rank.
+        A proven lower bound of the layer, in tokens a rank: partitions within the gap of it are good enough.
     start : list of node sets, optional
         A partition to start from.
 
     Returns
     -------
     bound : float
-        Proven lower bound of every partition's bottleneck, in tokens a rank, rounded down.
+        Proven lower bound of the layer, in tokens a rank, rounded down.
     partition : list of node sets
     """
     pool = Pool(loads, len(loads), num_nodes)  # groups are the experts, nodes the ranks; one copy of each
