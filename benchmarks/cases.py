@@ -19,6 +19,8 @@ from .environment import ROOT
 SYNTHETIC = {
     "synthetic-ds3-decode-ep32": ("deepseek-v3-decode", 288, 1, 1, 32),
     "synthetic-ds3-decode-ep32-hier": ("deepseek-v3-decode", 288, 8, 4, 32),
+    "synthetic-ds3-decode-ep32-16groups": ("deepseek-v3-decode", 288, 16, 4, 32),
+    "synthetic-ds3-decode-ep144-hier": ("deepseek-v3-decode", 288, 8, 4, 144),
     "synthetic-ds3-prefill-ep64": ("deepseek-v3-prefill", 320, 1, 1, 64),
     "synthetic-gemma4-ep16": ("gemma-4", 144, 1, 1, 16),
     "synthetic-gemma4-ep32-r0": ("gemma-4", 128, 1, 1, 32),
