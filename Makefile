@@ -15,7 +15,7 @@ help:
 	@echo "make models  export the tiny models again (models/tiny)"
 	@echo "make peers   unpack other projects' balancers into .peers, for the benchmark"
 	@echo "make bench-quick  a few cases against the peers, under 5 minutes, nothing committed changes"
-	@echo "make bench   all cases, results and benchmarks/README.md made again, over an hour; speed and quality go on where stopped"
+	@echo "make bench   all cases, results and benchmarks/README.md made again, about an hour; speed and quality go on where stopped"
 
 demo: $(VENV)/.installed
 	$(BIN)/eplb-opt demo
