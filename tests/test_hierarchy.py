@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eplb_opt import Instance, Limits, hierarchy, solve
+from eplb_opt.exact import grouping
 from eplb_opt.exact.grouping import assign_groups
+from eplb_opt.exact.patterns import solve_patterns
 from eplb_opt.hierarchy import bottleneck_partition, members, node_sets
+from eplb_opt.outcome import StopReason
 from eplb_opt.result import Status
 
 
@@ -74,11 +77,23 @@ def test_assignment_goes_on_from_what_it_knows(seed):
             known[s] = max(known.get(s, 0), loads[list(s)].sum() / 3 * random.uniform(1, 1.2))
 
 
-def test_assignment_of_more_groups_than_patterns_can_be_listed():
-    random = np.random.default_rng(0)
-    loads = random.lognormal(0, 1, 64) * 1000
-    bound, partition = assign_groups(loads, 4, 2, {}, Limits(seconds=None, work=0.1))
+def test_assignment_of_more_groups_than_patterns_can_be_listed(monkeypatch):
+    loads = np.random.default_rng(0).lognormal(0, 1, 64) * 1000
+    limits = Limits(seconds=None, work=0.1)
+    first = assign_groups(loads, 4, 2, {}, limits)[1]
+    stops = []
+
+    def watched(*args, **options):
+        outcome = solve_patterns(*args, **options)
+        stops.append(outcome.stop)
+        return outcome
+
+    monkeypatch.setattr(grouping, "solve_patterns", watched)
+    known = {first[0]: loads.sum() / 8 * 1.5}
+    bound, partition = assign_groups(loads, 4, 2, known, limits, 0.0, first)
+    assert stops == [StopReason.TOO_LARGE]
     assert sorted(g for s in partition for g in s) == list(range(64))
+    assert first[0] not in partition  # another search found one without it
     assert loads.sum() / 8 <= bound * (1 + 1e-12) <= max(loads[list(s)].sum() / 2 for s in partition) * (1 + 1e-12)
 
 
@@ -97,7 +112,7 @@ def test_groups_assigned_or_listed_the_optimum_is_the_same(seed, monkeypatch):
     for one, other in zip(listed.certificates, assigned.certificates, strict=True):
         assert one.lower_bound <= other.objective * (1 + 1e-12)
         assert other.lower_bound <= one.objective * (1 + 1e-12)
-        assert one.status is Status.OPTIMAL
+        assert one.status is other.status is Status.OPTIMAL
     assert not assigned.placement.violations(instance)
 
 
