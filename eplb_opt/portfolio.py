@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from .pool import Packing, Pool
 
 # Seconds of the first steps, or the same in units of Limits.work. Most layers end with the search before the bound,
 # most pools of few experts with the first proof by rank patterns.
-FIRST_SEARCH, FIRST_PROOF, FIRST_WINDOWS, PATTERN_LP = 0.25, 0.5, 2.0, 0.5
+FIRST_SEARCH, FIRST_PROOF, FIRST_COUNTS, FIRST_WINDOWS, PATTERN_LP = 0.25, 0.5, 1.0, 2.0, 0.5
 FULL_SEARCH = 64  # slots from which on the first search is that long: smaller pools are proven sooner than searched
-WINDOW_SHARE = 0.25  # of the time that is left then, for the first windows if that is more
+WINDOW_SHARE = 0.25  # of the time that is left then, for the first windows, where no more than the mean is proven
+COUNT_SHARE = 0.3  # of the time after that, for the proof by enumerating counts; little is used where they are too many
 PROOF_SHARE = 0.6  # of the time after the first steps, for the proof by rank patterns
 MOST_LP_SLOTS = 48  # of pools whose linear program over patterns is worth solving; in larger ones it gives the mean
 MOST_EXPERTS = 64  # of pools whose rank contents are worth listing; in larger ones the search meets the bound
@@ -37,8 +39,8 @@ class Task:
         Valid warm start.
     lower_bound : float
         Proven so far.
-    floor, ceiling : float
-        The layer's bound and objective: a packing as light as the floor is good enough, one as heavy as the ceiling is
+    target, cutoff : float
+        The layer's bound and objective: a packing as light as the target is good enough, one as heavy as the cutoff is
         of no use.
     limits : Limits
         ``seconds`` is this task's share.
@@ -51,8 +53,8 @@ class Task:
     lower_bound: float
     limits: Limits
     attempt: int = 0
-    floor: float = 0.0
-    ceiling: float = math.inf
+    target: float = 0.0
+    cutoff: float = math.inf
 
 
 def run(method: str, task: Task) -> PoolOutcome:
@@ -67,12 +69,14 @@ def run(method: str, task: Task) -> PoolOutcome:
         return _failed(task, method, f"{type(error).__name__}: {error}")
 
 
+@functools.cache
 def prepare() -> None:
     """Load and compile what `optimal` needs, so that compiling counts against no layer's share of the time."""
-    from .exact import matching, patterns  # noqa: F401
+    from .exact import counts, matching, patterns  # noqa: F401
     from .heuristics import search, windows
 
     search.prepare()
+    counts.prepare()
     windows.prepare()
 
 
@@ -97,8 +101,8 @@ def _optimal(task: Task) -> PoolOutcome:
     if task.pool.slots_per_rank <= 2:
         from .exact.matching import solve_matching
 
-        floor = max(task.lower_bound, task.floor)
-        outcome = solve_matching(task.pool, task.incumbent, task.limits, floor, task.ceiling)
+        least = max(task.lower_bound, task.target)
+        outcome = solve_matching(task.pool, task.incumbent, task.limits, least, task.cutoff)
         if outcome.stop is not StopReason.FAILED:
             return outcome
     return _Attempt(task).run()  # three or more slots a rank, or a pool too large for the matching model
@@ -110,8 +114,8 @@ class _Attempt:
     def __init__(self, task: Task) -> None:
         self.task, self.pool, self.limits = task, task.pool, task.limits
         self.packing, self.method = task.incumbent, "warm start"
-        self.objective = min(self.packing.objective(self.pool), task.ceiling)  # what a packing must be lighter than
-        self.lower, self.bound_method = max(task.lower_bound, task.floor), ""  # "": nothing proven here
+        self.objective = min(self.packing.objective(self.pool), task.cutoff)  # what a packing must be lighter than
+        self.lower, self.bound_method = max(task.lower_bound, task.target), ""  # "": nothing proven here
         self.proof: CutCertificate | PatternCertificate | None = None
         self.deadline = None if self.limits.seconds is None else time.monotonic() + self.limits.seconds
 
@@ -123,9 +127,15 @@ class _Attempt:
             self._cuts()
         if self._open() and self.task.attempt == 0 and self.pool.slots <= MOST_LP_SLOTS:
             self._pattern_lp()
-        if self.pool.num_experts <= MOST_EXPERTS:
+        few = self.pool.num_experts <= MOST_EXPERTS
+        if few:
             self._patterns(FIRST_PROOF)
-            self._windows(max(FIRST_WINDOWS, WINDOW_SHARE * self._remaining()), seed=2 * self.task.attempt)
+        self._counts(FIRST_COUNTS)
+        if few:
+            is_mean = self.lower <= self.pool.mean * (1 + 1e-9)  # then it is the search that is open, not the bound
+            self._windows(max(FIRST_WINDOWS, WINDOW_SHARE * is_mean * self._remaining()), seed=2 * self.task.attempt)
+        self._counts(COUNT_SHARE * self._remaining())
+        if few:
             self._patterns(PROOF_SHARE * self._remaining())
             self._windows(self._remaining(), seed=2 * self.task.attempt + 1)  # returns soon where patterns are too many
         self._search(None, seed=1 + self.task.attempt)
@@ -193,13 +203,22 @@ class _Attempt:
     def _patterns(self, share: float) -> None:
         from .exact.patterns import solve_patterns
 
+        self._prove(solve_patterns, share)
+
+    def _counts(self, share: float) -> None:
+        from .exact.counts import solve_counts
+
+        self._prove(solve_counts, share)
+
+    def _prove(self, solve: Callable[[Pool, Packing, Limits, float], PoolOutcome], share: float) -> None:
+        """Let a method raise the bound, or find a better packing, for a share of the time or work."""
         if not self._open():
             return
         left = self._left()
         limits = replace(self.limits, seconds=None if left is None else min(share, left))
         if left is None:
             limits = replace(limits, work=min(share, self.limits.work or 1.0))
-        outcome = solve_patterns(self.pool, self.packing, limits, self.lower)
+        outcome = solve(self.pool, self.packing, limits, self.lower)
         if outcome.packing is not None:
             self._take(outcome.packing, outcome.method)
         if outcome.lower_bound is not None and outcome.lower_bound > self.lower:

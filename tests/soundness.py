@@ -1,9 +1,9 @@
 """Bound <= optimum <= objective on many random pools: ``python -m tests.soundness [POOLS] [SEED]``.
 
 The optimum is brute force in exact fractions. Every pool is given to L0, L1, L2 (certificates re-checked in integers),
-rank patterns, matching (s <= 2) and the portfolio; the proven bounds and the objectives are compared exactly, up to the
-rounding of the objective's sum. Cuts of both kinds, separated at random points and targets, are evaluated in fractions
-on every count vector whose best packing is within the target.
+rank patterns, count enumeration, matching (s <= 2) and the portfolio; the proven bounds and the objectives are compared
+exactly, up to the rounding of the objective's sum. Cuts of both kinds, separated at random points and targets, are
+evaluated in fractions on every count vector whose best packing is within the target.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from eplb_opt.bounds.certificate import certificate_holds
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.mean import trivial_bound
 from eplb_opt.bounds.patterns import pattern_bound, pattern_certificate_holds
+from eplb_opt.exact.counts import decide_counts, solve_counts
 from eplb_opt.exact.matching import solve_matching
 from eplb_opt.exact.patterns import decide, solve_patterns
 from eplb_opt.pool import Packing, Pool
@@ -49,7 +50,7 @@ def random_pool(random: np.random.Generator) -> Pool:
 
 
 def faults(pool: Pool, optimum: Fraction, edges: tuple[float, float]) -> list[str]:
-    """What is unsound on a pool; ``edges``: floor and ceiling of a task as multiples of the optimum."""
+    """What is unsound on a pool; ``edges``: target and cutoff of a task as multiples of the optimum."""
     start = assignment(pool).incumbent
     found: list[str] = []
 
@@ -73,16 +74,18 @@ def faults(pool: Pool, optimum: Fraction, edges: tuple[float, float]) -> list[st
         found.append("L2: below L1, or its certificate does not hold")
     outcomes = {
         "patterns": solve_patterns(pool, start, WORK),
+        "counts": solve_counts(pool, start, WORK),
         "optimal": run("optimal", Task(pool, start, trivial_bound(pool)[0], WORK)),
     }
-    floor, ceiling = (float(optimum) * factor for factor in edges)
-    outcomes["optimal between"] = run("optimal", Task(pool, start, trivial_bound(pool)[0], WORK, 0, floor, ceiling))
+    target, cutoff = (float(optimum) * factor for factor in edges)
+    outcomes["optimal between"] = run("optimal", Task(pool, start, trivial_bound(pool)[0], WORK, 0, target, cutoff))
     if optimum > 0:  # beside the optimum: impossible below, a packing above
-        under, over = (decide(pool, float(optimum) * factor) for factor in (1 - 1e-9, 1 + 1e-9))
-        if not under.impossible or over.packing is None:
-            found.append("patterns: wrong beside the optimum")
-        else:
-            above("patterns beside the optimum", over.packing)
+        for name, method in (("patterns", decide), ("counts", decide_counts)):
+            under, over = (method(pool, float(optimum) * factor) for factor in (1 - 1e-9, 1 + 1e-9))
+            if not under.impossible or over.packing is None:
+                found.append(f"{name}: wrong beside the optimum")
+            else:
+                above(f"{name} beside the optimum", over.packing)
     if pool.slots_per_rank <= 2:
         outcomes["matching"] = solve_matching(pool, start, WORK)
     for name, outcome in outcomes.items():

@@ -22,29 +22,29 @@ SHAPES = [(4, 6, 3), (5, 8, 4), (4, 9, 3), (5, 6, 2), (3, 4, 4)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_bounds_are_valid_whatever_floor_and_ceiling(shape):
+def test_bounds_are_valid_whatever_target_and_cutoff(shape):
     rng = np.random.default_rng(sum(shape))
     experts, slots, ranks = shape
     for _ in range(12):
         loads = rng.integers(1, 200, experts)
         pool, best = Pool(loads.astype(float), slots, ranks), optimum(loads, slots, ranks)
-        floor, ceiling = float(best) * rng.uniform(0.8, 1.2), float(best) * rng.uniform(0.9, 1.3)
-        task = Task(pool, any_packing(pool), trivial_bound(pool)[0], LIMITS, 0, floor, ceiling)
+        target, cutoff = float(best) * rng.uniform(0.8, 1.2), float(best) * rng.uniform(0.9, 1.3)
+        task = Task(pool, any_packing(pool), trivial_bound(pool)[0], LIMITS, 0, target, cutoff)
         outcome = run("optimal", task)
         objective = outcome.packing.objective(pool)
         assert outcome.note == ""
         assert not outcome.packing.violations(pool)
         assert Fraction(outcome.lower_bound or 0) <= best
         assert float(best) * (1 - 1e-12) <= objective <= task.incumbent.objective(pool)
-        lower = max(outcome.lower_bound or 0, task.lower_bound, floor)
-        assert min(objective, ceiling) <= lower * (1 + LIMITS.gap) * (1 + 1e-12)  # else there was more to do
+        lower = max(outcome.lower_bound or 0, task.lower_bound, target)
+        assert min(objective, cutoff) <= lower * (1 + LIMITS.gap) * (1 + 1e-12)  # else there was more to do
 
 
 def test_nothing_is_done_for_a_pool_that_cannot_matter():
     pool = Pool(np.array([9.0, 5.0, 4.0, 3.0, 2.0]), 9, 3)
     start, lower = any_packing(pool), trivial_bound(pool)[0]
-    good_enough = run("optimal", Task(pool, start, lower, LIMITS, 0, floor=start.objective(pool)))
-    hopeless = run("optimal", Task(pool, start, lower, LIMITS, 0, ceiling=lower))
+    good_enough = run("optimal", Task(pool, start, lower, LIMITS, 0, target=start.objective(pool)))
+    hopeless = run("optimal", Task(pool, start, lower, LIMITS, 0, cutoff=lower))
     for outcome in (good_enough, hopeless):
         assert outcome.packing is start
         assert outcome.lower_bound is None or outcome.lower_bound <= start.objective(pool)

@@ -84,25 +84,45 @@ def certificate_holds(pool: Pool, cert: CutCertificate) -> bool:
 
     Exact: integers only, no solver; checks every count that the target allows (L1.3, L1.4).
     """
+    if not is_valid(pool, cert):
+        return False
+    costs = exact_costs(pool, cert)
+    return costs is None or int(costs[0].min(axis=1).sum()) > costs[1]
+
+
+def is_valid(pool: Pool, cert: CutCertificate) -> bool:
+    """Whether numbers are as they should be and every cut is proven at the target, in integers (L1.1, L1.2)."""
     if not _well_formed(cert):
         return False
-    scaled, load_bits = common_integers(
-        [cert.target, *(x for c in cert.cuts for x in (c.v, c.u)), *(float(w) for w in pool.loads)]
-    )
-    (target, *levels), loads = scaled[: 1 + 2 * len(cert.cuts)], scaled[1 + 2 * len(cert.cuts) :]
-    if not all(_valid(c.kind, v, u, target, pool.slots_per_rank) for c, v, u in _levels(cert, levels)):
-        return False
-    least = [max(1, -(-w // target)) for w in loads]
-    spare = pool.slots - sum(least)
-    if sum(loads) > pool.ranks * target or spare < 0 or max(least) > pool.max_count:
-        return True  # L0a, L0b
+    (target, *levels), _, _ = _scaled(pool, cert)
+    return all(_valid(c.kind, v, u, target, pool.slots_per_rank) for c, v, u in _levels(cert, levels))
+
+
+def exact_costs(pool: Pool, cert: CutCertificate) -> tuple[Array, int] | None:
+    """Costs of the counts of ``exact_range`` [experts, range] and the most that a packing's counts cost (L1.4, L1.8).
+
+    Exact integers; columns beyond an expert's range repeat its first. None: L0 alone excludes the target. The cuts are
+    taken to be valid.
+    """
+    counts = exact_range(pool, cert.target)
+    if counts is None:
+        return None
+    (target, *levels), loads, load_bits = _scaled(pool, cert)
     prices, _ = common_integers([cert.slot_price, *(c.multiplier for c in cert.cuts)])
     per_count = 1 << load_bits  # aggregate terms carry this factor already
     prices = [p * (1 if i and cert.cuts[i - 1].kind == AGGREGATE else per_count) for i, p in enumerate(prices)]
     cuts = [(c.kind, v, u, p) for (c, v, u), p in zip(_levels(cert, levels), prices[1:], strict=True)]
-    top = [min(k + spare, pool.max_count) for k in least]
-    cost = _costs(pool, target, cuts, prices[0], np.array(loads, dtype=object), np.array(least), np.array(top))
-    return int(cost.min(axis=1).sum()) > prices[0] * pool.slots
+    return _costs(pool, target, cuts, prices[0], np.array(loads, dtype=object), *counts), prices[0] * pool.slots
+
+
+def exact_range(pool: Pool, target: float) -> tuple[Ints, Ints] | None:
+    """Least and most count of each expert [experts] that a target > 0 allows, exactly (L1.3); None: L0 excludes it."""
+    (limit, *loads), _ = common_integers([target, *(float(w) for w in pool.loads)])
+    least = [max(1, -(-w // limit)) for w in loads]
+    spare = pool.slots - sum(least)
+    if sum(loads) > pool.ranks * limit or spare < 0 or max(least) > pool.max_count:
+        return None  # L0a, L0b
+    return np.array(least), np.array([min(k + spare, pool.max_count) for k in least])
 
 
 def rounded(cert: CutCertificate) -> CutCertificate:
@@ -199,6 +219,13 @@ def common_integers(values: list[float]) -> tuple[list[int], int]:
     ratios = [float(x).as_integer_ratio() for x in values]
     bits = max(d for _, d in ratios).bit_length() - 1
     return [n << (bits - d.bit_length() + 1) for n, d in ratios], bits
+
+
+def _scaled(pool: Pool, cert: CutCertificate) -> tuple[list[int], list[int], int]:
+    """Target and levels, and the pool's loads, in one integer unit; the exponent of its scale."""
+    levels = [cert.target, *(x for c in cert.cuts for x in (c.v, c.u))]
+    scaled, bits = common_integers([*levels, *(float(w) for w in pool.loads)])
+    return scaled[: len(levels)], scaled[len(levels) :], bits
 
 
 def _levels(cert: CutCertificate, levels: list[int]) -> list[tuple[Cut, int, int]]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from ..pool import Floats, Ints, Pool
 from . import certificate
-from .certificate import AGGREGATE, Cut, CutCertificate, certificate_holds
+from .certificate import Cut, CutCertificate, certificate_holds
+from .counts_model import NOISE, CountsModel
 from .mean import trivial_bound
 from .separation import Grid, retarget, violated_cuts
 
@@ -20,7 +19,6 @@ __all__ = ["Cut", "CutCertificate", "certificate_holds", "cut_bound"]
 
 CUTS_A_ROUND = 20
 ROUNDS = 300  # LPs at one target
-NOISE = 1e-7  # violations in targets or replicas, and dual values, that do not count
 STRETCH = 4.0  # the next target lies so many gains above the bound
 
 
@@ -213,101 +211,3 @@ def _greedy_counts(pool: Pool) -> Ints:
         if counts[e] < pool.max_count:
             heapq.heappush(heap, (-float(pool.loads[e]) / int(counts[e]), e))
     return counts
-
-
-class CountsModel:
-    """minimise t, t >= 0, over y >= 0: one count an expert, all slots used, every cut at most t.
-
-    An aggregate cut is divided by the target. Columns (e, k) and cuts are added as they are needed.
-
-    Parameters
-    ----------
-    pool : Pool
-    target : float
-    expert, count : arrays [columns], int64
-        The first columns; the very first, one an expert, use exactly ``pool.slots`` slots.
-    """
-
-    def __init__(self, pool: Pool, target: float, expert: Ints, count: Ints) -> None:
-        import highspy
-
-        self.pool, self.target = pool, target
-        self.cuts: list[Cut] = []
-        self.expert = self.count = np.zeros(0, dtype=np.int64)
-        self.solver = highspy.Highs()
-        for option, value in (("output_flag", False), ("threads", 1), ("presolve", "off")):
-            self.solver.setOptionValue(option, value)
-        experts = pool.num_experts
-        none = np.zeros(0, dtype=np.int32)
-        self.solver.addCols(1, np.ones(1), np.zeros(1), np.full(1, highspy.kHighsInf), 0, none, none, np.zeros(0))
-        sides = np.concatenate([np.ones(experts), [float(pool.slots)]])
-        self.solver.addRows(experts + 1, sides, sides, 0, np.zeros(experts + 1, dtype=np.int32), none, np.zeros(0))
-        self.add_columns(expert, count)
-        self._start()
-
-    def add_columns(self, expert: Ints, count: Ints) -> None:
-        """Append columns (e, k), arrays [new]."""
-        import highspy
-
-        size, rows = expert.size, 2 + len(self.cuts)
-        index = np.empty((size, rows), dtype=np.int32)
-        value = np.empty((size, rows))
-        index[:, 0], value[:, 0] = expert, 1.0
-        index[:, 1], value[:, 1] = self.pool.num_experts, count
-        for i, cut in enumerate(self.cuts):
-            index[:, 2 + i], value[:, 2 + i] = self.pool.num_experts + 1 + i, self._row(cut, expert, count)
-        kept = value.ravel() != 0
-        start = np.concatenate([[0], np.cumsum(kept.reshape(size, rows).sum(1))])[:-1].astype(np.int32)
-        self.solver.addCols(
-            size, np.zeros(size), np.zeros(size), np.full(size, highspy.kHighsInf), int(kept.sum()), start,
-            index.ravel()[kept], value.ravel()[kept],
-        )  # fmt: skip
-        self.expert = np.concatenate([self.expert, expert])
-        self.count = np.concatenate([self.count, count])
-
-    def add_cut(self, cut: Cut) -> None:
-        """Append one cut."""
-        import highspy
-
-        row = np.concatenate([[-1.0], self._row(cut, self.expert, self.count)])
-        used = np.flatnonzero(row)
-        self.solver.addRow(-highspy.kHighsInf, 0.0, used.size, used.astype(np.int32), row[used])
-        self.cuts.append(cut)
-
-    def solve(self, seconds: float) -> tuple[float, Floats, CutCertificate] | None:
-        """Optimal t, y [columns] and the duals as a proof; None if the solver stopped early."""
-        import highspy
-
-        self.solver.setOptionValue("time_limit", min(self.solver.getRunTime() + max(seconds, 0.0), 1e9))
-        if self.solver.run() == highspy.HighsStatus.kError:
-            self.solver.setOptionValue("threads", 0)  # the process already runs HiGHS on more threads
-            self.solver.run()
-        if self.solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            return None
-        solution: Any = self.solver.getSolution()
-        value, duals = np.array(solution.col_value), np.array(solution.row_dual)
-        prices = [max(-float(d), 0.0) for d in duals[self.pool.num_experts + 1 :]]
-        cuts = tuple(
-            replace(c, multiplier=p / self.target if c.kind == AGGREGATE else p)
-            for c, p in zip(self.cuts, prices, strict=True)
-            if p > NOISE / 100
-        )
-        return float(value[0]), value[1:], CutCertificate(self.target, cuts, -float(duals[self.pool.num_experts]))
-
-    def _start(self) -> None:
-        """Start at the first columns: a basis that is dual feasible, and infeasible in violated cuts alone."""
-        import highspy
-
-        experts, states = self.pool.num_experts, highspy.HighsBasisStatus
-        chosen = min(self.expert.size, experts + 1)  # one more for the slots, if there is one
-        basis = highspy.HighsBasis()
-        basis.col_status = [states.kLower, *[states.kBasic] * chosen, *[states.kLower] * (self.expert.size - chosen)]
-        basis.row_status = [*[states.kLower] * chosen, *[states.kBasic] * (experts + 1 - chosen)]
-        basis.valid = True
-        self.solver.setBasis(basis)
-
-    def _row(self, cut: Cut, expert: Ints, count: Ints) -> Floats:
-        values = certificate.cut_values(
-            cut.kind, cut.v, cut.u, self.target, self.pool.slots_per_rank, self.pool.loads[expert], count
-        )
-        return np.asarray(values / self.target if cut.kind == AGGREGATE else values, dtype=np.float64)

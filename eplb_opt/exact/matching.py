@@ -39,7 +39,7 @@ MOST_COLUMNS = 300_000
 
 
 def solve_matching(
-    pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0, ceiling: float = np.inf
+    pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0, cutoff: float = np.inf
 ) -> PoolOutcome:
     """The best packing of a pool with at most two slots a rank, and a lower bound.
 
@@ -57,7 +57,7 @@ def solve_matching(
         6e-14, that much is proven.
     lower : float
         The search starts there: a bound that is proven already, or a load that is good enough.
-    ceiling : float
+    cutoff : float
         Packings of this load or more are of no use: the search ends there.
 
     Raises
@@ -68,7 +68,7 @@ def solve_matching(
     if pool.slots_per_rank > 2:
         raise SolverError(f"{pool.slots_per_rank} slots a rank: the matching method solves pools with 1 or 2")
     return (
-        _single(pool, upper) if pool.slots_per_rank == 1 else _Search(pool, upper, limits, lower, ceiling=ceiling).run()
+        _single(pool, upper) if pool.slots_per_rank == 1 else _Search(pool, upper, limits, lower, cutoff=cutoff).run()
     )
 
 
@@ -101,7 +101,7 @@ class _Search:
     deadline: float = np.inf
     work: float = np.inf
     upper: float = np.inf
-    ceiling: float = np.inf
+    cutoff: float = np.inf
     improved: bool = False  # by the integer model, and it has proven no limit since
     proof: CutCertificate | None = None  # of the largest limit that the relaxation alone proves impossible
     crowds: list[tuple[int, float]] = field(default_factory=list)  # (expert, its replica load) that overfilled ranks
@@ -115,7 +115,7 @@ class _Search:
         trivial, name = trivial_bound(self.pool)
         if trivial >= self.lower:
             self.lower, self.bound_method = trivial, name
-        self.upper = min(self.best.objective(self.pool), self.ceiling)
+        self.upper = min(self.best.objective(self.pool), self.cutoff)
         for counts in (self.best.counts(self.pool), water_filling(self.pool)):
             self._offer(pair_counts(self.pool, counts))
         stop, note = StopReason.GAP, ""
@@ -130,7 +130,7 @@ class _Search:
     def _relax(self) -> StopReason | None:
         """Raise ``lower`` with the relaxation alone; a reason if a limit stops it."""
         high, limit = self.upper, (self.lower + self.upper) / 2
-        if self.ceiling < self.best.objective(self.pool):  # the question is whether this pool is of any use
+        if self.cutoff < self.best.objective(self.pool):  # the question is whether this pool is of any use
             limit = self._last_target()
         while high > self.lower * (1 + COARSE) and not self._closed():
             if (stop := self._stop()) is not None:

@@ -2,9 +2,10 @@
 
 The largest remaining item opens a rank, so ranks need no numbering. Its companions are enumerated largest first.
 All ranks share the slack ``ranks * limit - total``: what a finished rank leaves unused is taken from it, and a rank
-that would leave more than the rest of it is cut off. Without owners, a rank is also cut off when one companion could
-be exchanged for a larger unused item and still fit: in any packing that contains the rank, the two items can trade
-places, which lightens the other rank. In particular only the largest fitting last companion is tried.
+that would leave more than the rest of it is cut off. A rank is also cut off when one companion could be exchanged for a
+larger unused item and still fit: in any packing that contains the rank, the two items can trade places, which lightens
+the other rank. In particular only the largest fitting last companion is tried. With owners, that holds for a companion
+that is its owner's only item (the other rank then holds no other one) and a larger item whose owner is not on the rank.
 """
 
 from __future__ import annotations
@@ -52,8 +53,7 @@ def pack(items: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints)
 def pack_distinct(items: Ints, owner: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints) -> int:
     """As ``pack``, but no rank may hold two items of the same owner.
 
-    ``owner``: expert of each item, [ranks * slots], int64. Items of one owner should stand next to each other, so
-    that equal choices are recognised.
+    ``owner``: expert of each item, [ranks * slots], int64. Items of one owner have one load and stand side by side.
     """
     return branch(items, owner, True, ranks, slots, limit, nodes, out)[0]
 
@@ -97,7 +97,8 @@ def branch(
         if slot == slots - 1:
             slack[rank + 1] = slack[rank] - (limit - sums[depth])
             fresh = sums[depth] <= limit and slack[rank + 1] >= 0
-            fresh = fresh and (distinct or not _improvable(items, before, cursor, depth, slots, limit - sums[depth]))
+            room = limit - sums[depth]
+            fresh = fresh and not _improvable(items, owner, distinct, before, cursor, depth, slots, room)
             fresh = fresh and _may_fit(items, after, before, ranks - rank - 1, slots, limit)
             if fresh and rank == ranks - 1:
                 for d in range(size):
@@ -128,16 +129,21 @@ def _may_fit(items: Ints, after: Ints, before: Ints, ranks: int, slots: int, lim
 
 
 @njit(cache=True)
-def _improvable(items: Ints, before: Ints, cursor: Ints, depth: int, slots: int, room: int) -> bool:
+def _improvable(
+    items: Ints, owner: Ints, distinct: bool, before: Ints, cursor: Ints, depth: int, slots: int, room: int
+) -> bool:
     """Whether a companion on the rank just filled can be exchanged for a larger unused item within the room."""
     end = items.size
     for d in range(depth - slots + 2, depth + 1):
         i = cursor[d]
+        if distinct and not _is_only(owner, i):
+            continue
         larger = before[i]  # links of a removed item stay: the nearest unused item before it
-        while larger != end and items[larger] == items[i]:
+        while larger != end and items[larger] - items[i] <= room:
+            fits = not distinct or not _clashes(owner, cursor, depth + 1, slots, owner[larger])
+            if items[larger] > items[i] and fits:
+                return True
             larger = before[larger]
-        if larger != end and items[larger] - items[i] <= room:
-            return True
     return False
 
 
@@ -186,7 +192,8 @@ def _candidate(
             top += items[last]
         if top < need:
             return int(end)
-        if not (distinct and _clashes(owner, cursor, depth, slot, owner[i])):
+        hopeless = more == 0 and not fresh and _is_only(owner, i)  # the first companion tried was larger
+        if not (distinct and (hopeless or _clashes(owner, cursor, depth, slot, owner[i]))):
             return int(i)
         i = after[i]
     return int(end)
@@ -214,3 +221,9 @@ def _clashes(owner: Ints, cursor: Ints, depth: int, slot: int, expert: int) -> b
         if owner[cursor[d]] == expert:
             return True
     return False
+
+
+@njit(cache=True)
+def _is_only(owner: Ints, i: int) -> bool:
+    """Whether an item is its owner's only one."""
+    return (i == 0 or owner[i - 1] != owner[i]) and (i + 1 == owner.size or owner[i + 1] != owner[i])

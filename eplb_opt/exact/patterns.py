@@ -15,34 +15,19 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..bounds.mean import trivial_bound
-from ..errors import SolverError
 from ..limits import Limits
-from ..outcome import PoolOutcome, StopReason, relative_gap
+from ..outcome import PoolOutcome, StopReason
 from ..pool import Ints, Packing, Pool
 from .patterns_kernel import COVERED, IMPOSSIBLE, Codes, Tree, cover, list_patterns, reset_costs
+from .targets import SCALE_BITS, Answer, Targets
 
 METHOD = "rank patterns"
-SCALE_BITS = 46  # a rank's limit has this many bits; loads are rounded down to integers
-TICKS_PER_WORK = 80_000_000  # patterns looked at for a unit of Limits.work
 CHUNK = 10_000_000  # ticks between two looks at the clock
 MOST_PATTERNS = 400_000
 MOST_ENTRIES = 20_000_000  # patterns times ranks: memory
 LISTING = 200  # steps of listing for a pattern of MOST_PATTERNS
-CHEAP = 2_000_000  # ticks of a target after which the step to the next one doubles
-TOO_LARGE = -2
 
 Content = tuple[int, ...]  # experts of a rank, ascending
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """``packing`` found within the target; ``impossible``: there is none; else why the search stopped."""
-
-    packing: Packing | None
-    impossible: bool
-    ticks: float
-    stop: StopReason = StopReason.GAP
 
 
 def solve_patterns(
@@ -71,59 +56,18 @@ def solve_patterns(
     PoolOutcome
         Stop TOO_LARGE: there are too many patterns at the next target. Whatever the stop, ``lower_bound`` is proven.
     """
-    return _Ascent(pool, upper, limits, lower, worth or {}).run()
+    known = worth or {}
 
+    def within(target: float, deadline: float, ticks: float) -> Answer:
+        forbidden = [content for content, load in known.items() if load > target]
+        return decide(pool, target, deadline, ticks, forbidden=forbidden)
 
-class _Ascent:
-    """State of the search for the least target: everything below ``lower`` is impossible, ``best`` is the incumbent."""
-
-    def __init__(
-        self, pool: Pool, upper: Packing, limits: Limits, lower: float, worth: Mapping[Content, float]
-    ) -> None:
-        self.pool, self.worth = pool, worth
-        self.best, self.upper = upper, worth_of(upper, pool, worth)
-        self.deadline = math.inf if limits.seconds is None else time.monotonic() + limits.seconds
-        self.ticks = math.inf if limits.work is None else limits.work * TICKS_PER_WORK
-        finest = pool.slots_per_rank * 2.0 ** (3 - SCALE_BITS)
-        self.gap = max(limits.gap, 2 * finest)
-        self.shrink = max(limits.gap * (1 - 1e-6), finest)
-        self.lower, self.bound_method = trivial_bound(pool)
-        if lower > self.lower:
-            self.lower, self.bound_method = lower, ""
-
-    def run(self) -> PoolOutcome:
-        """Raise the bound and lower the incumbent until they meet or a limit is reached."""
-        step, stop = self.gap, StopReason.GAP
-        while relative_gap(self.upper, self.lower) > self.gap:
-            goal = self.upper / (1 + self.shrink)
-            target = min(self.lower * (1 + step) if self.lower > 0 else goal, goal)
-            barred = [content for content, load in self.worth.items() if load > target]
-            answer = decide(self.pool, target, self.deadline, self.ticks, barred=barred)
-            self.ticks -= answer.ticks
-            if answer.packing is not None:
-                self._accept(answer.packing)
-                step = self.gap
-            elif answer.impossible:
-                self.lower, self.bound_method = target, METHOD
-                step = 2 * step if answer.ticks < CHEAP else self.gap
-            elif answer.stop is StopReason.TOO_LARGE and step > self.gap:
-                step = self.gap
-            else:
-                stop = answer.stop
-                break
-        bound = self.lower if self.bound_method else None  # None: no more than the caller knew
-        return PoolOutcome(self.best, bound, stop, METHOD, self.bound_method or None)
-
-    def _accept(self, packing: Packing) -> None:
-        value = worth_of(packing, self.pool, self.worth)
-        if value >= self.upper:
-            raise SolverError(f"the patterns gave {value!r} for a target below {self.upper!r}")
-        self.best, self.upper = packing, value
+    return Targets(pool, upper, limits, lower, METHOD, within, lambda packing: worth_of(packing, pool, known)).ascend()
 
 
 def decide(
     pool: Pool, target: float, deadline: float = math.inf, ticks: float = math.inf, near: Ints | None = None,
-    width: int = 0, barred: Sequence[Content] = (),
+    width: int = 0, forbidden: Sequence[Content] = (),
 ) -> Answer:  # fmt: skip
     """Find a packing within a target or prove that there is none.
 
@@ -137,7 +81,7 @@ def decide(
         Patterns that may be looked at. With ``ticks`` alone the answer is deterministic.
     near, width : array [experts], int
         If given, only counts that differ by at most ``width`` from these: ``impossible`` then says nothing of others.
-    barred : experts of a rank (ascending) that no rank may hold
+    forbidden : experts of a rank (ascending) that no rank may hold
     """
     model = rank_model(pool, target, near, width)
     if model is None:
@@ -146,7 +90,7 @@ def decide(
     patterns = list_all(pool, model, most)
     if patterns is None:
         return Answer(None, False, 0.0, StopReason.TOO_LARGE)
-    types, load = _without(model, *patterns, barred)
+    types, load = _without(model, *patterns, forbidden)
     code, expert = _encode(model, types)
     tree = _tree(pool, model, expert)
     spent = 0.0
@@ -234,13 +178,13 @@ def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
     return out[fullest].astype(np.int64), load[fullest]
 
 
-def _without(model: Model, types: Ints, load: Ints, barred: Sequence[Content]) -> tuple[Ints, Ints]:
-    """Patterns and loads, those of barred contents left out."""
-    if not barred:
+def _without(model: Model, types: Ints, load: Ints, forbidden: Sequence[Content]) -> tuple[Ints, Ints]:
+    """Patterns and loads, those of forbidden contents left out."""
+    if not forbidden:
         return types, load
     held = np.sort(model.order[model.expert[types]], axis=1)
     kept = np.ones(len(types), dtype=np.bool_)
-    for content in barred:
+    for content in forbidden:
         kept &= (held != np.array(content)).any(axis=1)
     return types[kept], load[kept]
 

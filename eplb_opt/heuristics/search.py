@@ -18,6 +18,7 @@ ANNEAL = 300_000, 1_000  # work of one annealing run: at least, and a slot
 PATIENCE = 2_000_000  # repacking work without progress after which a restart follows
 DEFAULT_WORK = 50_000_000  # where neither work nor a deadline is given; some 2-5 s
 HOT, COLD = 1e-3, 1e-9  # temperatures, in squares of the mean rank load
+HOTTER = 100.0  # factor of the first temperature in every other run: an expert of most of the load changes many ranks
 REREPLICATE = 0.4  # share of the moves that change counts
 NODES, MOVES = 700, 4  # packer's budget and most count moves of a repacking round
 ROUNDING = 1e-12  # a relative excess over a lower bound that float sums may show
@@ -61,21 +62,23 @@ def search(
         return min(start, _one_slot(pool), key=lambda packing: packing.objective(pool))
     run = _Run(pool, goal, DEFAULT_WORK if work is None and deadline is None else work, seed, deadline)
     best, objective = start, start.objective(pool)
+    number = 0
     while objective > goal and not run.over():
         run.set(start)
-        run.anneal()
+        run.anneal(HOT * HOTTER if number % 2 else HOT)
         run.repack()
         found = Packing(run.experts.reshape(pool.ranks, -1).copy())
         if (load := found.objective(pool)) < objective:
             best, objective = found, load
+        number += 1
     return best
 
 
-def restart(pool: Pool, start: Packing, *, target: float, work: int, seed: int) -> Packing:
+def restart(pool: Pool, start: Packing, *, target: float, work: int, seed: int, hotter: bool) -> Packing:
     """One annealing run and some repacking from a packing; the result may be worse than it, and differs by the seed."""
     run = _Run(pool, target, work, seed, None)
     run.set(start)
-    run.anneal()
+    run.anneal(HOT * HOTTER if hotter else HOT)
     run.repack()
     return Packing(run.experts.reshape(pool.ranks, -1).copy())
 
@@ -110,20 +113,20 @@ class _Run:
         self.experts = packing.experts.astype(np.int64).ravel()
         self.counts = packing.counts(self.pool)
 
-    def anneal(self) -> None:
-        """One annealing run, in chunks."""
+    def anneal(self, hot: float) -> None:
+        """One annealing run from a temperature, in chunks."""
         total = max(ANNEAL[0], ANNEAL[1] * self.pool.slots)
         if self.work is not None:
             total = min(total, max(self.work // 2, 1))
         share = REREPLICATE if self.pool.slots > self.pool.num_experts else 0.0
         chunks = -(-total // CHUNK)
-        ends = HOT * (COLD / HOT) ** (np.arange(chunks + 1) / chunks)
-        for hot, cold in itertools.pairwise(ends.tolist()):
+        ends = hot * (COLD / hot) ** (np.arange(chunks + 1) / chunks)
+        for warm, cold in itertools.pairwise(ends.tolist()):
             if self.over():
                 return
             step = -(-total // chunks)
             anneal(
-                self.weights, self.experts, self.counts, self.loads, self.rng, step, hot, cold, share,
+                self.weights, self.experts, self.counts, self.loads, self.rng, step, warm, cold, share,
                 self.pool.distinct,
             )  # fmt: skip
             self._spend(step)

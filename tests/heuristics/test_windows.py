@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from eplb_opt.exact.patterns import Answer
+from eplb_opt.exact.targets import Answer
 from eplb_opt.heuristics import windows
 from eplb_opt.heuristics.windows import window_search
 from eplb_opt.outcome import StopReason

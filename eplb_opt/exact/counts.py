@@ -1,0 +1,156 @@
+"""Pools of few count vectors: enumerate them, leave out what L1 excludes, decide each (``models/README.md``, X9).
+
+Counts are few where there are few spare slots, or where the heaviest experts need almost all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from fractions import Fraction
+
+import numpy as np
+
+from ..bounds.certificate import exact_range
+from ..bounds.exclusion import learn_prices
+from ..bounds.separation import Grid
+from ..limits import Limits
+from ..outcome import PoolOutcome, StopReason
+from ..pool import Ints, Packing, Pool
+from .counts_kernel import IMPOSSIBLE, LEAF_STEPS, OPEN_LEAF, PACKED, Counts, cheapest, enumerate_counts, tree_size
+from .patterns import decide
+from .targets import SCALE_BITS, Answer, Targets
+
+METHOD = "count enumeration"
+MOST_VECTORS = 1e13  # of counts that a target allows, before L1 is asked
+PRICES, PROGRAMS = 60, 300  # price vectors kept, linear programs solved for them, at a target
+PROGRAM = 20_000  # ticks of a linear program, roughly
+DIVES, TICKS_PER_SECOND = 200, 10_000_000  # random dives that estimate the tree; a tick is a count tried or item placed
+CHUNK = 3_000_000  # ticks between two looks at the clock
+PACKER, COVER = 20_000, 20_000_000  # least ticks for one count vector: items placed; then patterns looked at
+PACKER_SHARE = 0.25  # of the limits, for the packer in all leaves of the tree, if that is more
+
+
+def solve_counts(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0) -> PoolOutcome:
+    """The best packing of a pool and a lower bound, target by target from the bound upwards.
+
+    Parameters
+    ----------
+    upper : Packing
+        A solution to start from; the outcome's packing is never worse.
+    limits : Limits
+        ``gap``, ``seconds``, and ``work``: 80 million counts tried and items placed a unit.
+    lower : float
+        A bound that is proven already.
+    """
+
+    def within(target: float, deadline: float, ticks: float) -> Answer:
+        return decide_counts(pool, target, deadline, ticks)
+
+    return Targets(pool, upper, limits, lower, METHOD, within, lambda packing: packing.objective(pool)).descend()
+
+
+def decide_counts(pool: Pool, target: float, deadline: float = math.inf, ticks: float = math.inf) -> Answer:
+    """Find a packing within a target or prove that there is none; parameters as in `patterns.decide`."""
+    counts = exact_range(pool, Grid(pool.mean).up(target))  # where cuts are; it only allows more
+    if counts is None:
+        return Answer(None, True, 0.0)
+    if count_vectors(*counts, pool.slots) > MOST_VECTORS or not 2.0**-900 < target < 2.0**900:
+        return Answer(None, False, 0.0, StopReason.TOO_LARGE)
+    return _Enumeration(pool, target, *counts, deadline, ticks).run()
+
+
+def count_vectors(low: Ints, high: Ints, slots: int) -> float:
+    """How many vectors of counts within ranges [experts] fill the slots, in float64."""
+    ways = np.zeros(slots + 1)
+    ways[0] = 1.0
+    for least, top in zip(low.tolist(), high.tolist(), strict=True):
+        total = np.concatenate([np.zeros(top + 1), ways.cumsum()])
+        ways = total[top + 1 - least : top + 1 - least + slots + 1] - total[: slots + 1]
+    return float(ways[slots])
+
+
+class _Enumeration:
+    """The counts that a target allows, heaviest expert first, and what is left of the limits."""
+
+    def __init__(
+        self, pool: Pool, target: float, low: Ints, high: Ints, deadline: float, ticks: float
+    ) -> None:  # fmt: skip
+        self.pool, self.target, self.deadline, self.ticks = pool, target, deadline, ticks
+        seconds = deadline - time.monotonic()
+        prices = learn_prices(
+            pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, time.perf_counter() + seconds
+        )
+        self.spent = float(PROGRAMS * PROGRAM)
+        self.order = np.argsort(-pool.loads, kind="stable")
+        self.least, self.options = low[self.order], (high - low)[self.order] + 1
+        self.most, self.cost = prices.most, np.ascontiguousarray(prices.cost[:, self.order])
+        spare, depths = pool.slots - int(low.sum()), low.size + 1
+        self.rest = cheapest(self.cost, self.options, spare)
+        self.at = Counts(
+            np.zeros(2, np.int64), np.full(depths, -1), np.full(depths, spare), np.zeros((depths, self.most.size), int)
+        )
+        self.owner, self.out = np.empty(pool.slots, np.int64), np.empty(pool.slots, np.int64)
+
+    def run(self) -> Answer:
+        """Look at every count vector that no price excludes, if it seems that the limits allow it."""
+        size = tree_size(
+            self.cost, self.most, self.rest, self.options, self.pool.slots, DIVES, np.zeros(1, np.uint64), self.at
+        )
+        left = min(self.ticks - self.spent, (self.deadline - time.monotonic()) * TICKS_PER_SECOND)
+        if size > left:
+            return Answer(None, False, self.spent, StopReason.TOO_LARGE)
+        self.at.state[:] = 0
+        leaves = max(size / (self.pool.slots * LEAF_STEPS), 1.0)
+        packer = int(max(PACKER, min(left, 1e12) * PACKER_SHARE / leaves))
+        while True:
+            status = self._go_on(packer)
+            if status == PACKED:
+                held = self.owner[np.argsort(self.out, kind="stable")].reshape(self.pool.ranks, -1)
+                return Answer(Packing(self.order[held]), False, self.spent)
+            if status == IMPOSSIBLE:
+                return Answer(None, True, self.spent)
+            if status == OPEN_LEAF:
+                answer = self._cover(max(COVER, 4 * packer))
+                if not answer.impossible:
+                    return Answer(answer.packing, False, self.spent, answer.stop)
+            if self.spent >= self.ticks:
+                return Answer(None, False, self.spent, StopReason.WORK)
+            if time.monotonic() >= self.deadline:
+                return Answer(None, False, self.spent, StopReason.TIME)
+
+    def _go_on(self, packer: int) -> int:
+        chunk = int(min(CHUNK, max(self.ticks - self.spent, 0)))
+        status, used = enumerate_counts(
+            self.cost, self.most, self.rest, self.options, self.least, *self.items, chunk, packer, self.at, self.owner,
+            self.out,
+        )  # fmt: skip
+        self.spent += used
+        return status
+
+    def _cover(self, most: int) -> Answer:
+        """The answer for the one count vector that the packer left open."""
+        counts = np.empty_like(self.least)
+        counts[self.order] = self.least + self.at.extra[:-1]
+        ticks = min(most, self.ticks - self.spent)
+        answer = decide(self.pool, self.target, self.deadline, ticks, counts)
+        self.spent += answer.ticks
+        return answer
+
+    @functools.cached_property
+    def items(self) -> tuple[Ints, tuple[int, int, bool], int]:
+        """Loads of replicas [experts, range] in integers, rounded down as in X7; the shape; the limit of a rank."""
+        scale = Fraction(2) ** (SCALE_BITS - math.frexp(self.target)[1])
+        item = np.zeros((self.least.size, int(self.options.max())), np.int64)
+        for i, load in enumerate(Fraction(float(w)) * scale for w in self.pool.loads[self.order]):
+            for j in range(int(self.options[i])):
+                item[i, j] = load.numerator // (load.denominator * (int(self.least[i]) + j))
+        shape = (self.pool.ranks, self.pool.slots_per_rank, self.pool.distinct)
+        return item, shape, math.floor(Fraction(self.target) * scale)
+
+
+def prepare() -> None:
+    """Compile (or load from the cache) what `decide_counts` calls."""
+    pool = Pool(np.arange(1.0, 9.0), 12, 4)
+    decide_counts(pool, pool.mean * 1.2, ticks=PROGRAMS * PROGRAM + 1000)
