@@ -134,7 +134,8 @@ class _Attempt:
         if few:
             is_mean = self.lower <= self.pool.mean * (1 + 1e-9)  # then it is the search that is open, not the bound
             self._windows(max(FIRST_WINDOWS, WINDOW_SHARE * is_mean * self._remaining()), seed=2 * self.task.attempt)
-        self._counts(COUNT_SHARE * self._remaining())
+        if COUNT_SHARE * self._remaining() > FIRST_COUNTS:
+            self._counts(COUNT_SHARE * self._remaining())
         if few:
             self._patterns(PROOF_SHARE * self._remaining())
             self._windows(self._remaining(), seed=2 * self.task.attempt + 1)  # returns soon where patterns are too many

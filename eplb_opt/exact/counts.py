@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import math
 import time
-from fractions import Fraction
 
 import numpy as np
 
@@ -19,17 +18,17 @@ from ..limits import Limits
 from ..outcome import PoolOutcome, StopReason
 from ..pool import Ints, Packing, Pool
 from .counts_kernel import IMPOSSIBLE, LEAF_STEPS, OPEN_LEAF, PACKED, Counts, cheapest, enumerate_counts, tree_size
-from .patterns import decide
-from .targets import SCALE_BITS, Answer, Targets
+from .fixed_counts import FIRST, decide_fixed, replica_loads
+from .targets import Answer, Targets
 
 METHOD = "count enumeration"
-MOST_VECTORS = 1e13  # of counts that a target allows, before L1 is asked
+MOST_VECTORS = 1e11  # of counts that a target allows, before L1 is asked
 PRICES, PROGRAMS = 60, 300  # price vectors kept, linear programs solved for them, at a target
 PROGRAM = 20_000  # ticks of a linear program, roughly
 DIVES, TICKS_PER_SECOND = 200, 10_000_000  # random dives that estimate the tree; a tick is a count tried or item placed
 CHUNK = 3_000_000  # ticks between two looks at the clock
-PACKER, COVER = 20_000, 20_000_000  # least ticks for one count vector: items placed; then patterns looked at
-PACKER_SHARE = 0.25  # of the limits, for the packer in all leaves of the tree, if that is more
+LEAF = 1_000_000  # ticks for a count vector, at least
+LEAF_SHARE = 0.5  # of the limits, for all count vectors that the tree seems to have, if that is more
 
 
 def solve_counts(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0) -> PoolOutcome:
@@ -102,17 +101,16 @@ class _Enumeration:
         if size > left:
             return Answer(None, False, self.spent, StopReason.TOO_LARGE)
         self.at.state[:] = 0
-        leaves = max(size / (self.pool.slots * LEAF_STEPS), 1.0)
-        packer = int(max(PACKER, min(left, 1e12) * PACKER_SHARE / leaves))
+        most = min(left, 1e12) * LEAF_SHARE / max(size / (self.pool.slots * LEAF_STEPS), 1.0)
         while True:
-            status = self._go_on(packer)
+            status = self._go_on()
             if status == PACKED:
                 held = self.owner[np.argsort(self.out, kind="stable")].reshape(self.pool.ranks, -1)
                 return Answer(Packing(self.order[held]), False, self.spent)
             if status == IMPOSSIBLE:
                 return Answer(None, True, self.spent)
             if status == OPEN_LEAF:
-                answer = self._cover(max(COVER, 4 * packer))
+                answer = self._leaf(most)
                 if not answer.impossible:
                     return Answer(answer.packing, False, self.spent, answer.stop)
             if self.spent >= self.ticks:
@@ -120,34 +118,30 @@ class _Enumeration:
             if time.monotonic() >= self.deadline:
                 return Answer(None, False, self.spent, StopReason.TIME)
 
-    def _go_on(self, packer: int) -> int:
+    def _go_on(self) -> int:
         chunk = int(min(CHUNK, max(self.ticks - self.spent, 0)))
         status, used = enumerate_counts(
-            self.cost, self.most, self.rest, self.options, self.least, *self.items, chunk, packer, self.at, self.owner,
+            self.cost, self.most, self.rest, self.options, self.least, *self.items, chunk, FIRST, self.at, self.owner,
             self.out,
         )  # fmt: skip
         self.spent += used
         return status
 
-    def _cover(self, most: int) -> Answer:
-        """The answer for the one count vector that the packer left open."""
+    def _leaf(self, most: float) -> Answer:
+        """The answer for the count vector that the packer left open."""
         counts = np.empty_like(self.least)
         counts[self.order] = self.least + self.at.extra[:-1]
-        ticks = min(most, self.ticks - self.spent)
-        answer = decide(self.pool, self.target, self.deadline, ticks, counts)
+        ticks = min(max(most, LEAF), self.ticks - self.spent)
+        answer = decide_fixed(self.pool, self.target, counts, self.deadline, ticks)
         self.spent += answer.ticks
         return answer
 
     @functools.cached_property
     def items(self) -> tuple[Ints, tuple[int, int, bool], int]:
-        """Loads of replicas [experts, range] in integers, rounded down as in X7; the shape; the limit of a rank."""
-        scale = Fraction(2) ** (SCALE_BITS - math.frexp(self.target)[1])
-        item = np.zeros((self.least.size, int(self.options.max())), np.int64)
-        for i, load in enumerate(Fraction(float(w)) * scale for w in self.pool.loads[self.order]):
-            for j in range(int(self.options[i])):
-                item[i, j] = load.numerator // (load.denominator * (int(self.least[i]) + j))
-        shape = (self.pool.ranks, self.pool.slots_per_rank, self.pool.distinct)
-        return item, shape, math.floor(Fraction(self.target) * scale)
+        """Loads of replicas [experts, range]; ranks, slots of each, distinct; the limit of a rank."""
+        counts = self.least[:, None] + np.arange(int(self.options.max()))
+        item, limit = replica_loads(self.pool.loads[self.order], counts, self.target)
+        return item, (self.pool.ranks, self.pool.slots_per_rank, self.pool.distinct), limit
 
 
 def prepare() -> None:

@@ -14,7 +14,7 @@ from .packer import branch
 Ints = npt.NDArray[np.int64]
 
 PACKED, IMPOSSIBLE, PAUSED, OPEN_LEAF = 1, 0, -1, -2
-LEAF_STEPS = 20  # of a slot, for a leaf, where trees are estimated
+LEAF_STEPS = 50  # of a slot, for a leaf, where trees are estimated
 NEVER = 1 << 60  # cost of counts that do not exist
 
 

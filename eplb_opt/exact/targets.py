@@ -94,7 +94,7 @@ class Targets:
             answer = self._look(self.lower + (self._goal() - self.lower) * nearer, SHARE)
             if answer.packing is None and not answer.impossible:
                 nearer *= NEARER
-                if nearer < NEARER**TRIES:
+                if nearer < NEARER**TRIES or answer.stop is StopReason.TOO_LARGE:
                     return self._outcome(answer.stop)
         return self._outcome(StopReason.GAP)
 

@@ -74,11 +74,11 @@ def search(
     return best
 
 
-def restart(pool: Pool, start: Packing, *, target: float, work: int, seed: int, hotter: bool) -> Packing:
+def restart(pool: Pool, start: Packing, *, target: float, work: int, seed: int) -> Packing:
     """One annealing run and some repacking from a packing; the result may be worse than it, and differs by the seed."""
     run = _Run(pool, target, work, seed, None)
     run.set(start)
-    run.anneal(HOT * HOTTER if hotter else HOT)
+    run.anneal(HOT)
     run.repack()
     return Packing(run.experts.reshape(pool.ranks, -1).copy())
 

@@ -58,7 +58,7 @@ def window_search(
     while windows and run.goes_on():
         near = run.program(windows[0].share, rng) if number % 2 else None
         if near is None:
-            near = run.anneal(start, seed * 10_000 + number, hotter=number % 4 > 1)
+            near = run.anneal(start, seed * 10_000 + number)
         for window in windows:
             if not run.goes_on():
                 break
@@ -89,9 +89,9 @@ class _Run:
         """Whether the target is not reached and limits are left."""
         return self.objective > self.target and self.work > 0 and time.monotonic() < self.deadline
 
-    def anneal(self, start: Packing, seed: int, *, hotter: bool) -> Ints:
+    def anneal(self, start: Packing, seed: int) -> Ints:
         """Counts [experts] of an annealing run."""
-        annealed = restart(self.pool, start, target=self.target, work=ANNEALING, seed=seed, hotter=hotter)
+        annealed = restart(self.pool, start, target=self.target, work=ANNEALING, seed=seed)
         self.work -= ANNEALING
         self._take(annealed)
         return annealed.counts(self.pool)

@@ -42,11 +42,10 @@ def test_agrees_with_plain_enumeration(shape):
         check(pool, outcome, optimum(loads, slots, ranks, pool.distinct), max(gap, TINY))
 
 
-@pytest.mark.parametrize("packer", [module.PACKER, 1])
+@pytest.mark.parametrize("first", [module.FIRST, 1])  # 1: leaves are left to the two methods by turns
 @pytest.mark.parametrize("seed", range(6))
-def test_decides_targets_beside_the_optimum(seed, packer, monkeypatch):
-    monkeypatch.setattr(module, "PACKER", packer)
-    monkeypatch.setattr(module, "PACKER_SHARE", 0.0)  # 1: leaves are left to the cover of rank patterns
+def test_decides_targets_beside_the_optimum(seed, first, monkeypatch):
+    monkeypatch.setattr(module, "FIRST", first)
     rng = np.random.default_rng(seed)
     for i in range(6):
         loads = drawn(rng, 5, i) + 1

@@ -1,0 +1,64 @@
+"""One vector of counts: is there a packing within a target? Two methods take turns (``models/README.md``, X9)."""
+
+from __future__ import annotations
+
+import math
+import time
+from fractions import Fraction
+
+import numpy as np
+
+from ..outcome import StopReason
+from ..pool import Floats, Ints, Packing, Pool
+from .packer import pack, pack_distinct
+from .patterns import decide
+from .targets import SCALE_BITS, Answer
+
+FIRST, GROWTH = 2_000, 50  # ticks of the packer's first turn, items placed; how the turns grow
+COVER = 20  # patterns looked at for an item that the packer may place
+
+
+def decide_fixed(pool: Pool, target: float, counts: Ints, deadline: float, ticks: float) -> Answer:
+    """Find a packing with these counts [experts] within a target or prove that there is none.
+
+    The packer is quick where ranks are far from full, the cover by rank patterns where they are nearly full.
+
+    Parameters
+    ----------
+    deadline : float
+        ``time.monotonic()`` at which to give up.
+    ticks : float
+        Items placed and patterns looked at before giving up.
+    """
+    order = np.argsort(-(pool.loads / counts), kind="stable")
+    expert = np.repeat(order, counts[order])
+    loads, limit = replica_loads(pool.loads, counts, target)
+    items, out = loads[expert], np.empty(pool.slots, np.int64)
+    turn, spent = FIRST, 0.0
+    while spent < ticks and time.monotonic() < deadline:
+        answer = decide(pool, target, deadline, min(turn * COVER, ticks - spent), counts)
+        spent += answer.ticks
+        if answer.packing is not None or answer.impossible:
+            return Answer(answer.packing, answer.impossible, spent)
+        turn *= GROWTH
+        budget = int(min(turn, ticks - spent))
+        if pool.distinct:
+            status = pack_distinct(items, expert, pool.ranks, pool.slots_per_rank, limit, budget, out)
+        else:
+            status = pack(items, pool.ranks, pool.slots_per_rank, limit, budget, out)
+        spent += budget
+        if status >= 0:
+            held = expert[np.argsort(out, kind="stable")].reshape(pool.ranks, -1)
+            return Answer(Packing(held) if status else None, not status, spent)
+    return Answer(None, False, spent, StopReason.WORK if spent >= ticks else StopReason.TIME)
+
+
+def replica_loads(loads: Floats, counts: Ints, target: float) -> tuple[Ints, int]:
+    """Loads of replicas [experts], or [experts, choices] for ``counts`` of that shape, and the limit of a rank.
+
+    In integers, rounded down as in X7.
+    """
+    scale = Fraction(2) ** (SCALE_BITS - math.frexp(target)[1])
+    scaled = np.array([Fraction(float(w)) * scale for w in loads]).reshape(-1, *[1] * (counts.ndim - 1))
+    item = np.array([x.numerator // (x.denominator * int(k)) for x, k in np.broadcast(scaled, counts)], dtype=np.int64)
+    return item.reshape(counts.shape), math.floor(Fraction(target) * scale)
