@@ -3,43 +3,48 @@
 *Counts from the linear program*: the search over windows of counts with and without them, equal work and seed, from the
 same start, on every other layer.
 
-*Enumeration of counts*: the size of the search tree that enumerates counts, heaviest expert first, and leaves out
-every prefix that L1 proves impossible, by Knuth's estimator (Mathematics of Computation 29, 1975): random dives, each
-of which counts the product of the children that it did not leave out. The target is the best bound that any run proved,
-so the tree would have to be searched whole, and every count vector at its end packed. Beside it the same without L1.
+*Enumeration of counts* against rank patterns: which of them proves the pools that search and L1 leave open, each alone
+and from the same packing and bound.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
-from eplb_opt.bounds.certificate import count_range
-from eplb_opt.bounds.cuts import CUTS_A_ROUND, NOISE, CountsModel, Cut
-from eplb_opt.bounds.separation import Grid, violated_cuts
+from eplb_opt import Limits, portfolio
+from eplb_opt.bounds.cuts import cut_bound
+from eplb_opt.bounds.mean import trivial_bound
+from eplb_opt.exact.counts import solve_counts
+from eplb_opt.exact.patterns import solve_patterns
 from eplb_opt.heuristics import windows
 from eplb_opt.heuristics.search import search
 from eplb_opt.instance import Instance
-from eplb_opt.pool import Ints, Pool
+from eplb_opt.outcome import StopReason
+from eplb_opt.pool import Packing, Pool
 from eplb_opt.solver import start_layers
+from models.export import assignment
 
-from .bounds import Bounds, instance_key
 from .cases import cases
 from .environment import ROOT, environment
 from .gaps import markdown
 from .store import Store
 
 RESULTS = ROOT / "benchmarks" / "results" / "ablation.jsonl"
-WINDOWS, TREES = ["gptoss-ep16-s3"], ["gptoss-ep8", "gptoss-ep16-s3", "gptoss-ep16", "random-16-24-8", "random-16-32-8"]
+WINDOWS = ["gptoss-ep16-s3"]
+PROOFS = ["gptoss-ep8", "gptoss-ep16-s3", "random-16-24-8", "random-16-32-8"]
+SHAPES = [(24, 32, 8), (24, 48, 16), (64, 72, 24), (128, 144, 48), (256, 264, 88)]  # experts, slots, ranks
+RANDOM = 10  # pools of each shape
+PROVERS = {"rank patterns": solve_patterns, "count enumeration": solve_counts}
 GAP = 1e-4
-FIRST_WORK, WORK = 6_000_000, 60_000_000  # of the search that the windows start from, and of the windows
-LAYERS, DIVES = 4, 40  # trees: layers of a case, dives of a layer
+LIMITS = Limits(seconds=5.0, gap=GAP)  # of each method on each pool
+FIRST_WORK, WORK = 6_000_000, 60_000_000  # of the search that both parts start from, and of the windows
 
 
 def main() -> None:
@@ -47,19 +52,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--work", type=int, default=WORK)
-    parser.add_argument("--dives", type=int, default=DIVES)
     options = parser.parse_args()
-    store, bounds = Store(options.output, ("case", "part")), Bounds()
+    store = Store(options.output, ("case", "part"))
     for name, instance in cases(WINDOWS):
         store.put(environment(0) | {"case": name, "part": "windows"} | compare_windows(instance, options.work))
         print(f"{name}: windows compared", flush=True)
-    for name, instance in cases(TREES):
-        best = bounds.lower_bound(instance)
-        if best is not None:
-            found = {"instance": instance_key(instance)} | tree_sizes(instance, best, options.dives)
-            store.put(environment(0) | {"case": name, "part": "enumeration"} | found)
-            print(f"{name}: trees estimated", flush=True)
-    print(f"{windows_table(list(store))}\n\n{trees_table(list(store))}")
+    portfolio.prepare()
+    for name, pools in _pools():
+        store.put(environment(0) | {"case": name, "part": "enumeration"} | compare_proofs(pools))
+        print(f"{name}: proofs compared", flush=True)
+    print(f"{windows_table(list(store))}\n\n{enumeration_table(list(store))}")
+
+
+def _pools() -> Iterator[tuple[str, list[Pool]]]:
+    """Names and pools of every other layer of the cases, and of random shapes."""
+    for name, instance in cases(PROOFS):
+        yield name, [next(iter(layer.pools.values())).pool for layer in start_layers(instance)[::2]]
+    for experts, slots, ranks in SHAPES:
+        yield f"{experts} experts, {slots} slots, {ranks} ranks", random_pools(experts, slots, ranks)
 
 
 def compare_windows(instance: Instance, work: int) -> dict[str, Any]:
@@ -85,87 +95,31 @@ def compare_windows(instance: Instance, work: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tree_sizes(instance: Instance, best: np.ndarray, dives: int) -> dict[str, Any]:
-    """Median over layers of the estimated leaves, as logarithms to base 10, with and without L1; seconds a node."""
+def compare_proofs(pools: list[Pool]) -> dict[str, Any]:
+    """Pools that search and L1 leave open, and of these how many each method proves, in how many seconds of all."""
+    start, lower = zip(*(_opened(pool) for pool in pools), strict=True)
+    left = [i for i, pool in enumerate(pools) if start[i].objective(pool) > lower[i] * (1 + GAP)]
+    proven, seconds = dict.fromkeys(PROVERS, 0), dict.fromkeys(PROVERS, 0.0)
+    for i in left:
+        for name, solve in PROVERS.items():
+            began = time.perf_counter()
+            proven[name] += solve(pools[i], start[i], LIMITS, lower[i]).stop is StopReason.GAP
+            seconds[name] += time.perf_counter() - began
+    return {"pools": len(pools), "open": len(left), "proven": proven, "seconds": seconds, "limit": LIMITS.seconds}
+
+
+def _opened(pool: Pool) -> tuple[Packing, float]:
+    """A packing of the search, and the bound of L1."""
+    dealt = assignment(pool).incumbent
+    found = search(pool, dealt, target=trivial_bound(pool)[0] * (1 + GAP), work=FIRST_WORK)
+    return found, cut_bound(pool, found.objective(pool), GAP)[0]
+
+
+def random_pools(experts: int, slots: int, ranks: int) -> list[Pool]:
+    """Lognormal loads, sigma 1 and 1.5 in turn."""
     rng = np.random.default_rng(0)
-    plain, pruned, nodes, began = [], [], 0, time.perf_counter()
-    chosen = np.linspace(0, len(best) - 1, LAYERS).round().astype(int)
-    for layer in chosen:
-        pool, target = instance.pool(int(layer), None), float(best[layer]) * (1 - 1e-9)
-        plain.append(math.log10(max(1, _count_vectors(pool, target))))
-        cuts: list[Cut] = []
-        found = [_dive(pool, target, cuts, rng) for _ in range(dives)]
-        nodes += sum(looked for _, looked in found)
-        pruned.append(math.log10(max(1.0, float(np.mean([leaves for leaves, _ in found])))))
-    return {
-        "layers": len(chosen), "dives": dives, "log10_counts": float(np.median(plain)),
-        "log10_leaves": float(np.median(pruned)), "seconds_a_node": (time.perf_counter() - began) / max(nodes, 1),
-    }  # fmt: skip
-
-
-def _count_vectors(pool: Pool, target: float) -> int:
-    """How many count vectors the target allows: a dynamic program over slots, in exact integers."""
-    least, top = count_range(pool, target)
-    ways = [1] + [0] * pool.slots
-    for low, high in zip(least.tolist(), top.tolist(), strict=True):
-        ways = [sum(ways[p - k] for k in range(low, min(high, p) + 1)) for p in range(pool.slots + 1)]
-    return ways[pool.slots]
-
-
-def _dive(pool: Pool, target: float, cuts: list[Cut], rng: np.random.Generator) -> tuple[float, int]:
-    """One random dive: estimated leaves, and linear programs solved. Cuts are kept from one to the next."""
-    low, high = count_range(pool, target)
-    leaves, looked = 1.0, 0
-    for e in np.argsort(-pool.loads, kind="stable"):
-        children = []
-        for k in range(int(low[e]), int(high[e]) + 1):
-            if not _fills(pool, low, high, int(e), k):
-                continue
-            looked += 1
-            one, other = low.copy(), high.copy()
-            one[e] = other[e] = k
-            if _l1_allows(pool, target, one, other, cuts):
-                children.append(k)
-        if not children:
-            return 0.0, looked
-        leaves *= len(children)
-        low[e] = high[e] = children[int(rng.integers(len(children)))]
-    return leaves, looked
-
-
-def _l1_allows(pool: Pool, target: float, low: Ints, high: Ints, cuts: list[Cut]) -> bool:
-    """Whether L1 leaves it open that some counts within these ranges [experts] are within the target."""
-    experts = np.arange(pool.num_experts)
-    first = low.copy()
-    for e in experts:
-        first[e] += min(high[e] - low[e], pool.slots - first.sum())
-    ranges = [np.arange(a, b + 1) for a, b in zip(low, high, strict=True)]
-    expert = np.concatenate([experts, np.repeat(experts, high - low + 1)])
-    model = CountsModel(pool, target, expert, np.concatenate([first, *ranges]))
-    for cut in cuts:
-        model.add_cut(cut)
-    while True:
-        answer = model.solve(math.inf)
-        if answer is None:
-            return True
-        excess, y, _ = answer
-        if excess > NOISE:
-            return False
-        used = np.flatnonzero(y > NOISE / 100)
-        value, mass = pool.loads[model.expert[used]] / model.count[used], y[used] * model.count[used]
-        found = violated_cuts(Grid(target), target, pool.slots_per_rank, value, mass, CUTS_A_ROUND, NOISE)
-        fresh = [cut for _, cut in found if cut not in model.cuts]
-        if not fresh:
-            return True
-        for cut in fresh:
-            model.add_cut(cut)
-        cuts.extend(fresh)
-
-
-def _fills(pool: Pool, low: Ints, high: Ints, e: int, k: int) -> bool:
-    """Whether the other experts' counts can fill the slots that are left."""
-    rest = pool.slots - k
-    return bool(low.sum() - low[e] <= rest <= high.sum() - high[e])
+    loads = [np.rint(rng.lognormal(0, sigma, experts) * 1e6) for sigma in (1.0, 1.5) * (RANDOM // 2)]
+    return [Pool(load, slots, ranks) for load in loads]
 
 
 def windows_table(rows: list[dict[str, Any]]) -> str:
@@ -179,16 +133,13 @@ def windows_table(rows: list[dict[str, Any]]) -> str:
     return markdown(table)
 
 
-def trees_table(rows: list[dict[str, Any]]) -> str:
-    """How large the trees are that enumerate counts."""
-    table = [["case", "count vectors", "left by L1", "dives", "ms a node", "one node a leaf"]]
+def enumeration_table(rows: list[dict[str, Any]]) -> str:
+    """What the two proofs by enumeration do with the same pools."""
+    table = [["pools", "left open", *(f"proven by {name}" for name in PROVERS)]]
     for row in rows:
         if row["part"] == "enumeration":
-            sizes = [f"10^{row[n]:.1f}" for n in ("log10_counts", "log10_leaves")]
-            dives = str(row["layers"] * row["dives"])
-            node = row["seconds_a_node"]
-            least = f"{10 ** row['log10_leaves'] * node:.0f} s"
-            table.append([row["case"], *sizes, dives, f"{node * 1e3:.1f}", least])
+            proven = [f"{row['proven'][n]} ({row['seconds'][n]:.1f} s)" for n in PROVERS]
+            table.append([f"{row['pools']} of {row['case']}", str(row["open"]), *proven])
     return markdown(table)
 
 

@@ -62,7 +62,7 @@ def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> s
         "scaling": scaling_section(RESULTS / "scaling.jsonl"),
         "proofs": proofs_section(RESULTS / "proofs.jsonl"),
         "windows": ablation.windows_table(tried),
-        "trees": f"{ablation.trees_table(tried)}\n\n{origins(tried)}",
+        "enumeration": f"{ablation.enumeration_table(tried)}\n\n{origins(tried)}",
         "origin": origins(quality),
         "speed_section": speed_section(speed, plots),
     }

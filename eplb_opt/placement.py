@@ -56,9 +56,10 @@ class Placement:
     def counts(self) -> Ints:
         """Replicas of each expert, [layers, experts]; slots outside 0..experts-1 count for none."""
         layers = len(self.phy2log)
-        inside = (self.phy2log >= 0) & (self.phy2log < self.num_experts)
-        flat = (np.arange(layers)[:, None] * self.num_experts + self.phy2log)[inside]
-        return np.bincount(flat, minlength=layers * self.num_experts).reshape(layers, -1).astype(np.int64)
+        flat = np.arange(layers)[:, None] * self.num_experts + self.phy2log
+        if self.phy2log.min() < 0 or self.phy2log.max() >= self.num_experts:
+            flat = flat[(self.phy2log >= 0) & (self.phy2log < self.num_experts)]
+        return np.bincount(flat.ravel(), minlength=layers * self.num_experts).reshape(layers, -1).astype(np.int64)
 
     def rank_loads(self, instance: Instance) -> Floats:
         """Load of each rank in routed tokens, windows summed, [layers, ranks].

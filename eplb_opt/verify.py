@@ -2,7 +2,7 @@
 
 Re-checked are the map's validity, its objective, and every bound that rests on L0 or on a certificate of cuts or of
 rank patterns (`bounds.certificate`, `bounds.patterns`, in integers). A bound that rests on a search tree (CP-SAT's, or
-the one over rank patterns) has no short certificate: the best bound that *is* re-proven stands beside it.
+those over rank patterns and counts) has no short certificate: the best bound that *is* re-proven stands beside it.
 """
 
 from __future__ import annotations

@@ -17,12 +17,23 @@ from ..bounds.separation import Grid
 from ..limits import Limits
 from ..outcome import PoolOutcome, StopReason
 from ..pool import Ints, Packing, Pool
-from .counts_kernel import IMPOSSIBLE, LEAF_STEPS, OPEN_LEAF, PACKED, Counts, cheapest, enumerate_counts, tree_size
+from .counts_kernel import (
+    IMPOSSIBLE,
+    LEAF_STEPS,
+    OPEN_LEAF,
+    PACKED,
+    PAUSED,
+    Counts,
+    cheapest,
+    enumerate_counts,
+    tree_size,
+)
 from .fixed_counts import FIRST, decide_fixed, replica_loads
-from .targets import Answer, Targets
+from .targets import Answer, Targets, shrink_of, whole
 
 METHOD = "count enumeration"
 MOST_VECTORS = 1e11  # of counts that a target allows, before L1 is asked
+MOST_STEPS = 5e6  # experts * spare slots * choices of a count
 PRICES, PROGRAMS = 60, 300  # price vectors kept, linear programs solved for them, at a target
 PROGRAM = 20_000  # ticks of a linear program, roughly
 DIVES, TICKS_PER_SECOND = 200, 10_000_000  # random dives that estimate the tree; a tick is a count tried or item placed
@@ -45,29 +56,40 @@ def solve_counts(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0)
     """
 
     def within(target: float, deadline: float, ticks: float) -> Answer:
-        return decide_counts(pool, target, deadline, ticks)
+        return decide_counts(pool, target, deadline, ticks, shrink_of(pool, limits.gap))
 
     return Targets(pool, upper, limits, lower, METHOD, within, lambda packing: packing.objective(pool)).descend()
 
 
-def decide_counts(pool: Pool, target: float, deadline: float = math.inf, ticks: float = math.inf) -> Answer:
-    """Find a packing within a target or prove that there is none; parameters as in `patterns.decide`."""
+def decide_counts(
+    pool: Pool, target: float, deadline: float = math.inf, ticks: float = math.inf, shrink: float = 0.0
+) -> Answer:
+    """Find a packing within a target or prove that there is none; parameters as in `patterns.decide`.
+
+    With ``shrink > 0`` the search goes on from a packing that it found, at a target lower than it by that share.
+    """
+    if ticks < PROGRAMS * PROGRAM:
+        return Answer(None, False, 0.0, StopReason.WORK)
+    if not 2.0**-900 < target < 2.0**900:
+        return Answer(None, False, 0.0, StopReason.TOO_LARGE)
     counts = exact_range(pool, Grid(pool.mean).up(target))  # where cuts are; it only allows more
     if counts is None:
         return Answer(None, True, 0.0)
-    if count_vectors(*counts, pool.slots) > MOST_VECTORS or not 2.0**-900 < target < 2.0**900:
+    if count_vectors(*counts, pool.slots) > MOST_VECTORS:
         return Answer(None, False, 0.0, StopReason.TOO_LARGE)
-    return _Enumeration(pool, target, *counts, deadline, ticks).run()
+    return _Enumeration(pool, target, *counts, deadline, ticks).run(shrink)
 
 
 def count_vectors(low: Ints, high: Ints, slots: int) -> float:
-    """How many vectors of counts within ranges [experts] fill the slots, in float64."""
-    ways = np.zeros(slots + 1)
+    """How many vectors of counts in ranges [experts] fill the slots, in float64; infinite if that is long to tell."""
+    spare, width = slots - int(low.sum()), int((high - low).max()) + 1
+    if low.size * (spare + 1) * width > MOST_STEPS:
+        return math.inf
+    ways = np.zeros(spare + 1)
     ways[0] = 1.0
-    for least, top in zip(low.tolist(), high.tolist(), strict=True):
-        total = np.concatenate([np.zeros(top + 1), ways.cumsum()])
-        ways = total[top + 1 - least : top + 1 - least + slots + 1] - total[: slots + 1]
-    return float(ways[slots])
+    for options in (high - low + 1).tolist():  # no differences of sums: nothing cancels
+        ways = np.minimum(np.convolve(ways, np.ones(options))[: spare + 1], 1e300)
+    return float(ways[spare])
 
 
 class _Enumeration:
@@ -76,7 +98,7 @@ class _Enumeration:
     def __init__(
         self, pool: Pool, target: float, low: Ints, high: Ints, deadline: float, ticks: float
     ) -> None:  # fmt: skip
-        self.pool, self.target, self.deadline, self.ticks = pool, target, deadline, ticks
+        self.pool, self.target, self.deadline, self.ticks = pool, target, deadline, whole(ticks)
         seconds = deadline - time.monotonic()
         prices = learn_prices(
             pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, time.perf_counter() + seconds
@@ -92,7 +114,7 @@ class _Enumeration:
         )
         self.owner, self.out = np.empty(pool.slots, np.int64), np.empty(pool.slots, np.int64)
 
-    def run(self) -> Answer:
+    def run(self, shrink: float) -> Answer:
         """Look at every count vector that no price excludes, if it seems that the limits allow it."""
         size = tree_size(
             self.cost, self.most, self.rest, self.options, self.pool.slots, DIVES, np.zeros(1, np.uint64), self.at
@@ -102,21 +124,31 @@ class _Enumeration:
             return Answer(None, False, self.spent, StopReason.TOO_LARGE)
         self.at.state[:] = 0
         most = min(left, 1e12) * LEAF_SHARE / max(size / (self.pool.slots * LEAF_STEPS), 1.0)
-        while True:
-            status = self._go_on()
-            if status == PACKED:
-                held = self.owner[np.argsort(self.out, kind="stable")].reshape(self.pool.ranks, -1)
-                return Answer(Packing(self.order[held]), False, self.spent)
-            if status == IMPOSSIBLE:
-                return Answer(None, True, self.spent)
+        best, status = None, PAUSED
+        while status != IMPOSSIBLE:
             if status == OPEN_LEAF:
                 answer = self._leaf(most)
-                if not answer.impossible:
-                    return Answer(answer.packing, False, self.spent, answer.stop)
+                found, stop = answer.packing, StopReason.GAP if answer.impossible else answer.stop
+                status = PAUSED if answer.packing is None else OPEN_LEAF
+            else:
+                status = self._go_on()
+                found, stop = self._packed() if status == PACKED else None, StopReason.GAP
+            if found is not None:
+                best, self.target = found, found.objective(self.pool) / (1 + shrink)
+                if not shrink:
+                    return Answer(best, False, self.spent)
+                self.__dict__.pop("items", None)  # of the target before
+            elif stop is not StopReason.GAP:
+                return Answer(best, False, self.spent, stop)
             if self.spent >= self.ticks:
-                return Answer(None, False, self.spent, StopReason.WORK)
+                return Answer(best, False, self.spent, StopReason.WORK)
             if time.monotonic() >= self.deadline:
-                return Answer(None, False, self.spent, StopReason.TIME)
+                return Answer(best, False, self.spent, StopReason.TIME)
+        return Answer(best, True, self.spent, target=self.target)
+
+    def _packed(self) -> Packing:
+        held = self.owner[np.argsort(self.out, kind="stable")].reshape(self.pool.ranks, -1)
+        return Packing(self.order[held])
 
     def _go_on(self) -> int:
         chunk = int(min(CHUNK, max(self.ticks - self.spent, 0)))

@@ -12,7 +12,7 @@ from ..outcome import StopReason
 from ..pool import Floats, Ints, Packing, Pool
 from .packer import pack, pack_distinct
 from .patterns import decide
-from .targets import SCALE_BITS, Answer
+from .targets import SCALE_BITS, Answer, whole
 
 FIRST, GROWTH = 2_000, 50  # ticks of the packer's first turn, items placed; how the turns grow
 COVER = 20  # patterns looked at for an item that the packer may place
@@ -30,11 +30,11 @@ def decide_fixed(pool: Pool, target: float, counts: Ints, deadline: float, ticks
     ticks : float
         Items placed and patterns looked at before giving up.
     """
-    order = np.argsort(-(pool.loads / counts), kind="stable")
-    expert = np.repeat(order, counts[order])
     loads, limit = replica_loads(pool.loads, counts, target)
+    order = np.argsort(-loads, kind="stable")
+    expert = np.repeat(order, counts[order])
     items, out = loads[expert], np.empty(pool.slots, np.int64)
-    turn, spent = FIRST, 0.0
+    ticks, turn, spent = whole(ticks), FIRST, 0.0
     while spent < ticks and time.monotonic() < deadline:
         answer = decide(pool, target, deadline, min(turn * COVER, ticks - spent), counts)
         spent += answer.ticks

@@ -192,7 +192,7 @@ def _candidate(
             top += items[last]
         if top < need:
             return int(end)
-        hopeless = more == 0 and not fresh and _is_only(owner, i)  # the first companion tried was larger
+        hopeless = more == 0 and not fresh and _is_only(owner, i)  # the one tried first was as large
         if not (distinct and (hopeless or _clashes(owner, cursor, depth, slot, owner[i]))):
             return int(i)
         i = after[i]

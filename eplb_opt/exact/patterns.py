@@ -19,7 +19,7 @@ from ..limits import Limits
 from ..outcome import PoolOutcome, StopReason
 from ..pool import Ints, Packing, Pool
 from .patterns_kernel import COVERED, IMPOSSIBLE, Codes, Tree, cover, list_patterns, reset_costs
-from .targets import SCALE_BITS, Answer, Targets
+from .targets import SCALE_BITS, Answer, Targets, whole
 
 METHOD = "rank patterns"
 CHUNK = 10_000_000  # ticks between two looks at the clock
@@ -93,7 +93,7 @@ def decide(
     types, load = _without(model, *patterns, forbidden)
     code, expert = _encode(model, types)
     tree = _tree(pool, model, expert)
-    spent = 0.0
+    ticks, spent = whole(ticks), 0.0
     while True:
         status, used = cover(code, expert, load, model.least, model.limit, int(min(CHUNK, ticks - spent)), tree)
         spent += used

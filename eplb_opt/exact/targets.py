@@ -24,17 +24,28 @@ NEARER, TRIES = 0.25, 3  # how much nearer to the bound the next target is, and 
 class Answer:
     """``packing`` found within the target; ``impossible``: there is none; else why the search stopped.
 
-    ``ticks``: what was spent, in the method's unit.
+    ``ticks``: what was spent, in the method's unit. With both, ``impossible`` is of ``target``, below the packing.
     """
 
     packing: Packing | None
     impossible: bool
     ticks: float
     stop: StopReason = StopReason.GAP
+    target: float = 0.0
 
 
 # Given a target, a deadline (time.monotonic) and ticks: an answer. Items are rounded down as in X7.
 Decide = Callable[[float, float, float], Answer]
+
+
+def whole(ticks: float) -> float:
+    """Ticks without a fraction that no step could ever spend."""
+    return ticks if math.isinf(ticks) else float(math.floor(ticks))
+
+
+def shrink_of(pool: Pool, gap: float) -> float:
+    """How far below a packing the next target lies, relatively: the gap, or what the integers of X7 can tell."""
+    return max(gap * (1 - 1e-6), pool.slots_per_rank * 2.0 ** (3 - SCALE_BITS))
 
 
 class Targets:
@@ -65,9 +76,8 @@ class Targets:
         self.best, self.upper = upper, value(upper)
         self.deadline = math.inf if limits.seconds is None else time.monotonic() + limits.seconds
         self.ticks = math.inf if limits.work is None else limits.work * TICKS_PER_WORK
-        finest = pool.slots_per_rank * 2.0 ** (3 - SCALE_BITS)
-        self.gap = max(limits.gap, 2 * finest)
-        self.shrink = max(limits.gap * (1 - 1e-6), finest)
+        self.gap = max(limits.gap, 2 * shrink_of(pool, 0.0))
+        self.shrink = shrink_of(pool, limits.gap)
         self.lower, self.bound_method = trivial_bound(pool)
         if lower > self.lower:
             self.lower, self.bound_method = lower, ""
@@ -115,8 +125,8 @@ class Targets:
             if value >= self.upper:
                 raise SolverError(f"{self.method} gave {value!r} for a target below {self.upper!r}")
             self.best, self.upper = answer.packing, value
-        elif answer.impossible:
-            self.lower, self.bound_method = target, self.method
+        if answer.impossible:
+            self.lower, self.bound_method = answer.target or target, self.method
         return answer
 
     def _outcome(self, stop: StopReason) -> PoolOutcome:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ EXCHANGED = 8  # slots exchanged at a time beyond that
 LOW = (1 << 10) - 1
 HIGH = 0x7FFFFFFF - LOW
 MOST_PARTNERS = 63
+SHORT_BITS = 8  # of a rank, that leave room for its load in 31 bits (``models/README.md``, N1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +101,14 @@ def _order(ranks: int, heavy: int, partners: int, device: torch.device) -> torch
     return torch.tensor(chosen + rest, device=device)
 
 
-def rank_order(loads: torch.Tensor) -> torch.Tensor:
-    """``load << bits | rank`` of each packing in ascending order, int64 [packings, ranks], of loads [ranks, packings].
+def rank_order(loads: torch.Tensor, dtype: torch.dtype = torch.int64) -> torch.Tensor:
+    """``load << bits | rank`` of each packing in ascending order, [packings, ranks], of loads [ranks, packings].
 
-    The bits are those of `rank_bits`.
+    The bits are those of `rank_bits`; they fit into ``dtype`` together with the loads.
     """
     ranks = len(loads)
-    keys = loads.to(torch.int64).bitwise_left_shift_(rank_bits(ranks)).t()
-    return sort_rows(keys + torch.arange(ranks, device=loads.device))
+    keys = loads.to(dtype).bitwise_left_shift_(rank_bits(ranks)).t()
+    return sort_rows(keys + torch.arange(ranks, dtype=dtype, device=loads.device))
 
 
 def rank_bits(ranks: int) -> int:
@@ -114,7 +116,16 @@ def rank_bits(ranks: int) -> int:
     return max(1, (ranks - 1).bit_length())
 
 
-def exchange(state: torch.Tensor, bits: int, heavy: int, partners: int, goal: int, turn_above: int) -> torch.Tensor:
+def workspace(state: torch.Tensor, schedule: list[tuple[int, int, int]]) -> torch.Tensor:
+    """Room for the outer sums of any step of a schedule (heavy ranks, partners, ...)."""
+    most = max((heavy * partners for heavy, partners, _ in schedule), default=0)
+    splits_of_a_pair = splits(len(state), state.device).number.shape[0]
+    return torch.empty(splits_of_a_pair * most * state.shape[2], device=state.device)
+
+
+def exchange(
+    state: torch.Tensor, bits: int, heavy: int, partners: int, goal: int, turn_above: int, room: torch.Tensor
+) -> torch.Tensor:
     """One step; packings whose heaviest rank is within ``goal`` stay as they are.
 
     Parameters
@@ -126,20 +137,21 @@ def exchange(state: torch.Tensor, bits: int, heavy: int, partners: int, goal: in
     turn_above : quantised rank load
         In packings with a heavier rank, a slot of a heavy rank faces the next slot of the light one (only exchanges
         slot by slot depend on that): coarser changes, and slots of different rows mix.
+    room : tensor of `workspace`
     """
     slots, ranks, packings = state.shape
     table = splits(slots, state.device)
-    ordered = rank_order((state >> bits).sum(0, dtype=torch.int32)).t()
     shift = rank_bits(ranks)
+    keys = torch.int32 if shift <= SHORT_BITS else torch.int64
+    ordered = rank_order((state >> bits).sum(0, dtype=torch.int32), keys).t()
     heaviest = ordered[-1] >> shift
     is_open = heaviest > goal
     ordered = ordered.index_select(0, _order(ranks, heavy, partners, state.device))
     column = (ordered & ((1 << shift) - 1)).mul_(packings).add_(torch.arange(packings, device=state.device))
     state = _columns(state.view(slots, -1), column.view(-1)).view(slots, ranks, packings)
     if slots > FULL_SPLITS:
-        light = state[:, heavy : heavy * (1 + partners)]
-        light.copy_(torch.where(heaviest > turn_above, light.roll(1, 0), light))
-    best = _differences(state, bits, heavy, partners, table)
+        _turn(state[:, heavy : heavy * (1 + partners)], heaviest > turn_above)
+    best = _differences(state, bits, heavy, partners, table, room)
     split = (best & LOW).view(partners, heavy, packings)
     if partners == 1:
         return _apply(state, split * is_open, None, heavy, slots)
@@ -150,13 +162,21 @@ def exchange(state: torch.Tensor, bits: int, heavy: int, partners: int, goal: in
     return _apply(state, split * is_open, partner, heavy, slots)
 
 
-def _columns(state: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    if state.device.type == "cpu":  # numpy's take is the faster one
-        return torch.from_numpy(np.take(state.numpy(), index.numpy(), axis=1, mode="clip"))
-    return state.index_select(1, index)
+def _turn(light: torch.Tensor, rough: torch.Tensor) -> None:
+    """Turn the slots of the light ranks [slots, ranks, packings] by one in rough packings; on CUDA nothing is asked."""
+    if light.device.type == "cuda" or bool(rough.any()):
+        light.copy_(torch.where(rough, light.roll(1, 0), light))
 
 
-def _differences(state: torch.Tensor, bits: int, heavy: int, partners: int, table: Splits) -> torch.Tensor:
+def _columns(table: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    if table.device.type == "cpu":  # numpy's take is the faster one
+        return torch.from_numpy(np.take(table.numpy(), index.numpy(), axis=1, mode="clip"))
+    return table.index_select(1, index)
+
+
+def _differences(
+    state: torch.Tensor, bits: int, heavy: int, partners: int, table: Splits, room: torch.Tensor
+) -> torch.Tensor:
     """For each pair, |difference of its loads| after its best split and that split's number, int32 [pairs]."""
     slots = state.shape[0]
     loads = (state[:, : heavy * (1 + partners)] >> bits).to(_exact(state.device))
@@ -168,7 +188,8 @@ def _differences(state: torch.Tensor, bits: int, heavy: int, partners: int, tabl
     else:
         sides = (weights @ loads.reshape(slots, -1)).to(torch.float32).view(len(weights), 1 + partners, -1)
         mine, theirs = sides[:, :1], -sides[:, 1:]
-    sums = torch.empty((table.number.shape[0], theirs.shape[1], theirs.shape[2]), device=state.device)
+    shape = (table.number.shape[0], theirs.shape[1], theirs.shape[2])
+    sums = room[: math.prod(shape)].view(shape)
     at = 0
     for start, number, other, others in table.blocks:
         out = sums[at : at + number * others].view(number, others, *sums.shape[1:])
@@ -199,10 +220,10 @@ def _apply(
     else:
         theirs = light
     if slots > FULL_SPLITS:
-        crossed = (mine ^ theirs).bitwise_and_(table.swap.index_select(1, split.view(-1)).view_as(theirs))
+        crossed = (mine ^ theirs).bitwise_and_(_columns(table.swap, split.view(-1)).view_as(theirs))
         new_mine, new_theirs = mine ^ crossed, theirs ^ crossed
     else:
-        order = table.swap.index_select(1, split.view(-1))
+        order = _columns(table.swap, split.view(-1))
         new_mine, new_theirs = torch.cat((mine, theirs)).view(2 * slots, -1).gather(0, order).view(2, *theirs.shape)
     mine.copy_(new_mine)
     if partner is not None:

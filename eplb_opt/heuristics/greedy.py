@@ -84,7 +84,7 @@ def greedy_objective(
         members = greedy_members(torch.from_numpy(weight), num_groups, num_nodes).numpy()
         weight = np.take_along_axis(weight, members, axis=1).reshape(layers * num_nodes, -1)
     each, ranks = _replica_loads(weight, num_replicas // num_nodes), num_ranks // num_nodes
-    result = packing_bound(each, ranks)
+    result = each[:, 0].copy() if each.shape[1] > 2 * ranks else packing_bound(each, ranks)
     wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < np.repeat(enough, num_nodes))
     result[wanted] = _pack_objective(each[wanted], ranks)
     return np.asarray(result.reshape(layers, num_nodes).max(axis=1), dtype=np.float64)
@@ -116,8 +116,8 @@ def _replica_loads(loads: Floats, slots: int) -> Floats:
     pools, experts = loads.shape
     extra = slots - experts
     ordered = np.sort(loads, axis=1)[:, ::-1]
-    counts = np.ones((pools, experts), dtype=np.int64)
     if extra:
+        counts = np.ones((pools, experts), dtype=np.int64)
         position, copies = (t.numpy() for t in _candidates(experts, extra, slots, torch.device("cpu")))
         values = ordered[:, position] / copies
         won = values >= np.partition(values, values.shape[1] - extra, axis=1)[:, values.shape[1] - extra, None]
@@ -127,9 +127,10 @@ def _replica_loads(loads: Floats, slots: int) -> Floats:
         if tied.any():
             ordered = np.where(tied[:, None], loads, ordered)
             counts[tied] = replicate(torch.from_numpy(loads[tied]), slots, slots).numpy()
-    each = np.repeat((ordered / counts).ravel(), counts.ravel()).reshape(pools, slots)
-    each.sort(axis=1)
-    return each[:, ::-1]
+        each = np.repeat((ordered / counts).ravel(), counts.ravel()).reshape(pools, slots)
+        each.sort(axis=1)
+        return each[:, ::-1]
+    return ordered
 
 
 def _pack_rows(rows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:

@@ -20,7 +20,7 @@ from ..instance import Instance
 from ..placement import Placement
 from . import pair_counts
 from .deal import deal
-from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, split_arrays
+from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, split_arrays, workspace
 from .greedy import greedy_maps, greedy_pools
 from .greedy_check import heaviest_load, unsure_layers
 from .optional import optional
@@ -186,8 +186,9 @@ def _refine(
 
 
 def _steps(state: torch.Tensor, bits: int, schedule: list[tuple[int, int, int]], goal: int) -> torch.Tensor:
+    room = workspace(state, schedule)
     for heavy, partners, turn_above in schedule:
-        state = exchange(state, bits, heavy, partners, goal, turn_above)
+        state = exchange(state, bits, heavy, partners, goal, turn_above, room)
         if len(state) > EXCHANGED + 1:
             state = state.roll(EXCHANGED, 0)
     return state

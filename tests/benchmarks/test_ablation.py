@@ -1,37 +1,31 @@
-"""The estimate of the enumeration's tree, against the tree itself on a tiny pool."""
+"""The comparison of proofs, on pools small enough for brute force."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import pytest
 
-from benchmarks.ablation import _count_vectors, _dive, _l1_allows
-from eplb_opt.bounds.certificate import count_range
+pytest.importorskip("numba")
+
+from benchmarks import ablation
 from eplb_opt.pool import Pool
 
 from ..oracle import pool_optimum
 
-POOL = Pool(np.array([9.0, 7.0, 4.0, 3.0, 2.0]), 9, 3)
+
+def test_every_open_pool_is_counted_and_small_ones_are_proven_by_both():
+    rng = np.random.default_rng(1)
+    pools = [Pool(np.rint(rng.lognormal(0, 1.5, 5) * 100), 9, 3) for _ in range(8)]
+    gaps = [float(pool_optimum(tuple(p.loads.tolist()), 9, 3)) / ablation._opened(p)[1] - 1 for p in pools]
+    found = ablation.compare_proofs(pools)
+    assert found["pools"] == 8
+    assert 0 < sum(gap > 1e-3 for gap in gaps) <= found["open"] <= 8
+    assert set(found["proven"].values()) == {found["open"]}
+    assert all(seconds > 0 for seconds in found["seconds"].values())
+    assert "| 8 of tiny | " in ablation.enumeration_table([found | {"case": "tiny", "part": "enumeration"}])
 
 
-def allowed(target):
-    low, high = count_range(POOL, target)
-    ranges = [range(a, b + 1) for a, b in zip(low, high, strict=True)]
-    return [np.array(c) for c in itertools.product(*ranges) if sum(c) == POOL.slots]
-
-
-@pytest.mark.parametrize("above", [1.0, 1.05, 1.2])
-def test_counts_the_vectors_that_a_target_allows(above):
-    target = POOL.mean * above
-    assert _count_vectors(POOL, target) == len(allowed(target))
-
-
-def test_estimate_is_right_on_average_and_the_optimum_is_not_left_out():
-    target = float(pool_optimum(tuple(POOL.loads.tolist()), 9, 3)) * (1 + 1e-9)
-    left = [c for c in allowed(target) if _l1_allows(POOL, target, c, c, [])]
-    rng, cuts = np.random.default_rng(0), []
-    estimates = [_dive(POOL, target, cuts, rng)[0] for _ in range(400)]
-    assert 0 < len(left) < len(allowed(target))
-    assert np.mean(estimates) == pytest.approx(len(left), rel=0.15)
+def test_random_pools_are_the_same_every_time():
+    first, second = (ablation.random_pools(6, 9, 3) for _ in range(2))
+    assert len(first) == ablation.RANDOM
+    assert all((a.loads == b.loads).all() for a, b in zip(first, second, strict=True))

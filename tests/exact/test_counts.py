@@ -17,7 +17,8 @@ from eplb_opt.bounds.mean import trivial_bound
 from eplb_opt.bounds.separation import Grid
 from eplb_opt.exact import counts as module
 from eplb_opt.exact.counts import METHOD, count_vectors, decide_counts, solve_counts
-from eplb_opt.exact.counts_kernel import NEVER, Counts, cheapest, tree_size
+from eplb_opt.exact.counts_kernel import LEAF_STEPS, NEVER, Counts, cheapest, tree_size
+from eplb_opt.exact.patterns import decide
 from eplb_opt.limits import Limits
 from eplb_opt.outcome import StopReason
 from eplb_opt.pool import Pool
@@ -97,6 +98,8 @@ def test_counts_and_their_costs_are_added_up_like_plain_enumeration():
     low, options, spare = np.array([1, 2, 1, 1]), np.array([3, 2, 4, 1]), 4
     every = [c for c in itertools.product(*map(range, options)) if sum(c) == spare]
     assert count_vectors(low, low + options - 1, int(low.sum()) + spare) == len(every)
+    assert count_vectors(np.ones(64, np.int64), np.full(64, 4), 255) == 64  # all but one have four: no cancellation
+    assert count_vectors(np.ones(256, np.int64), np.full(256, 4), 800) == pytest.approx(3.1e134, rel=0.02)
     cost = rng.integers(-50, 50, (2, 4, 4))
     rest = cheapest(cost, options, spare)
     for v, e, q in itertools.product(range(2), range(5), range(spare + 1)):
@@ -105,8 +108,8 @@ def test_counts_and_their_costs_are_added_up_like_plain_enumeration():
         assert rest[v, e, q] == least
     at = Counts(np.zeros(2, np.int64), np.full(5, -1), np.full(5, spare), np.zeros((5, 2), np.int64))
     limit = np.full(2, 10**6)  # nothing is excluded but what does not fill the slots
-    size = tree_size(cost, limit, rest, options, 10, 4000, np.zeros(1, np.uint64), at)
-    assert size == pytest.approx(len(every) * 200, rel=0.15)
+    size = tree_size(cost, limit, rest, options, 1000, 4000, np.zeros(1, np.uint64), at)
+    assert size == pytest.approx(len(every) * 1000 * LEAF_STEPS, rel=0.1)
 
 
 @pytest.mark.parametrize("distinct", [False, True])
@@ -127,6 +130,10 @@ def test_limits_end_the_search_without_a_claim_and_work_is_deterministic():
     none = decide_counts(pool, pool.mean * 1.01, ticks=0.0)
     assert not none.impossible
     assert none.packing is None
+    rigid = Pool(2.0 * np.arange(40, 88) + (np.arange(48) == 0), 48, 12)
+    for ticks in (0.5, 16e6 + 0.5):  # fractions that no step can spend end the search, too
+        for method in (decide_counts, decide):
+            assert method(rigid, rigid.mean + 0.9, ticks=ticks).stop is StopReason.WORK
     first, second = (solve_counts(pool, start, Limits(seconds=None, work=0.3)) for _ in range(2))
     assert (first.packing.experts == second.packing.experts).all()
     assert first.lower_bound == second.lower_bound

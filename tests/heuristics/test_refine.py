@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eplb_opt import POLICIES, Instance, OptionError, Placement, configure
 from eplb_opt.heuristics.deal import deal
-from eplb_opt.heuristics.exchange import FULL_SPLITS, exchange, rank_order, splits
+from eplb_opt.heuristics.exchange import FULL_SPLITS, exchange, rank_order, splits, workspace
 from eplb_opt.heuristics.greedy import greedy, greedy_maps, greedy_objective
 from eplb_opt.heuristics.greedy_check import heaviest_load
 from eplb_opt.heuristics.refine import pairs, refine_maps, refine_pools, refined
@@ -113,7 +113,8 @@ def test_a_step_permutes_the_slots_and_never_raises_the_heaviest_rank(each, step
     experts, slots, ranks = SHAPES[each]
     bits = expert_bits(experts)
     state = deal(replica_keys(torch.from_numpy(lognormal(6, experts)), slots, ranks, slots), bits, ranks)
-    after = exchange(state.clone(), bits, *pairs(ranks, step), 0, 0)
+    heavy, partners = pairs(ranks, step)
+    after = exchange(state.clone(), bits, heavy, partners, 0, 0, workspace(state, [(heavy, partners, 0)]))
     assert torch.equal(state.reshape(slots, -1).sort(0).values, after.reshape(slots, -1).sort(0).values)
     heaviest, was = ((s >> bits).sum(0).amax(0) for s in (after, state))
     assert (heaviest <= was).all()
@@ -124,7 +125,7 @@ def test_packings_within_the_goal_stay_as_they_are():
     experts, slots, ranks = SHAPES[9]
     bits = expert_bits(experts)
     state = deal(replica_keys(torch.from_numpy(lognormal(6, experts)), slots, ranks, slots), bits, ranks)
-    after = exchange(state.clone(), bits, 2, 1, 100 * UNIT, 100 * UNIT)
+    after = exchange(state.clone(), bits, 2, 1, 100 * UNIT, 100 * UNIT, workspace(state, [(2, 1, 0)]))
     by_load = rank_order((state >> bits).sum(0)) & 7  # the ranks are sorted, no slot moves
     for packing in range(6):
         ours = {tuple(state[:, r, packing].tolist()) for r in by_load[packing].tolist()}
