@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from .exchange import rank_bits, rank_order
-from .replicas import UNIT
+from .exchange import SHORT_BITS, rank_bits
+from .replicas import UNIT, sort_rows
 
 CROWDED = 1 << 28  # quantised load that puts a rank behind all others
 
@@ -25,43 +25,52 @@ def deal(keys: torch.Tensor, bits: int, ranks: int) -> torch.Tensor:
     -------
     tensor [slots a rank, ranks, packings], int32
     """
-    rows = keys.t().contiguous().view(-1, ranks, len(keys))
-    if len(rows) == 1:
-        return rows
+    rows = keys.view(len(keys), -1, ranks)
+    if rows.shape[1] == 1:
+        return keys.t().contiguous().view(1, ranks, -1)
     full = _full_ranks(rows, bits)
     plain = keys.device.type == "cpu" and not bool(full.any())  # the same rows, found faster
-    dealt = torch.empty_like(rows)
-    dealt[0] = rows[-1]
-    loads = rows[-1] >> bits
-    mask = (1 << rank_bits(ranks)) - 1
-    rank = torch.arange(ranks, device=keys.device)[:, None]
-    behind = (rank >= ranks - full) * (CROWDED + rank)
-    for column, row in enumerate([0, *range(len(rows) - 2, 0, -1)], start=1):
-        items = rows[row].flip(0) if plain else _row(rows, row, column, full)
-        if column == 1:  # in order of the heaviest replicas, which is that of the ranks
-            lightest_first = rank.expand_as(items)
-        else:
-            lightest_first = (rank_order(loads if plain else loads + behind) & mask).t()
-        dealt[column].scatter_(0, lightest_first, items)
-        loads = loads + (dealt[column] >> bits)
-    return dealt
+    items = _plain_rows(rows) if plain else _rows(rows, full)
+    shift, rank = rank_bits(ranks), torch.arange(ranks, device=keys.device)
+    loads = rows[:, -1] >> bits
+    if plain and shift <= SHORT_BITS:
+        rank = rank.to(torch.int32)
+    else:  # ranks that are behind need more than 31 bits
+        loads = loads + (rank >= ranks - full[:, None]) * (CROWDED + rank)
+    # Load and number of each rank, in ascending order: that of the heaviest replicas is the order of the ranks.
+    waiting = (loads << shift) | rank
+    more = (items[1:] >> bits) << shift
+    served = [rank.expand_as(waiting)]
+    for row in more:
+        served.append(waiting & ((1 << shift) - 1))
+        waiting = sort_rows(waiting + row)
+    return torch.empty_like(items).scatter_(2, torch.stack(served).to(torch.int64), items).transpose(1, 2).contiguous()
 
 
 def _full_ranks(rows: torch.Tensor, bits: int) -> torch.Tensor:
     """How many of the heaviest replicas exceed the bound with the lightest companions there are, [packings]."""
-    slots, ranks, packings = rows.shape
-    lightest = (rows[:-1] >> bits).view(ranks, slots - 1, packings).sum(1, dtype=torch.int32)
-    over = (rows[-1].flip(0) >> bits) + lightest > UNIT + slots
-    return over.to(torch.int32).cumprod(0, dtype=torch.int32).sum(0, dtype=torch.int64)
+    packings, slots, ranks = rows.shape
+    lightest = (rows[:, :-1] >> bits).view(packings, ranks, slots - 1).sum(2, dtype=torch.int32)
+    over = (rows[:, -1].flip(1) >> bits) + lightest > UNIT + slots
+    return over.to(torch.int32).cumprod(1, dtype=torch.int32).sum(1, dtype=torch.int64)
 
 
-def _row(rows: torch.Tensor, row: int, column: int, full: torch.Tensor) -> torch.Tensor:
-    """What the ranks get in a column, lightest rank first: the full ranks from their block, the others from a row."""
-    slots, ranks, packings = rows.shape
-    place = torch.arange(ranks, device=rows.device)[:, None]
+def _plain_rows(rows: torch.Tensor) -> torch.Tensor:
+    """What the ranks get in each column, [slots a rank, packings, ranks]: the heaviest row, then lightest rank first."""
+    columns = torch.cat((rows[:, -1:].flip(2), rows[:, :1], rows[:, 1:-1].flip(1)), 1)
+    return columns.flip(2).transpose(0, 1).contiguous()
+
+
+def _rows(rows: torch.Tensor, full: torch.Tensor) -> torch.Tensor:
+    """`_plain_rows` where the full ranks, the last ones, take their columns from their own block."""
+    packings, slots, ranks = rows.shape
+    place, full = torch.arange(ranks, device=rows.device), full[:, None]
     others = ranks - full
-    index = torch.where(
-        place < others, full * (slots - 1) + (row + 1) * others - 1 - place,
-        (ranks - 1 - place) * (slots - 1) + column - 1,
-    )  # fmt: skip
-    return rows.view(slots * ranks, packings).gather(0, index)
+    columns = [rows[:, -1]]
+    for column, row in enumerate([0, *range(slots - 2, 0, -1)], start=1):
+        index = torch.where(
+            place < others, full * (slots - 1) + (row + 1) * others - 1 - place,
+            (ranks - 1 - place) * (slots - 1) + column - 1,
+        )  # fmt: skip
+        columns.append(rows.view(packings, slots * ranks).gather(1, index))
+    return torch.stack(columns)
