@@ -56,7 +56,7 @@ def _full_ranks(rows: torch.Tensor, bits: int) -> torch.Tensor:
 
 
 def _plain_rows(rows: torch.Tensor) -> torch.Tensor:
-    """What ranks get in each column, [slots a rank, packings, ranks]: the heaviest row, then the lightest rank first."""
+    """What the ranks get, [slots a rank, packings, ranks]: the heaviest row, then rows from the lightest rank on."""
     columns = torch.cat((rows[:, -1:].flip(2), rows[:, :1], rows[:, 1:-1].flip(1)), 1)
     return columns.flip(2).transpose(0, 1).contiguous()
 
