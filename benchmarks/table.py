@@ -57,6 +57,7 @@ def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> s
         "gap_time": against_time(read_lines(RESULTS / "gap_time.jsonl")),
         "gpu_table": gpu_table(read_lines(RESULTS / "gpu.jsonl")),
         "curve": curve_section(RESULTS / "curve.jsonl"),
+        "aims": curve.aims_table(read_lines(RESULTS / "curve.jsonl")),
         "curve_choice": curve.choice(read_lines(RESULTS / "curve.jsonl")),
         "phases": phases_section(RESULTS / "phases.jsonl"),
         "scaling": scaling_section(RESULTS / "scaling.jsonl"),
