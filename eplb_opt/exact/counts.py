@@ -17,6 +17,7 @@ from ..bounds.separation import Grid
 from ..limits import Limits
 from ..outcome import PoolOutcome, StopReason
 from ..pool import Ints, Packing, Pool
+from . import fixed_counts
 from .counts_kernel import (
     IMPOSSIBLE,
     LEAF_STEPS,
@@ -179,4 +180,5 @@ class _Enumeration:
 def prepare() -> None:
     """Compile (or load from the cache) what `decide_counts` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
-    decide_counts(pool, pool.mean * 1.2, ticks=PROGRAMS * PROGRAM + 1000)
+    decide_counts(pool, pool.mean * 1.2)
+    fixed_counts.prepare()

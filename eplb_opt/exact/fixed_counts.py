@@ -53,6 +53,13 @@ def decide_fixed(pool: Pool, target: float, counts: Ints, deadline: float, ticks
     return Answer(None, False, spent, StopReason.WORK if spent >= ticks else StopReason.TIME)
 
 
+def prepare() -> None:
+    """Compile (or load from the cache) what `decide_fixed` calls late."""
+    items, out = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    pack(items, 1, 2, 0, 2, out)
+    pack_distinct(items, np.arange(2), 1, 2, 0, 2, out)
+
+
 def replica_loads(loads: Floats, counts: Ints, target: float) -> tuple[Ints, int]:
     """Loads of replicas [experts], or [experts, choices] for ``counts`` of that shape, and the limit of a rank.
 
