@@ -10,7 +10,9 @@ import numpy as np
 from ..pool import Floats, Ints, Pool
 from . import certificate
 from .certificate import AGGREGATE, Cut, CutCertificate
+from .separation import Grid, violated_cuts
 
+CUTS_A_ROUND = 20
 NOISE = 1e-7  # violations in targets or replicas, and dual values, that do not count
 
 
@@ -101,6 +103,16 @@ class CountsModel:
             if p > NOISE / 100
         )
         return float(value[0]), value[1:], CutCertificate(self.target, cuts, -float(duals[self.pool.num_experts]))
+
+    def add_violated(self, grid: Grid, y: Floats) -> bool:
+        """Append the cuts that a point y [columns] violates most; False: it violates none that is not there."""
+        used = np.flatnonzero(y > NOISE / 100)
+        value, mass = self.pool.loads[self.expert[used]] / self.count[used], y[used] * self.count[used]
+        found = violated_cuts(grid, self.target, self.pool.slots_per_rank, value, mass, CUTS_A_ROUND, NOISE)
+        fresh = [cut for _, cut in found if cut not in self.cuts]
+        for cut in fresh:
+            self.add_cut(cut)
+        return bool(fresh)
 
     def _start(self) -> None:
         """Start at the first columns: a basis that is dual feasible, and infeasible in violated cuts alone."""

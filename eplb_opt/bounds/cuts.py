@@ -17,7 +17,6 @@ from .separation import Grid, retarget, violated_cuts
 
 __all__ = ["Cut", "CutCertificate", "certificate_holds", "cut_bound"]
 
-CUTS_A_ROUND = 20
 ROUNDS = 300  # LPs at one target
 STRETCH = 4.0  # the next target lies so many gains above the bound
 
@@ -139,15 +138,8 @@ class _Search:
                 if not expert.size:
                     return None
                 model.add_columns(expert, count)
-            else:
-                used = np.flatnonzero(y > NOISE / 100)
-                value, mass = self.pool.loads[model.expert[used]] / model.count[used], y[used] * model.count[used]
-                found = self._violated(model.target, value, mass, CUTS_A_ROUND)
-                fresh = [cut for cut in found if cut not in model.cuts]
-                if not fresh:
-                    return None
-                for cut in fresh:
-                    model.add_cut(cut)
+            elif not model.add_violated(self.grid, y):
+                return None
         return None
 
     def _climb(self, proof: CutCertificate, high: float) -> None:
@@ -170,7 +162,8 @@ class _Search:
         """A target at which this point violates no cut (so the cuts prove less), to the tolerance."""
 
         def settles(target: float) -> bool:
-            return float(value.max()) <= target and not self._violated(target, value, mass, 1)
+            s = self.pool.slots_per_rank
+            return float(value.max()) <= target and not violated_cuts(self.grid, target, s, value, mass, 1, NOISE)
 
         low, high = self.low, self.grid.up(self.low * (1 + self.tolerance))
         if not settles(high):
@@ -185,10 +178,6 @@ class _Search:
         s = self.pool.slots_per_rank
         cuts = (retarget(self.grid, cut, proof.target, target, s) for cut in proof.cuts)
         return CutCertificate(target, tuple(cut for cut in cuts if cut is not None), proof.slot_price)
-
-    def _violated(self, target: float, value: Floats, mass: Floats, most: int) -> list[Cut]:
-        found = violated_cuts(self.grid, target, self.pool.slots_per_rank, value, mass, most, NOISE)
-        return [cut for _, cut in found]
 
 
 def _cheaper(model: CountsModel, cost: Floats, least: Ints, top: Ints) -> tuple[Ints, Ints]:

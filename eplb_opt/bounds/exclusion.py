@@ -12,9 +12,8 @@ from ..pool import Ints, Pool
 from . import certificate
 from .certificate import Array, CutCertificate
 from .counts_model import NOISE, CountsModel
-from .separation import Grid, violated_cuts
+from .separation import Grid
 
-CUTS_A_ROUND = 20
 BITS = 44  # of a count's price in the integers of `Prices`
 
 
@@ -121,17 +120,8 @@ class _Learner:
                     return True
                 self.proofs.append(certificate.rounded(proof))
                 return False
-            used = np.flatnonzero(y > NOISE / 100)
-            value = self.pool.loads[self.model.expert[used]] / self.model.count[used]
-            mass = y[used] * self.model.count[used]
-            found = violated_cuts(
-                self.grid, self.target, self.pool.slots_per_rank, value, mass, CUTS_A_ROUND, NOISE
-            )  # fmt: skip
-            fresh = [cut for _, cut in found if cut not in self.model.cuts]
-            if not fresh:
+            if not self.model.add_violated(self.grid, y):
                 return True
-            for cut in fresh:
-                self.model.add_cut(cut)
 
     def _value(self, proof: CutCertificate, low: Ints, high: Ints) -> float:
         """By how much every choice of counts in the ranges costs too much, in float64."""

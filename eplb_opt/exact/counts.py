@@ -5,7 +5,6 @@ Counts are few where there are few spare slots, or where the heaviest experts ne
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 
@@ -44,7 +43,7 @@ LEAF_SHARE = 0.5  # of the limits, for all count vectors that the tree seems to 
 
 
 def solve_counts(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0) -> PoolOutcome:
-    """The best packing of a pool and a lower bound, target by target from the bound upwards.
+    """The best packing of a pool and a lower bound, target by target from the incumbent downwards.
 
     Parameters
     ----------
@@ -99,7 +98,7 @@ class _Enumeration:
     def __init__(
         self, pool: Pool, target: float, low: Ints, high: Ints, deadline: float, ticks: float
     ) -> None:  # fmt: skip
-        self.pool, self.target, self.deadline, self.ticks = pool, target, deadline, whole(ticks)
+        self.pool, self.deadline, self.ticks = pool, deadline, whole(ticks)
         seconds = deadline - time.monotonic()
         prices = learn_prices(
             pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, time.perf_counter() + seconds
@@ -114,6 +113,7 @@ class _Enumeration:
             np.zeros(2, np.int64), np.full(depths, -1), np.full(depths, spare), np.zeros((depths, self.most.size), int)
         )
         self.owner, self.out = np.empty(pool.slots, np.int64), np.empty(pool.slots, np.int64)
+        self._aim(target)
 
     def run(self, shrink: float) -> Answer:
         """Look at every count vector that no price excludes, if it seems that the limits allow it."""
@@ -135,10 +135,10 @@ class _Enumeration:
                 status = self._go_on()
                 found, stop = self._packed() if status == PACKED else None, StopReason.GAP
             if found is not None:
-                best, self.target = found, found.objective(self.pool) / (1 + shrink)
+                best = found
                 if not shrink:
                     return Answer(best, False, self.spent)
-                self.__dict__.pop("items", None)  # of the target before
+                self._aim(found.objective(self.pool) / (1 + shrink))
             elif stop is not StopReason.GAP:
                 return Answer(best, False, self.spent, stop)
             if self.spent >= self.ticks:
@@ -153,9 +153,10 @@ class _Enumeration:
 
     def _go_on(self) -> int:
         chunk = int(min(CHUNK, max(self.ticks - self.spent, 0)))
+        shape = (self.pool.ranks, self.pool.slots_per_rank, self.pool.distinct)
         status, used = enumerate_counts(
-            self.cost, self.most, self.rest, self.options, self.least, *self.items, chunk, FIRST, self.at, self.owner,
-            self.out,
+            self.cost, self.most, self.rest, self.options, self.least, self.item, shape, self.limit, chunk, FIRST,
+            self.at, self.owner, self.out,
         )  # fmt: skip
         self.spent += used
         return status
@@ -169,12 +170,11 @@ class _Enumeration:
         self.spent += answer.ticks
         return answer
 
-    @functools.cached_property
-    def items(self) -> tuple[Ints, tuple[int, int, bool], int]:
-        """Loads of replicas [experts, range]; ranks, slots of each, distinct; the limit of a rank."""
+    def _aim(self, target: float) -> None:
+        """Look for packings within this target from now on, which is not above the first one."""
         counts = self.least[:, None] + np.arange(int(self.options.max()))
-        item, limit = replica_loads(self.pool.loads[self.order], counts, self.target)
-        return item, (self.pool.ranks, self.pool.slots_per_rank, self.pool.distinct), limit
+        self.target = target
+        self.item, self.limit = replica_loads(self.pool.loads[self.order], counts, target)
 
 
 def prepare() -> None:

@@ -12,7 +12,7 @@ from ..outcome import StopReason
 from ..pool import Floats, Ints, Packing, Pool
 from .packer import pack, pack_distinct
 from .patterns import decide
-from .targets import SCALE_BITS, Answer, whole
+from .targets import Answer, rounded_down, scale_of, whole
 
 FIRST, GROWTH = 2_000, 50  # ticks of the packer's first turn, items placed; how the turns grow
 COVER = 20  # patterns looked at for an item that the packer may place
@@ -61,11 +61,8 @@ def prepare() -> None:
 
 
 def replica_loads(loads: Floats, counts: Ints, target: float) -> tuple[Ints, int]:
-    """Loads of replicas [experts], or [experts, choices] for ``counts`` of that shape, and the limit of a rank.
-
-    In integers, rounded down as in X7.
-    """
-    scale = Fraction(2) ** (SCALE_BITS - math.frexp(target)[1])
-    scaled = np.array([Fraction(float(w)) * scale for w in loads]).reshape(-1, *[1] * (counts.ndim - 1))
-    item = np.array([x.numerator // (x.denominator * int(k)) for x, k in np.broadcast(scaled, counts)], dtype=np.int64)
+    """Loads of replicas for counts [experts] or [experts, choices], in their shape, and a rank's limit; as in X7."""
+    scale = scale_of(target)
+    scaled = [Fraction(float(w)) * scale for w in loads]
+    item = rounded_down(np.repeat(np.array(scaled), counts[0].size), counts.ravel())
     return item.reshape(counts.shape), math.floor(Fraction(target) * scale)

@@ -19,7 +19,7 @@ from ..limits import Limits
 from ..outcome import PoolOutcome, StopReason
 from ..pool import Ints, Packing, Pool
 from .patterns_kernel import COVERED, IMPOSSIBLE, Codes, Tree, cover, list_patterns, reset_costs
-from .targets import SCALE_BITS, Answer, Targets, whole
+from .targets import Answer, Targets, rounded_down, scale_of, whole
 
 METHOD = "rank patterns"
 CHUNK = 10_000_000  # ticks between two looks at the clock
@@ -141,7 +141,7 @@ class Model:
 
 def rank_model(pool: Pool, target: float, near: Ints | None = None, width: int = 0) -> Model | None:
     """Types and limits; None if counts, mean or largest replica alone exclude the target."""
-    scale = Fraction(2) ** (SCALE_BITS - math.frexp(target)[1])
+    scale = scale_of(target)
     limit = math.floor(Fraction(target) * scale)
     slack = pool.ranks * limit - (math.floor(pool.total * scale) - pool.slots)  # rounding hides less than 1 a replica
     order = np.argsort(-pool.loads, kind="stable")
@@ -158,7 +158,7 @@ def rank_model(pool: Pool, target: float, near: Ints | None = None, width: int =
     options = int((top - least).max()) + 1
     expert = np.repeat(np.arange(least.size), np.maximum(top - least + 1, 0))
     count = np.concatenate([np.arange(a, b + 1) for a, b in zip(least, top, strict=True)])
-    item = np.array([loads[e].numerator // (loads[e].denominator * int(k)) for e, k in zip(expert, count, strict=True)])
+    item = rounded_down((loads[e] for e in expert), count)
     heaviest = np.argsort(-item, kind="stable")
     return Model(order, least, options, item[heaviest], expert[heaviest], count[heaviest], spare, slack, limit)
 

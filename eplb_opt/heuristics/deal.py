@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from .exchange import SHORT_BITS, rank_bits
+from .exchange import rank_bits
 from .replicas import UNIT, sort_rows
 
 CROWDED = 1 << 28  # quantised load that puts a rank behind all others
+SHORT_BITS = 8  # of a rank, that leave room for its load in 31 bits (``models/README.md``, N1)
 
 
 def deal(keys: torch.Tensor, bits: int, ranks: int) -> torch.Tensor:

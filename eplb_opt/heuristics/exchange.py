@@ -26,7 +26,6 @@ EXCHANGED = 8  # slots exchanged at a time beyond that
 LOW = (1 << 10) - 1
 HIGH = 0x7FFFFFFF - LOW
 MOST_PARTNERS = 63
-SHORT_BITS = 8  # of a rank, that leave room for its load in 31 bits (``models/README.md``, N1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +100,14 @@ def _order(ranks: int, heavy: int, partners: int, device: torch.device) -> torch
     return torch.tensor(chosen + rest, device=device)
 
 
-def rank_order(loads: torch.Tensor, dtype: torch.dtype = torch.int64) -> torch.Tensor:
-    """``load << bits | rank`` of each packing in ascending order, [packings, ranks], of loads [ranks, packings].
+def rank_order(loads: torch.Tensor) -> torch.Tensor:
+    """``load << bits | rank`` of each packing in ascending order, int64 [packings, ranks], of loads [ranks, packings].
 
-    The bits are those of `rank_bits`; they fit into ``dtype`` together with the loads.
+    The bits are those of `rank_bits`.
     """
     ranks = len(loads)
-    keys = loads.to(dtype).bitwise_left_shift_(rank_bits(ranks)).t()
-    return sort_rows(keys + torch.arange(ranks, dtype=dtype, device=loads.device))
+    keys = loads.to(torch.int64).bitwise_left_shift_(rank_bits(ranks)).t()
+    return sort_rows(keys + torch.arange(ranks, device=loads.device))
 
 
 def rank_bits(ranks: int) -> int:
@@ -141,16 +140,16 @@ def exchange(
     """
     slots, ranks, packings = state.shape
     table = splits(slots, state.device)
+    ordered = rank_order((state >> bits).sum(0, dtype=torch.int32)).t()
     shift = rank_bits(ranks)
-    keys = torch.int32 if shift <= SHORT_BITS else torch.int64
-    ordered = rank_order((state >> bits).sum(0, dtype=torch.int32), keys).t()
     heaviest = ordered[-1] >> shift
     is_open = heaviest > goal
     ordered = ordered.index_select(0, _order(ranks, heavy, partners, state.device))
     column = (ordered & ((1 << shift) - 1)).mul_(packings).add_(torch.arange(packings, device=state.device))
     state = _columns(state.view(slots, -1), column.view(-1)).view(slots, ranks, packings)
     if slots > FULL_SPLITS:
-        _turn(state[:, heavy : heavy * (1 + partners)], heaviest > turn_above)
+        light = state[:, heavy : heavy * (1 + partners)]
+        light.copy_(torch.where(heaviest > turn_above, light.roll(1, 0), light))
     best = _differences(state, bits, heavy, partners, table, room)
     split = (best & LOW).view(partners, heavy, packings)
     if partners == 1:
@@ -162,16 +161,10 @@ def exchange(
     return _apply(state, split * is_open, partner, heavy, slots)
 
 
-def _turn(light: torch.Tensor, rough: torch.Tensor) -> None:
-    """Turn the slots of the light ranks [slots, ranks, packings] by one in rough packings; on CUDA nothing is asked."""
-    if light.device.type == "cuda" or bool(rough.any()):
-        light.copy_(torch.where(rough, light.roll(1, 0), light))
-
-
-def _columns(table: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    if table.device.type == "cpu":  # numpy's take is the faster one
-        return torch.from_numpy(np.take(table.numpy(), index.numpy(), axis=1, mode="clip"))
-    return table.index_select(1, index)
+def _columns(state: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    if state.device.type == "cpu":  # numpy's take is the faster one
+        return torch.from_numpy(np.take(state.numpy(), index.numpy(), axis=1, mode="clip"))
+    return state.index_select(1, index)
 
 
 def _differences(
@@ -220,10 +213,10 @@ def _apply(
     else:
         theirs = light
     if slots > FULL_SPLITS:
-        crossed = (mine ^ theirs).bitwise_and_(_columns(table.swap, split.view(-1)).view_as(theirs))
+        crossed = (mine ^ theirs).bitwise_and_(table.swap.index_select(1, split.view(-1)).view_as(theirs))
         new_mine, new_theirs = mine ^ crossed, theirs ^ crossed
     else:
-        order = _columns(table.swap, split.view(-1))
+        order = table.swap.index_select(1, split.view(-1))
         new_mine, new_theirs = torch.cat((mine, theirs)).view(2 * slots, -1).gather(0, order).view(2, *theirs.shape)
     mine.copy_(new_mine)
     if partner is not None:

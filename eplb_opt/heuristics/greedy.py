@@ -77,7 +77,8 @@ def greedy_objective(
     """Load of the heaviest rank under the greedy, [layers], of loads [layers, experts]; no map is made.
 
     Up to rounding: the sums are in another order than those of a map. Of a layer in which any packing of the greedy's
-    replicas has a rank of load ``enough`` [layers], a lower bound that says so is returned instead.
+    replicas has a rank of load ``enough`` [layers], a lower bound that says so is returned instead: the heaviest
+    replica, or `packing_bound` with two slots a rank, where it is often that large.
     """
     layers = len(weight)
     if num_nodes > 1:

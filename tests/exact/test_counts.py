@@ -16,9 +16,9 @@ from eplb_opt.bounds.exclusion import learn_prices
 from eplb_opt.bounds.mean import trivial_bound
 from eplb_opt.bounds.separation import Grid
 from eplb_opt.exact import counts as module
+from eplb_opt.exact import fixed_counts
 from eplb_opt.exact.counts import METHOD, count_vectors, decide_counts, solve_counts
 from eplb_opt.exact.counts_kernel import LEAF_STEPS, NEVER, Counts, cheapest, tree_size
-from eplb_opt.exact.patterns import decide
 from eplb_opt.limits import Limits
 from eplb_opt.outcome import StopReason
 from eplb_opt.pool import Pool
@@ -26,37 +26,15 @@ from eplb_opt.portfolio import Task, run
 from models.export import assignment
 
 from ..bounds.test_cuts import solutions
-from .oracle_counts import optimum
-from .test_matching import any_packing, check
-from .test_patterns import SHAPES, TINY, drawn
+from .test_matching import any_packing
+from .test_targets import decides_beside_the_optimum
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_agrees_with_plain_enumeration(shape):
-    rng = np.random.default_rng(sum(shape))
-    experts, slots, ranks = shape
-    for i in range(12):
-        loads = drawn(rng, experts, i)
-        pool = Pool(loads.astype(float), slots, ranks, distinct=bool(i % 2) and experts * ranks >= slots)
-        gap = float(rng.choice([0.0, 1e-4, 1e-2]))
-        outcome = solve_counts(pool, any_packing(pool), Limits(seconds=None, gap=gap))
-        check(pool, outcome, optimum(loads, slots, ranks, pool.distinct), max(gap, TINY))
-
-
-@pytest.mark.parametrize("first", [module.FIRST, 1])  # 1: leaves are left to the two methods by turns
 @pytest.mark.parametrize("seed", range(6))
-def test_decides_targets_beside_the_optimum(seed, first, monkeypatch):
-    monkeypatch.setattr(module, "FIRST", first)
-    rng = np.random.default_rng(seed)
-    for i in range(6):
-        loads = drawn(rng, 5, i) + 1
-        pool = Pool(loads.astype(float), 9, 3, distinct=bool(i % 2))
-        best = optimum(loads, 9, 3, pool.distinct)
-        below, above = decide_counts(pool, float(best) * (1 - 1e-9)), decide_counts(pool, float(best) * (1 + 1e-9))
-        assert below.impossible
-        assert below.packing is None
-        assert not above.packing.violations(pool)
-        assert above.packing.objective(pool) == pytest.approx(float(best), rel=1e-9)
+def test_leaves_that_the_first_packing_leaves_open_are_decided_by_turns(seed, monkeypatch):
+    monkeypatch.setattr(module, "FIRST", 1)
+    monkeypatch.setattr(fixed_counts, "FIRST", 1)
+    decides_beside_the_optimum(decide_counts, seed)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -130,10 +108,6 @@ def test_limits_end_the_search_without_a_claim_and_work_is_deterministic():
     none = decide_counts(pool, pool.mean * 1.01, ticks=0.0)
     assert not none.impossible
     assert none.packing is None
-    rigid = Pool(2.0 * np.arange(40, 88) + (np.arange(48) == 0), 48, 12)
-    for ticks in (0.5, 16e6 + 0.5):  # fractions that no step can spend end the search, too
-        for method in (decide_counts, decide):
-            assert method(rigid, rigid.mean + 0.9, ticks=ticks).stop is StopReason.WORK
     first, second = (solve_counts(pool, start, Limits(seconds=None, work=0.3)) for _ in range(2))
     assert (first.packing.experts == second.packing.experts).all()
     assert first.lower_bound == second.lower_bound

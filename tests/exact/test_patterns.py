@@ -20,39 +20,6 @@ from eplb_opt.pool import Pool
 from .oracle_counts import count_vectors, least_heaviest, optimum
 from .test_matching import any_packing, check
 
-SHAPES = [(4, 6, 2), (3, 9, 3), (6, 9, 3), (5, 8, 2), (5, 8, 4), (4, 8, 2), (6, 6, 3), (3, 5, 1), (7, 9, 3), (4, 5, 5)]
-TINY = 1e-9  # gap 0 is proven to about 1e-12
-
-
-def drawn(rng, experts, i):
-    return [rng.integers(0, 12, experts), rng.integers(0, 400, experts), rng.lognormal(0, 1.5, experts)][i % 3]
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_agrees_with_enumeration(shape):
-    rng = np.random.default_rng(sum(shape))
-    experts, slots, ranks = shape
-    for i in range(24):
-        loads = drawn(rng, experts, i)
-        pool = Pool(loads.astype(float), slots, ranks, distinct=bool(i % 2) and experts * ranks >= slots)
-        gap = float(rng.choice([0.0, 1e-4, 1e-2]))
-        outcome = solve_patterns(pool, any_packing(pool), Limits(seconds=None, gap=gap))
-        check(pool, outcome, optimum(loads, slots, ranks, pool.distinct), max(gap, TINY))
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_decides_targets_beside_the_optimum(seed):
-    rng = np.random.default_rng(seed)
-    for i in range(9):
-        loads = drawn(rng, 5, i) + 1
-        best = optimum(loads, 9, 3)
-        pool = Pool(loads.astype(float), 9, 3)
-        below, above = decide(pool, float(best) * (1 - 1e-9)), decide(pool, float(best) * (1 + 1e-9))
-        assert below.impossible
-        assert below.packing is None
-        assert not above.packing.violations(pool)
-        assert above.packing.objective(pool) == pytest.approx(float(best), rel=1e-12)
-
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_window_holds_just_the_counts_near(seed):
@@ -91,7 +58,7 @@ def test_known_optimum():
     outcome = solve_patterns(pool, any_packing(pool), Limits(seconds=None, gap=0.0))
     assert outcome.bound_method == METHOD
     assert outcome.objective(pool) == pytest.approx(590 / 3, rel=1e-14)
-    assert 590 / 3 * (1 - TINY) <= outcome.lower_bound <= 590 / 3
+    assert 590 / 3 * (1 - 1e-9) <= outcome.lower_bound <= 590 / 3
 
 
 def test_patterns_are_all_contents_within_the_limits():

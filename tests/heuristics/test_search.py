@@ -110,6 +110,14 @@ def test_closes_the_gap_at_nine_slots():
     assert search(pool, dealt(pool), target=target, work=30_000_000).objective(pool) <= target
 
 
+def test_leaves_the_plateau_of_an_expert_that_has_most_of_the_load():
+    loads = np.floor(np.random.default_rng(3).lognormal(0, 1.5, 24) * 1e4)  # one expert has 74 % of them
+    pool = Pool(loads, 48, 16)
+    start = dealt(pool)
+    best = search(pool, start, target=pool.mean, work=12_000_000)
+    assert best.objective(pool) < 1.01 * pool.mean < start.objective(pool)
+
+
 def test_stops_at_the_target():
     pool = random_pool(np.random.default_rng(9), 64, 128, 16)
     start = dealt(pool)
