@@ -1,9 +1,9 @@
 """The production heuristic: replicas dealt to ranks, then exchanges between heavy and light ranks, batched in torch.
 
-No loop over layers, experts or slots. Small pools are solved in several variants of counts and order at once, of which
-the better ones are kept. Everything is decided on integers, without a clock and without randomness, so the same loads
-give the same bits in every process, on every device. Nothing here waits for the device: on CUDA a call can be captured
-in a graph.
+No loop over layers, experts or slots. With two slots a rank the counts are searched (`pair_counts`); with more, small
+pools are solved in several variants of counts and order at once, of which the better ones are kept. Everything is
+decided on integers, without a clock and without randomness, so the same loads give the same bits in every process, on
+every device. Nothing here waits for the device: on CUDA a call can be captured in a graph.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import torch
 from ..errors import OptionError
 from ..instance import Instance
 from ..placement import Placement
-from . import pair_counts
 from .deal import deal
 from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, split_arrays, workspace
 from .greedy import greedy_maps, greedy_pools
 from .greedy_check import heaviest_load, unsure_layers
 from .optional import optional
+from .pair_counts import is_searched, search_pairs
 from .replicas import SCALE, UNIT, expert_bits, replica_keys
 from .separate import separate
 
@@ -88,8 +88,7 @@ def _one_thread() -> Iterator[None]:
 
 def prepare() -> None:
     """Compile what a call would compile: some seconds once on a machine, less in later processes."""
-    for experts, slots in ((3, 4), (5, 6)):  # two slots a rank, and three
-        refined(Instance(np.arange(1.0, experts + 1)[None], slots, num_ranks=2))
+    refined(Instance(np.arange(1.0, 6.0)[None], 6, num_ranks=2))
 
 
 def refine_maps(
@@ -146,8 +145,8 @@ def refine_pools(
         schedule = tuple(_schedule(ranks, steps))
         packed: torch.Tensor = fused.refine_pools_fused(loads.contiguous(), slots, ranks, most, schedule, goal)
         return packed
-    searched = each == 2 and slots > experts and ranks > 1 and steps and pair_counts.num_variants(slots)
-    won = pair_counts.search_pairs(loads, slots, most, steps, compiled=compiled) if searched else None
+    searched = each == 2 and steps and is_searched(slots, experts)
+    won = search_pairs(loads, slots, most, steps) if searched else None
     state = deal(replica_keys(loads, slots, ranks, most, variants, won), bits, ranks)
     if each > 2 and ranks > 1:
         kernel = optional("exchange_compiled") if compiled and loads.device.type == "cpu" else None
