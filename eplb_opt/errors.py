@@ -23,3 +23,7 @@ class SolverError(EplbError, RuntimeError):
 
 class PolicyError(EplbError, RuntimeError):
     """A policy from outside cannot be loaded, raised, or returned no valid map."""
+
+
+class FormatWarning(UserWarning):
+    """A recording is incomplete, or is taken for something that it does not say."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from eplb_opt import Instance, Placement
 from eplb_opt.cli import main
 
 from .conftest import TWO_LAYERS
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*no token in 3 of the layers:eplb_opt.errors.FormatWarning")
 
 
 @pytest.fixture
@@ -177,11 +180,11 @@ def test_convert_loads(dump, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--format", "sglang", "-o", "map.txt"], "ends in .json or .pt"),
-        (["--format", "sglang", "--hidden-layers", "8", "-o", "map.json"], "layer 8 is beyond 8"),
+        (["--format", "sglang", "--hidden-layers", "8", "-o", "map.json"], "it has 10 hidden layers"),
         (["--format", "vllm-ascend", "-o", "map.json"], "add --distinct"),
         (["--format", "paper", "-o", "map.json"], "no format 'paper'"),
         (["--input-format", "lmdeploy"], "no 'counts'"),
-        (["--layers", "3"], "no layer 3"),
+        (["--layers", "3"], "no token recorded in any"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_solving(arguments, message, dump, monkeypatch, tmp_path, capsys):
@@ -192,6 +195,56 @@ def test_what_cannot_be_written_is_said_before_solving(arguments, message, dump,
     assert message in streams.err
     assert main(["convert", str(dump), "map.json", "--format", "vllm"]) == 2
     assert "solve first" in capsys.readouterr().err
+
+
+NPZ, PLAN = ["--format", "npz"], ["--format", "lmdeploy", "--hidden-layers"]
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        ([[1.0, float("nan")]], NPZ, "not finite"),
+        ([[1.0, -2.0]], [*PLAN, "1"], "negative"),
+        ({"load": [[1, 2], [3, 4]], "layer_ids": [2, 2]}, [*PLAN, "4"], "different"),
+        ({"load": [[1, 2], [3, 4]], "layer_ids": [-1, 2]}, [*PLAN, "4"], "different"),
+        ({"load": [[1, 2]], "layer_ids": [7], "hidden_layers": 3}, NPZ, "layer 7 is beyond 3"),
+        ({"load": [[1, 2]], "hidden_layers": 3}, [*NPZ, "--hidden-layers", "5"], "it has 3 hidden layers"),
+        ({"load": [[1, 2]], "physical_to_logical_map": [[0, 1]]}, NPZ, "loads and a map"),
+        ({"physical_to_logical_map": [[0, 1]]}, [*NPZ, "--ranks", "0"], "--ranks"),
+        ({"physical_to_logical_map": [[0, 1]], "num_ranks": 2}, [*NPZ, "--ranks", "1"], "it has 2 ranks"),
+        ({"physical_to_logical_map": [[0, 1, 0]], "num_experts": 2}, [*NPZ, "--ranks", "2"], "divisor of 3"),
+        ({"physical_to_logical_map": [[0, 1]], "num_experts": 10**13}, NPZ, "in 2 slots"),
+        (
+            {"physical_to_logical_map": [[0, 1]], "layer_ids": [0]},
+            ["--format", "sglang", "--hidden-layers", "1000000000"], "no model has more",
+        ),
+        ([{"record_type": "weird"}, {"record_type": "eplb_load_stats"}], NPZ, "records of type"),
+    ],
+)  # fmt: skip
+def test_convert_drops_nothing_silently(content, arguments, message, tmp_path, capsys):
+    lines = [content] if not isinstance(content, list) or isinstance(content[0], list) else content
+    (tmp_path / "input").write_text("\n".join(map(json.dumps, lines)))
+    try:
+        status = main(["convert", str(tmp_path / "input"), str(tmp_path / "out.json"), *arguments])
+    except SystemExit as stopped:  # argparse
+        status = stopped.code
+    errors = capsys.readouterr().err
+    assert (status, errors.count("\n")) == (2, 1)
+    assert message in errors
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["input"]
+
+
+def test_what_is_assumed_of_a_recording_is_said(dump, tmp_path, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["convert", str(dump), str(tmp_path / "loads.npz")]) == 0
+        assert "warning: " in (said := capsys.readouterr().err)
+        assert said.count("\n") == 1
+        assert main(["convert", str(dump), str(tmp_path / "loads.npz"), "--layers", "5,6,8"]) == 0
+    assert capsys.readouterr().err == ""
+    np.savez(tmp_path / "map.npz", physical_to_logical_map=[[0, 1], [1, 0]], num_experts=2)
+    assert main(["convert", str(tmp_path / "map.npz"), str(tmp_path / "map.json")]) == 0
+    assert "layers 0..1, as the input does not number them" in capsys.readouterr().out
 
 
 def test_the_installed_command_runs(loads):

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .options import add_output, add_reading
+from .options import add_output, add_reading, positive
+from .output import unnumbered
 
 
 def add_parser(commands: Any) -> None:
@@ -17,12 +18,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("output", type=Path, help="the file to write")
     add_output(parser)
     add_reading(parser)
-    parser.add_argument("--ranks", type=int, metavar="N", help="GPUs, where the format lists them (vllm-ascend)")
+    parser.add_argument("--ranks", type=positive, metavar="N", help="GPUs, where the format lists them (vllm-ascend)")
     parser.set_defaults(run=_convert)
 
 
 def _convert(options: argparse.Namespace) -> None:
     from ..formats import (
+        agreed,
         check_writable,
         holds_map,
         output_format,
@@ -34,16 +36,18 @@ def _convert(options: argparse.Namespace) -> None:
 
     name, source = output_format(options.output, options.format), str(options.input)
     check_writable(options.output)
-    sizes = {key: value for key, value in (("hidden_layers", options.hidden_layers),) if value is not None}
     if holds_map(options.input, name):
-        if options.ranks is not None:
-            sizes["num_ranks"] = options.ranks
         found = read_expert_map(options.input, options.input_format).with_layers(options.layers, source)
-        write_expert_map(options.output, replace(found, **sizes), name)
+        hidden_layers = agreed("hidden layers", found.hidden_layers, options.hidden_layers, source)
+        ranks = agreed("ranks", found.num_ranks, options.ranks, source)
+        write_expert_map(options.output, replace(found, hidden_layers=hidden_layers, num_ranks=ranks), name)
         layers, replicas = found.phy2log.shape
-        print(f"map: {layers} layers x {replicas} replicas, {name}: {options.output}")
+        note = "" if found.layer_ids or name == "vllm" else f" ({unnumbered(layers)})"
+        print(f"map: {layers} layers x {replicas} replicas, {name}: {options.output}{note}")
     else:
         loads = read_loads(options.input, options.input_format, options.layers)
-        write_loads(options.output, replace(loads, **sizes), name)
+        hidden_layers = agreed("hidden layers", loads.hidden_layers, options.hidden_layers, source)
+        write_loads(options.output, replace(loads, hidden_layers=hidden_layers), name)
         windows, layers, experts = loads.load.shape
-        print(f"loads: {windows} windows x {layers} layers x {experts} experts, {name}: {options.output}")
+        summed = " (summed)" if name == "lmdeploy" and windows > 1 else ""
+        print(f"loads: {windows} windows{summed} x {layers} layers x {experts} experts, {name}: {options.output}")

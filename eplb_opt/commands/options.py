@@ -12,6 +12,7 @@ from ..limits import Limits
 INPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "plain")
 OUTPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "npz", "json")
 
+MOST_LAYERS = 10_000  # of a range
 METHODS = ("greedy", "refined", "milp", "cpsat", "optimal")
 
 
@@ -50,9 +51,16 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         "--format", metavar="NAME", help=f"{', '.join(OUTPUT_FORMATS)}; default: npz or json by the file's ending"
     )
     parser.add_argument(
-        "--hidden-layers", type=int, metavar="N", help="layers of the model, dense ones too, where the format needs "
-        "them (sglang, lmdeploy) and the input does not say"
+        "--hidden-layers", type=positive, metavar="N", help="layers of the model, dense ones too, where the format "
+        "needs them (sglang, lmdeploy) and the input does not say"
     )  # fmt: skip
+
+
+def positive(text: str) -> int:
+    """An integer >= 1."""
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
 
 
 def layer_ids(text: str) -> list[int]:
@@ -60,7 +68,7 @@ def layer_ids(text: str) -> list[int]:
     ids: list[int] = []
     for part in text.split(","):
         first, colon, end = part.partition(":")
-        ids += range(int(first), int(end)) if colon else [int(first)]
+        ids += range(int(first), min(int(end), int(first) + MOST_LAYERS)) if colon else [int(first)]
     if not ids or len(set(ids)) != len(ids) or min(ids) < 0:
         raise ValueError(text)
     return ids

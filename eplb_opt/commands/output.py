@@ -53,6 +53,11 @@ def one_line_warnings() -> Iterator[None]:
         yield
 
 
+def unnumbered(layers: int) -> str:
+    """What is said of layers without ids."""
+    return f"layers 0..{layers - 1}, as the input does not number them; --layers says otherwise"
+
+
 def print_result(result: Any) -> None:
     """A result: its layers and totals."""
     from ..report.tables import layer_table, totals_lines

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .options import METHODS, add_input, add_output, instance_of, limits_of, read_selected
-from .output import print_result, run_method
+from .output import print_result, run_method, unnumbered
 
 
 def add_parser(commands: Any) -> None:
@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _solve(options: argparse.Namespace) -> None:
-    from ..formats import check_writable, number_layers, output_format, write_json
+    from ..formats import agreed, check_writable, number_layers, output_format, write_json
 
     limits = limits_of(options)
     if options.output is not None:
@@ -31,7 +31,7 @@ def _solve(options: argparse.Namespace) -> None:
             check_writable(path)
     loads = read_selected(options)
     instance = instance_of(options, loads)
-    hidden_layers = options.hidden_layers or loads.hidden_layers
+    hidden_layers = agreed("hidden layers", loads.hidden_layers, options.hidden_layers, str(options.loads))
     number_layers(loads.layer_ids, instance.num_layers, hidden_layers, str(options.loads))
     if options.output is not None and options.format != "lmdeploy":
         _check_sayable(options, instance, hidden_layers)
@@ -62,5 +62,4 @@ def _write(options: argparse.Namespace, loads: Any, placement: Any, hidden_layer
     write_map(options.output, placement, options.format, options.ranks, hidden_layers)
     if loads.layer_ids is not None or options.format in ("npz", "json"):
         return f"map: {options.output}"
-    last = loads.load.shape[1] - 1
-    return f"map: {options.output} (layers 0..{last}, as the input does not number them; --layers says otherwise)"
+    return f"map: {options.output} ({unnumbered(loads.load.shape[1])})"

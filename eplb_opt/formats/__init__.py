@@ -1,6 +1,8 @@
 """Files: loads in, maps in and out. One module an engine; what a file is, its content says."""
 
-from .files import ExpertMap, Loads, atomic_write, check_writable, number_layers
+from .atomic import atomic_write, check_writable
+from .checks import agreed
+from .files import ExpertMap, Loads, number_layers
 from .plain import read_report
 from .registry import (
     INPUT_FORMATS,
@@ -22,6 +24,7 @@ __all__ = [
     "OUTPUT_FORMATS",
     "ExpertMap",
     "Loads",
+    "agreed",
     "atomic_write",
     "check_map_format",
     "check_writable",

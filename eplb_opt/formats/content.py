@@ -11,6 +11,7 @@ import io
 import json
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 
 from ..errors import FormatError
 
-YAML_KEY = re.compile(r"^\s*(---|[A-Za-z_]\w*\s*:(\s|$))")
+YAML_KEY = re.compile(r"^\s*(#[^\n]*\n\s*)*(---|[A-Za-z_]\w*\s*:(\s|$))")
 MAX_NOTE = 120
 
 
@@ -36,9 +37,9 @@ def read_content(path: Path) -> Any:
     FormatError
         The file cannot be read, is empty, truncated, damaged, or in no known format.
     """
-    if path.is_dir():
-        return path
     try:
+        if path.is_dir():
+            return path
         data = path.read_bytes()
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
@@ -46,11 +47,8 @@ def read_content(path: Path) -> Any:
         raise FormatError(f"{path} is empty")
     try:
         return _parse(data)
-    except (
-        ValueError, EOFError, OSError, KeyError, IndexError, zipfile.BadZipFile, RuntimeError, RecursionError,
-        pickle.UnpicklingError,
-    ) as error:  # fmt: skip
-        raise FormatError(f"{path} is damaged or in no known format ({_first_line(error)})") from None
+    except Exception as error:  # whatever damaged bytes make the parsers of all these formats raise
+        raise FormatError(f"{path} is damaged or in no known format ({first_line(error)})") from None
 
 
 def read_safetensors(path: Path) -> dict[str, Any]:
@@ -69,10 +67,11 @@ def read_safetensors(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path} is damaged or no safetensors file ({_first_line(error)})") from None
+        raise FormatError(f"{path} is damaged or no safetensors file ({first_line(error)})") from None
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, in short."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:MAX_NOTE]
 
 
@@ -81,6 +80,8 @@ def _parse(data: bytes) -> Any:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
         return _parse_torch(data) if any(n.endswith("data.pkl") for n in names) else _parse_npz(data)
+    if data.startswith(b"\x80"):
+        raise ValueError("a bare pickle or a torch file of the old form, from which nothing is run: save it as zip")
     if data.startswith(b"\x93NUMPY"):
         return np.load(io.BytesIO(data), allow_pickle=False)
     text = data.decode("utf-8-sig")
@@ -93,21 +94,47 @@ def _parse_json(text: str) -> Any:
     """JSON, or JSON lines: records with a ``record_type``, or more than one object."""
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines):
-        return Records(json.loads(line) for line in lines)
-    content = json.loads(text)
+        return Records(json.loads(line, object_pairs_hook=_once) for line in lines)
+    content = json.loads(text, object_pairs_hook=_once)
     return Records([content]) if isinstance(content, dict) and "record_type" in content else content
 
 
+def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A mapping, unless it has a key twice."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a key is there twice")
+    return content
+
+
 def _parse_yaml(text: str) -> Any:
+    """YAML without aliases, which may stand for more than memory holds, and without a key twice."""
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=loader)):
+            raise ValueError("YAML with an alias")
+        keys = sum(len(node.value) for node in _mappings(yaml.compose(text, Loader=loader)))
+        content = yaml.load(text, Loader=loader)
     except yaml.YAMLError as error:
-        raise ValueError(f"YAML: {_first_line(error)}") from None
+        raise ValueError(f"YAML: {first_line(error)}") from None
+    if keys != _count_keys(content):
+        raise ValueError("YAML with a key that is there twice")
     if not isinstance(content, dict):
         raise ValueError(f"YAML that holds a {type(content).__name__}, expected keys")
     return content
+
+
+def _mappings(node: Any) -> list[Any]:
+    """The mappings of a tree of YAML nodes, and their mappings; others do not hold any in our formats."""
+    if getattr(node, "id", None) != "mapping":
+        return []
+    return [node, *(found for _, value in node.value for found in _mappings(value))]
+
+
+def _count_keys(content: Any) -> int:
+    return len(content) + sum(map(_count_keys, content.values())) if isinstance(content, dict) else 0
 
 
 def _parse_npz(data: bytes) -> dict[str, Any]:
@@ -118,7 +145,12 @@ def _parse_npz(data: bytes) -> dict[str, Any]:
 def _parse_torch(data: bytes) -> Any:
     import torch
 
-    content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise ValueError("a torch file with other objects than tensors and plain values: nothing is run") from None
     if not isinstance(content, (Mapping, torch.Tensor)):
         raise ValueError(f"a torch file that holds a {type(content).__name__}, expected a tensor or a dict of tensors")
     return _to_numpy(content)

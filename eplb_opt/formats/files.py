@@ -1,18 +1,16 @@
-"""What all formats share: loads and maps with their layer ids, and atomic output."""
+"""What all formats share: loads and maps with their layer ids, and their making from raw arrays."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError
+from ..errors import FormatError, FormatWarning
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,25 +27,50 @@ class Loads:
         Labels; the window's index where the file has none.
     hidden_layers : int, or None
         Layers of the model, dense ones included, where the file says so.
+    silent_layers : tuple of int
+        Layers that the file has, without a token in any window: dense ones, as far as can be seen.
     """
 
     load: npt.NDArray[Any]
     layer_ids: tuple[int, ...] | None
     windows: tuple[str, ...]
     hidden_layers: int | None = None
+    silent_layers: tuple[int, ...] = ()
 
     def with_layers(self, ids: Sequence[int] | None, source: str) -> Loads:
-        """The layers of these absolute ids; a file without ids holds just these.
+        """The layers of these absolute ids; a file without ids holds just these; silent layers may be among them.
 
         Raises
         ------
         FormatError
             A layer is not in the file, or their number differs.
+
+        Warns
+        -----
+        FormatWarning
+            Nobody asks for layers, and there are silent ones after the first recorded one.
         """
         if ids is None:
+            self._warn_of_silent(source)
             return self
-        rows = rows_of(ids, self.layer_ids, self.load.shape[1], source)
-        return replace(self, load=self.load[:, rows], layer_ids=tuple(ids))
+        windows, _, experts = self.load.shape
+        if self.layer_ids is not None and set(ids) <= set(self.silent_layers):
+            raise FormatError(f"{source}: no token recorded in any of the layers asked for ({ids[0]}, ...)")
+        silence = np.zeros((windows, len(self.silent_layers), experts), dtype=self.load.dtype)
+        load = np.concatenate((self.load, silence), axis=1)
+        present = None if self.layer_ids is None else (*self.layer_ids, *self.silent_layers)
+        rows = rows_of(ids, present, load.shape[1], source)
+        silent = tuple(i for i in self.silent_layers if i not in ids)
+        return replace(self, load=load[:, rows], layer_ids=tuple(ids), silent_layers=silent)
+
+    def _warn_of_silent(self, source: str) -> None:
+        late = [i for i in self.silent_layers if i > min(self.layer_ids or (0,))]
+        if late:
+            warnings.warn(
+                f"{source}: no token in {len(late)} of the layers after the first recorded one ({late[0]}, ...): taken "
+                "for dense layers; if they are not, name all MoE layers with --layers",
+                FormatWarning, stacklevel=4,
+            )  # fmt: skip
 
     def select(self, which: str) -> Loads:
         """Some windows: ``all``, indices and ranges (``0``, ``1,3``, ``0:16``, ``-1``), or labels.
@@ -145,47 +168,8 @@ def rows_of(wanted: Sequence[int], present: Sequence[int] | None, rows: int, sou
         return list(range(rows))
     missing = [i for i in wanted if i not in present]
     if missing:
-        raise FormatError(f"{source}: no layer {missing[0]} among its layers {present[0]}..{present[-1]}")
+        raise FormatError(f"{source}: no layer {missing[0]} among its layers {min(present)}..{max(present)}")
     return [list(present).index(i) for i in wanted]
-
-
-def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file whole or not at all: a temporary file beside it takes its name when it is complete.
-
-    Raises
-    ------
-    FormatError
-        The folder does not exist or cannot be written.
-    """
-    check_writable(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise FormatError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def check_writable(path: Path) -> None:
-    """Raise `FormatError` if a file cannot be written there: to be asked before long work."""
-    if path.is_dir():
-        raise FormatError(f"cannot write {path}: it is a folder, name a file")
-    if not path.parent.is_dir():
-        raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise FormatError(f"cannot write {path}: no permission to write in {path.parent}")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def as_loads(load: object, layer_ids: object, windows: object, source: str) -> Loads:
@@ -200,7 +184,7 @@ def as_loads(load: object, layer_ids: object, windows: object, source: str) -> L
         array = np.asarray(load)
     except ValueError as error:
         raise FormatError(f"{source}: the loads are not rectangular ({error})") from None
-    if array.ndim not in (2, 3) or array.dtype.kind not in "biuf":
+    if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "biuf":
         raise FormatError(
             f"{source}: loads of shape {array.shape} and dtype {array.dtype}, expected numbers "
             "[layers, experts] or [windows, layers, experts]"
@@ -229,25 +213,31 @@ def as_map(phy2log: object, source: str) -> npt.NDArray[Any]:
         raise FormatError(
             f"{source}: map of shape {array.shape} and dtype {array.dtype}, expected integers [layers, replicas]"
         )
+    check_experts(array, source)
     return array
 
 
-def recorded_layers(load: npt.NDArray[Any], source: str) -> tuple[npt.NDArray[Any], tuple[int, ...]]:
-    """The rows with any load, and their indices: recorders of all hidden layers leave dense ones 0.
+def check_experts(slots: npt.NDArray[Any], source: str) -> None:
+    """Raise `FormatError` if a slot holds an expert that no map of so many slots has, [..., slots]."""
+    if slots.max() >= slots.shape[-1]:
+        raise FormatError(
+            f"{source}: expert {slots.max()} in a map of {slots.shape[-1]} slots, which has no more experts than slots"
+        )
 
-    Parameters
-    ----------
-    load : array [windows, hidden layers, experts]
+
+def recorded(load: npt.NDArray[Any], windows: tuple[str, ...], source: str) -> Loads:
+    """Loads of all hidden layers [windows, hidden layers, experts], of which recorders leave the dense ones 0.
 
     Raises
     ------
     FormatError
         Nothing was recorded.
     """
-    ids = np.flatnonzero((load != 0).any(axis=(0, 2)))
-    if not len(ids):
+    active = (load != 0).any(axis=(0, 2))
+    if not active.any():
         raise FormatError(f"{source}: no routed token recorded: all {load.shape[1]} layers are 0 in every window")
-    return load[:, ids], tuple(int(i) for i in ids)
+    ids, silent = (tuple(int(i) for i in np.flatnonzero(which)) for which in (active, ~active))
+    return Loads(load[:, active], ids, windows, load.shape[1], silent)
 
 
 def as_ids(layer_ids: object, layers: int, source: str) -> tuple[int, ...] | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
-from .files import Loads, as_loads, number_layers, recorded_layers
+from .files import Loads, as_loads, number_layers, recorded
 from .plain import json_bytes
 from .sglang import check_hidden_layers
 
@@ -35,8 +35,7 @@ def loads(content: Any, source: str) -> Loads:
     found = as_loads(array, None, None if label is None else [str(label)], source)
     if len(found.load) != 1:
         raise FormatError(f"{source}: loads of shape {found.load.shape}, expected [hidden layers, experts]")
-    kept, ids = recorded_layers(found.load, source)
-    return Loads(kept, ids, found.windows, found.load.shape[1])
+    return recorded(found.load, found.windows, source)
 
 
 def encode_loads(found: Loads, path: Path) -> bytes:

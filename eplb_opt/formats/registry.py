@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from ..errors import FormatError
+from ..errors import EplbError, FormatError
 from ..instance import Instance
 from ..placement import Placement
 from . import lmdeploy, plain, sglang, tensorrt_llm, vllm, vllm_ascend
-from .content import Records, read_content
-from .files import ExpertMap, Loads, atomic_write, number_layers
+from .atomic import atomic_write
+from .checks import check_loads, check_map
+from .content import Records, first_line, read_content
+from .files import ExpertMap, Loads, number_layers
 
 
 class LoadFormat(Protocol):
@@ -59,6 +61,7 @@ LOAD_WRITERS: dict[str, Callable[[Loads, Path], bytes]] = {
 }
 INPUT_FORMATS = tuple(dict.fromkeys((*LOAD_FORMATS, *MAP_FORMATS)))
 OUTPUT_FORMATS = tuple(dict.fromkeys((*MAP_WRITERS, *LOAD_WRITERS)))
+Read = TypeVar("Read", Loads, ExpertMap)
 BY_ENDING = ("npz", "json")
 
 
@@ -84,10 +87,10 @@ def read_loads(path: str | Path, input_format: str | None = None, layers: Sequen
 def _loads_of(content: Any, source: str, input_format: str | None) -> Loads:
     if input_format is not None:
         module: LoadFormat = _named(LOAD_FORMATS, input_format, "loads")
-        return module.loads(content, source)
+        return _decode(module.loads, content, source)
     for module in LOAD_FORMATS.values():
         if module.has_loads(content):
-            return module.loads(content, source)
+            return _decode(module.loads, content, source)
     raise FormatError(f"cannot read {source}: a folder that holds no recording of an engine")
 
 
@@ -96,10 +99,10 @@ def read_expert_map(path: str | Path, input_format: str | None = None) -> Expert
     content, source = read_content(Path(path)), str(path)
     if input_format is not None:
         module: MapFormat = _named(MAP_FORMATS, input_format, "maps")
-        return module.expert_map(content, source)
+        return _decode(module.expert_map, content, source)
     for module in MAP_FORMATS.values():
         if module.has_map(content):
-            return module.expert_map(content, source)
+            return _decode(module.expert_map, content, source)
     raise FormatError(f"cannot read {source}: a folder, give the map's file")
 
 
@@ -132,13 +135,22 @@ def holds_map(path: str | Path, name: str) -> bool:
     """Whether a file is to be converted as a map, to the format ``name``; if not, as loads.
 
     A bare array may be either: it is taken for what the format can hold.
+
+    Raises
+    ------
+    FormatError
+        It holds both, or records that are neither.
     """
     content = read_content(Path(path))
+    if isinstance(content, Records):
+        return vllm.only_maps(content, str(path))
+    if isinstance(content, Mapping) and plain.MAP_KEY in content and set(plain.LOAD_KEYS) & set(content):
+        raise FormatError(f"{path}: holds loads and a map: keep one of them in the file")
     if isinstance(content, Path) or any(m.has_loads(content) for k, m in LOAD_FORMATS.items() if k != "plain"):
         return False
     if isinstance(content, Mapping):
         return plain.MAP_KEY in content or any(m.has_map(content) for k, m in MAP_FORMATS.items() if k != "plain")
-    return isinstance(content, Records) or name not in LOAD_WRITERS
+    return name not in LOAD_WRITERS
 
 
 def output_format(path: str | Path, name: str | None = None) -> str:
@@ -190,7 +202,7 @@ def write_expert_map(path: str | Path, found: ExpertMap, name: str) -> None:
         )
     ids = number_layers(found.layer_ids, len(found.phy2log), found.hidden_layers, str(path))
     found = replace(found, layer_ids=ids)
-    _check_map(found, path)
+    check_map(found, path)
     data = MAP_WRITERS[name](found, Path(path))
     atomic_write(Path(path), lambda file: file.write(data))
 
@@ -222,6 +234,7 @@ def write_loads(path: str | Path, found: Loads, name: str | None = None) -> None
     chosen = output_format(path, name)
     if chosen not in LOAD_WRITERS:
         raise FormatError(f"{path}: {chosen} holds maps, no loads: solve first, or use {' or '.join(LOAD_WRITERS)}")
+    check_loads(found, path)
     data = LOAD_WRITERS[chosen](found, Path(path))
     atomic_write(Path(path), lambda file: file.write(data))
 
@@ -237,17 +250,11 @@ def _named(formats: dict[str, Any], name: str, what: str) -> Any:
     return formats[name]
 
 
-def _check_map(found: ExpertMap, path: str | Path) -> None:
-    """Every engine needs every expert in every layer, and layers named once."""
-    ids = found.layer_ids or ()
-    experts = found.num_experts or int(found.phy2log.max()) + 1
-    placement = Placement(found.phy2log, experts, ids)
-    if found.phy2log.min() < 0 or found.phy2log.max() >= experts:
-        raise FormatError(f"{path}: the map has experts outside 0..{experts - 1}")
-    absent = (placement.counts() == 0).nonzero()
-    if len(absent[0]):
-        raise FormatError(
-            f"{path}: layer {ids[absent[0][0]]}: expert {absent[1][0]} has no replica: no engine loads it"
-        )
-    if len(set(ids)) != len(ids) or min(ids) < 0:
-        raise FormatError(f"{path}: layer ids {ids[:8]}..., expected different integers >= 0")
+def _decode(read: Callable[[Any, str], Read], content: Any, source: str) -> Read:
+    """What a format's module makes of the content; what surprises it is an error of the file."""
+    try:
+        return read(content, source)
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RuntimeError) as error:
+        if isinstance(error, EplbError):
+            raise
+        raise FormatError(f"{source} is malformed ({type(error).__name__}: {first_line(error)})") from None

@@ -12,6 +12,7 @@ argument.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError
+from ..errors import FormatError, FormatWarning
 from .content import read_content
-from .files import ExpertMap, Loads, as_loads, as_map, recorded_layers
+from .files import ExpertMap, Loads, as_loads, as_map, recorded
 from .plain import MAP_KEY, json_bytes
 
 LAST_MAP = "last_physical_to_logical_map"
 COUNT = "global_physical_count"
+MOST_LAYERS = 10_000
 
 
 def has_loads(content: Any) -> bool:
@@ -51,14 +53,13 @@ def loads(content: Any, source: str) -> Loads:
         load, labels = found.load.astype(np.int64) if found.load.dtype.kind in "iu" else found.load, found.windows
     else:
         load, labels = _passes(dumps, source)
-    kept, ids = recorded_layers(load, source)
-    return Loads(kept, ids, labels, load.shape[1])
+    return recorded(load, labels, source)
 
 
 def _passes(dumps: list[tuple[str, Any]], source: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
     """Logical loads [passes, hidden layers, experts] of all ranks, and the ids of the passes."""
     passes: dict[int, npt.NDArray[Any]] = {}
-    seen: set[tuple[int, int]] = set()
+    seen: set[tuple[int, int, str]] = set()
     slots = None
     for name, dump in dumps:
         if not isinstance(dump, Mapping) or not isinstance(dump.get("records"), list) or LAST_MAP not in dump:
@@ -68,27 +69,53 @@ def _passes(dumps: list[tuple[str, Any]], source: str) -> tuple[npt.NDArray[Any]
             raise FormatError(f"{name}: {LAST_MAP} is negative or differs between ranks: give dumps of one recording")
         slots = found
         for record in dump["records"]:
-            number, rank, count = _record(record, found.shape, name)
-            if (number, rank) in seen:
+            number, rank, part, count = _record(record, found.shape, name)
+            if (number, rank, part) in seen:
                 raise FormatError(f"{name}: forward pass {number} of rank {rank} twice: give dumps of one recording")
-            seen.add((number, rank))
+            seen.add((number, rank, part))
             passes[number] = passes[number] + count if number in passes else count
     if not passes or slots is None:
         raise FormatError(f"{source}: no forward pass recorded")
-    physical = np.stack([passes[number] for number in sorted(passes)])
-    return to_logical(physical, slots), tuple(map(str, sorted(passes)))
+    whole = complete({number: {rank for n, rank, _ in seen if n == number} for number in passes}, "pass", source)
+    return to_logical(np.stack([passes[number] for number in whole]), slots), tuple(map(str, whole))
 
 
-def _record(record: Any, shape: tuple[int, ...], source: str) -> tuple[int, int, npt.NDArray[Any]]:
+def complete(ranks: Mapping[int, set[Any]], what: str, source: str) -> list[int]:
+    """The steps that everyone recorded, in order, of who recorded each.
+
+    Raises
+    ------
+    FormatError
+        There is none.
+
+    Warns
+    -----
+    FormatWarning
+        Some are left out.
+    """
+    everyone = set().union(*ranks.values())
+    whole = sorted(step for step, present in ranks.items() if present == everyone)
+    partial = sorted(set(ranks) - set(whole))
+    if not whole:
+        raise FormatError(f"{source}: no {what} that all ranks recorded in all layers")
+    if partial:
+        text = f"{source}: {what} {partial[0]} is not recorded by all ranks in all layers"
+        warnings.warn(f"{text}: {len(partial)} of {len(ranks)} left out", FormatWarning, stacklevel=2)
+    return whole
+
+
+def _record(record: Any, shape: tuple[int, ...], source: str) -> tuple[int, int, str, npt.NDArray[Any]]:
+    """Pass, rank, part of the pass (SGLang gathers the halves of overlapped batches apart), and counts."""
     try:
         number, rank, count = int(record["forward_pass_id"]), int(record["rank"]), np.asarray(record[COUNT])
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{source}: a record without a readable {error}: not what SGLang's recorder writes") from None
+        part = str(record.get("gatherer_key"))
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise FormatError(f"{source}: a record is not what SGLang's recorder writes ({error!r})") from None
     if count.shape != shape or count.dtype.kind not in "iu":
         raise FormatError(
             f"{source}: {COUNT} of shape {count.shape} and dtype {count.dtype}, expected integers {shape} as its map"
         )
-    return number, rank, count.astype(np.int64)
+    return number, rank, part, count.astype(np.int64)
 
 
 def to_logical(physical: npt.NDArray[Any], slots: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -157,6 +184,8 @@ def check_hidden_layers(ids: tuple[int, ...], hidden_layers: int | None, path: P
             f"{path}: this format has a row for every hidden layer of the model, dense ones too, and the input does "
             "not say how many: use --hidden-layers"
         )
+    if hidden_layers > MOST_LAYERS:
+        raise FormatError(f"{path}: {hidden_layers} hidden layers: no model has more than {MOST_LAYERS}")
     if max(ids) >= hidden_layers:
         raise FormatError(f"{path}: layer {max(ids)} is beyond {hidden_layers} hidden layers: use --hidden-layers")
     return hidden_layers

@@ -18,9 +18,10 @@ import numpy.typing as npt
 from ..errors import FormatError
 from .content import read_content, read_safetensors
 from .files import ExpertMap, Loads
+from .sglang import complete
 from .vllm import ASSIGNMENTS, assignments
 
-META = "meta_info.json"
+META, UPDATES = "meta_info.json", "layer_updates_per_iter"
 KEY = re.compile(r"(\d+)_(\d+)")
 Counts = dict[tuple[int, int], npt.NDArray[Any]]
 
@@ -36,19 +37,22 @@ def loads(content: Any, source: str) -> Loads:
         raise FormatError(f"{source}: a file, expected the folder with {META} and rank*.safetensors")
     meta = read_content(content / META)
     experts = meta.get("num_experts") if isinstance(meta, Mapping) else None
-    if not isinstance(experts, int):
-        raise FormatError(f"{content / META}: no 'num_experts'")
+    if type(experts) is not int or experts < 1:
+        raise FormatError(f"{content / META}: num_experts is {experts!r}, expected a positive integer")
     files = sorted(path for path in content.glob("rank*.safetensors") if re.fullmatch(r"rank\d+", path.stem))
     if not files:
         raise FormatError(f"{source}: no rank*.safetensors in the folder")
+    numbers = {int(path.stem[4:]) for path in files}
+    absent = sorted(set(range(max(numbers) + 1)) - numbers)
+    if absent:
+        raise FormatError(f"{source}: rank {max(numbers)} without rank {absent[0]}: collect the files of all ranks")
     counts: Counts = {}
+    ranks: dict[int, set[tuple[str, int]]] = {}
     for path in files:
         for key, found in _counts(path, experts):
             counts[key] = counts[key] + found if key in counts else found
-    iterations, layers = (sorted({key[i] for key in counts}) for i in (0, 1))
-    missing = next(((i, layer) for i in iterations for layer in layers if (i, layer) not in counts), None)
-    if missing:
-        raise FormatError(f"{source}: iteration {missing[0]} has no layer {missing[1]}: the recording is incomplete")
+            ranks.setdefault(key[0], set()).add((path.stem, key[1]))
+    layers, iterations = sorted({key[1] for key in counts}), complete(ranks, "iteration", source)
     load = np.stack([np.stack([counts[i, layer] for layer in layers]) for i in iterations])
     return Loads(load, tuple(layers), tuple(map(str, iterations)))
 
@@ -78,6 +82,11 @@ def expert_map(content: Any, source: str) -> ExpertMap:
     """Layer ids are absolute."""
     if not has_map(content):
         raise FormatError(f"{source}: no {ASSIGNMENTS!r}")
+    unknown = set(content) - {"num_slots", ASSIGNMENTS, UPDATES}
+    if unknown:
+        raise FormatError(f"{source}: unknown key {sorted(map(str, unknown))[0]!r}: TensorRT-LLM refuses it, too")
+    if content.get(UPDATES) != 0:
+        raise FormatError(f"{source}: {UPDATES} is {content.get(UPDATES)!r}, expected 0: a static map, whole")
     return ExpertMap(*assignments(content, source))
 
 
@@ -86,5 +95,5 @@ def encode(found: ExpertMap, path: Path) -> bytes:
     import yaml
 
     table = {layer: row.tolist() for layer, row in sorted(zip(found.layer_ids or (), found.phy2log, strict=True))}
-    content = {"num_slots": found.phy2log.shape[1], ASSIGNMENTS: table, "layer_updates_per_iter": 0}
+    content = {"num_slots": found.phy2log.shape[1], ASSIGNMENTS: table, UPDATES: 0}
     return str(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1 << 20)).encode()

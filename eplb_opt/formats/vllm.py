@@ -7,6 +7,7 @@ number the MoE layers 0, 1, ...: where absolute ids differ, our maps keep them i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ import numpy as np
 
 from ..errors import FormatError
 from .content import Records
-from .files import ExpertMap, Loads, as_ids, as_map
+from .files import ExpertMap, Loads, as_ids, as_map, check_experts
 from .plain import json_bytes
-from .sglang import to_logical
+from .sglang import MOST_LAYERS, to_logical
 
 LOADS, MAP, VERSION = "eplb_load_stats", "eplb_initial_mapping", 1
 ASSIGNMENTS = "initial_global_assignments"
+LAYER = re.compile("[0-9]{1,9}")
 
 
 def has_loads(content: Any) -> bool:
@@ -43,12 +45,17 @@ def loads(content: Any, source: str) -> Loads:
                 f"{source}: step {record.get('step')}: expert_load {load.shape}, p2l_map {found.shape} {found.dtype}: "
                 "expected one shape [MoE layers, slots] in all records, p2l_map in integers"
             )
+        check_experts(found, source)
+        if found.max() < 0:
+            raise FormatError(f"{source}: step {record.get('step')}: p2l_map says that all slots are empty")
         if (load[found < 0] != 0).any():
             raise FormatError(f"{source}: step {record.get('step')}: load on a slot that p2l_map says is empty")
         physical.append(load)
         slots.append(found)
-    logical = to_logical(np.stack(physical), np.stack(slots))
-    return Loads(logical, None, tuple(str(record.get("step", i)) for i, record in enumerate(records)))
+    steps = tuple(str(record.get("step", i)) for i, record in enumerate(records))
+    if len(set(steps)) != len(steps):
+        raise FormatError(f"{source}: a step is recorded twice: give the records of one rank and one run")
+    return Loads(to_logical(np.stack(physical), np.stack(slots)), None, steps)
 
 
 def has_map(content: Any) -> bool:
@@ -77,10 +84,10 @@ def assignments(content: Mapping[str, Any], source: str) -> tuple[Any, tuple[int
     table = content.get(ASSIGNMENTS)
     if not isinstance(table, Mapping) or not table:
         raise FormatError(f"{source}: no {ASSIGNMENTS!r} {{layer: slots}}")
-    try:
-        rows = {int(key): row for key, row in table.items()}
-    except (TypeError, ValueError):
-        raise FormatError(f"{source}: a key of {ASSIGNMENTS} is no layer: {list(table)[:4]}") from None
+    wrong = [key for key in table if not (type(key) is int or (type(key) is str and LAYER.fullmatch(key)))]
+    rows = {} if wrong else {int(key): row for key, row in table.items()}
+    if wrong or len(rows) < len(table) or not 0 <= min(rows) <= max(rows) < MOST_LAYERS:
+        raise FormatError(f"{source}: keys of {ASSIGNMENTS} are no different layers: {(wrong or list(table))[:4]}")
     keys = tuple(sorted(rows))
     array = as_map([rows[key] for key in keys], source)
     if content.get("num_slots") != array.shape[1]:
@@ -105,6 +112,21 @@ def encode(found: ExpertMap, path: Path) -> bytes:
     if sorted(ids) != list(range(len(ids))):
         record["layer_ids"] = sorted(ids)
     return json_bytes(record, indent=None)
+
+
+def only_maps(records: Records, source: str) -> bool:
+    """Whether all records are maps; if not, all are loads.
+
+    Raises
+    ------
+    FormatError
+        There are both, or others.
+    """
+    kinds = {record.get("record_type") if isinstance(record, dict) else None for record in records}
+    if len(kinds) != 1 or not kinds <= {LOADS, MAP}:
+        found = ", ".join(sorted(map(str, kinds)))
+        raise FormatError(f"{source}: records of type {found}: expected all {LOADS!r}, or one {MAP!r}")
+    return kinds == {MAP}
 
 
 def _of_type(records: Records, kind: str) -> list[dict[str, Any]]:

@@ -32,11 +32,12 @@ def expert_map(content: Any, source: str) -> ExpertMap:
         layers = [[device["device_expert"] for device in layer["device_list"]] for layer in content["layer_list"]]
         ids = tuple(int(layer["layer_id"]) for layer in content["layer_list"])
         counts = {int(layer["device_count"]) for layer in content["layer_list"]} | {len(layer) for layer in layers}
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{source}: a layer or device without a readable {error}") from None
+        sizes = {len(device) for layer in layers for device in layer}
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise FormatError(f"{source}: a layer or device that cannot be read ({error!r})") from None
     if not layers or content["moe_layer_count"] != len(layers):
         raise FormatError(f"{source}: moe_layer_count is {content['moe_layer_count']!r} for {len(layers)} layers")
-    if len(counts) != 1 or len({len(device) for layer in layers for device in layer}) != 1:
+    if len(counts) != 1 or len(sizes) != 1:
         raise FormatError(f"{source}: layers or devices of different sizes: only equal ones are a map of slots")
     array = as_map([[expert for device in layer for expert in device] for layer in layers], source)
     return ExpertMap(array, None if ids == tuple(range(len(ids))) else ids, num_ranks=counts.pop())

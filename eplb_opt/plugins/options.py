@@ -86,6 +86,8 @@ def _parse(name: str, value: Any, source: str) -> Any:
     if name not in _PARSERS:
         raise OptionError(f"{source} is no option: choose from {', '.join(_PARSERS)}")
     try:
+        if isinstance(value, bool) and name != "distinct":
+            raise TypeError(value)
         return _PARSERS[name](value)
     except (ValueError, TypeError):
         raise OptionError(f"{source}={value!r}: not a value of this option") from None
@@ -98,8 +100,16 @@ def _flag(value: Any) -> bool:
     return text in TRUE
 
 
+def _integer(value: Any) -> int:
+    if isinstance(value, float):
+        raise TypeError(value)
+    return int(value)
+
+
 def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
     return str(value).strip().lower()
 
 
-_PARSERS: dict[str, Callable[[Any], Any]] = {"policy": _name, "distinct": _flag, "work": float, "seed": int}
+_PARSERS: dict[str, Callable[[Any], Any]] = {"policy": _name, "distinct": _flag, "work": float, "seed": _integer}

@@ -12,10 +12,12 @@ import torch
 import yaml
 
 from eplb_opt import FormatError, Placement
+from eplb_opt.errors import FormatWarning
 from eplb_opt.formats import ExpertMap, read_expert_map, read_loads, read_map, write_expert_map, write_loads, write_map
 
 from .engine_files import HIDDEN, IDS, LOAD, LOADS, MAPS, SLOTS, lmdeploy_plan, sglang_pass, tensorrt_llm_folder
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*no token in 1 of the layers:eplb_opt.errors.FormatWarning")
 PLACEMENT = Placement(SLOTS, 3, IDS)
 FULL = ExpertMap(SLOTS, IDS, 3, 2, HIDDEN)
 ENDING = {"sglang": "json", "vllm": "json", "vllm-ascend": "json", "tensorrt-llm": "yaml", "npz": "npz", "json": "json"}
@@ -58,8 +60,42 @@ def test_layers_name_what_a_file_does_not_say(tmp_path):
         read_loads(tmp_path / "vllm", layers=[3, 4, 5])
     LOADS["sglang stat"][0](tmp_path / "sglang")
     assert read_loads(tmp_path / "sglang", layers=[2]).load.tolist() == LOAD[:, 1:].tolist()
-    with pytest.raises(FormatError, match="no layer 0 among"):
-        read_loads(tmp_path / "sglang", layers=[0])
+    with pytest.raises(FormatError, match=r"no layer 4 among its layers 0\.\.3"):
+        read_loads(tmp_path / "sglang", layers=[4])
+
+
+def test_layers_without_a_token_are_dense_unless_named(tmp_path):
+    LOADS["sglang stat"][0](tmp_path / "dump.pt")
+    with pytest.warns(FormatWarning, match=r"no token in 1 of the layers after the first recorded one \(3"):
+        assert read_loads(tmp_path / "dump.pt").layer_ids == IDS
+    loads = read_loads(tmp_path / "dump.pt", layers=[1, 2, 3])
+    assert loads.layer_ids == (1, 2, 3)
+    assert (loads.load[:, :2].tolist(), loads.load[:, 2].any()) == (LOAD.tolist(), False)
+    with pytest.raises(FormatError, match="no token recorded in any of the layers asked for"):
+        read_loads(tmp_path / "dump.pt", layers=[0, 3])
+
+
+def test_steps_that_a_rank_lacks_are_left_out(tmp_path):
+    sglang_pass(tmp_path / "rank0.pt", 0)
+    sglang_pass(tmp_path / "rank1.pt", 1)
+    dump = torch.load(tmp_path / "rank1.pt", weights_only=True)
+    torch.save(dump | {"records": dump["records"][:1]}, tmp_path / "rank1.pt")
+    with pytest.warns(FormatWarning, match="pass 11 is not recorded by all ranks in all layers: 1 of 2 left out"):
+        loads = read_loads(tmp_path)
+    assert (loads.load.tolist(), loads.windows) == (LOAD[:1].tolist(), ("10",))
+    torch.save(dump | {"records": [record | {"forward_pass_id": 99} for record in dump["records"][:1]]},
+               tmp_path / "rank1.pt")  # fmt: skip
+    with pytest.raises(FormatError, match="no pass that all ranks recorded"):
+        read_loads(tmp_path)
+
+
+def test_parts_of_a_pass_add_up(tmp_path):
+    sglang_pass(tmp_path / "dump.pt", 0)
+    dump = torch.load(tmp_path / "dump.pt", weights_only=True)
+    whole = read_loads(tmp_path / "dump.pt").load
+    again = [record | {"gatherer_key": "child_a"} for record in dump["records"]]
+    torch.save(dump | {"records": dump["records"] + again}, tmp_path / "dump.pt")
+    assert read_loads(tmp_path / "dump.pt").load.tolist() == (2 * whole).tolist()
 
 
 def test_the_file_lmdeploy_plans_from(tmp_path):
@@ -171,7 +207,7 @@ def test_loads_are_no_map_and_maps_no_loads(tmp_path):
 def test_truncated_maps(name, tmp_path):
     ending, text = MAPS[name]
     path = tmp_path / f"map{ending}"
-    for size in range(len(text) - (2 if name != "tensorrt-llm" else 45)):
+    for size in range(len(text) - 2):
         path.write_text(text[:size])
         with pytest.raises(FormatError, match=str(path)) as caught:
             read_map(path, 3, IDS)
@@ -194,6 +230,8 @@ def test_truncated_recordings(name, tmp_path):
     read_loads(path)
 
 
+STATIC, TABLE = "layer_updates_per_iter: 0\n", "num_slots: 2\ninitial_global_assignments:\n"
+ONE_LAYER = torch.zeros(1, 2).int()
 MALFORMED = {
     "sglang empty": ({"logical_count": torch.zeros(2, 3, 4)}, "no routed token"),
     "sglang shape": ({"logical_count": torch.zeros(4)}, "expected numbers"),
@@ -201,6 +239,23 @@ MALFORMED = {
     "sglang no passes": ({"records": [], "last_physical_to_logical_map": torch.zeros(1, 2).int()}, "no forward pass"),
     "sglang no map": ({"records": [], "other": 1}, "last_physical_to_logical_map"),
     "sglang record": ({"records": [{"rank": 0}], "last_physical_to_logical_map": torch.zeros(1, 2).int()}, "a record"),
+    "sglang pass": (
+        {
+            "records": [{"rank": 0, "forward_pass_id": float("inf")}],
+            "last_physical_to_logical_map": torch.zeros(1, 2).int(),
+        },
+        "a record",
+    ),
+    "sglang tensor": (
+        {"records": [torch.zeros(3)], "last_physical_to_logical_map": torch.zeros(1, 2).int()},
+        "malformed",
+    ),
+    "sglang expert": (
+        {"records": [], "last_physical_to_logical_map": torch.tensor([[0, 2**40]])},
+        "in a map of 2 slots",
+    ),
+    "sparse": ({"logical_count": torch.ones(2, 3, 4).to_sparse()}, "damaged or in no known format"),
+    "no memory": ({"logical_count": torch.ones(2, 3, 4, device="meta")}, "damaged or in no known format"),
     "sglang records": ({"records": [3], "last_physical_to_logical_map": torch.zeros(1, 2).int()}, "a record"),
     "lmdeploy": ({"counts": torch.ones(2), "balancedness": 1.0}, "expected numbers"),
     "lmdeploy windows": (
@@ -226,6 +281,8 @@ def test_malformed_torch_recordings(name, tmp_path):
         ({"p2l_map": [[0, 1, 2, -1], [2, 1, 0, 1]]}, "says is empty"),
         ({"expert_load": [[1, 2], [3]]}, "rectangular"),
         ({"expert_load": None}, "expected numbers"),
+        ({"p2l_map": [[2**44, 1, 2, 0], [2, 1, 0, 1]]}, "in a map of 4 slots"),
+        ({"p2l_map": [[-1] * 4] * 2, "expert_load": [[0] * 4] * 2}, "all slots are empty"),
     ],
 )
 def test_malformed_vllm_recordings(change, message, tmp_path):
@@ -247,10 +304,11 @@ def test_malformed_tensorrt_llm_recordings(tmp_path):
             read_loads(folder)
 
     broken("cannot read", lambda folder: (folder / "meta_info.json").unlink())
-    broken("no 'num_experts'", lambda folder: (folder / "meta_info.json").write_text('{"experts": 3}'))
+    broken("num_experts is None", lambda folder: (folder / "meta_info.json").write_text('{"experts": 3}'))
     broken("expected iteration_layer", lambda f: save_file({"10": np.ones(3, dtype=int)}, f / "rank2.safetensors"))
     broken("expected 3 integers", lambda f: save_file({"10_1": np.ones(4, dtype=int)}, f / "rank2.safetensors"))
-    broken("has no layer", lambda f: save_file({"12_1": np.ones(3, dtype=int)}, f / "rank2.safetensors"))
+    broken("no iteration that all ranks", lambda f: save_file({"12_1": np.ones(3, dtype=int)}, f / "rank2.safetensors"))
+    broken("rank 1 without rank 0", lambda f: (f / "rank0.safetensors").unlink())
     broken("nothing recorded", lambda f: save_file({}, f / "rank2.safetensors"))
     broken("no rank", lambda folder: [p.unlink() for p in folder.glob("rank*")])
 
@@ -262,9 +320,23 @@ def test_malformed_tensorrt_llm_recordings(tmp_path):
         ('{"moe_layer_count": 1, "layer_list": [{"layer_id": 0}]}', "device_list"),
         ('{"moe_layer_count": 1, "layer_list": [{"layer_id": 0, "device_count": 1, "device_list": [{"device_id": 0, '
          '"device_expert": [0]}, {"device_id": 1, "device_expert": [0]}]}]}', "different sizes"),
-        ("num_slots: 3\ninitial_global_assignments:\n  1: [0, 1]\n", "num_slots is 3"),
-        ("num_slots: 2\ninitial_global_assignments:\n  a: [0, 1]\n", "is no layer"),
-        ("num_slots: 2\ninitial_global_assignments:\n  1: [0, x]\n", "expected integers"),
+        ("num_slots: 3\ninitial_global_assignments:\n  1: [0, 1]\n" + STATIC, "num_slots is 3"),
+        (TABLE + "  a: [0, 1]\n" + STATIC, "no different layers"),
+        (TABLE + "  1: [0, x]\n" + STATIC, "expected integers"),
+        (TABLE + "  .inf: [0, 1]\n" + STATIC, "no different layers"),
+        (TABLE + "  1.7: [0, 1]\n" + STATIC, "no different layers"),
+        (TABLE + "  1: [0, 1]\n  '1': [1, 0]\n" + STATIC, "no different layers"),
+        (TABLE + "  1: [0, 1]\n  01: [1, 0]\n" + STATIC, "key that is there twice"),
+        (TABLE + "  1: &a [*a, *a]\n" + STATIC, "alias"),
+        (TABLE + "  1: [0, 1]\n", "layer_updates_per_iter is None"),
+        (TABLE + "  1: [0, 1]\nlayer_updates_per_iter: 5\n", "layer_updates_per_iter is 5"),
+        (TABLE + "  1: [0, 1]\nother: 5\n" + STATIC, "unknown key 'other'"),
+        ('{"moe_layer_count": 1, "layer_list": [{"layer_id": 0, "device_count": 1, "device_list": [{"device_id": 0, '
+         '"device_expert": 5}]}]}', "cannot be read"),
+        ('{"moe_layer_count": 1, "layer_list": [{"layer_id": Infinity, "device_count": 1, "device_list": []}]}',
+         "cannot be read"),
+        ('{"physical_to_logical_map": [[1000000000000, 0]]}', "expert 1000000000000 in a map of 2 slots"),
+        ('{"physical_to_logical_map": [[0, 1]], "physical_to_logical_map": [[1, 0]]}', "a key is there twice"),
         ("num_slots: [2\n", "YAML"),
         ("num_slots: !!python/object/apply:os.mkdir [hostile-was-run]\n", "YAML"),
         ('{"record_type": "eplb_initial_mapping", "version": 1, "num_redundant_experts": 9, "num_slots": 2, '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 
@@ -198,3 +199,39 @@ def test_a_crash_while_writing_keeps_the_old_file(tmp_path):
         atomic_write(path, crash)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["map.json"]
+
+
+def test_a_link_stays_one_and_its_file_is_written(tmp_path):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_json(tmp_path / "link", [1])
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "file").read_text()) == [1]
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name, message in (("pipe", "no regular file"), ("loop", "cannot write"), ("x" * 300, "too long")):
+        with pytest.raises(FormatError, match=message):
+            write_json(tmp_path / name, [1])
+    write_json(tmp_path / ("y" * 250), [1])
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(FormatError, match="cannot"):
+        read_loads(tmp_path / ("x" * 300))
+
+
+def test_flipped_bytes_are_an_error_or_loads(tmp_path):
+    random = np.random.default_rng(0)
+    np.savez_compressed(tmp_path / "good.npz", load=random.integers(0, 1000, (4, 64)))
+    torch.save({"logical_count": torch.ones(2, 3, 4)}, tmp_path / "good.pt")
+    np.save(tmp_path / "good.npy", LOAD)
+    for name in ("good.npz", "good.pt", "good.npy"):
+        good = (tmp_path / name).read_bytes()
+        for _ in range(60):
+            data = bytearray(good)
+            for place in random.integers(0, len(data), 3):
+                data[place] = random.integers(0, 256)
+            (tmp_path / "bad").write_bytes(data)
+            with contextlib.suppress(FormatError):
+                read_loads(tmp_path / "bad")
