@@ -1,10 +1,11 @@
 """Two slots a rank: a search over replica counts, many pools at once.
 
 For given counts the heaviest replica with the lightest, and so on inwards, is the best packing (``models/README.md``,
-X2), so only counts are searched, from the greedy's on. In a step one extra copy goes to another expert. Prices of
-replicas (`pair_prices`) choose some experts that should gain one and some that should lose one; all pairs of these are
-packed and judged by the load above an aim between the bound and the best so far. The best pair is taken, better or
-worse than what there is, and for some steps is not undone (tabu search: Glover, ORSA Journal on Computing 1 (1989)).
+X2), so only counts are searched, from the greedy's on, in small pools also from others. In a step one extra copy goes
+to another expert. Prices of replicas (`pair_prices`) choose some experts that should gain one and some that should lose
+one; all pairs of these are packed and judged by the load above an aim between the bound and the best so far. The best
+pair is taken, better or worse than what there is, and for some steps is not undone (tabu search: Glover, ORSA Journal
+on Computing 1 (1989)).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from .pair_prices import cost, num_bins, prices
 from .replicas import SCALE, UNIT, extra_copies, sort_rows
 
 MOST_SLOTS = 1024  # of a pool that is searched
-CANDIDATE_SLOTS = 6400  # slots of a pool's candidates in a step; ten experts each way with 64 slots
-MOST_CANDIDATES = 16
+CANDIDATE_SLOTS = 6400  # slots of all candidates of a pool in a step
+MOST_TRIED, MOST_STARTS = 8, 16
 TENURE = 3  # steps for which an expert that has gained loses none, and the other way round
 AIM = 614  # between the bound and the best so far, in 1024ths
 HEAVIEST = 1 << 28  # more load of a replica is not told apart
@@ -43,29 +44,47 @@ def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int) ->
     """
     heaviest = loads.amax(1, keepdim=True)
     whole = (loads / torch.where(heaviest > 0, heaviest, 1.0)).mul_(SCALE).round_()
-    search = _Search(whole, extra_copies(whole, slots - loads.shape[1], max_count, 1), max_count)
+    tried, starts = sizes(slots, loads.shape[1])
+    extra = extra_copies(whole, slots - loads.shape[1], max_count, starts)
+    search = _Search(whole.repeat(starts, 1), extra, max_count, tried, len(whole))
     for step in range(steps):
         search.move(step)
-    return search.best[:, search.experts :]
+    return search.best_of_starts()[:, search.experts :]
+
+
+def sizes(slots: int, experts: int) -> tuple[int, int]:
+    """Experts tried each way in a step, and starts of each pool: more where the experts are few."""
+    tried = min(experts, MOST_TRIED, max(1, math.isqrt(CANDIDATE_SLOTS // slots)))
+    return tried, max(1, min(MOST_STARTS, CANDIDATE_SLOTS // (tried * tried * slots)))
 
 
 class _Search:
-    """Counts of each pool as they are, the expert of every slot, and the best that was seen."""
+    """Counts of each pool as they are, the expert of every slot, and the best that was seen.
 
-    def __init__(self, whole: torch.Tensor, extra: torch.Tensor, max_count: int) -> None:
+    A pool is there once for each of its starts; those of one start follow each other.
+    """
+
+    def __init__(self, whole: torch.Tensor, extra: torch.Tensor, max_count: int, tried: int, different: int) -> None:
         self.pools, self.experts = whole.shape
-        self.slots, self.most = self.experts + extra.shape[1], max_count
-        self.tried = min(self.experts, MOST_CANDIDATES, max(1, math.isqrt(CANDIDATE_SLOTS // self.slots)))
+        self.slots, self.most, self.tried, self.different = self.experts + extra.shape[1], max_count, tried, different
         one = torch.ones((), dtype=torch.float64, device=whole.device)
         self.counts = torch.ones_like(whole).scatter_add_(1, extra, one.expand_as(extra))
-        # No counts have a lighter heaviest replica than the greedy's (L0b), so this is a bound for all.
-        bound = torch.maximum(whole.sum(1) / (self.slots // 2), (whole / self.counts).amax(1))
+        # No counts have a lighter heaviest replica than the greedy's (L0b), those of the first start: a bound for all.
+        heaviest = (whole[:different] / self.counts[:different]).amax(1)
+        bound = torch.maximum(whole[:different].sum(1) / (self.slots // 2), heaviest).repeat(len(whole) // different)
         self.scaled = (whole * (UNIT / torch.where(bound > 0, bound, 1.0))[:, None])[:, None]
         self.owner = torch.cat((torch.arange(self.experts, device=whole.device).expand_as(whole), extra), 1)
         self.best = self.owner
         self.change = torch.arange(-1, 2, dtype=torch.float64, device=whole.device)[:, None]
         self.load = _pairs(self._loads()[1].gather(1, self.owner)).amax(1)
         self.gained, self.lost = (torch.full_like(whole, -TENURE, dtype=torch.int32) for _ in range(2))
+
+    def best_of_starts(self) -> torch.Tensor:
+        """The expert of every slot of each different pool; of equals the first start's."""
+        number = torch.arange(self.pools // self.different, device=self.load.device)[:, None]
+        start = ((self.load.view(-1, self.different).to(torch.int64) << INDEX_BITS) | number).amin(0)
+        row = (start & ((1 << INDEX_BITS) - 1)) * self.different
+        return self.best.index_select(0, row + torch.arange(self.different, device=row.device))
 
     def _loads(self) -> tuple[torch.Tensor, ...]:
         """Quantised load of a replica of each expert with one replica fewer, as it is, and with one more, int32."""
@@ -88,12 +107,13 @@ class _Search:
         above = (ranks - aim[:, :, None, None]).clamp_(0, MOST_ABOVE).sum(-1, dtype=torch.int32)
         cost, pair = _first_least(above.view(self.pools, -1), barred)
         expert, loser, slot = self._pick(pair, gains, loses, place)
-        expert = torch.where(cost < NEVER, expert, loser)
+        moves = cost < NEVER
+        expert = torch.where(moves, expert, loser)
         one = torch.ones_like(expert, dtype=torch.float64)
         self.owner = self.owner.scatter(1, slot, expert)
         self.counts.scatter_add_(1, expert, one).scatter_add_(1, loser, -one)
-        self.gained.scatter_(1, expert, step)
-        self.lost.scatter_(1, loser, step)
+        for marks, place in ((self.gained, expert), (self.lost, loser)):
+            marks.scatter_(1, place, torch.where(moves, step, marks.gather(1, place)))
 
     def _costs(
         self, step: int, here: torch.Tensor, aim: torch.Tensor, *loads: torch.Tensor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from itertools import pairwise
 
@@ -15,15 +14,7 @@ from hypothesis import strategies as st
 from eplb_opt import Instance
 from eplb_opt.heuristics.greedy import greedy, packing_bound
 from eplb_opt.heuristics.greedy_check import heaviest_load
-from eplb_opt.heuristics.pair_counts import (
-    AIM,
-    CANDIDATE_SLOTS,
-    HEAVIEST,
-    MOST_ABOVE,
-    MOST_CANDIDATES,
-    TENURE,
-    search_pairs,
-)
+from eplb_opt.heuristics.pair_counts import AIM, HEAVIEST, MOST_ABOVE, TENURE, search_pairs, sizes
 from eplb_opt.heuristics.pair_prices import ONE, cost, num_bins, prices
 from eplb_opt.heuristics.refine import refine_maps, refined
 from eplb_opt.heuristics.replicas import SCALE, UNIT, extra_copies
@@ -94,14 +85,22 @@ def pools(draw):
 
 
 def plain_search(loads, slots, most, steps):
-    """The search over the counts of one pool, replica by replica; candidates by the tested prices."""
+    """The search over the counts of one pool, from every start."""
     whole = np.rint(loads / (loads.max() or 1.0) * SCALE)
-    experts, ranks = len(loads), slots // 2
-    extra = extra_copies(torch.from_numpy(whole)[None], slots - experts, most, 1)[0].tolist()
+    tried, starts = sizes(slots, len(loads))
+    lists = extra_copies(torch.from_numpy(whole)[None], slots - len(loads), most, starts).tolist()
+    count = [1 + lists[0].count(e) for e in range(len(loads))]
+    bound = max(whole.sum() / (slots // 2), max(w / k for w, k in zip(whole, count, strict=True)))
+    found = [plain_start(whole * (UNIT / (bound or 1.0)), extra, most, steps, tried) for extra in lists]
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def plain_start(scaled, extra, most, steps, tried):
+    """Load of the heaviest rank and counts that one start ends with, replica by replica; prices as tested above."""
+    experts, slots = len(scaled), len(scaled) + len(extra)
+    ranks = slots // 2
     owner = [*range(experts), *extra]
     count = [owner.count(e) for e in range(experts)]
-    bound = max(whole.sum() / ranks, max(w / k for w, k in zip(whole, count, strict=True)))
-    scaled = whole * (UNIT / (bound or 1.0))
 
     def load(e, k):
         return int(np.rint(min(scaled[e] / max(k, 1), HEAVIEST)))
@@ -121,7 +120,6 @@ def plain_search(loads, slots, most, steps):
         return [k + (e == gains) - (e == loses) for e, k in enumerate(counts)]
 
     best, best_count = max(rank_loads(count)), count
-    tried = min(experts, MOST_CANDIDATES, max(1, math.isqrt(CANDIDATE_SLOTS // slots)))
     gained, lost = [-TENURE] * experts, [-TENURE] * experts
     for step in range(steps):
         aim = UNIT + ((best - UNIT) * AIM >> 10)
@@ -141,7 +139,7 @@ def plain_search(loads, slots, most, steps):
         count = moved(count, g, h)
         owner[max(i for i, e in enumerate(owner) if e == h)] = g
         gained[g], lost[h] = step, step
-    return best_count
+    return best, best_count
 
 
 @settings(max_examples=150, deadline=None)
