@@ -19,7 +19,7 @@ from .replicas import SCALE, UNIT, extra_copies, sort_rows
 
 MOST_SLOTS = 1024  # of a pool that is searched
 CANDIDATE_SLOTS = 6400  # slots of all candidates of a pool in a step
-MOST_TRIED, MOST_STARTS = 8, 16
+MOST_TRIED, MOST_STARTS = 8, 3
 TENURE = 3  # steps for which an expert that has gained loses none, and the other way round
 AIM = 614  # between the bound and the best so far, in 1024ths
 HEAVIEST = 1 << 28  # more load of a replica is not told apart
