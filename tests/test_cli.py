@@ -218,6 +218,7 @@ NPZ, PLAN = ["--format", "npz"], ["--format", "lmdeploy", "--hidden-layers"]
             {"physical_to_logical_map": [[0, 1]], "layer_ids": [0]},
             ["--format", "sglang", "--hidden-layers", "1000000000"], "no model has more",
         ),
+        ([[1, 2]], [*NPZ, "--layers", "0:99999999999999"], "--layers"),
         ([{"record_type": "weird"}, {"record_type": "eplb_load_stats"}], NPZ, "records of type"),
     ],
 )  # fmt: skip

@@ -12,7 +12,6 @@ from ..limits import Limits
 INPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "plain")
 OUTPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "npz", "json")
 
-MOST_LAYERS = 10_000  # of a range
 METHODS = ("greedy", "refined", "milp", "cpsat", "optimal")
 
 
@@ -65,10 +64,14 @@ def positive(text: str) -> int:
 
 def layer_ids(text: str) -> list[int]:
     """Layer ids as ``3:61`` (the end is excluded), ``1,3,5``, or both."""
+    from ..formats import MOST_LAYERS
+
     ids: list[int] = []
     for part in text.split(","):
         first, colon, end = part.partition(":")
-        ids += range(int(first), min(int(end), int(first) + MOST_LAYERS)) if colon else [int(first)]
+        if colon and int(end) - int(first) > MOST_LAYERS:
+            raise ValueError(text)
+        ids += range(int(first), int(end)) if colon else [int(first)]
     if not ids or len(set(ids)) != len(ids) or min(ids) < 0:
         raise ValueError(text)
     return ids

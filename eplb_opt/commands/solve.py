@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,11 @@ def _solve(options: argparse.Namespace) -> None:
     instance = instance_of(options, loads)
     hidden_layers = agreed("hidden layers", loads.hidden_layers, options.hidden_layers, str(options.loads))
     number_layers(loads.layer_ids, instance.num_layers, hidden_layers, str(options.loads))
-    if options.output is not None and options.format != "lmdeploy":
-        _check_sayable(options, instance, hidden_layers)
+    loads = replace(loads, hidden_layers=hidden_layers)
+    if options.output is not None:
+        _check_sayable(options, instance, loads)
     result = run_method(instance, options.method, limits)
-    saved = None if options.output is None else _write(options, loads, result.placement, hidden_layers)
+    saved = None if options.output is None else _write(options, loads, result.placement)
     print_result(result)
     if saved:
         print(saved)
@@ -44,22 +46,23 @@ def _solve(options: argparse.Namespace) -> None:
         write_json(options.json, {"windows": options.windows} | result.to_dict())
 
 
-def _check_sayable(options: argparse.Namespace, instance: Any, hidden_layers: int | None) -> None:
+def _check_sayable(options: argparse.Namespace, instance: Any, loads: Any) -> None:
     """What the format cannot say is known before the long work, from a map of the same shape."""
-    from ..formats import check_map_format
+    from ..formats import check_map_format, encode_loads
 
-    check_map_format(options.output, options.format, instance, hidden_layers)
+    if options.format == "lmdeploy":
+        encode_loads(options.output, loads, options.format)
+    else:
+        check_map_format(options.output, options.format, instance, loads.hidden_layers)
 
 
-def _write(options: argparse.Namespace, loads: Any, placement: Any, hidden_layers: int | None) -> str:
-    from dataclasses import replace
-
+def _write(options: argparse.Namespace, loads: Any, placement: Any) -> str:
     from ..formats import write_loads, write_map
 
     if options.format == "lmdeploy":
-        write_loads(options.output, replace(loads, hidden_layers=hidden_layers), "lmdeploy")
+        write_loads(options.output, loads, "lmdeploy")
         return f"loads: {options.output} (LMDeploy loads no map: it plans from these loads with its own greedy)"
-    write_map(options.output, placement, options.format, options.ranks, hidden_layers)
+    write_map(options.output, placement, options.format, options.ranks, loads.hidden_layers)
     if loads.layer_ids is not None or options.format in ("npz", "json"):
         return f"map: {options.output}"
     return f"map: {options.output} ({unnumbered(loads.load.shape[1])})"

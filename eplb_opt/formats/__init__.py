@@ -2,12 +2,13 @@
 
 from .atomic import atomic_write, check_writable
 from .checks import agreed
-from .files import ExpertMap, Loads, number_layers
+from .files import MOST_LAYERS, ExpertMap, Loads, number_layers
 from .plain import read_report
 from .registry import (
     INPUT_FORMATS,
     OUTPUT_FORMATS,
     check_map_format,
+    encode_loads,
     holds_map,
     output_format,
     read_expert_map,
@@ -21,6 +22,7 @@ from .registry import (
 
 __all__ = [
     "INPUT_FORMATS",
+    "MOST_LAYERS",
     "OUTPUT_FORMATS",
     "ExpertMap",
     "Loads",
@@ -28,6 +30,7 @@ __all__ = [
     "atomic_write",
     "check_map_format",
     "check_writable",
+    "encode_loads",
     "holds_map",
     "number_layers",
     "output_format",

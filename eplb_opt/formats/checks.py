@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import FormatError
 from ..placement import Placement
-from .files import ExpertMap, Loads
+from .files import MOST_LAYERS, ExpertMap, Loads
 
 
 def check_map(found: ExpertMap, path: str | Path) -> None:
@@ -53,5 +53,7 @@ def agreed(name: str, found: int | None, given: int | None, source: str) -> int 
 def _check_ids(ids: tuple[int, ...], hidden_layers: int | None, path: str | Path) -> None:
     if ids and (len(set(ids)) != len(ids) or min(ids) < 0):
         raise FormatError(f"{path}: layer ids {ids[:8]}..., expected different integers >= 0")
+    if (hidden_layers or 0) > MOST_LAYERS:
+        raise FormatError(f"{path}: {hidden_layers} hidden layers: no model has more than {MOST_LAYERS}")
     if ids and hidden_layers is not None and max(ids) >= hidden_layers:
         raise FormatError(f"{path}: layer {max(ids)} is beyond {hidden_layers} hidden layers: use --hidden-layers")

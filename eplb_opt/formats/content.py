@@ -111,30 +111,20 @@ def _parse_yaml(text: str) -> Any:
     """YAML without aliases, which may stand for more than memory holds, and without a key twice."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            make = self.construct_object
+            return _once([(make(key, True), make(value, deep)) for key, value in node.value])
+
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=loader)):
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=Loader)):
             raise ValueError("YAML with an alias")
-        keys = sum(len(node.value) for node in _mappings(yaml.compose(text, Loader=loader)))
-        content = yaml.load(text, Loader=loader)
+        content = yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
         raise ValueError(f"YAML: {first_line(error)}") from None
-    if keys != _count_keys(content):
-        raise ValueError("YAML with a key that is there twice")
     if not isinstance(content, dict):
         raise ValueError(f"YAML that holds a {type(content).__name__}, expected keys")
     return content
-
-
-def _mappings(node: Any) -> list[Any]:
-    """The mappings of a tree of YAML nodes, and their mappings; others do not hold any in our formats."""
-    if getattr(node, "id", None) != "mapping":
-        return []
-    return [node, *(found for _, value in node.value for found in _mappings(value))]
-
-
-def _count_keys(content: Any) -> int:
-    return len(content) + sum(map(_count_keys, content.values())) if isinstance(content, dict) else 0
 
 
 def _parse_npz(data: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError, FormatWarning
+
+MOST_LAYERS = 10_000  # of a model
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,6 +240,30 @@ def recorded(load: npt.NDArray[Any], windows: tuple[str, ...], source: str) -> L
         raise FormatError(f"{source}: no routed token recorded: all {load.shape[1]} layers are 0 in every window")
     ids, silent = (tuple(int(i) for i in np.flatnonzero(which)) for which in (active, ~active))
     return Loads(load[:, active], ids, windows, load.shape[1], silent)
+
+
+def complete(ranks: Mapping[int, set[Any]], what: str, source: str) -> list[int]:
+    """The steps that everyone recorded, in order, of who recorded each.
+
+    Raises
+    ------
+    FormatError
+        There is none.
+
+    Warns
+    -----
+    FormatWarning
+        Some are left out.
+    """
+    everyone = set().union(*ranks.values())
+    whole = sorted(step for step, present in ranks.items() if present == everyone)
+    partial = sorted(set(ranks) - set(whole))
+    if not whole:
+        raise FormatError(f"{source}: no {what} that all ranks recorded in all layers")
+    if partial:
+        text = f"{source}: {what} {partial[0]} is not recorded by all ranks in all layers"
+        warnings.warn(f"{text}: {len(partial)} of {len(ranks)} left out", FormatWarning, stacklevel=2)
+    return whole
 
 
 def as_ids(layer_ids: object, layers: int, source: str) -> tuple[int, ...] | None:

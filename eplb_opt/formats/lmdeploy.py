@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import FormatError
 from .files import Loads, as_loads, number_layers, recorded
 from .plain import json_bytes
-from .sglang import check_hidden_layers
+from .sglang import known_hidden_layers
 
 
 def has_loads(content: Any) -> bool:
@@ -47,7 +47,7 @@ def encode_loads(found: Loads, path: Path) -> bytes:
         The number of hidden layers is unknown or too small.
     """
     ids = number_layers(found.layer_ids, found.load.shape[1], found.hidden_layers, str(path))
-    layers = check_hidden_layers(ids, found.hidden_layers, path)
+    layers = known_hidden_layers(found.hidden_layers, path)
     total = found.load.sum(axis=0)
     rows = np.zeros((layers, total.shape[1]), dtype=total.dtype)
     rows[list(ids)] = total

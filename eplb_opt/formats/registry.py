@@ -220,6 +220,7 @@ def check_map_format(path: str | Path, name: str, instance: Instance, hidden_lay
     rows = np.tile(np.arange(instance.num_replicas) % instance.num_experts, (instance.num_layers, 1))
     ids = tuple(instance.layer_ids or ())
     probe = ExpertMap(rows, ids, instance.num_experts, instance.num_ranks, hidden_layers)
+    check_map(probe, path)
     MAP_WRITERS[name](probe, Path(path))
 
 
@@ -231,12 +232,17 @@ def write_loads(path: str | Path, found: Loads, name: str | None = None) -> None
     FormatError
         The format holds no loads or cannot say these, or the file cannot be written.
     """
+    data = encode_loads(path, found, name)
+    atomic_write(Path(path), lambda file: file.write(data))
+
+
+def encode_loads(path: str | Path, found: Loads, name: str | None = None) -> bytes:
+    """What `write_loads` writes; raises what it raises of the loads."""
     chosen = output_format(path, name)
     if chosen not in LOAD_WRITERS:
         raise FormatError(f"{path}: {chosen} holds maps, no loads: solve first, or use {' or '.join(LOAD_WRITERS)}")
     check_loads(found, path)
-    data = LOAD_WRITERS[chosen](found, Path(path))
-    atomic_write(Path(path), lambda file: file.write(data))
+    return LOAD_WRITERS[chosen](found, Path(path))
 
 
 def write_json(path: str | Path, content: object) -> None:
@@ -254,7 +260,7 @@ def _decode(read: Callable[[Any, str], Read], content: Any, source: str) -> Read
     """What a format's module makes of the content; what surprises it is an error of the file."""
     try:
         return read(content, source)
+    except EplbError:
+        raise
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RuntimeError) as error:
-        if isinstance(error, EplbError):
-            raise
         raise FormatError(f"{source} is malformed ({type(error).__name__}: {first_line(error)})") from None

@@ -12,7 +12,6 @@ argument.
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError, FormatWarning
+from ..errors import FormatError
 from .content import read_content
-from .files import ExpertMap, Loads, as_loads, as_map, recorded
+from .files import ExpertMap, Loads, as_loads, as_map, complete, recorded
 from .plain import MAP_KEY, json_bytes
 
 LAST_MAP = "last_physical_to_logical_map"
 COUNT = "global_physical_count"
-MOST_LAYERS = 10_000
 
 
 def has_loads(content: Any) -> bool:
@@ -78,30 +76,6 @@ def _passes(dumps: list[tuple[str, Any]], source: str) -> tuple[npt.NDArray[Any]
         raise FormatError(f"{source}: no forward pass recorded")
     whole = complete({number: {rank for n, rank, _ in seen if n == number} for number in passes}, "pass", source)
     return to_logical(np.stack([passes[number] for number in whole]), slots), tuple(map(str, whole))
-
-
-def complete(ranks: Mapping[int, set[Any]], what: str, source: str) -> list[int]:
-    """The steps that everyone recorded, in order, of who recorded each.
-
-    Raises
-    ------
-    FormatError
-        There is none.
-
-    Warns
-    -----
-    FormatWarning
-        Some are left out.
-    """
-    everyone = set().union(*ranks.values())
-    whole = sorted(step for step, present in ranks.items() if present == everyone)
-    partial = sorted(set(ranks) - set(whole))
-    if not whole:
-        raise FormatError(f"{source}: no {what} that all ranks recorded in all layers")
-    if partial:
-        text = f"{source}: {what} {partial[0]} is not recorded by all ranks in all layers"
-        warnings.warn(f"{text}: {len(partial)} of {len(ranks)} left out", FormatWarning, stacklevel=2)
-    return whole
 
 
 def _record(record: Any, shape: tuple[int, ...], source: str) -> tuple[int, int, str, npt.NDArray[Any]]:
@@ -170,22 +144,18 @@ def encode(found: ExpertMap, path: Path) -> bytes:
 
 def all_layers(found: ExpertMap, path: Path) -> npt.NDArray[np.int64]:
     """The map's rows at their layer ids among all hidden layers."""
-    ids, layers = found.layer_ids or (), check_hidden_layers(found.layer_ids or (), found.hidden_layers, path)
+    ids, layers = found.layer_ids or (), known_hidden_layers(found.hidden_layers, path)
     experts = found.num_experts or int(found.phy2log.max()) + 1
     rows = np.tile(np.arange(found.phy2log.shape[1], dtype=np.int64) % experts, (layers, 1))
     rows[list(ids)] = found.phy2log
     return rows
 
 
-def check_hidden_layers(ids: tuple[int, ...], hidden_layers: int | None, path: Path) -> int:
-    """The number of hidden layers, or `FormatError` if it is unknown or too small for the layer ids."""
+def known_hidden_layers(hidden_layers: int | None, path: Path) -> int:
+    """The number of hidden layers, or `FormatError` if it is unknown."""
     if hidden_layers is None:
         raise FormatError(
             f"{path}: this format has a row for every hidden layer of the model, dense ones too, and the input does "
             "not say how many: use --hidden-layers"
         )
-    if hidden_layers > MOST_LAYERS:
-        raise FormatError(f"{path}: {hidden_layers} hidden layers: no model has more than {MOST_LAYERS}")
-    if max(ids) >= hidden_layers:
-        raise FormatError(f"{path}: layer {max(ids)} is beyond {hidden_layers} hidden layers: use --hidden-layers")
     return hidden_layers

@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from ..errors import FormatError
 from .content import read_content, read_safetensors
-from .files import ExpertMap, Loads
-from .sglang import complete
+from .files import ExpertMap, Loads, complete
 from .vllm import ASSIGNMENTS, assignments
 
 META, UPDATES = "meta_info.json", "layer_updates_per_iter"

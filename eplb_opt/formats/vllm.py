@@ -16,9 +16,9 @@ import numpy as np
 
 from ..errors import FormatError
 from .content import Records
-from .files import ExpertMap, Loads, as_ids, as_map, check_experts
+from .files import MOST_LAYERS, ExpertMap, Loads, as_ids, as_map, check_experts
 from .plain import json_bytes
-from .sglang import MOST_LAYERS, to_logical
+from .sglang import to_logical
 
 LOADS, MAP, VERSION = "eplb_load_stats", "eplb_initial_mapping", 1
 ASSIGNMENTS = "initial_global_assignments"

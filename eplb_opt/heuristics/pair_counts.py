@@ -61,17 +61,17 @@ def sizes(slots: int, experts: int) -> tuple[int, int]:
 class _Search:
     """Counts of each pool as they are, the expert of every slot, and the best that was seen.
 
-    A pool is there once for each of its starts; those of one start follow each other.
+    There is a row for every start and pool, start by start.
     """
 
-    def __init__(self, whole: torch.Tensor, extra: torch.Tensor, max_count: int, tried: int, different: int) -> None:
-        self.pools, self.experts = whole.shape
-        self.slots, self.most, self.tried, self.different = self.experts + extra.shape[1], max_count, tried, different
+    def __init__(self, whole: torch.Tensor, extra: torch.Tensor, max_count: int, tried: int, pools: int) -> None:
+        self.rows, self.experts = whole.shape
+        self.slots, self.most, self.tried, self.pools = self.experts + extra.shape[1], max_count, tried, pools
         one = torch.ones((), dtype=torch.float64, device=whole.device)
         self.counts = torch.ones_like(whole).scatter_add_(1, extra, one.expand_as(extra))
         # No counts have a lighter heaviest replica than the greedy's (L0b), those of the first start: a bound for all.
-        heaviest = (whole[:different] / self.counts[:different]).amax(1)
-        bound = torch.maximum(whole[:different].sum(1) / (self.slots // 2), heaviest).repeat(len(whole) // different)
+        heaviest = (whole[:pools] / self.counts[:pools]).amax(1)
+        bound = torch.maximum(whole[:pools].sum(1) / (self.slots // 2), heaviest).repeat(len(whole) // pools)
         self.scaled = (whole * (UNIT / torch.where(bound > 0, bound, 1.0))[:, None])[:, None]
         self.owner = torch.cat((torch.arange(self.experts, device=whole.device).expand_as(whole), extra), 1)
         self.best = self.owner
@@ -80,11 +80,11 @@ class _Search:
         self.gained, self.lost = (torch.full_like(whole, -TENURE, dtype=torch.int32) for _ in range(2))
 
     def best_of_starts(self) -> torch.Tensor:
-        """The expert of every slot of each different pool; of equals the first start's."""
-        number = torch.arange(self.pools // self.different, device=self.load.device)[:, None]
-        start = ((self.load.view(-1, self.different).to(torch.int64) << INDEX_BITS) | number).amin(0)
-        row = (start & ((1 << INDEX_BITS) - 1)) * self.different
-        return self.best.index_select(0, row + torch.arange(self.different, device=row.device))
+        """The expert of every slot of each pool; of equals the first start's."""
+        number = torch.arange(self.rows // self.pools, device=self.load.device)[:, None]
+        start = ((self.load.view(-1, self.pools).to(torch.int64) << INDEX_BITS) | number).amin(0)
+        row = (start & ((1 << INDEX_BITS) - 1)) * self.pools
+        return self.best.index_select(0, row + torch.arange(self.pools, device=row.device))
 
     def _loads(self) -> tuple[torch.Tensor, ...]:
         """Quantised load of a replica of each expert with one replica fewer, as it is, and with one more, int32."""
@@ -92,36 +92,36 @@ class _Search:
         return (self.scaled / near).clamp_(max=HEAVIEST).round_().to(torch.int32).unbind(1)
 
     def move(self, step: int) -> None:
-        """Move one copy in each pool, if there is one that may be moved."""
+        """Move one copy in each row, if there is one that may be moved."""
         fewer, now, more = self._loads()
         here = now.gather(1, self.owner)
         aim = (UNIT + ((self.load - UNIT).to(torch.int64) * AIM >> 10)).to(torch.int32)[:, None]
         gain, loss = self._costs(step, here, aim, fewer, now, more)
         gains, loses = _least(gain, self.tried), _least(loss, self.tried)
         barred = (gains[:, :, None] == loses[:, None]) | (gain.gather(1, gains) >= NEVER)[:, :, None]
-        barred = (barred | (loss.gather(1, loses) >= NEVER)[:, None]).view(self.pools, -1)
+        barred = (barred | (loss.gather(1, loses) >= NEVER)[:, None]).view(self.rows, -1)
         change = (fewer - now).gather(1, loses), (more - now).gather(1, gains)
         place, packed = self._candidates(here, gains, loses, more.gather(1, gains), *change)
         ranks = _pairs(packed)
-        self._note(ranks.amax(-1).view(self.pools, -1), barred, gains, loses, place)
+        self._note(ranks.amax(-1).view(self.rows, -1), barred, gains, loses, place)
         above = (ranks - aim[:, :, None, None]).clamp_(0, MOST_ABOVE).sum(-1, dtype=torch.int32)
-        cost, pair = _first_least(above.view(self.pools, -1), barred)
+        cost, pair = _first_least(above.view(self.rows, -1), barred)
         expert, loser, slot = self._pick(pair, gains, loses, place)
         moves = cost < NEVER
         expert = torch.where(moves, expert, loser)
         one = torch.ones_like(expert, dtype=torch.float64)
         self.owner = self.owner.scatter(1, slot, expert)
         self.counts.scatter_add_(1, expert, one).scatter_add_(1, loser, -one)
-        for marks, place in ((self.gained, expert), (self.lost, loser)):
-            marks.scatter_(1, place, torch.where(moves, step, marks.gather(1, place)))
+        for marks, who in ((self.gained, expert), (self.lost, loser)):
+            marks.scatter_(1, who, torch.where(moves, step, marks.gather(1, who)))
 
     def _costs(
         self, step: int, here: torch.Tensor, aim: torch.Tensor, *loads: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What one replica more of each expert costs at the prices, and one fewer, int64 [pools, experts]."""
-        near = (self.counts[:, None] + self.change).view(self.pools, -1)
+        """What one replica more of each expert costs at the prices, and one fewer, int64 [rows, experts]."""
+        near = (self.counts[:, None] + self.change).view(self.rows, -1)
         costs = cost(prices(here, aim, num_bins(self.slots)), torch.cat(loads, 1), near, aim)
-        fewer, now, more = costs.to(torch.int64).view(self.pools, 3, -1).unbind(1)
+        fewer, now, more = costs.to(torch.int64).view(self.rows, 3, -1).unbind(1)
         gain = (more - now).masked_fill_((self.counts >= self.most) | (self.lost > step - TENURE), NEVER)
         return gain, (fewer - now).masked_fill_((self.counts < 2) | (self.gained > step - TENURE), NEVER)
 
@@ -129,21 +129,21 @@ class _Search:
         self, here: torch.Tensor, gains: torch.Tensor, loses: torch.Tensor,
         gained: torch.Tensor, fall: torch.Tensor, rise: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
-        """The slot each loser gives up, [pools, tried], and the loads of all slots, [pools, tried, tried, slots]."""
+        """The slot each loser gives up, [rows, tried], and the loads of all slots, [rows, tried, tried, slots]."""
         owned = self.owner[:, None] == loses[:, :, None]
         place = (owned * torch.arange(self.slots, device=here.device)).amax(2, keepdim=True)
         light = owned * fall[:, :, None]
         light.scatter_(2, place, -here[:, None].expand_as(light).gather(2, place))
         heavy = (self.owner[:, None] == gains[:, :, None]) * rise[:, :, None]
         packed = heavy.add_(here[:, None])[:, :, None] + light[:, None]
-        shape = (self.pools, self.tried, self.tried, 1)
+        shape = (self.rows, self.tried, self.tried, 1)
         packed.scatter_add_(3, place[:, None].expand(shape), gained[:, :, None, None].expand(shape))
         return place[:, :, 0], packed
 
     def _pick(
         self, pair: torch.Tensor, gains: torch.Tensor, loses: torch.Tensor, place: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Expert that gains, expert that loses, and the slot between them, of a pair of each pool, all [pools, 1]."""
+        """Expert that gains, expert that loses, and the slot between them, of a pair of each row, all [rows, 1]."""
         row, column = torch.div(pair, self.tried, rounding_mode="floor"), pair % self.tried
         return gains.gather(1, row), loses.gather(1, column), place.gather(1, column)
 

@@ -326,7 +326,7 @@ def test_malformed_tensorrt_llm_recordings(tmp_path):
         (TABLE + "  .inf: [0, 1]\n" + STATIC, "no different layers"),
         (TABLE + "  1.7: [0, 1]\n" + STATIC, "no different layers"),
         (TABLE + "  1: [0, 1]\n  '1': [1, 0]\n" + STATIC, "no different layers"),
-        (TABLE + "  1: [0, 1]\n  01: [1, 0]\n" + STATIC, "key that is there twice"),
+        (TABLE + "  1: [0, 1]\n  01: [1, 0]\n" + STATIC, "a key is there twice"),
         (TABLE + "  1: &a [*a, *a]\n" + STATIC, "alias"),
         (TABLE + "  1: [0, 1]\n", "layer_updates_per_iter is None"),
         (TABLE + "  1: [0, 1]\nlayer_updates_per_iter: 5\n", "layer_updates_per_iter is 5"),

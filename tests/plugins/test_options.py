@@ -51,7 +51,22 @@ def test_wrong_options_are_named(environ, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("[1]", "holds a list"), ("{", "cannot be read"), ('{"polcy": "greedy"}', "polcy is no option")],
+    [
+        ("[1]", "holds a list"),
+        ("{", "cannot be read"),
+        ('{"polcy": "greedy"}', "polcy is no option"),
+        *(
+            (f'{{"{name}": {value}}}', f"options.json: {name}=.*not a value")
+            for name, value in (
+                ("seed", 1.5),
+                ("seed", "true"),
+                ("work", "true"),
+                ("policy", "null"),
+                ("policy", 3),
+                ("distinct", 2),
+            )
+        ),
+    ],
 )
 def test_wrong_files_are_named(text, message, tmp_path):
     path = tmp_path / "options.json"
