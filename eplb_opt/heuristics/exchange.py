@@ -13,39 +13,40 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from .replicas import sort_rows
+from .arrays import (
+    FLOAT32, INT32, INT64, Array, Place, arange, cast, concat, constant, contiguous, empty, least, outer, pattern, place,
+    product, put, sort_rows, take, take_columns, total, where,
+)  # fmt: skip
 
 FULL_SPLITS = 6  # slots a rank up to which all balanced splits are tried
 EXCHANGED = 8  # slots exchanged at a time beyond that
 LOW = (1 << 10) - 1
 HIGH = 0x7FFFFFFF - LOW
 MOST_PARTNERS = 63
+SHORT_BITS = 8  # of a rank, that leave room for its load in 31 bits (``models/README.md``, N1)
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
     """The splits of a pair of ranks: ``weights`` turns a rank's loads into its side of the outer sums."""
 
-    weights: torch.Tensor  # float32 [rows, slots]: a rank's load with some slots counted negative
+    weights: Array  # float32 [rows, slots]: a rank's load with some slots counted negative
     blocks: tuple[tuple[int, int, int, int], ...]  # rows (start, number) of the heavy side, then of the light one
-    swap: torch.Tensor  # int32 [slots, splits], all ones where a slot is exchanged; or the order of both ranks' slots
-    number: torch.Tensor  # int32 [splits, 1]
+    swap: Array  # int64 [2 * slots, splits], the order of both ranks' slots; or int32 [slots, splits], masks of keys
+    number: Array  # int32 [splits, 1]
 
 
 @functools.lru_cache(maxsize=32)
-def splits(slots: int, device: torch.device) -> Splits:
+def splits(slots: int, at: Place) -> Splits:
     """All splits that a step tries for ranks of ``slots`` slots; number 0 changes nothing."""
     weights, blocks, swap = split_arrays(slots)
     number = np.arange(swap.shape[1], dtype=np.int32)[:, None]
-    swap = swap if slots <= FULL_SPLITS else swap.astype(np.int32)  # an order, or masks of keys
-    weights_t, swap_t, number_t = (torch.from_numpy(a).to(device) for a in (weights, swap, number))
-    return Splits(weights_t, tuple(map(tuple, blocks.tolist())), swap_t, number_t)
+    swap = swap if slots <= FULL_SPLITS else swap.astype(np.int32)
+    return Splits(constant(weights, at), tuple(map(tuple, blocks.tolist())), constant(swap, at), constant(number, at))
 
 
 @functools.lru_cache(maxsize=32)
@@ -93,21 +94,22 @@ def _subsets(slots: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=256)
-def _order(ranks: int, heavy: int, partners: int, device: torch.device) -> torch.Tensor:
+def _order(ranks: int, heavy: int, partners: int, at: Place) -> Array:
     """Positions in ascending load: the heavy ranks, heaviest first, then partner by partner, then the rest."""
     chosen = [ranks - 1 - i for i in range(heavy)] + list(range(heavy * partners))
     rest = sorted(set(range(ranks)) - set(chosen))
-    return torch.tensor(chosen + rest, device=device)
+    return constant(np.array(chosen + rest), at)
 
 
-def rank_order(loads: torch.Tensor) -> torch.Tensor:
-    """``load << bits | rank`` of each packing in ascending order, int64 [packings, ranks], of loads [ranks, packings].
+def rank_order(loads: Array) -> Array:
+    """``load << bits | rank`` of each packing in ascending order, [packings, ranks], of loads [ranks, packings].
 
-    The bits are those of `rank_bits`.
+    The bits are those of `rank_bits`. int32 where that is enough (loads: ``models/README.md``, N1), else int64.
     """
     ranks = len(loads)
-    keys = loads.to(torch.int64).bitwise_left_shift_(rank_bits(ranks)).t()
-    return sort_rows(keys + torch.arange(ranks, device=loads.device))
+    bits = rank_bits(ranks)
+    kind = INT32 if bits <= SHORT_BITS else INT64
+    return sort_rows((cast(loads, kind) << bits).T + cast(arange(ranks, place(loads)), kind))
 
 
 def rank_bits(ranks: int) -> int:
@@ -115,112 +117,104 @@ def rank_bits(ranks: int) -> int:
     return max(1, (ranks - 1).bit_length())
 
 
-def workspace(state: torch.Tensor, schedule: list[tuple[int, int, int]]) -> torch.Tensor:
+def workspace(state: Array, schedule: list[tuple[int, int, int]]) -> Array:
     """Room for the outer sums of any step of a schedule (heavy ranks, partners, ...)."""
     most = max((heavy * partners for heavy, partners, _ in schedule), default=0)
-    splits_of_a_pair = splits(len(state), state.device).number.shape[0]
-    return torch.empty(splits_of_a_pair * most * state.shape[2], device=state.device)
+    return empty((split_arrays(len(state))[2].shape[1] * most * state.shape[2],), FLOAT32, place(state))
 
 
-def exchange(
-    state: torch.Tensor, bits: int, heavy: int, partners: int, goal: int, turn_above: int, room: torch.Tensor
-) -> torch.Tensor:
+def exchange(state: Array, bits: int, heavy: int, partners: int, goal: int, turn_above: int, room: Array) -> Array:
     """One step; packings whose heaviest rank is within ``goal`` stay as they are.
 
     Parameters
     ----------
-    state : tensor [slots, ranks, packings], int32 keys
+    state : array [slots, ranks, packings], int32 keys
     bits : bits of a key that hold the expert
     heavy, partners : h and m, ``h * (m + 1) <= ranks``
     goal : quantised rank load that is good enough
     turn_above : quantised rank load
         In packings with a heavier rank, a slot of a heavy rank faces the next slot of the light one (only exchanges
         slot by slot depend on that): coarser changes, and slots of different rows mix.
-    room : tensor of `workspace`
+    room : array of `workspace`
     """
     slots, ranks, packings = state.shape
-    table = splits(slots, state.device)
-    ordered = rank_order((state >> bits).sum(0, dtype=torch.int32)).t()
-    shift = rank_bits(ranks)
+    shift, at = rank_bits(ranks), place(state)
+    ordered = rank_order(total(state >> bits, 0)).T
     heaviest = ordered[-1] >> shift
-    is_open = heaviest > goal
-    ordered = ordered.index_select(0, _order(ranks, heavy, partners, state.device))
-    column = (ordered & ((1 << shift) - 1)).mul_(packings).add_(torch.arange(packings, device=state.device))
-    state = _columns(state.view(slots, -1), column.view(-1)).view(slots, ranks, packings)
+    ordered = take(ordered, _order(ranks, heavy, partners, at), 0)
+    column = cast(ordered & ((1 << shift) - 1), INT64) * packings + arange(packings, at)
+    flat = take(state.reshape(slots, -1), column.reshape(-1), 1)
+    pairs = heavy * partners * packings
+    light = flat[:, heavy * packings :][:, :pairs]
     if slots > FULL_SPLITS:
-        light = state[:, heavy : heavy * (1 + partners)]
-        light.copy_(torch.where(heaviest > turn_above, light.roll(1, 0), light))
-    best = _differences(state, bits, heavy, partners, table, room)
-    split = (best & LOW).view(partners, heavy, packings)
-    if partners == 1:
-        return _apply(state, split * is_open, None, heavy, slots)
-    lightest = (ordered[heavy : heavy * (1 + partners)] >> shift).to(torch.int32).view(partners, heavy, packings)
-    heavier = (best & HIGH).view(torch.float32).to(torch.int32).view(partners, heavy, packings).add_(lightest)
-    number = torch.arange(partners, dtype=torch.int32, device=state.device).view(-1, 1, 1)
-    partner = heavier.bitwise_left_shift_(6).bitwise_or_(number).amin(0, keepdim=True).bitwise_and_(63)
-    return _apply(state, split * is_open, partner, heavy, slots)
+        turned = where(heaviest > turn_above, *(x.reshape(slots, -1, packings) for x in (roll(light, 1), light)))
+        light[:] = turned.reshape(slots, -1)
+    best = _differences(flat[:, : heavy * packings + pairs] >> bits, partners, room)
+    split = (best & LOW).reshape(-1, packings) * (heaviest > goal)
+    pair = None
+    if partners > 1:
+        lightest = ordered[heavy : heavy * (1 + partners)] >> shift
+        pair = _choose(best, lightest, partners).reshape(-1)
+        split, pair = take(split.reshape(-1), pair, 0), pair + heavy * packings
+    _apply(flat, split.reshape(-1), pair)
+    return flat.reshape(slots, ranks, packings)
 
 
-def _columns(state: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    if state.device.type == "cpu":  # numpy's take is the faster one
-        return torch.from_numpy(np.take(state.numpy(), index.numpy(), axis=1, mode="clip"))
-    return state.index_select(1, index)
+def roll(state: Array, by: int) -> Array:
+    """The first axis turned round."""
+    return concat((state[-by:], state[:-by]), 0)
 
 
-def _differences(
-    state: torch.Tensor, bits: int, heavy: int, partners: int, table: Splits, room: torch.Tensor
-) -> torch.Tensor:
-    """For each pair, |difference of its loads| after its best split and that split's number, int32 [pairs]."""
-    slots = state.shape[0]
-    loads = (state[:, : heavy * (1 + partners)] >> bits).to(_exact(state.device))
-    weights = table.weights.to(loads.dtype)
+def _differences(loads: Array, partners: int, room: Array) -> Array:
+    """For each pair, |difference of its loads| after its best split and that split's number, int32 [pairs].
+
+    Of the loads [slots, heavy ranks of all packings and then their partners].
+    """
+    slots, at = len(loads), place(loads)
+    table, loads = splits(slots, at), cast(loads, FLOAT32)
+    heavy = loads.shape[1] // (1 + partners)
     if slots > FULL_SPLITS:
-        light = loads[:, heavy:].view(slots, partners, heavy, -1)
-        sides = weights @ (loads[:, :heavy].unsqueeze(1) - light).view(slots, -1)
-        mine = theirs = sides.to(torch.float32).view(len(weights), 1, -1)
+        difference = loads[:, None, :heavy] - loads[:, heavy:].reshape(slots, partners, heavy)
+        mine = theirs = product(table.weights, difference.reshape(slots, -1)).reshape(-1, 1, partners * heavy)
     else:
-        sides = (weights @ loads.reshape(slots, -1)).to(torch.float32).view(len(weights), 1 + partners, -1)
-        mine, theirs = sides[:, :1], -sides[:, 1:]
-    shape = (table.number.shape[0], theirs.shape[1], theirs.shape[2])
-    sums = room[: math.prod(shape)].view(shape)
-    at = 0
+        sides = product(table.weights, contiguous(loads)).reshape(-1, 1 + partners, heavy)
+        mine, theirs = sides[:, :1], sides[:, 1:]
+    shape = theirs.shape[1:]
+    sums = room[: len(table.number) * partners * heavy].reshape(-1, *shape)
+    end = 0
     for start, number, other, others in table.blocks:
-        out = sums[at : at + number * others].view(number, others, *sums.shape[1:])
-        torch.add(mine[start : start + number].unsqueeze(1), theirs[other : other + others].unsqueeze(0), out=out)
-        at += number * others
-    pattern = sums.view(len(sums), -1).view(torch.int32)
-    return pattern.bitwise_and_(HIGH).bitwise_or_(table.number).amin(0)
+        out = sums[end : end + number * others].reshape(number, others, *shape)
+        outer(mine[start : start + number], theirs[other : other + others], out, 1 if slots > FULL_SPLITS else -1)
+        end += number * others
+    ranked = pattern(sums.reshape(len(sums), -1), INT32)
+    ranked &= HIGH
+    ranked |= table.number
+    return least(ranked, 0)
 
 
-def _exact(device: torch.device) -> torch.dtype:
-    """A type whose matrix products are exact: on CUDA a process may have allowed TF32 for float32."""
-    return torch.float64 if device.type == "cuda" else torch.float32
+def _choose(best: Array, lightest: Array, partners: int) -> Array:
+    """Number of the pair of each heavy rank whose heavier side is lightest, int64, flat."""
+    side = cast(pattern(best & HIGH, FLOAT32), INT32).reshape(partners, -1) + cast(lightest, INT32).reshape(partners, -1)
+    number = cast(arange(partners, place(best)), INT32)[:, None]
+    partner = cast(least((side << 6) | number, 0) & 63, INT64)
+    return partner * side.shape[1] + arange(side.shape[1], place(best))
 
 
-def _apply(
-    state: torch.Tensor, split: torch.Tensor, partner: torch.Tensor | None, heavy: int, slots: int
-) -> torch.Tensor:
-    """Make each heavy rank's split [partners, heavy, packings] with its partner (None: the only one)."""
-    partners, _, packings = split.shape
-    table = splits(slots, state.device)
-    mine = state[:, :heavy].unsqueeze(1)
-    light = state[:, heavy : heavy * (1 + partners)].view(slots, partners, heavy, packings)
-    if partner is not None:
-        index = partner.to(torch.int64)
-        split = split.gather(0, index)
-        index = index.unsqueeze(0).expand(slots, 1, heavy, packings)
-        theirs = light.gather(1, index)
-    else:
-        theirs = light
+def _apply(flat: Array, split: Array, pair: Array | None) -> None:
+    """Make the split of each heavy rank, the first columns, with these columns (None: with those that follow)."""
+    slots, number = len(flat), len(split)
+    table = splits(slots, place(flat))
+    mine = flat[:, :number]
+    theirs = flat[:, number : 2 * number] if pair is None else take(flat, pair, 1)
+    change = take(table.swap, cast(split, INT64), 1)
     if slots > FULL_SPLITS:
-        crossed = (mine ^ theirs).bitwise_and_(table.swap.index_select(1, split.view(-1)).view_as(theirs))
-        new_mine, new_theirs = mine ^ crossed, theirs ^ crossed
+        crossed = (mine ^ theirs) & change
+        new, others = mine ^ crossed, theirs ^ crossed
     else:
-        order = table.swap.index_select(1, split.view(-1))
-        new_mine, new_theirs = torch.cat((mine, theirs)).view(2 * slots, -1).gather(0, order).view(2, *theirs.shape)
-    mine.copy_(new_mine)
-    if partner is not None:
-        light.scatter_(1, index, new_theirs)
+        both = take_columns(concat((mine, theirs), 0), change)
+        new, others = both[:slots], both[slots:]
+    flat[:, :number] = new
+    if pair is None:
+        flat[:, number : 2 * number] = others
     else:
-        light.copy_(new_theirs)
-    return state
+        put(flat, pair, others)

@@ -12,10 +12,14 @@ from __future__ import annotations
 
 import math
 
-import torch
+import numpy as np
 
+from .arrays import (
+    INT32, INT64, Array, arange, cast, clipped, concat, constant, counted, empty, flip, greatest, larger,
+    last_true, least, place, repeat, rounded, sort_rows, take, take_rows, total, where,
+)  # fmt: skip
 from .pair_prices import cost, num_bins, prices
-from .replicas import SCALE, UNIT, extra_copies, sort_rows
+from .replicas import UNIT, extra_copies, whole_loads
 
 MOST_SLOTS = 1024  # of a pool that is searched
 CANDIDATE_SLOTS = 6400  # slots of all candidates of a pool in a step
@@ -33,20 +37,19 @@ def is_searched(slots: int, experts: int) -> bool:
     return experts < slots <= MOST_SLOTS and slots > 2
 
 
-def search_pairs(loads: torch.Tensor, slots: int, max_count: int, steps: int) -> torch.Tensor:
+def search_pairs(loads: Array, slots: int, max_count: int, steps: int) -> Array:
     """Extra copies [pools, slots - experts] (int64: the expert of each) that a search over counts ends with.
 
     Parameters
     ----------
-    loads : tensor [pools, experts], float64; more slots than experts, two slots a rank
+    loads : array [pools, experts], float64; more slots than experts, two slots a rank
     max_count : most replicas of an expert
     steps : moves of a copy
     """
-    heaviest = loads.amax(1, keepdim=True)
-    whole = (loads / torch.where(heaviest > 0, heaviest, 1.0)).mul_(SCALE).round_()
+    whole = whole_loads(loads)
     tried, starts = sizes(slots, loads.shape[1])
     extra = extra_copies(whole, slots - loads.shape[1], max_count, starts)
-    search = _Search(whole.repeat(starts, 1), extra, max_count, tried, len(whole))
+    search = _Search(repeat(whole, starts), extra, max_count, tried, len(whole))
     for step in range(steps):
         search.move(step)
     return search.best_of_starts()[:, search.experts :]
@@ -64,113 +67,118 @@ class _Search:
     There is a row for every start and pool, start by start.
     """
 
-    def __init__(self, whole: torch.Tensor, extra: torch.Tensor, max_count: int, tried: int, pools: int) -> None:
+    def __init__(self, whole: Array, extra: Array, max_count: int, tried: int, pools: int) -> None:
         self.rows, self.experts = whole.shape
         self.slots, self.most, self.tried, self.pools = self.experts + extra.shape[1], max_count, tried, pools
-        one = torch.ones((), dtype=torch.float64, device=whole.device)
-        self.counts = torch.ones_like(whole).scatter_add_(1, extra, one.expand_as(extra))
+        self.at = place(whole)
+        self.counts = counted(extra, self.experts) + 1.0
         # No counts have a lighter heaviest replica than the greedy's (L0b), those of the first start: a bound for all.
-        heaviest = (whole[:pools] / self.counts[:pools]).amax(1)
-        bound = torch.maximum(whole[:pools].sum(1) / (self.slots // 2), heaviest).repeat(len(whole) // pools)
-        self.scaled = (whole * (UNIT / torch.where(bound > 0, bound, 1.0))[:, None])[:, None]
-        self.owner = torch.cat((torch.arange(self.experts, device=whole.device).expand_as(whole), extra), 1)
+        heaviest = greatest(whole[:pools] / self.counts[:pools], 1)
+        bound = larger(whole[:pools].sum(1) / (self.slots // 2), heaviest)
+        unit = concat([UNIT / where(bound > 0, bound, 1.0)] * (self.rows // pools), 0)
+        self.scaled = (whole * unit[:, None])[:, None]
+        self.owner = concat((repeat(arange(self.experts, self.at)[None], self.rows), extra), 1)
         self.best = self.owner
-        self.change = torch.arange(-1, 2, dtype=torch.float64, device=whole.device)[:, None]
-        self.load = _pairs(self._loads()[1].gather(1, self.owner)).amax(1)
-        self.gained, self.lost = (torch.full_like(whole, -TENURE, dtype=torch.int32) for _ in range(2))
+        self.change = constant(np.arange(-1.0, 2.0)[:, None], self.at)
+        self.load = greatest(_pairs(take_rows(self._loads()[1], self.owner)), 1)
+        self.gained, self.lost = (empty((self.rows * self.experts,), INT64, self.at) for _ in range(2))
+        self.gained[:] = self.lost[:] = -TENURE
+        self.first = arange(self.rows, self.at) * self.experts  # of each row among the experts of all
 
-    def best_of_starts(self) -> torch.Tensor:
+    def best_of_starts(self) -> Array:
         """The expert of every slot of each pool; of equals the first start's."""
-        number = torch.arange(self.rows // self.pools, device=self.load.device)[:, None]
-        start = ((self.load.view(-1, self.pools).to(torch.int64) << INDEX_BITS) | number).amin(0)
+        number = arange(self.rows // self.pools, self.at)[:, None]
+        start = least((cast(self.load, INT64).reshape(-1, self.pools) << INDEX_BITS) | number, 0)
         row = (start & ((1 << INDEX_BITS) - 1)) * self.pools
-        return self.best.index_select(0, row + torch.arange(self.pools, device=row.device))
+        return take(self.best, row + arange(self.pools, self.at), 0)
 
-    def _loads(self) -> tuple[torch.Tensor, ...]:
+    def _loads(self) -> tuple[Array, Array, Array]:
         """Quantised load of a replica of each expert with one replica fewer, as it is, and with one more, int32."""
-        near = (self.counts[:, None] + self.change).clamp_(min=1)
-        return (self.scaled / near).clamp_(max=HEAVIEST).round_().to(torch.int32).unbind(1)
+        near = clipped(self.counts[:, None] + self.change, 1.0, self.slots + 1.0)
+        loads = cast(rounded(clipped(self.scaled / near, 0.0, HEAVIEST)), INT32)
+        return loads[:, 0], loads[:, 1], loads[:, 2]
 
     def move(self, step: int) -> None:
         """Move one copy in each row, if there is one that may be moved."""
         fewer, now, more = self._loads()
-        here = now.gather(1, self.owner)
-        aim = (UNIT + ((self.load - UNIT).to(torch.int64) * AIM >> 10)).to(torch.int32)[:, None]
+        here = take_rows(now, self.owner)
+        aim = cast(UNIT + (cast(self.load - UNIT, INT64) * AIM >> 10), INT32)[:, None]
         gain, loss = self._costs(step, here, aim, fewer, now, more)
         gains, loses = _least(gain, self.tried), _least(loss, self.tried)
-        barred = (gains[:, :, None] == loses[:, None]) | (gain.gather(1, gains) >= NEVER)[:, :, None]
-        barred = (barred | (loss.gather(1, loses) >= NEVER)[:, None]).view(self.rows, -1)
-        change = (fewer - now).gather(1, loses), (more - now).gather(1, gains)
-        place, packed = self._candidates(here, gains, loses, more.gather(1, gains), *change)
+        barred = (gains[:, :, None] == loses[:, None]) | (take_rows(gain, gains) >= NEVER)[:, :, None]
+        barred = (barred | (take_rows(loss, loses) >= NEVER)[:, None]).reshape(self.rows, -1)
+        change = take_rows(fewer - now, loses), take_rows(more - now, gains)
+        slot, packed = self._candidates(here, gains, loses, take_rows(more, gains), *change)
         ranks = _pairs(packed)
-        self._note(ranks.amax(-1).view(self.rows, -1), barred, gains, loses, place)
-        above = (ranks - aim[:, :, None, None]).clamp_(0, MOST_ABOVE).sum(-1, dtype=torch.int32)
-        cost, pair = _first_least(above.view(self.rows, -1), barred)
-        expert, loser, slot = self._pick(pair, gains, loses, place)
-        moves = cost < NEVER
-        expert = torch.where(moves, expert, loser)
-        one = torch.ones_like(expert, dtype=torch.float64)
-        self.owner = self.owner.scatter(1, slot, expert)
-        self.counts.scatter_add_(1, expert, one).scatter_add_(1, loser, -one)
+        self._note(greatest(ranks, -1).reshape(self.rows, -1), barred, gains, loses, slot)
+        above = total(clipped(ranks - aim[:, :, None, None], 0, MOST_ABOVE), -1)
+        price, pair = _first_least(above.reshape(self.rows, -1), barred)
+        expert, loser, slot = self._pick(pair, gains, loses, slot)
+        moves = price < NEVER
+        expert = where(moves, expert, loser)
+        self.owner = where(arange(self.slots, self.at) == slot[:, None], expert[:, None], self.owner)
+        counts, expert, loser = self.counts.reshape(-1), expert + self.first, loser + self.first
+        counts[expert] += 1.0
+        counts[loser] -= 1.0
         for marks, who in ((self.gained, expert), (self.lost, loser)):
-            marks.scatter_(1, who, torch.where(moves, step, marks.gather(1, who)))
+            marks[who] = where(moves, step, marks[who])
 
-    def _costs(
-        self, step: int, here: torch.Tensor, aim: torch.Tensor, *loads: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _costs(self, step: int, here: Array, aim: Array, *loads: Array) -> tuple[Array, Array]:
         """What one replica more of each expert costs at the prices, and one fewer, int64 [rows, experts]."""
-        near = (self.counts[:, None] + self.change).view(self.rows, -1)
-        costs = cost(prices(here, aim, num_bins(self.slots)), torch.cat(loads, 1), near, aim)
-        fewer, now, more = costs.to(torch.int64).view(self.rows, 3, -1).unbind(1)
-        gain = (more - now).masked_fill_((self.counts >= self.most) | (self.lost > step - TENURE), NEVER)
-        return gain, (fewer - now).masked_fill_((self.counts < 2) | (self.gained > step - TENURE), NEVER)
+        near = (self.counts[:, None] + self.change).reshape(self.rows, -1)
+        costs = cost(prices(here, aim, num_bins(self.slots)), concat(loads, 1), near, aim)
+        fewer, now, more = (cast(costs, INT64).reshape(self.rows, 3, -1)[:, i] for i in range(3))
+        gained, lost = (marks.reshape(self.rows, -1) > step - TENURE for marks in (self.gained, self.lost))
+        return (where((self.counts >= self.most) | lost, NEVER, more - now),
+                where((self.counts < 2) | gained, NEVER, fewer - now))  # fmt: skip
 
     def _candidates(
-        self, here: torch.Tensor, gains: torch.Tensor, loses: torch.Tensor,
-        gained: torch.Tensor, fall: torch.Tensor, rise: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
-        """The slot each loser gives up, [rows, tried], and the loads of all slots, [rows, tried, tried, slots]."""
+        self, here: Array, gains: Array, loses: Array, gained: Array, fall: Array, rise: Array
+    ) -> tuple[Array, Array]:
+        """The slot each loser gives up, [rows, tried], and the loads of all slots, [rows, tried, tried, slots].
+
+        Those of a gainer that is the loser mean nothing.
+        """
         owned = self.owner[:, None] == loses[:, :, None]
-        place = (owned * torch.arange(self.slots, device=here.device)).amax(2, keepdim=True)
-        light = owned * fall[:, :, None]
-        light.scatter_(2, place, -here[:, None].expand_as(light).gather(2, place))
-        heavy = (self.owner[:, None] == gains[:, :, None]) * rise[:, :, None]
-        packed = heavy.add_(here[:, None])[:, :, None] + light[:, None]
-        shape = (self.rows, self.tried, self.tried, 1)
-        packed.scatter_add_(3, place[:, None].expand(shape), gained[:, :, None, None].expand(shape))
-        return place[:, :, 0], packed
+        slot = last_true(owned)
+        light = (owned * fall[:, :, None])[:, None]
+        heavy = ((self.owner[:, None] == gains[:, :, None]) * rise[:, :, None] + here[:, None])[:, :, None]
+        packed = heavy + light
+        first = arange(self.rows * self.tried * self.tried, self.at).reshape(self.rows, self.tried, -1) * self.slots
+        packed.reshape(-1)[first + slot[:, None]] = gained[:, :, None]
+        return slot, packed
 
-    def _pick(
-        self, pair: torch.Tensor, gains: torch.Tensor, loses: torch.Tensor, place: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Expert that gains, expert that loses, and the slot between them, of a pair of each row, all [rows, 1]."""
-        row, column = torch.div(pair, self.tried, rounding_mode="floor"), pair % self.tried
-        return gains.gather(1, row), loses.gather(1, column), place.gather(1, column)
+    def _pick(self, pair: Array, gains: Array, loses: Array, slot: Array) -> tuple[Array, Array, Array]:
+        """Expert that gains, expert that loses, and the slot between them, of a pair of each row, all [rows]."""
+        first = arange(self.rows, self.at) * self.tried
+        row, column = pair // self.tried + first, pair % self.tried + first
+        return gains.reshape(-1)[row], loses.reshape(-1)[column], slot.reshape(-1)[column]
 
-    def _note(self, heaviest: torch.Tensor, barred: torch.Tensor, *candidates: torch.Tensor) -> None:
+    def _note(self, heaviest: Array, barred: Array, *candidates: Array) -> None:
         """Keep the candidate with the lightest heaviest rank where it is the best so far."""
         load, pair = _first_least(heaviest, barred)
         expert, _, slot = self._pick(pair, *candidates)
-        better = load < self.load[:, None]
-        self.best = torch.where(better, self.owner.scatter(1, slot, expert), self.best)
-        self.load = torch.where(better[:, 0], load[:, 0].to(torch.int32), self.load)
+        better = load < self.load
+        changed = (arange(self.slots, self.at) == slot[:, None]) & better[:, None]
+        self.best = where(changed, expert[:, None], where(better[:, None], self.owner, self.best))
+        self.load = cast(where(better, load, cast(self.load, INT64)), INT32)
 
 
-def _pairs(loads: torch.Tensor) -> torch.Tensor:
+def _pairs(loads: Array) -> Array:
     """Loads of the ranks, the heaviest replica with the lightest and so on, [..., slots / 2] of [..., slots]."""
     loads = sort_rows(loads)
     ranks = loads.shape[-1] // 2
-    return loads[..., :ranks] + loads[..., ranks:].flip(-1)
+    return loads[..., :ranks] + flip(loads[..., ranks:])
 
 
-def _least(values: torch.Tensor, number: int) -> torch.Tensor:
+def _least(values: Array, number: int) -> Array:
     """Where the smallest values of each row are, the first of equals first, [rows, number]."""
-    index = torch.arange(values.shape[1], device=values.device)
+    index = arange(values.shape[1], place(values))
     return sort_rows((values << INDEX_BITS) | index)[:, :number] & ((1 << INDEX_BITS) - 1)
 
 
-def _first_least(values: torch.Tensor, barred: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The smallest value of each row that is not barred (`NEVER`, if all are) and the first place of it, [rows, 1]."""
-    index = torch.arange(values.shape[1], device=values.device)
-    least = ((values.to(torch.int64).masked_fill_(barred, NEVER) << INDEX_BITS) | index).amin(1, keepdim=True)
-    return least >> INDEX_BITS, least & ((1 << INDEX_BITS) - 1)
+def _first_least(values: Array, barred: Array) -> tuple[Array, Array]:
+    """The smallest value of each row that is not barred (`NEVER`, if all are) and the first place of it, [rows]."""
+    index = arange(values.shape[1], place(values))
+    found = least((where(barred, NEVER, cast(values, INT64)) << INDEX_BITS) | index, 1)
+    return found >> INDEX_BITS, found & ((1 << INDEX_BITS) - 1)

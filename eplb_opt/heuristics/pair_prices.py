@@ -9,9 +9,10 @@ replica that is to spare.
 
 from __future__ import annotations
 
-import torch
+from .arrays import FLOAT64, INT32, INT64, Array, cast, clipped, counted, running, take_rows, total, where
 
 ONE = 1 << 12  # the price where replicas are short
+FAR = 2.0**40  # bins; no load is so far away
 
 
 def num_bins(slots: int) -> int:
@@ -19,37 +20,35 @@ def num_bins(slots: int) -> int:
     return 1 << max(6, min(10, (slots - 1).bit_length() - 1))
 
 
-def prices(loads: torch.Tensor, aim: torch.Tensor, bins: int) -> torch.Tensor:
+def prices(loads: Array, aim: Array, bins: int) -> Array:
     """What a heavy replica costs by its bin, counted from T / 2 down, [packings, bins] (float64, integers).
 
     Parameters
     ----------
-    loads : tensor [packings, slots], int32
-    aim : tensor [packings, 1], int32
+    loads : array [packings, slots], int32
+    aim : array [packings, 1], int32
     """
     position, heavy = _position(loads, aim, bins)
-    sign = heavy.to(torch.int32).mul_(2).sub_(1)
-    here = torch.zeros((len(loads), bins), dtype=torch.int32, device=loads.device)
-    here.scatter_add_(1, _bin(position, bins), sign)
-    spare = here.cumsum(1, dtype=torch.int32).sub_(here).sub_(sign.sum(1, keepdim=True, dtype=torch.int32) - 1)
-    price = torch.full_like(spare, ONE).bitwise_right_shift_(spare.clamp_(0, 31))
-    return price.cumsum(1, dtype=torch.int32).to(torch.float64)
+    sign = cast(heavy, INT32) * 2 - 1
+    here = cast(counted(_bin(position, bins), bins, sign), INT32)
+    spare = running(here) - here - (total(sign, 1) - 1)[:, None]
+    return cast(running(ONE >> clipped(spare, 0, 31)), FLOAT64)
 
 
-def cost(table: torch.Tensor, loads: torch.Tensor, count: torch.Tensor, aim: torch.Tensor) -> torch.Tensor:
+def cost(table: Array, loads: Array, count: Array, aim: Array) -> Array:
     """What ``count`` replicas of these loads cost, float64 integers [packings, any]; negative where they save."""
     bins = table.shape[1]
     position, heavy = _position(loads, aim, bins)
-    each = table.gather(1, _bin(position, bins)).add_(position.sub_(bins).clamp_(min=0).mul_(ONE).floor_())
-    return torch.where(heavy, each, -each).mul_(count)
+    beyond = cast(clipped(position - bins, 0, FAR) * ONE, INT64)
+    each = take_rows(table, _bin(position, bins)) + beyond
+    return where(heavy, each, -each) * count
 
 
-def _position(loads: torch.Tensor, aim: torch.Tensor, bins: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _position(loads: Array, aim: Array, bins: int) -> tuple[Array, Array]:
     """Distance of a load from T / 2 in bins, float64, and whether it is the larger."""
-    away = loads.mul(2).sub_(aim)
-    heavy = away > 0
-    return away.abs_().to(torch.float64).mul_(bins / aim.to(torch.float64)), heavy
+    away = loads * 2 - aim
+    return cast(abs(away), FLOAT64) * (bins / cast(aim, FLOAT64)), away > 0
 
 
-def _bin(position: torch.Tensor, bins: int) -> torch.Tensor:
-    return position.to(torch.int64).clamp_(max=bins - 1)
+def _bin(position: Array, bins: int) -> Array:
+    return cast(clipped(position, 0, bins - 1), INT64)

@@ -1,9 +1,10 @@
-"""The production heuristic: replicas dealt to ranks, then exchanges between heavy and light ranks, batched in torch.
+"""The production heuristic: replicas dealt to ranks, then exchanges between heavy and light ranks, in batches.
 
 No loop over layers, experts or slots. With two slots a rank the counts are searched (`pair_counts`); with more, small
 pools are solved in several variants of counts and order at once, of which the better ones are kept. Everything is
 decided on integers, without a clock and without randomness, so the same loads give the same bits in every process, on
-every device. Nothing here waits for the device: on CUDA a call can be captured in a graph.
+every device. Nothing here waits for the device: on CUDA a call can be captured in a graph. Functions take numpy arrays, on the
+CPU, or torch tensors (`arrays`).
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ import torch
 from ..errors import OptionError
 from ..instance import Instance
 from ..placement import Placement
+from .arrays import (
+    INT64, Array, arange, as_tensor, cast, contiguous, greatest, place, reversed_axes, sort_rows, take, take_rows, total,
+)  # fmt: skip
 from .deal import deal
-from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, split_arrays, workspace
+from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, roll, split_arrays, workspace
 from .greedy import greedy_maps, greedy_pools
 from .greedy_check import heaviest_load, unsure_layers
 from .optional import optional
 from .pair_counts import is_searched, search_pairs
-from .replicas import SCALE, UNIT, expert_bits, replica_keys
+from .replicas import UNIT, expert_bits, replica_keys, whole_loads
 from .separate import separate
 
 MOST_EXPERTS = 1024  # of a pool, as keys have 31 bits; larger ones get the greedy's packing
@@ -62,10 +66,9 @@ def refined(
     groups = instance.num_groups if instance.hierarchical else 1
     topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
     with torch.inference_mode(), _one_thread():
-        weight = torch.from_numpy(load.copy()).to(device)
-        phy2log = (
-            refine_maps(weight, *topology, distinct=instance.distinct, steps=steps, compiled=compiled).cpu().numpy()
-        )
+        weight = load if torch.device(device).type == "cpu" else torch.from_numpy(load.copy()).to(device)
+        phy2log = as_tensor(refine_maps(weight, *topology, distinct=instance.distinct, steps=steps, compiled=compiled))
+        phy2log = phy2log.cpu().numpy()
         objective = heaviest_load(load, phy2log, instance.num_ranks)
         unsure = unsure_layers(instance, objective, greedy_check)
         if len(unsure):
@@ -92,10 +95,10 @@ def prepare() -> None:
 
 
 def refine_maps(
-    weight: torch.Tensor, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1, *,
+    weight: Array, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1, *,
     distinct: bool = False, steps: int = STEPS, compiled: bool = True,
-) -> torch.Tensor:  # fmt: skip
-    """Physical-to-logical map [layers, replicas] (int64) of loads [layers, experts] (float64), on the loads' device.
+) -> Array:  # fmt: skip
+    """Physical-to-logical map [layers, replicas] (int64) of loads [layers, experts] (float64), where the loads are.
 
     ``num_nodes > 1`` is hierarchical mode and ``num_groups`` a multiple of it; arguments are not validated here. Groups
     are packed on nodes by the same heuristic (exactly, with one or two groups a node). Without ``distinct``
@@ -106,24 +109,29 @@ def refine_maps(
     max_count = ranks if distinct else num_replicas
     if num_nodes == 1:
         phy2log = refine_pools(weight, num_replicas, num_ranks, max_count=max_count, steps=steps, compiled=compiled)
-        return separate(weight, phy2log, num_ranks) if distinct else phy2log
+        return _separated(weight, phy2log, num_ranks) if distinct else phy2log
     size = experts // num_groups
-    heaviest = weight.amax(1, keepdim=True)
-    whole = (weight / torch.where(heaviest > 0, heaviest, 1.0)).mul_(SCALE).round_()  # sums of groups are exact
+    whole = whole_loads(weight)  # sums of groups are exact
     groups = refine_pools(
-        whole.view(layers, num_groups, size).sum(2), num_groups, num_nodes, steps=steps, compiled=compiled
+        whole.reshape(layers, num_groups, size).sum(2), num_groups, num_nodes, steps=steps, compiled=compiled
     )
-    members = (groups[:, :, None] * size + torch.arange(size, device=weight.device)).reshape(layers * num_nodes, -1)
-    loads = whole.gather(1, members.view(layers, experts)).view(layers * num_nodes, -1)
+    members = (groups[:, :, None] * size + arange(size, place(weight))).reshape(layers * num_nodes, -1)
+    loads = take_rows(whole, members.reshape(layers, experts)).reshape(layers * num_nodes, -1)
     local = refine_pools(loads, num_replicas // num_nodes, ranks, max_count=max_count, steps=steps, compiled=compiled)
-    local = separate(loads, local, ranks) if distinct else local
-    return members.gather(1, local).view(layers, num_replicas)
+    local = _separated(loads, local, ranks) if distinct else local
+    return take_rows(members, local).reshape(layers, num_replicas)
+
+
+def _separated(loads: Array, placed: Array, ranks: int) -> Array:
+    """`separate` of an array of either kind."""
+    apart = separate(as_tensor(loads), as_tensor(placed), ranks)
+    return apart.numpy() if place(placed) is None else apart
 
 
 def refine_pools(
-    loads: torch.Tensor, slots: int, ranks: int, *, max_count: int | None = None, steps: int = STEPS, gap: float = GAP,
+    loads: Array, slots: int, ranks: int, *, max_count: int | None = None, steps: int = STEPS, gap: float = GAP,
     compiled: bool = True,
-) -> torch.Tensor:  # fmt: skip
+) -> Array:  # fmt: skip
     """Experts in the slots of each pool, [pools, slots] (int64, rank by rank), of loads [pools, experts] (float64).
 
     Parameters
@@ -134,24 +142,25 @@ def refine_pools(
     compiled : let numba do what it does faster on a CPU; the bits are the same
     """
     pools, experts = loads.shape
+    at = place(loads)
     if experts > MOST_EXPERTS:
-        return greedy_pools(loads, slots, ranks, distinct=max_count is not None and max_count < slots)
+        packed = greedy_pools(as_tensor(loads), slots, ranks, distinct=max_count is not None and max_count < slots)
+        return packed.numpy() if at is None else packed
     bits = expert_bits(experts)
     each = slots // ranks
     variants = num_variants(slots, ranks)
     most, goal = max_count or slots, int(UNIT * (1 + gap))
-    fused = optional("fused") if loads.device.type == "cuda" and variants == 1 else None
+    fused = optional("fused") if at is not None and at.type == "cuda" and variants == 1 else None
     if fused is not None and fused.fits(slots, ranks, experts):
         schedule = tuple(_schedule(ranks, steps))
-        packed: torch.Tensor = fused.refine_pools_fused(loads.contiguous(), slots, ranks, most, schedule, goal)
-        return packed
+        return fused.refine_pools_fused(loads.contiguous(), slots, ranks, most, schedule, goal)
     searched = each == 2 and steps and is_searched(slots, experts)
     won = search_pairs(loads, slots, most, steps) if searched else None
     state = deal(replica_keys(loads, slots, ranks, most, variants, won), bits, ranks)
     if each > 2 and ranks > 1:
-        kernel = optional("exchange_compiled") if compiled and loads.device.type == "cpu" else None
+        kernel = optional("exchange_compiled") if compiled and at is None else None
         state = _refine(state, bits, variants, steps, goal, kernel)
-    return (state & ((1 << bits) - 1)).permute(2, 1, 0).reshape(pools, slots).to(torch.int64)
+    return cast(contiguous(reversed_axes(state & ((1 << bits) - 1))), INT64).reshape(pools, slots)
 
 
 def _schedule(ranks: int, steps: int) -> list[tuple[int, int, int]]:
@@ -168,8 +177,8 @@ def num_variants(slots: int, ranks: int) -> int:
 
 
 def _refine(
-    state: torch.Tensor, bits: int, variants: int, steps: int, goal: int, kernel: ModuleType | None
-) -> torch.Tensor:
+    state: Array, bits: int, variants: int, steps: int, goal: int, kernel: ModuleType | None
+) -> Array:
     """The packings of each pool's best variant after the steps, which the compiled kernel makes where it is faster."""
     schedule = _schedule(state.shape[1], steps)
     start = 0
@@ -184,23 +193,23 @@ def _refine(
     return state
 
 
-def _steps(state: torch.Tensor, bits: int, schedule: list[tuple[int, int, int]], goal: int) -> torch.Tensor:
+def _steps(state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: int) -> Array:
     room = workspace(state, schedule)
     for heavy, partners, turn_above in schedule:
         state = exchange(state, bits, heavy, partners, goal, turn_above, room)
         if len(state) > EXCHANGED + 1:
-            state = state.roll(EXCHANGED, 0)
+            state = roll(state, EXCHANGED)
     return state
 
 
 def _run(
-    kernel: ModuleType, state: torch.Tensor, bits: int, schedule: list[tuple[int, int, int]], goal: int
-) -> torch.Tensor:
+    kernel: ModuleType, state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: int
+) -> Array:
     """`_steps` in compiled code."""
-    held = state.permute(2, 0, 1).contiguous()
+    held = np.ascontiguousarray(state.transpose(2, 0, 1))
     numbers = np.array(schedule, dtype=np.int64).reshape(-1, 3)
-    kernel.steps(held.numpy(), bits, rank_bits(state.shape[1]), numbers, goal, *split_arrays(len(state)))
-    return held.permute(1, 2, 0)
+    kernel.steps(held, bits, rank_bits(state.shape[1]), numbers, goal, *split_arrays(len(state)))
+    return held.transpose(1, 2, 0)
 
 
 def pairs(ranks: int, step: int) -> tuple[int, int]:
@@ -220,11 +229,10 @@ def _keep(variants: int, steps: int) -> dict[int, int]:
     return keep
 
 
-def _best(state: torch.Tensor, bits: int, variants: int, keep: int) -> torch.Tensor:
+def _best(state: Array, bits: int, variants: int, keep: int) -> Array:
     """The packings of the ``keep`` best variants of each pool; among equals the lower number."""
-    pools = state.shape[2] // variants
-    heaviest = (state >> bits).sum(0, dtype=torch.int32).amax(0).view(variants, pools).to(torch.int64)
-    number = torch.arange(variants, device=state.device)[:, None]
-    ranked = torch.sort((heaviest << 6) | number, dim=0).values[:keep] & 63
-    column = (ranked * pools + torch.arange(pools, device=state.device)).view(-1)
-    return state.index_select(2, column)
+    pools, at = state.shape[2] // variants, place(state)
+    heaviest = cast(greatest(total(state >> bits, 0), 0), INT64).reshape(variants, pools)
+    ranked = sort_rows(contiguous((heaviest << 6 | arange(variants, at)[:, None]).T))[:, :keep].T & 63
+    column = ranked * pools + arange(pools, at)
+    return take(state, column.reshape(-1), 2)
