@@ -36,6 +36,11 @@ def as_tensor(array: Array) -> torch.Tensor:
     return torch.from_numpy(array) if isinstance(array, np.ndarray) else array
 
 
+def as_array(tensor: torch.Tensor, at: Place) -> Array:
+    """The same numbers as an array of the kind at a place."""
+    return tensor.numpy() if at is None else tensor
+
+
 @functools.lru_cache(maxsize=256)
 def arange(number: int, at: Place, start: int = 0) -> Array:
     """int64; made once, so not to be written to."""
@@ -112,11 +117,6 @@ def running(array: Array) -> Array:
     if isinstance(array, np.ndarray):
         return np.add.accumulate(array, -1, np.int32)
     return array.cumsum(-1, dtype=torch.int32)
-
-
-def row_sums(array: Array) -> Array:
-    """Sum over the last axis, in the array's type."""
-    return array.sum(-1)
 
 
 def greatest(array: Array, axis: int) -> Array:
@@ -202,12 +202,16 @@ def product(matrix: Array, other: Array) -> Array:
     """
     if isinstance(matrix, np.ndarray):
         return (torch.from_numpy(matrix) @ torch.from_numpy(other)).numpy()
-    if matrix.device.type == "cuda":
+    if matrix.is_cuda:
         return (matrix.to(torch.float64) @ other.to(torch.float64)).to(torch.float32)
     return matrix @ other
 
 
-def outer(one: Array, other: Array, out: Array, sign: int) -> None:
-    """``out[i, j] = one[i] + sign * other[j]``, for every entry of the further axes."""
-    ufunc: Any = (np.add, np.subtract) if isinstance(out, np.ndarray) else (torch.add, torch.subtract)
-    ufunc[sign < 0](one[:, None], other[None], out=out)
+def subtract(one: Array, other: Array, out: Array) -> None:
+    """``one - other`` into an array that is there."""
+    (np.subtract if isinstance(out, np.ndarray) else torch.sub)(one, other, out=out)
+
+
+def mark(array: Array, number: Array) -> None:
+    """Set bits of each row of an int32 matrix, in place: by torch, which is faster with a number a row than numpy."""
+    as_tensor(array).bitwise_or_(as_tensor(number))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .arrays import INT32, INT64, Array, arange, cast, contiguous, empty, flip, place, row_sums, sort_rows, take_rows, where
+from .arrays import INT32, INT64, Array, arange, cast, contiguous, empty, flip, place, sort_rows, take_rows, where
 from .exchange import SHORT_BITS, rank_bits
 from .replicas import UNIT
 
@@ -34,7 +34,7 @@ def deal(keys: Array, bits: int, ranks: int) -> Array:
     if plain:
         items = [rows[:, -1], *(flip(rows[:, row]) for row in (0, *range(each - 2, 0, -1)))]
     else:
-        full = row_sums(cast(_over(rows, bits, ranks), INT64).cumprod(1))
+        full = cast(_over(rows, bits, ranks), INT64).cumprod(1).sum(1)
         items = _rows(rows, full)
     loads = rows[:, -1] >> bits
     if plain and shift <= SHORT_BITS:

@@ -16,10 +16,11 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from .arrays import (
-    FLOAT32, INT32, INT64, Array, Place, arange, cast, concat, constant, contiguous, empty, least, outer, pattern, place,
-    product, put, sort_rows, take, take_columns, total, where,
+    FLOAT32, INT32, INT64, Array, Place, arange, as_tensor, cast, concat, constant, empty, least, mark, pattern, place,
+    product, put, sort_rows, subtract, take, take_columns, total, where,
 )  # fmt: skip
 
 FULL_SPLITS = 6  # slots a rank up to which all balanced splits are tried
@@ -123,7 +124,9 @@ def workspace(state: Array, schedule: list[tuple[int, int, int]]) -> Array:
     return empty((split_arrays(len(state))[2].shape[1] * most * state.shape[2],), FLOAT32, place(state))
 
 
-def exchange(state: Array, bits: int, heavy: int, partners: int, goal: int, turn_above: int, room: Array) -> Array:
+def exchange(
+    state: Array, bits: int, heavy: int, partners: int, goal: int, turn_above: int, room: Array
+) -> Array:
     """One step; packings whose heaviest rank is within ``goal`` stay as they are.
 
     Parameters
@@ -170,26 +173,35 @@ def _differences(loads: Array, partners: int, room: Array) -> Array:
 
     Of the loads [slots, heavy ranks of all packings and then their partners].
     """
-    slots, at = len(loads), place(loads)
-    table, loads = splits(slots, at), cast(loads, FLOAT32)
-    heavy = loads.shape[1] // (1 + partners)
-    if slots > FULL_SPLITS:
-        difference = loads[:, None, :heavy] - loads[:, heavy:].reshape(slots, partners, heavy)
-        mine = theirs = product(table.weights, difference.reshape(slots, -1)).reshape(-1, 1, partners * heavy)
-    else:
-        sides = product(table.weights, contiguous(loads)).reshape(-1, 1 + partners, heavy)
-        mine, theirs = sides[:, :1], sides[:, 1:]
-    shape = theirs.shape[1:]
-    sums = room[: len(table.number) * partners * heavy].reshape(-1, *shape)
+    table = splits(len(loads), place(loads))
+    pairs = loads.shape[1] // (1 + partners) * partners
+    sums = room[: len(table.number) * pairs].reshape(-1, pairs)
+    (_sum_splits if len(loads) <= FULL_SPLITS else _sum_exchanges)(table, cast(loads, FLOAT32), partners, sums)
+    ranked = pattern(sums, INT32)
+    ranked &= HIGH
+    mark(ranked, table.number)
+    return least(ranked, 0)
+
+
+def _sum_splits(table: Splits, loads: Array, partners: int, out: Array) -> None:
+    """Differences [splits, pairs] after all splits."""
+    sides = product(table.weights, loads).reshape(len(table.weights), 1 + partners, -1)
+    mine, theirs = sides[:, :1], sides[:, 1:]
     end = 0
     for start, number, other, others in table.blocks:
-        out = sums[end : end + number * others].reshape(number, others, *shape)
-        outer(mine[start : start + number], theirs[other : other + others], out, 1 if slots > FULL_SPLITS else -1)
+        sums = out[end : end + number * others].reshape(number, others, *theirs.shape[1:])
+        subtract(mine[start : start + number, None], theirs[other : other + others], sums)
         end += number * others
-    ranked = pattern(sums.reshape(len(sums), -1), INT32)
-    ranked &= HIGH
-    ranked |= table.number
-    return least(ranked, 0)
+
+
+def _sum_exchanges(table: Splits, loads: Array, partners: int, out: Array) -> None:
+    """Differences [splits, pairs] after all exchanges slot by slot: of many rows, which torch adds faster."""
+    slots, pairs = len(loads), out.shape[1]
+    heavy = pairs // partners
+    differences = loads[:, None, :heavy] - loads[:, heavy:].reshape(slots, partners, heavy)
+    sides = as_tensor(product(table.weights, differences.reshape(slots, pairs)))
+    (_, here, _, there), = table.blocks
+    torch.add(sides[:here, None], sides[here:], out=as_tensor(out).view(here, there, pairs))
 
 
 def _choose(best: Array, lightest: Array, partners: int) -> Array:

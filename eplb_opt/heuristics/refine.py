@@ -20,7 +20,7 @@ from ..errors import OptionError
 from ..instance import Instance
 from ..placement import Placement
 from .arrays import (
-    INT64, Array, arange, as_tensor, cast, contiguous, greatest, place, reversed_axes, sort_rows, take, take_rows, total,
+    INT64, Array, arange, as_array, as_tensor, cast, contiguous, greatest, place, reversed_axes, sort_rows, take, take_rows, total,
 )  # fmt: skip
 from .deal import deal
 from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, roll, split_arrays, workspace
@@ -124,8 +124,7 @@ def refine_maps(
 
 def _separated(loads: Array, placed: Array, ranks: int) -> Array:
     """`separate` of an array of either kind."""
-    apart = separate(as_tensor(loads), as_tensor(placed), ranks)
-    return apart.numpy() if place(placed) is None else apart
+    return as_array(separate(as_tensor(loads), as_tensor(placed), ranks), place(placed))
 
 
 def refine_pools(
@@ -144,8 +143,8 @@ def refine_pools(
     pools, experts = loads.shape
     at = place(loads)
     if experts > MOST_EXPERTS:
-        packed = greedy_pools(as_tensor(loads), slots, ranks, distinct=max_count is not None and max_count < slots)
-        return packed.numpy() if at is None else packed
+        distinct = max_count is not None and max_count < slots
+        return as_array(greedy_pools(as_tensor(loads), slots, ranks, distinct=distinct), at)
     bits = expert_bits(experts)
     each = slots // ranks
     variants = num_variants(slots, ranks)
