@@ -97,12 +97,12 @@ def rounded(array: Array) -> Array:
     return np.rint(array) if isinstance(array, np.ndarray) else array.round()
 
 
-def clipped(array: Array, low: float, high: float) -> Array:
-    """Between two bounds."""
+def clip(array: Array, low: float, high: float) -> Array:
+    """Bring the numbers between two bounds, in place."""
     if isinstance(array, np.ndarray):
-        found = np.maximum(array, low)
-        return np.minimum(found, high, out=found)
-    return array.clamp(low, high)
+        np.maximum(array, low, out=array)
+        return np.minimum(array, high, out=array)
+    return array.clamp_(low, high)
 
 
 def total(array: Array, axis: int) -> Array:

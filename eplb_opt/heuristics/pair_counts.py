@@ -15,13 +15,14 @@ import math
 import numpy as np
 
 from .arrays import (
-    INT32, INT64, Array, arange, cast, clipped, concat, constant, counted, empty, flip, greatest, larger,
+    INT32, INT64, Array, arange, cast, clip, concat, constant, counted, empty, flip, greatest, larger,
     last_true, least, place, repeat, rounded, sort_rows, take, take_rows, total, where,
 )  # fmt: skip
 from .pair_prices import cost, num_bins, prices
 from .replicas import UNIT, extra_copies, whole_loads
 
 MOST_SLOTS = 1024  # of a pool that is searched
+CHUNK = 1 << 19  # slots of all candidates of the pools that are searched together on a CPU
 CANDIDATE_SLOTS = 6400  # slots of all candidates of a pool in a step
 MOST_TRIED, MOST_STARTS = 8, 3
 TENURE = 3  # steps for which an expert that has gained loses none, and the other way round
@@ -46,6 +47,14 @@ def search_pairs(loads: Array, slots: int, max_count: int, steps: int) -> Array:
     max_count : most replicas of an expert
     steps : moves of a copy
     """
+    tried, starts = sizes(slots, loads.shape[1])
+    pools = max(1, CHUNK // (starts * tried * tried * slots)) if place(loads) is None else len(loads)
+    parts = [_search(loads[i : i + pools], slots, max_count, steps) for i in range(0, len(loads), pools)]
+    return parts[0] if len(parts) == 1 else concat(parts, 0)
+
+
+def _search(loads: Array, slots: int, max_count: int, steps: int) -> Array:
+    """`search_pairs` of pools whose candidates fit a core's cache."""
     whole = whole_loads(loads)
     tried, starts = sizes(slots, loads.shape[1])
     extra = extra_copies(whole, slots - loads.shape[1], max_count, starts)
@@ -71,19 +80,20 @@ class _Search:
         self.rows, self.experts = whole.shape
         self.slots, self.most, self.tried, self.pools = self.experts + extra.shape[1], max_count, tried, pools
         self.at = place(whole)
-        self.counts = counted(extra, self.experts) + 1.0
+        self.counts = cast(counted(extra, self.experts), INT64) + 1
         # No counts have a lighter heaviest replica than the greedy's (L0b), those of the first start: a bound for all.
         heaviest = greatest(whole[:pools] / self.counts[:pools], 1)
         bound = larger(whole[:pools].sum(1) / (self.slots // 2), heaviest)
         unit = concat([UNIT / where(bound > 0, bound, 1.0)] * (self.rows // pools), 0)
-        self.scaled = (whole * unit[:, None])[:, None]
+        self.scaled = whole * unit[:, None]
         self.owner = concat((repeat(arange(self.experts, self.at)[None], self.rows), extra), 1)
         self.best = self.owner
-        self.change = constant(np.arange(-1.0, 2.0)[:, None], self.at)
-        self.load = greatest(_pairs(take_rows(self._loads()[1], self.owner)), 1)
+        self.change = constant(np.arange(-1, 2)[:, None], self.at)
+        self.loads = self._loads(self.scaled, self.counts)
+        self.load = greatest(_pairs(take_rows(self.loads[:, 1], self.owner)), 1)
         self.gained, self.lost = (empty((self.rows * self.experts,), INT64, self.at) for _ in range(2))
         self.gained[:] = self.lost[:] = -TENURE
-        self.first = arange(self.rows, self.at) * self.experts  # of each row among the experts of all
+        self.row = arange(self.rows, self.at)
 
     def best_of_starts(self) -> Array:
         """The expert of every slot of each pool; of equals the first start's."""
@@ -92,18 +102,20 @@ class _Search:
         row = (start & ((1 << INDEX_BITS) - 1)) * self.pools
         return take(self.best, row + arange(self.pools, self.at), 0)
 
-    def _loads(self) -> tuple[Array, Array, Array]:
-        """Quantised load of a replica of each expert with one replica fewer, as it is, and with one more, int32."""
-        near = clipped(self.counts[:, None] + self.change, 1.0, self.slots + 1.0)
-        loads = cast(rounded(clipped(self.scaled / near, 0.0, HEAVIEST)), INT32)
-        return loads[:, 0], loads[:, 1], loads[:, 2]
+    def _loads(self, scaled: Array, counts: Array) -> Array:
+        """Quantised loads of a replica of experts [rows, any], int32 [rows, 3, any].
+
+        With one replica fewer, as many as there are, and one more.
+        """
+        near = clip(counts[:, None] + self.change, 1, self.slots + 1)
+        return cast(rounded(clip(scaled[:, None] / near, 0.0, HEAVIEST)), INT32)
 
     def move(self, step: int) -> None:
         """Move one copy in each row, if there is one that may be moved."""
-        fewer, now, more = self._loads()
+        fewer, now, more = self.loads[:, 0], self.loads[:, 1], self.loads[:, 2]
         here = take_rows(now, self.owner)
         aim = cast(UNIT + (cast(self.load - UNIT, INT64) * AIM >> 10), INT32)[:, None]
-        gain, loss = self._costs(step, here, aim, fewer, now, more)
+        gain, loss = self._costs(step, here, aim)
         gains, loses = _least(gain, self.tried), _least(loss, self.tried)
         barred = (gains[:, :, None] == loses[:, None]) | (take_rows(gain, gains) >= NEVER)[:, :, None]
         barred = (barred | (take_rows(loss, loses) >= NEVER)[:, None]).reshape(self.rows, -1)
@@ -111,26 +123,30 @@ class _Search:
         slot, packed = self._candidates(here, gains, loses, take_rows(more, gains), *change)
         ranks = _pairs(packed)
         self._note(greatest(ranks, -1).reshape(self.rows, -1), barred, gains, loses, slot)
-        above = total(clipped(ranks - aim[:, :, None, None], 0, MOST_ABOVE), -1)
+        above = total(clip(ranks - aim[:, :, None, None], 0, MOST_ABOVE), -1)
         price, pair = _first_least(above.reshape(self.rows, -1), barred)
         expert, loser, slot = self._pick(pair, gains, loses, slot)
         moves = price < NEVER
         expert = where(moves, expert, loser)
         self.owner = where(arange(self.slots, self.at) == slot[:, None], expert[:, None], self.owner)
-        counts, expert, loser = self.counts.reshape(-1), expert + self.first, loser + self.first
-        counts[expert] += 1.0
-        counts[loser] -= 1.0
-        for marks, who in ((self.gained, expert), (self.lost, loser)):
+        changed = concat((expert[:, None], loser[:, None]), 1)
+        first = self.row * self.experts
+        for who, copies in ((expert, 1), (loser, -1)):
+            self.counts.reshape(-1)[first + who] += copies
+        loads = self._loads(take_rows(self.scaled, changed), take_rows(self.counts, changed))
+        for i in range(2):
+            self.loads[self.row, :, changed[:, i]] = loads[:, :, i]
+        for marks, who in ((self.gained, first + expert), (self.lost, first + loser)):
             marks[who] = where(moves, step, marks[who])
 
-    def _costs(self, step: int, here: Array, aim: Array, *loads: Array) -> tuple[Array, Array]:
+    def _costs(self, step: int, here: Array, aim: Array) -> tuple[Array, Array]:
         """What one replica more of each expert costs at the prices, and one fewer, int64 [rows, experts]."""
         near = (self.counts[:, None] + self.change).reshape(self.rows, -1)
-        costs = cost(prices(here, aim, num_bins(self.slots)), concat(loads, 1), near, aim)
-        fewer, now, more = (cast(costs, INT64).reshape(self.rows, 3, -1)[:, i] for i in range(3))
+        table = prices(here, aim, num_bins(self.slots))
+        costs = cost(table, self.loads.reshape(self.rows, -1), near, aim).reshape(self.rows, 3, -1)
         gained, lost = (marks.reshape(self.rows, -1) > step - TENURE for marks in (self.gained, self.lost))
-        return (where((self.counts >= self.most) | lost, NEVER, more - now),
-                where((self.counts < 2) | gained, NEVER, fewer - now))  # fmt: skip
+        return (where((self.counts >= self.most) | lost, NEVER, costs[:, 2] - costs[:, 1]),
+                where((self.counts < 2) | gained, NEVER, costs[:, 0] - costs[:, 1]))  # fmt: skip
 
     def _candidates(
         self, here: Array, gains: Array, loses: Array, gained: Array, fall: Array, rise: Array
@@ -150,7 +166,7 @@ class _Search:
 
     def _pick(self, pair: Array, gains: Array, loses: Array, slot: Array) -> tuple[Array, Array, Array]:
         """Expert that gains, expert that loses, and the slot between them, of a pair of each row, all [rows]."""
-        first = arange(self.rows, self.at) * self.tried
+        first = self.row * self.tried
         row, column = pair // self.tried + first, pair % self.tried + first
         return gains.reshape(-1)[row], loses.reshape(-1)[column], slot.reshape(-1)[column]
 

@@ -9,10 +9,10 @@ replica that is to spare.
 
 from __future__ import annotations
 
-from .arrays import FLOAT64, INT32, INT64, Array, cast, clipped, counted, running, take_rows, total, where
+from .arrays import FLOAT32, FLOAT64, INT32, INT64, Array, cast, clip, counted, running, take_rows, total, where
 
 ONE = 1 << 12  # the price where replicas are short
-FAR = 2.0**40  # bins; no load is so far away
+FAR = 1 << 18  # bins; no load is so far away
 
 
 def num_bins(slots: int) -> int:
@@ -21,7 +21,7 @@ def num_bins(slots: int) -> int:
 
 
 def prices(loads: Array, aim: Array, bins: int) -> Array:
-    """What a heavy replica costs by its bin, counted from T / 2 down, [packings, bins] (float64, integers).
+    """What a heavy replica costs by its bin, counted from T / 2 down, [packings, bins] (int32).
 
     Parameters
     ----------
@@ -32,23 +32,24 @@ def prices(loads: Array, aim: Array, bins: int) -> Array:
     sign = cast(heavy, INT32) * 2 - 1
     here = cast(counted(_bin(position, bins), bins, sign), INT32)
     spare = running(here) - here - (total(sign, 1) - 1)[:, None]
-    return cast(running(ONE >> clipped(spare, 0, 31)), FLOAT64)
+    return running(ONE >> clip(spare, 0, 31))
 
 
 def cost(table: Array, loads: Array, count: Array, aim: Array) -> Array:
-    """What ``count`` replicas of these loads cost, float64 integers [packings, any]; negative where they save."""
+    """What ``count`` replicas (int64) of these loads cost, int64 [packings, any]; negative where they save."""
     bins = table.shape[1]
     position, heavy = _position(loads, aim, bins)
-    beyond = cast(clipped(position - bins, 0, FAR) * ONE, INT64)
-    each = take_rows(table, _bin(position, bins)) + beyond
+    each = take_rows(table, _bin(position, bins))
+    position -= bins
+    each += cast(clip(position, 0, FAR) * ONE, INT32)
     return where(heavy, each, -each) * count
 
 
 def _position(loads: Array, aim: Array, bins: int) -> tuple[Array, Array]:
-    """Distance of a load from T / 2 in bins, float64, and whether it is the larger."""
+    """Distance of a load from T / 2 in bins, float32, and whether it is the larger."""
     away = loads * 2 - aim
-    return cast(abs(away), FLOAT64) * (bins / cast(aim, FLOAT64)), away > 0
+    return cast(abs(away), FLOAT32) * cast(bins / cast(aim, FLOAT64), FLOAT32), away > 0
 
 
 def _bin(position: Array, bins: int) -> Array:
-    return cast(clipped(position, 0, bins - 1), INT64)
+    return clip(cast(position, INT64), 0, bins - 1)
