@@ -70,22 +70,23 @@ def replay_times(call: Callable[[], Any]) -> list[float]:
 
 def run(name: str, load: np.ndarray, topology: tuple[int, int, int, int], steps: int, fused: bool) -> dict[str, Any]:
     """One row: bits, imbalance and times of one case with the kernel or in torch operations alone."""
-    weight = torch.from_numpy(np.asarray(load, dtype=np.float64))
-    on_device = weight.cuda()
+    weight = np.asarray(load, dtype=np.float64)
+    on_device = torch.from_numpy(weight.copy()).cuda()
     optional, refine.optional = refine.optional, refine.optional if fused else lambda _: None
     try:
         with torch.inference_mode():
             start = time.perf_counter()
             expected = refine_maps(weight, *topology, steps=steps)
             cpu = (time.perf_counter() - start) * 1e3
-            found = refine_maps(on_device, *topology, steps=steps).cpu()
+            found = refine_maps(on_device, *topology, steps=steps).cpu().numpy()
             times = np.array(replay_times(lambda: refine_maps(on_device, *topology, steps=steps)))
     finally:
         refine.optional = optional
     ranks = topology[1]
-    imbalance = heaviest_load(weight.numpy(), found.numpy(), ranks) / (weight.numpy().sum(1) / ranks)
+    imbalance = heaviest_load(weight, found, ranks) / (weight.sum(1) / ranks)
     return {
-        "case": name, "path": "fused" if fused else "torch", "steps": steps, "same_bits": torch.equal(expected, found),
+        "case": name, "path": "fused" if fused else "torch", "steps": steps,
+        "same_bits": np.array_equal(expected, found),
         "imbalance_mean": float(imbalance.mean()), "median_us": float(np.median(times)),
         "p10_us": float(np.percentile(times, 10)), "p90_us": float(np.percentile(times, 90)), "cpu_ms_once": cpu,
     }  # fmt: skip

@@ -1,7 +1,8 @@
 """Where a call of `refined` spends its time: ``python -m benchmarks.phases [CASE ...]``.
 
 The parts of a call by themselves, warm, one thread, medians: counts and the first packing (0 steps), the steps, the
-comparison with the greedy, and the engine's tables. The calls are those that the policy makes.
+comparison with the greedy, and the engine's tables. The calls are those that the policy makes, in numpy on the CPU; "by
+torch" is a step on tensors that lie on the CPU.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from .store import Store
 
 RESULTS = ROOT / "benchmarks" / "results" / "phases.jsonl"
 CASES = ["ds3-decode-ep32", "ds3-decode-ep32-r0", "ds3-decode-ep72", "ds3-decode-ep144", "gptoss-ep16", "gptoss-ep32"]
-PHASES = ("instance", "counts and deal", "a step", "loads of the map", "the greedy's objective", "tables", "whole call",
-          "without compiled code")  # fmt: skip
+PHASES = ("instance", "counts and deal", "a step", "by torch", "loads of the map", "the greedy's objective", "tables",
+          "whole call", "without compiled code")  # fmt: skip
 
 
 def main() -> None:
@@ -48,24 +49,26 @@ def main() -> None:
 
 def measure(instance: Instance, repeats: int) -> dict[str, float]:
     """Milliseconds by phase."""
-    weight = torch.from_numpy(instance.weight.copy())
+    loads = instance.weight.copy()
+    weight = torch.from_numpy(loads.copy())
     groups = instance.num_groups if instance.hierarchical else 1
     size = (instance.num_replicas, instance.num_groups, instance.num_nodes, instance.num_ranks)
     topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
     placement = refined(instance)
 
-    def maps(steps: int) -> torch.Tensor:
+    def maps(steps: int, given: np.ndarray | torch.Tensor, compiled: bool = True) -> Any:
         with torch.inference_mode():
-            return refine_maps(weight, *topology, steps=steps)
+            return refine_maps(given, *topology, steps=steps, compiled=compiled)
 
-    dealt, whole = median(lambda: maps(0), repeats), median(lambda: maps(STEPS), repeats)
-    loads = instance.weight.copy()
-    torch_only = median(lambda: refined(Instance(weight, *size), compiled=False).maps(), repeats)
+    dealt, whole = (median(lambda s=s: maps(s, loads), repeats) for s in (0, STEPS))  # type: ignore[misc]
+    by_torch = [median(lambda s=s: maps(s, weight), repeats) for s in (0, STEPS)]  # type: ignore[misc]
+    plain = median(lambda: refined(Instance(weight, *size), compiled=False).maps(), repeats)
     return {
-        "without compiled code": torch_only,
+        "without compiled code": plain,
         "instance": median(lambda: Instance(weight, *size), repeats),
         "counts and deal": dealt,
         "a step": (whole - dealt) / STEPS,
+        "by torch": (by_torch[1] - by_torch[0]) / STEPS,
         "loads of the map": median(lambda: heaviest_load(loads, placement.phy2log, instance.num_ranks), repeats),
         "the greedy's objective": median(lambda: greedy_objective(loads, *topology), repeats),
         "tables": median(placement.maps, repeats),

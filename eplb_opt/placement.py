@@ -59,7 +59,8 @@ class Placement:
         flat = np.arange(layers)[:, None] * self.num_experts + self.phy2log
         if self.phy2log.min() < 0 or self.phy2log.max() >= self.num_experts:
             flat = flat[(self.phy2log >= 0) & (self.phy2log < self.num_experts)]
-        return np.bincount(flat.ravel(), minlength=layers * self.num_experts).reshape(layers, -1).astype(np.int64)
+        counts = np.bincount(flat.ravel(), minlength=layers * self.num_experts)
+        return counts.reshape(layers, -1).astype(np.int64, copy=False)
 
     def rank_loads(self, instance: Instance) -> Floats:
         """Load of each rank in routed tokens, windows summed, [layers, ranks].
@@ -149,7 +150,9 @@ class Placement:
         most = int(counts.max())
         first = (np.cumsum(counts, axis=1) - counts).ravel()
         expert = (keys >> bits) + np.arange(layers)[:, None] * self.num_experts  # row of log2phy [layers * experts, X]
-        log2phy = np.full(layers * self.num_experts * most, -1, dtype=np.int64)
-        log2phy[expert * most + np.arange(replicas) - first[expert]] = keys & ((1 << bits) - 1)
-        log2phy = log2phy.reshape(layers, self.num_experts, most)
-        return torch.from_numpy(self.phy2log.copy()), torch.from_numpy(log2phy), torch.from_numpy(counts)
+        entry = torch.from_numpy(expert * most + np.arange(replicas) - first[expert])
+        slot = torch.from_numpy((keys & ((1 << bits) - 1)).astype(np.int64))
+        log2phy = torch.full((layers * self.num_experts * most,), -1, dtype=torch.int64)
+        log2phy.scatter_(0, entry.view(-1), slot.view(-1))
+        log2phy = log2phy.view(layers, self.num_experts, most)
+        return torch.from_numpy(self.phy2log.copy()), log2phy, torch.from_numpy(counts)

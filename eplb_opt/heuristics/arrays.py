@@ -1,7 +1,7 @@
 """numpy arrays on the CPU, torch tensors on other devices: what the two call differently, under one name.
 
 The heuristic's arrays are small, so starting an operation costs about as much as the operation itself, and numpy starts
-one in a fraction of torch's time (``python -m benchmarks.ablation``). Operators, slices, ``reshape``, ``T`` and
+one in a fraction of torch's time (``python -m benchmarks.phases``). Operators, slices, ``reshape``, ``T`` and
 ``shape`` are the same for both kinds; so are the results, which rest on integers and on single rounded operations.
 A tensor on the CPU is computed with torch, as one on any other device.
 """
@@ -32,8 +32,10 @@ def constant(array: np.ndarray[Any, Any], at: Place) -> Array:
 
 
 def as_tensor(array: Array) -> torch.Tensor:
-    """The same numbers as a tensor, without a copy."""
-    return torch.from_numpy(array) if isinstance(array, np.ndarray) else array
+    """The same numbers as a tensor, without a copy if they may be written to."""
+    if isinstance(array, torch.Tensor):
+        return array
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def as_array(tensor: torch.Tensor, at: Place) -> Array:
@@ -89,7 +91,7 @@ def flip(array: Array) -> Array:
 
 def where(condition: Array, yes: Array, no: Array) -> Array:
     """``yes`` where the condition holds, else ``no``."""
-    return (np if isinstance(condition, np.ndarray) else torch).where(condition, yes, no)  # type: ignore[attr-defined]
+    return np.where(condition, yes, no) if isinstance(condition, np.ndarray) else torch.where(condition, yes, no)
 
 
 def rounded(array: Array) -> Array:

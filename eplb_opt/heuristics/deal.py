@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .arrays import INT32, INT64, Array, arange, cast, contiguous, empty, flip, place, sort_rows, take_rows, where
+from . import arrays as xp
+from .arrays import Array
 from .exchange import SHORT_BITS, rank_bits
 from .replicas import UNIT
 
@@ -24,35 +25,35 @@ def deal(keys: Array, bits: int, ranks: int) -> Array:
     -------
     array [slots a rank, ranks, packings], int32
     """
-    packings, at = len(keys), place(keys)
+    packings, at = len(keys), xp.place(keys)
     rows = keys.reshape(packings, -1, ranks)
     each = rows.shape[1]
     if each == 1:
-        return contiguous(keys.T).reshape(1, ranks, packings)
-    shift, rank = rank_bits(ranks), arange(ranks, at)
+        return xp.contiguous(keys.T).reshape(1, ranks, packings)
+    shift, rank = rank_bits(ranks), xp.arange(ranks, at)
     plain = at is None and not _over(rows, bits, 1).any()  # the same rows, found faster
     if plain:
-        items = [rows[:, -1], *(flip(rows[:, row]) for row in (0, *range(each - 2, 0, -1)))]
+        items = [rows[:, -1], *(xp.flip(rows[:, row]) for row in (0, *range(each - 2, 0, -1)))]
     else:
-        full = cast(_over(rows, bits, ranks), INT64).cumprod(1).sum(1)
+        full = xp.cast(_over(rows, bits, ranks), xp.INT64).cumprod(1).sum(1)
         items = _rows(rows, full)
     loads = rows[:, -1] >> bits
     if plain and shift <= SHORT_BITS:
-        rank = cast(rank, INT32)
+        rank = xp.cast(rank, xp.INT32)
     else:  # ranks that are behind need more than 31 bits
-        loads = cast(loads, INT64)
+        loads = xp.cast(loads, xp.INT64)
         if not plain:
             loads = loads + (rank >= ranks - full[:, None]) * (CROWDED + rank)
     # Load and number of each rank, in ascending order: that of the heaviest replicas is the order of the ranks.
     waiting = (loads << shift) | rank
-    state = empty((each, ranks * packings), INT32, at)
-    column = arange(packings, at)[:, None]
+    state = xp.empty((each, ranks * packings), xp.INT32, at)
+    column = xp.arange(packings, at)[:, None]
     state[0].reshape(ranks, packings)[:] = items[0].T
     for row, item in enumerate(items[1:], start=1):
-        served = cast(waiting & ((1 << shift) - 1), INT64) * packings + column
+        served = xp.cast(waiting & ((1 << shift) - 1), xp.INT64) * packings + column
         state[row][served] = item
         if row < each - 1:
-            waiting = sort_rows(waiting + ((item >> bits) << shift))
+            waiting = xp.sort_rows(waiting + ((item >> bits) << shift))
     return state.reshape(each, ranks, packings)
 
 
@@ -63,19 +64,19 @@ def _over(rows: Array, bits: int, number: int) -> Array:
     """
     packings, slots, _ = rows.shape
     lightest = (rows[:, :-1].reshape(packings, -1, slots - 1)[:, :number] >> bits).sum(2)
-    return flip(rows[:, -1] >> bits)[:, :number] + lightest > UNIT + slots
+    return xp.flip(rows[:, -1] >> bits)[:, :number] + lightest > UNIT + slots
 
 
 def _rows(rows: Array, full: Array) -> list[Array]:
     """What the ranks get, row by row, where the full ranks, the last ones, take theirs from their own block."""
     packings, slots, ranks = rows.shape
-    rank, full = arange(ranks, place(rows)), full[:, None]
+    rank, full = xp.arange(ranks, xp.place(rows)), full[:, None]
     others = ranks - full
     items = [rows[:, -1]]
     for column, row in enumerate([0, *range(slots - 2, 0, -1)], start=1):
-        index = where(
+        index = xp.where(
             rank < others, full * (slots - 1) + (row + 1) * others - 1 - rank,
             (ranks - 1 - rank) * (slots - 1) + column - 1,
         )  # fmt: skip
-        items.append(take_rows(rows.reshape(packings, -1), index))
+        items.append(xp.take_rows(rows.reshape(packings, -1), index))
     return items

@@ -18,10 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .arrays import (
-    FLOAT32, INT32, INT64, Array, Place, arange, as_tensor, cast, concat, constant, empty, least, mark, pattern, place,
-    product, put, sort_rows, subtract, take, take_columns, total, where,
-)  # fmt: skip
+from . import arrays as xp
+from .arrays import Array, Place
 
 FULL_SPLITS = 6  # slots a rank up to which all balanced splits are tried
 EXCHANGED = 8  # slots exchanged at a time beyond that
@@ -47,7 +45,9 @@ def splits(slots: int, at: Place) -> Splits:
     weights, blocks, swap = split_arrays(slots)
     number = np.arange(swap.shape[1], dtype=np.int32)[:, None]
     swap = swap if slots <= FULL_SPLITS else swap.astype(np.int32)
-    return Splits(constant(weights, at), tuple(map(tuple, blocks.tolist())), constant(swap, at), constant(number, at))
+    return Splits(
+        xp.constant(weights, at), tuple(map(tuple, blocks.tolist())), xp.constant(swap, at), xp.constant(number, at)
+    )
 
 
 @functools.lru_cache(maxsize=32)
@@ -99,7 +99,7 @@ def _order(ranks: int, heavy: int, partners: int, at: Place) -> Array:
     """Positions in ascending load: the heavy ranks, heaviest first, then partner by partner, then the rest."""
     chosen = [ranks - 1 - i for i in range(heavy)] + list(range(heavy * partners))
     rest = sorted(set(range(ranks)) - set(chosen))
-    return constant(np.array(chosen + rest), at)
+    return xp.constant(np.array(chosen + rest), at)
 
 
 def rank_order(loads: Array) -> Array:
@@ -109,8 +109,8 @@ def rank_order(loads: Array) -> Array:
     """
     ranks = len(loads)
     bits = rank_bits(ranks)
-    kind = INT32 if bits <= SHORT_BITS else INT64
-    return sort_rows((cast(loads, kind) << bits).T + cast(arange(ranks, place(loads)), kind))
+    kind = xp.INT32 if bits <= SHORT_BITS else xp.INT64
+    return xp.sort_rows((xp.cast(loads, kind) << bits).T + xp.cast(xp.arange(ranks, xp.place(loads)), kind))
 
 
 def rank_bits(ranks: int) -> int:
@@ -121,12 +121,10 @@ def rank_bits(ranks: int) -> int:
 def workspace(state: Array, schedule: list[tuple[int, int, int]]) -> Array:
     """Room for the outer sums of any step of a schedule (heavy ranks, partners, ...)."""
     most = max((heavy * partners for heavy, partners, _ in schedule), default=0)
-    return empty((split_arrays(len(state))[2].shape[1] * most * state.shape[2],), FLOAT32, place(state))
+    return xp.empty((split_arrays(len(state))[2].shape[1] * most * state.shape[2],), xp.FLOAT32, xp.place(state))
 
 
-def exchange(
-    state: Array, bits: int, heavy: int, partners: int, goal: int, turn_above: int, room: Array
-) -> Array:
+def exchange(state: Array, bits: int, heavy: int, partners: int, goal: int, turn_above: int, room: Array) -> Array:
     """One step; packings whose heaviest rank is within ``goal`` stay as they are.
 
     Parameters
@@ -141,16 +139,16 @@ def exchange(
     room : array of `workspace`
     """
     slots, ranks, packings = state.shape
-    shift, at = rank_bits(ranks), place(state)
-    ordered = rank_order(total(state >> bits, 0)).T
+    shift, at = rank_bits(ranks), xp.place(state)
+    ordered = rank_order(xp.total(state >> bits, 0)).T
     heaviest = ordered[-1] >> shift
-    ordered = take(ordered, _order(ranks, heavy, partners, at), 0)
-    column = cast(ordered & ((1 << shift) - 1), INT64) * packings + arange(packings, at)
-    flat = take(state.reshape(slots, -1), column.reshape(-1), 1)
+    ordered = xp.take(ordered, _order(ranks, heavy, partners, at), 0)
+    column = xp.cast(ordered & ((1 << shift) - 1), xp.INT64) * packings + xp.arange(packings, at)
+    flat = xp.take(state.reshape(slots, -1), column.reshape(-1), 1)
     pairs = heavy * partners * packings
     light = flat[:, heavy * packings :][:, :pairs]
     if slots > FULL_SPLITS:
-        turned = where(heaviest > turn_above, *(x.reshape(slots, -1, packings) for x in (roll(light, 1), light)))
+        turned = xp.where(heaviest > turn_above, *(x.reshape(slots, -1, packings) for x in (roll(light, 1), light)))
         light[:] = turned.reshape(slots, -1)
     best = _differences(flat[:, : heavy * packings + pairs] >> bits, partners, room)
     split = (best & LOW).reshape(-1, packings) * (heaviest > goal)
@@ -158,14 +156,14 @@ def exchange(
     if partners > 1:
         lightest = ordered[heavy : heavy * (1 + partners)] >> shift
         pair = _choose(best, lightest, partners).reshape(-1)
-        split, pair = take(split.reshape(-1), pair, 0), pair + heavy * packings
+        split, pair = xp.take(split.reshape(-1), pair, 0), pair + heavy * packings
     _apply(flat, split.reshape(-1), pair)
     return flat.reshape(slots, ranks, packings)
 
 
 def roll(state: Array, by: int) -> Array:
     """The first axis turned round."""
-    return concat((state[-by:], state[:-by]), 0)
+    return xp.concat((state[-by:], state[:-by]), 0)
 
 
 def _differences(loads: Array, partners: int, room: Array) -> Array:
@@ -173,24 +171,24 @@ def _differences(loads: Array, partners: int, room: Array) -> Array:
 
     Of the loads [slots, heavy ranks of all packings and then their partners].
     """
-    table = splits(len(loads), place(loads))
+    table = splits(len(loads), xp.place(loads))
     pairs = loads.shape[1] // (1 + partners) * partners
     sums = room[: len(table.number) * pairs].reshape(-1, pairs)
-    (_sum_splits if len(loads) <= FULL_SPLITS else _sum_exchanges)(table, cast(loads, FLOAT32), partners, sums)
-    ranked = pattern(sums, INT32)
+    (_sum_splits if len(loads) <= FULL_SPLITS else _sum_exchanges)(table, xp.cast(loads, xp.FLOAT32), partners, sums)
+    ranked = xp.pattern(sums, xp.INT32)
     ranked &= HIGH
-    mark(ranked, table.number)
-    return least(ranked, 0)
+    xp.mark(ranked, table.number)
+    return xp.least(ranked, 0)
 
 
 def _sum_splits(table: Splits, loads: Array, partners: int, out: Array) -> None:
     """Differences [splits, pairs] after all splits."""
-    sides = product(table.weights, loads).reshape(len(table.weights), 1 + partners, -1)
+    sides = xp.product(table.weights, loads).reshape(len(table.weights), 1 + partners, -1)
     mine, theirs = sides[:, :1], sides[:, 1:]
     end = 0
     for start, number, other, others in table.blocks:
         sums = out[end : end + number * others].reshape(number, others, *theirs.shape[1:])
-        subtract(mine[start : start + number, None], theirs[other : other + others], sums)
+        xp.subtract(mine[start : start + number, None], theirs[other : other + others], sums)
         end += number * others
 
 
@@ -199,34 +197,35 @@ def _sum_exchanges(table: Splits, loads: Array, partners: int, out: Array) -> No
     slots, pairs = len(loads), out.shape[1]
     heavy = pairs // partners
     differences = loads[:, None, :heavy] - loads[:, heavy:].reshape(slots, partners, heavy)
-    sides = as_tensor(product(table.weights, differences.reshape(slots, pairs)))
-    (_, here, _, there), = table.blocks
-    torch.add(sides[:here, None], sides[here:], out=as_tensor(out).view(here, there, pairs))
+    sides = xp.as_tensor(xp.product(table.weights, differences.reshape(slots, pairs)))
+    ((_, here, _, there),) = table.blocks
+    torch.add(sides[:here, None], sides[here:], out=xp.as_tensor(out).view(here, there, pairs))
 
 
 def _choose(best: Array, lightest: Array, partners: int) -> Array:
     """Number of the pair of each heavy rank whose heavier side is lightest, int64, flat."""
-    side = cast(pattern(best & HIGH, FLOAT32), INT32).reshape(partners, -1) + cast(lightest, INT32).reshape(partners, -1)
-    number = cast(arange(partners, place(best)), INT32)[:, None]
-    partner = cast(least((side << 6) | number, 0) & 63, INT64)
-    return partner * side.shape[1] + arange(side.shape[1], place(best))
+    difference = xp.cast(xp.pattern(best & HIGH, xp.FLOAT32), xp.INT32)
+    side = difference.reshape(partners, -1) + xp.cast(lightest, xp.INT32).reshape(partners, -1)
+    number = xp.cast(xp.arange(partners, xp.place(best)), xp.INT32)[:, None]
+    partner = xp.cast(xp.least((side << 6) | number, 0) & 63, xp.INT64)
+    return partner * side.shape[1] + xp.arange(side.shape[1], xp.place(best))
 
 
 def _apply(flat: Array, split: Array, pair: Array | None) -> None:
     """Make the split of each heavy rank, the first columns, with these columns (None: with those that follow)."""
     slots, number = len(flat), len(split)
-    table = splits(slots, place(flat))
+    table = splits(slots, xp.place(flat))
     mine = flat[:, :number]
-    theirs = flat[:, number : 2 * number] if pair is None else take(flat, pair, 1)
-    change = take(table.swap, cast(split, INT64), 1)
+    theirs = flat[:, number : 2 * number] if pair is None else xp.take(flat, pair, 1)
+    change = xp.take(table.swap, xp.cast(split, xp.INT64), 1)
     if slots > FULL_SPLITS:
         crossed = (mine ^ theirs) & change
         new, others = mine ^ crossed, theirs ^ crossed
     else:
-        both = take_columns(concat((mine, theirs), 0), change)
+        both = xp.take_columns(xp.concat((mine, theirs), 0), change)
         new, others = both[:slots], both[slots:]
     flat[:, :number] = new
     if pair is None:
         flat[:, number : 2 * number] = others
     else:
-        put(flat, pair, others)
+        xp.put(flat, pair, others)

@@ -1,38 +1,36 @@
-"""The steps of `exchange`, compiled for the CPU (numba): the same bits, packing by packing."""
+"""The steps of `exchange` slot by slot, compiled for the CPU (numba): the same bits, packing by packing."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from .exchange import EXCHANGED, FULL_SPLITS, HIGH, LOW
+from .exchange import EXCHANGED, HIGH, LOW
 
 HIGH32 = np.int32(HIGH)
 
 
 @njit(cache=True)
-def steps(state, bits, shift, schedule, goal, weights, blocks, swap):  # type: ignore[no-untyped-def]
+def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-def]
     """Make the steps in place.
 
     Parameters
     ----------
-    state : int32 [packings, slots, ranks], keys
+    state : int32 [packings, slots, ranks], keys; more than `exchange.FULL_SPLITS` slots
     bits, shift : bits of a key that hold the expert, and of an ordered load that hold the rank
     schedule : int64 [steps, 3]: heavy ranks, partners of each, and `turn_above`
     goal : quantised rank load that is good enough
-    weights, blocks, swap : of `exchange.Splits`
+    swap : of `exchange.Splits`
     """
     packings, slots, ranks = state.shape
     number = np.arange(swap.shape[1]).astype(np.int32)
-    sums = np.empty(ranks if slots <= FULL_SPLITS else len(number), dtype=np.float32)
+    sums = np.empty(len(number), dtype=np.float32)
     pattern = sums.view(np.int32)
     difference = np.empty(1, dtype=np.float32)
     loads = np.empty((slots, ranks), dtype=np.float32)
-    sides, mine = np.empty((len(weights), ranks), dtype=np.float32), np.empty((len(weights), ranks), dtype=np.float32)
     best = np.empty(ranks, dtype=np.int32)
     old = np.empty((slots, ranks), dtype=np.int32)
     ordered = np.empty(ranks, dtype=np.int64)
-    both = np.empty(2 * slots, dtype=np.int32)
     numbered = min(slots - 1, EXCHANGED)
     here, there = np.empty(1 << EXCHANGED, dtype=np.float32), np.empty(1 << EXCHANGED, dtype=np.float32)
     for packing in range(packings):
@@ -41,17 +39,13 @@ def steps(state, bits, shift, schedule, goal, weights, blocks, swap):  # type: i
             heavy, partners, turn_above = schedule[step, 0], schedule[step, 1], schedule[step, 2]
             _order(held, old, ordered, bits, shift, heavy, partners, turn_above)
             if ordered[ranks - 1] >> shift > goal:
-                pairs = heavy * partners
                 for s in range(slots):
-                    for i in range(heavy + pairs):
+                    for i in range(heavy * (1 + partners)):
                         loads[s, i] = held[s, i] >> bits
-                if slots <= FULL_SPLITS:
-                    _all_splits(loads, heavy, pairs, weights, blocks, sides, mine, sums, pattern, best)
-                else:
-                    for q in range(pairs):
-                        _exchanges(loads, q % heavy, heavy + q, numbered, here, there, sums)
-                        best[q] = _least(pattern, number)
-                _choose(held, best, ordered, shift, heavy, partners, difference, swap, both)
+                for q in range(heavy * partners):
+                    _exchanges(loads, q % heavy, heavy + q, numbered, here, there, sums)
+                    best[q] = _least(pattern, number)
+                _choose(held, best, ordered, shift, heavy, partners, difference, swap)
             if slots > EXCHANGED + 1:
                 old[:] = held
                 for s in range(slots):
@@ -69,7 +63,7 @@ def _order(held, old, ordered, bits, shift, heavy, partners, turn_above):  # typ
     for r in range(ranks):
         ordered[r] = (ordered[r] << shift) | r
     ordered.sort()
-    turned = slots > FULL_SPLITS and ordered[ranks - 1] >> shift > turn_above
+    turned = ordered[ranks - 1] >> shift > turn_above
     old[:] = held
     for i in range(ranks):
         at = ordered[_place(i, heavy, ranks)] & ((1 << shift) - 1)
@@ -79,7 +73,7 @@ def _order(held, old, ordered, bits, shift, heavy, partners, turn_above):  # typ
 
 
 @njit(cache=True)
-def _choose(held, best, ordered, shift, heavy, partners, difference, swap, both):  # type: ignore[no-untyped-def]
+def _choose(held, best, ordered, shift, heavy, partners, difference, swap):  # type: ignore[no-untyped-def]
     """Each heavy rank makes its best split with the partner whose heavier side is then lightest."""
     as_pattern = difference.view(np.int32)
     for h in range(heavy):
@@ -91,42 +85,15 @@ def _choose(held, best, ordered, shift, heavy, partners, difference, swap, both)
             if rank < least:
                 least, chosen = rank, q
         split = best[chosen] & LOW
-        if split:
-            _apply(held, h, heavy + chosen, split, swap, both)
+        for s in range(len(held)):
+            if swap[s, split]:
+                held[s, h], held[s, heavy + chosen] = held[s, heavy + chosen], held[s, h]
 
 
 @njit(cache=True)
 def _place(i, heavy, ranks):  # type: ignore[no-untyped-def]
     """Where the i-th rank of a step is in ascending order: heavy ranks first, then partners, then the rest."""
     return ranks - 1 - i if i < heavy else i - heavy
-
-
-@njit(cache=True)
-def _all_splits(loads, heavy, pairs, weights, blocks, sides, mine, sums, pattern, best):  # type: ignore[no-untyped-def]
-    """The best split of every pair, all pairs at once: |difference| and number in one pattern."""
-    for row in range(len(weights)):
-        side = sides[row]
-        side[: heavy + pairs] = 0
-        for s in range(len(loads)):
-            for i in range(heavy + pairs):
-                side[i] += weights[row, s] * loads[s, i]
-        for p in range(0, pairs, heavy):
-            mine[row, p : p + heavy] = side[:heavy]
-    best[:pairs] = HIGH32
-    split = 0
-    for b in range(len(blocks)):
-        start, rows, other, others = blocks[b]
-        for i in range(start, start + rows):
-            for j in range(other, other + others):
-                theirs = sides[j, heavy:]
-                for q in range(pairs):
-                    sums[q] = mine[i, q] - theirs[q]
-                number = np.int32(split)
-                for q in range(pairs):
-                    value = (pattern[q] & HIGH32) | number
-                    if value < best[q]:  # not min(): this is vectorised
-                        best[q] = value
-                split += 1
 
 
 @njit(cache=True)
@@ -164,17 +131,3 @@ def _least(pattern, number):  # type: ignore[no-untyped-def]
         if pattern[k] < best:  # not min(): this is vectorised
             best = pattern[k]
     return best
-
-
-@njit(cache=True)
-def _apply(held, mine, theirs, split, swap, both):  # type: ignore[no-untyped-def]
-    slots = len(held)
-    if slots > FULL_SPLITS:
-        for s in range(slots):
-            if swap[s, split]:
-                held[s, mine], held[s, theirs] = held[s, theirs], held[s, mine]
-        return
-    for s in range(slots):
-        both[s], both[slots + s] = held[s, mine], held[s, theirs]
-    for s in range(slots):
-        held[s, mine], held[s, theirs] = both[swap[s, split]], both[swap[slots + s, split]]

@@ -9,7 +9,8 @@ replica that is to spare.
 
 from __future__ import annotations
 
-from .arrays import FLOAT32, FLOAT64, INT32, INT64, Array, cast, clip, counted, running, take_rows, total, where
+from . import arrays as xp
+from .arrays import Array
 
 ONE = 1 << 12  # the price where replicas are short
 FAR = 1 << 18  # bins; no load is so far away
@@ -29,27 +30,27 @@ def prices(loads: Array, aim: Array, bins: int) -> Array:
     aim : array [packings, 1], int32
     """
     position, heavy = _position(loads, aim, bins)
-    sign = cast(heavy, INT32) * 2 - 1
-    here = cast(counted(_bin(position, bins), bins, sign), INT32)
-    spare = running(here) - here - (total(sign, 1) - 1)[:, None]
-    return running(ONE >> clip(spare, 0, 31))
+    sign = xp.cast(heavy, xp.INT32) * 2 - 1
+    here = xp.cast(xp.counted(_bin(position, bins), bins, sign), xp.INT32)
+    spare = xp.running(here) - here - (xp.total(sign, 1) - 1)[:, None]
+    return xp.running(ONE >> xp.clip(spare, 0, 31))
 
 
 def cost(table: Array, loads: Array, count: Array, aim: Array) -> Array:
     """What ``count`` replicas (int64) of these loads cost, int64 [packings, any]; negative where they save."""
     bins = table.shape[1]
     position, heavy = _position(loads, aim, bins)
-    each = take_rows(table, _bin(position, bins))
+    each = xp.take_rows(table, _bin(position, bins))
     position -= bins
-    each += cast(clip(position, 0, FAR) * ONE, INT32)
-    return where(heavy, each, -each) * count
+    each += xp.cast(xp.clip(position, 0, FAR) * ONE, xp.INT32)
+    return xp.where(heavy, each, -each) * count
 
 
 def _position(loads: Array, aim: Array, bins: int) -> tuple[Array, Array]:
     """Distance of a load from T / 2 in bins, float32, and whether it is the larger."""
     away = loads * 2 - aim
-    return cast(abs(away), FLOAT32) * cast(bins / cast(aim, FLOAT64), FLOAT32), away > 0
+    return xp.cast(abs(away), xp.FLOAT32) * xp.cast(bins / xp.cast(aim, xp.FLOAT64), xp.FLOAT32), away > 0
 
 
 def _bin(position: Array, bins: int) -> Array:
-    return clip(cast(position, INT64), 0, bins - 1)
+    return xp.clip(xp.cast(position, xp.INT64), 0, bins - 1)

@@ -3,8 +3,8 @@
 No loop over layers, experts or slots. With two slots a rank the counts are searched (`pair_counts`); with more, small
 pools are solved in several variants of counts and order at once, of which the better ones are kept. Everything is
 decided on integers, without a clock and without randomness, so the same loads give the same bits in every process, on
-every device. Nothing here waits for the device: on CUDA a call can be captured in a graph. Functions take numpy arrays, on the
-CPU, or torch tensors (`arrays`).
+every device. Nothing here waits for the device: on CUDA a call can be captured in a graph. Loads are numpy arrays, on
+the CPU, or torch tensors (`arrays`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ import torch
 from ..errors import OptionError
 from ..instance import Instance
 from ..placement import Placement
-from .arrays import (
-    INT64, Array, arange, as_array, as_tensor, cast, contiguous, greatest, place, reversed_axes, sort_rows, take, take_rows, total,
-)  # fmt: skip
+from . import arrays as xp
+from .arrays import Array
 from .deal import deal
 from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, roll, split_arrays, workspace
 from .greedy import greedy_maps, greedy_pools
@@ -33,7 +32,6 @@ from .separate import separate
 
 MOST_EXPERTS = 1024  # of a pool, as keys have 31 bits; larger ones get the greedy's packing
 GREEDY_CHECK = 0.0
-FEW_SPLITS = 12_000  # splits * packings, so few that compiled code beats torch, where all splits are tried
 FEW_SLOTS = 96  # so few that more variants cost little
 STEPS = 8  # exchange steps by default
 GAP = 5e-5  # a pool this close to its bound is left as it is
@@ -67,8 +65,8 @@ def refined(
     topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
     with torch.inference_mode(), _one_thread():
         weight = load if torch.device(device).type == "cpu" else torch.from_numpy(load.copy()).to(device)
-        phy2log = as_tensor(refine_maps(weight, *topology, distinct=instance.distinct, steps=steps, compiled=compiled))
-        phy2log = phy2log.cpu().numpy()
+        found = refine_maps(weight, *topology, distinct=instance.distinct, steps=steps, compiled=compiled)
+        phy2log = xp.as_tensor(found).cpu().numpy()
         objective = heaviest_load(load, phy2log, instance.num_ranks)
         unsure = unsure_layers(instance, objective, greedy_check)
         if len(unsure):
@@ -91,7 +89,7 @@ def _one_thread() -> Iterator[None]:
 
 def prepare() -> None:
     """Compile what a call would compile: some seconds once on a machine, less in later processes."""
-    refined(Instance(np.arange(1.0, 6.0)[None], 6, num_ranks=2))
+    refined(Instance(np.arange(1.0, 15.0)[None], 14, num_ranks=2))
 
 
 def refine_maps(
@@ -115,16 +113,16 @@ def refine_maps(
     groups = refine_pools(
         whole.reshape(layers, num_groups, size).sum(2), num_groups, num_nodes, steps=steps, compiled=compiled
     )
-    members = (groups[:, :, None] * size + arange(size, place(weight))).reshape(layers * num_nodes, -1)
-    loads = take_rows(whole, members.reshape(layers, experts)).reshape(layers * num_nodes, -1)
+    members = (groups[:, :, None] * size + xp.arange(size, xp.place(weight))).reshape(layers * num_nodes, -1)
+    loads = xp.take_rows(whole, members.reshape(layers, experts)).reshape(layers * num_nodes, -1)
     local = refine_pools(loads, num_replicas // num_nodes, ranks, max_count=max_count, steps=steps, compiled=compiled)
     local = _separated(loads, local, ranks) if distinct else local
-    return take_rows(members, local).reshape(layers, num_replicas)
+    return xp.take_rows(members, local).reshape(layers, num_replicas)
 
 
 def _separated(loads: Array, placed: Array, ranks: int) -> Array:
     """`separate` of an array of either kind."""
-    return as_array(separate(as_tensor(loads), as_tensor(placed), ranks), place(placed))
+    return xp.as_array(separate(xp.as_tensor(loads), xp.as_tensor(placed), ranks), xp.place(placed))
 
 
 def refine_pools(
@@ -141,10 +139,10 @@ def refine_pools(
     compiled : let numba do what it does faster on a CPU; the bits are the same
     """
     pools, experts = loads.shape
-    at = place(loads)
+    at = xp.place(loads)
     if experts > MOST_EXPERTS:
         distinct = max_count is not None and max_count < slots
-        return as_array(greedy_pools(as_tensor(loads), slots, ranks, distinct=distinct), at)
+        return xp.as_array(greedy_pools(xp.as_tensor(loads), slots, ranks, distinct=distinct), at)
     bits = expert_bits(experts)
     each = slots // ranks
     variants = num_variants(slots, ranks)
@@ -157,9 +155,10 @@ def refine_pools(
     won = search_pairs(loads, slots, most, steps) if searched else None
     state = deal(replica_keys(loads, slots, ranks, most, variants, won), bits, ranks)
     if each > 2 and ranks > 1:
-        kernel = optional("exchange_compiled") if compiled and at is None else None
+        faster = compiled and at is None and each > FULL_SPLITS
+        kernel = optional("exchange_compiled") if faster else None
         state = _refine(state, bits, variants, steps, goal, kernel)
-    return cast(contiguous(reversed_axes(state & ((1 << bits) - 1))), INT64).reshape(pools, slots)
+    return xp.cast(xp.contiguous(xp.reversed_axes(state & ((1 << bits) - 1))), xp.INT64).reshape(pools, slots)
 
 
 def _schedule(ranks: int, steps: int) -> list[tuple[int, int, int]]:
@@ -175,17 +174,13 @@ def num_variants(slots: int, ranks: int) -> int:
     return max(1, min(MOST_VARIANTS, budget // slots))
 
 
-def _refine(
-    state: Array, bits: int, variants: int, steps: int, goal: int, kernel: ModuleType | None
-) -> Array:
+def _refine(state: Array, bits: int, variants: int, steps: int, goal: int, kernel: ModuleType | None) -> Array:
     """The packings of each pool's best variant after the steps, which the compiled kernel makes where it is faster."""
     schedule = _schedule(state.shape[1], steps)
     start = 0
     for last, left in [*_keep(variants, steps).items(), (steps - 1, 1)]:
-        tried = split_arrays(len(state))[2].shape[1] * state.shape[2]
-        faster = len(state) > FULL_SPLITS or tried <= FEW_SPLITS
         part = schedule[start : last + 1]
-        state = _run(kernel, state, bits, part, goal) if kernel and faster else _steps(state, bits, part, goal)
+        state = _run(kernel, state, bits, part, goal) if kernel else _steps(state, bits, part, goal)
         start = last + 1
         if variants > left:
             state, variants = _best(state, bits, variants, left), left
@@ -201,13 +196,11 @@ def _steps(state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: 
     return state
 
 
-def _run(
-    kernel: ModuleType, state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: int
-) -> Array:
+def _run(kernel: ModuleType, state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: int) -> Array:
     """`_steps` in compiled code."""
     held = np.ascontiguousarray(state.transpose(2, 0, 1))
     numbers = np.array(schedule, dtype=np.int64).reshape(-1, 3)
-    kernel.steps(held, bits, rank_bits(state.shape[1]), numbers, goal, *split_arrays(len(state)))
+    kernel.steps(held, bits, rank_bits(state.shape[1]), numbers, goal, split_arrays(len(state))[2])
     return held.transpose(1, 2, 0)
 
 
@@ -230,8 +223,8 @@ def _keep(variants: int, steps: int) -> dict[int, int]:
 
 def _best(state: Array, bits: int, variants: int, keep: int) -> Array:
     """The packings of the ``keep`` best variants of each pool; among equals the lower number."""
-    pools, at = state.shape[2] // variants, place(state)
-    heaviest = cast(greatest(total(state >> bits, 0), 0), INT64).reshape(variants, pools)
-    ranked = sort_rows(contiguous((heaviest << 6 | arange(variants, at)[:, None]).T))[:, :keep].T & 63
-    column = ranked * pools + arange(pools, at)
-    return take(state, column.reshape(-1), 2)
+    pools, at = state.shape[2] // variants, xp.place(state)
+    heaviest = xp.cast(xp.greatest(xp.total(state >> bits, 0), 0), xp.INT64).reshape(variants, pools)
+    ranked = xp.sort_rows(xp.contiguous((heaviest << 6 | xp.arange(variants, at)[:, None]).T))[:, :keep].T & 63
+    column = ranked * pools + xp.arange(pools, at)
+    return xp.take(state, column.reshape(-1), 2)

@@ -11,10 +11,8 @@ import functools
 
 import numpy as np
 
-from .arrays import (
-    FLOAT64, INT32, INT64, Array, Place, arange, cast, concat, constant, counted, flip, greatest, larger, place, repeat,
-    rounded, sort_rows, take, take_rows, where,
-)  # fmt: skip
+from . import arrays as xp
+from .arrays import Array, Place
 
 UNIT = 1 << 20  # a pool's bound in quantised load
 SCALE = 2.0**38  # the heaviest expert before counts are chosen
@@ -24,9 +22,9 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 def largest(keys: Array, count: int) -> Array:
     """The ``count`` largest of each row in ascending order; the rows are lost."""
-    if place(keys) is None and keys.shape[1] > NETWORK:
+    if xp.place(keys) is None and keys.shape[1] > NETWORK:
         keys = np.ascontiguousarray(np.partition(keys, keys.shape[1] - count, axis=1)[:, -count:])
-    return sort_rows(keys)[:, -count:]
+    return xp.sort_rows(keys)[:, -count:]
 
 
 def expert_bits(experts: int) -> int:
@@ -36,8 +34,8 @@ def expert_bits(experts: int) -> int:
 
 def whole_loads(loads: Array) -> Array:
     """Loads in units of 2^-38 of the pool's heaviest expert, integers in float64: their sums are exact."""
-    heaviest = greatest(loads, 1)[:, None]
-    return rounded(loads / where(heaviest > 0, heaviest, 1.0) * SCALE)
+    heaviest = xp.greatest(loads, 1)[:, None]
+    return xp.rounded(loads / xp.where(heaviest > 0, heaviest, 1.0) * SCALE)
 
 
 def replica_keys(
@@ -55,47 +53,45 @@ def replica_keys(
         The experts of the extra copies, instead of the greedy's choice.
     """
     pools, experts = loads.shape
-    bits, at = expert_bits(experts), place(loads)
+    bits, at = expert_bits(experts), xp.place(loads)
     whole = whole_loads(loads)
     extra = slots - experts
     if extra and won is None:
         won = extra_copies(whole, extra, max_count, variants)
     if variants > 1:
-        whole = repeat(whole, variants)
-    each = whole if won is None else whole / (counted(won, experts) + 1.0)
-    bound = larger(whole.sum(1) / ranks, greatest(each, 1))
-    keys = rounded(each * (UNIT / where(bound > 0, bound, 1.0))[:, None])
-    keys = cast(keys, INT32) << bits | cast(arange(experts, at), INT32)
+        whole = xp.repeat(whole, variants)
+    each = whole if won is None else whole / (xp.counted(won, experts) + 1.0)
+    bound = xp.larger(whole.sum(1) / ranks, xp.greatest(each, 1))
+    keys = xp.rounded(each * (UNIT / xp.where(bound > 0, bound, 1.0))[:, None])
+    keys = xp.cast(keys, xp.INT32) << bits | xp.cast(xp.arange(experts, at), xp.INT32)
     if won is not None:
-        keys = concat((keys, take_rows(keys, won)), 1)
-    return sort_rows(keys) if variants == 1 else _perturbed_order(keys, pools, bits)
+        keys = xp.concat((keys, xp.take_rows(keys, won)), 1)
+    return xp.sort_rows(keys) if variants == 1 else _perturbed_order(keys, pools, bits)
 
 
 def extra_copies(whole: Array, extra: int, max_count: int, variants: int) -> Array:
     """The experts that win the extra copies, [variants * pools, extra]: the largest values of ``w_e / k``."""
     pools, experts = whole.shape
-    bits, at = expert_bits(experts), place(whole)
+    bits, at = expert_bits(experts), xp.place(whole)
     position, copies, tie, noise, beta = candidates(experts, extra, max_count, variants, at)
     top = int(min(extra, experts)) if max_count > extra else experts
-    keys = cast(whole, INT64) << bits | (experts - 1 - arange(experts, at))
-    keys = flip(largest(keys, top))
+    keys = xp.cast(whole, xp.INT64) << bits | (experts - 1 - xp.arange(experts, at))
+    keys = xp.flip(largest(keys, top))
     order = (experts - 1) - (keys & ((1 << bits) - 1))
-    value = take(cast(keys >> bits, FLOAT64), position, 1)
+    value = xp.take(xp.cast(keys >> bits, xp.FLOAT64), position, 1)
     if variants == 1:
         value = value / copies
     else:
         value = (value * noise[:, None] / (copies + beta[:, None, None])).reshape(variants * pools, -1)
-        order = repeat(order, variants)
+        order = xp.repeat(order, variants)
     shift = len(tie).bit_length()
-    ranked = cast(value, INT64) << shift | tie
+    ranked = xp.cast(value, xp.INT64) << shift | tie
     chosen = (len(tie) - 1) - (largest(ranked, extra) & ((1 << shift) - 1))
-    return take_rows(order, take(position, chosen.reshape(-1), 0).reshape(chosen.shape))
+    return xp.take_rows(order, xp.take(position, chosen.reshape(-1), 0).reshape(chosen.shape))
 
 
 @functools.lru_cache(maxsize=64)
-def candidates(
-    experts: int, extra: int, max_count: int, variants: int, at: Place
-) -> tuple[Array, ...]:
+def candidates(experts: int, extra: int, max_count: int, variants: int, at: Place) -> tuple[Array, ...]:
     """Pairs (position in the sorted loads, copies k so far) that can win an extra copy, with ties, noise and beta.
 
     Only pairs with ``(position + 1) * k <= extra`` can be among the largest (``models/README.md``, L0b); where the cap
@@ -111,7 +107,7 @@ def candidates(
     tie = np.arange(count - 1, -1, -1)
     noise = 1.0 + 0.25 * spread(variants)[:, None] * uniform(variants, count)
     beta = 0.5 * uniform(variants, 1)[:, 0] * (spread(variants) > 0)
-    return tuple(constant(t, at) for t in (position, (less + 1).astype(np.float64), tie, noise, beta))
+    return tuple(xp.constant(t, at) for t in (position, (less + 1).astype(np.float64), tie, noise, beta))
 
 
 def spread(variants: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -132,12 +128,12 @@ def uniform(rows: int, columns: int) -> np.ndarray[tuple[int, int], np.dtype[np.
 def _perturbed_order(keys: Array, pools: int, bits: int) -> Array:
     """Keys of each variant sorted by a load that is a little off; variant 0 by its own."""
     variants, slots = len(keys) // pools, keys.shape[1]
-    noise = _order_noise(variants, slots, place(keys))
-    about = cast(cast(keys >> bits, FLOAT64).reshape(variants, pools, slots) * noise[:, None], INT64)
+    noise = _order_noise(variants, slots, xp.place(keys))
+    about = xp.cast(xp.cast(keys >> bits, xp.FLOAT64).reshape(variants, pools, slots) * noise[:, None], xp.INT64)
     composite = about.reshape(len(keys), slots) << 31 | keys
-    return cast(sort_rows(composite) & 0x7FFFFFFF, INT32)
+    return xp.cast(xp.sort_rows(composite) & 0x7FFFFFFF, xp.INT32)
 
 
 @functools.lru_cache(maxsize=64)
 def _order_noise(variants: int, slots: int, at: Place) -> Array:
-    return constant(1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots), at)
+    return xp.constant(1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots), at)

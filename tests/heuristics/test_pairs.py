@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eplb_opt import Instance
+from eplb_opt.heuristics import pair_counts
 from eplb_opt.heuristics.greedy import greedy, packing_bound
 from eplb_opt.heuristics.greedy_check import heaviest_load
 from eplb_opt.heuristics.pair_counts import AIM, HEAVIEST, MOST_ABOVE, TENURE, search_pairs, sizes
-from eplb_opt.heuristics.pair_prices import ONE, cost, num_bins, prices
+from eplb_opt.heuristics.pair_prices import FAR, ONE, cost, num_bins, prices
 from eplb_opt.heuristics.refine import refine_maps, refined
 from eplb_opt.heuristics.replicas import SCALE, UNIT, extra_copies
 
@@ -42,11 +43,14 @@ def test_load_above_an_aim_is_the_integral_of_what_is_short(loads, more):
 @given(st.lists(st.integers(0, 3000), min_size=2, max_size=24), st.integers(1, 4000), st.integers(0, 4500))
 def test_prices_are_those_of_one_replica_more(loads, aim, load):
     bins = num_bins(len(loads))
-    table = prices(torch.tensor([loads], dtype=torch.int32), torch.tensor([[aim]], dtype=torch.int32), bins)
-    found = cost(table, torch.tensor([[load]], dtype=torch.int32), torch.tensor([[3]]), torch.tensor([[aim]]))
+    row, target, one = (np.array([x], dtype=np.int32) for x in (loads, [aim], [load]))
+    table = prices(row, target, bins)
+    found = cost(table, one, np.array([[3]]), target)
+    row, target, one = map(torch.from_numpy, (row, target, one))
+    assert cost(prices(row, target, bins), one, torch.tensor([[3]]), target).tolist() == found.tolist()
 
     def place(x):  # the bin of a load, counted from the middle, and what it weighs
-        away = abs(2 * x - aim) * (bins / aim)
+        away = np.float32(abs(2 * x - aim)) * np.float32(bins / aim)
         return away, 1 if 2 * x > aim else -1
 
     here = [0] * bins
@@ -58,7 +62,7 @@ def test_prices_are_those_of_one_replica_more(loads, aim, load):
     for k in range(min(int(away), bins - 1) + 1):
         short = sum(here[k:])
         expected += ONE >> min(31, max(0, 1 - short))
-    expected += int(max(away - bins, 0) * ONE)
+    expected += int(min(max(away - np.float32(bins), np.float32(0)), np.float32(FAR)) * np.float32(ONE))
     assert found.item() == 3 * sign * expected
 
 
@@ -81,14 +85,14 @@ def pools(draw):
         "sparse": random.lognormal(0, 1, (3, experts)) * (random.random((3, experts)) < 0.4),
     }[draw(st.sampled_from(["lognormal", "ties", "sparse"]))]  # fmt: skip
     most = draw(st.sampled_from([2 * ranks, max(ranks, -(-2 * ranks // experts))]))
-    return torch.from_numpy(loads.astype(np.float64)), 2 * ranks, most, draw(st.integers(1, 8))
+    return loads.astype(np.float64), 2 * ranks, most, draw(st.integers(1, 8))
 
 
 def plain_search(loads, slots, most, steps):
     """The search over the counts of one pool, from every start."""
     whole = np.rint(loads / (loads.max() or 1.0) * SCALE)
     tried, starts = sizes(slots, len(loads))
-    lists = extra_copies(torch.from_numpy(whole)[None], slots - len(loads), most, starts).tolist()
+    lists = extra_copies(whole[None], slots - len(loads), most, starts).tolist()
     count = [1 + lists[0].count(e) for e in range(len(loads))]
     bound = max(whole.sum() / (slots // 2), max(w / k for w, k in zip(whole, count, strict=True)))
     found = [plain_start(whole * (UNIT / (bound or 1.0)), extra, most, steps, tried) for extra in lists]
@@ -110,11 +114,11 @@ def plain_start(scaled, extra, most, steps, tried):
         return [replicas[i] + replicas[slots - 1 - i] for i in range(ranks)]
 
     def at_prices(aim, more):
-        counts = torch.tensor(count) + more
-        alone = torch.tensor([[load(e, k) for e, k in enumerate(counts.tolist())]], dtype=torch.int32)
-        here = torch.tensor([[load(e, count[e]) for e in owner]], dtype=torch.int32)
-        aim = torch.tensor([[aim]], dtype=torch.int32)
-        return cost(prices(here, aim, num_bins(slots)), alone, counts[None].clamp(min=1), aim)[0]
+        counts = np.array(count) + more
+        alone = np.array([[load(e, k) for e, k in enumerate(counts.tolist())]], dtype=np.int32)
+        here = np.array([[load(e, count[e]) for e in owner]], dtype=np.int32)
+        aim = np.array([[aim]], dtype=np.int32)
+        return cost(prices(here, aim, num_bins(slots)), alone, np.maximum(counts[None], 1), aim)[0]
 
     def moved(counts, gains, loses):
         return [k + (e == gains) - (e == loses) for e, k in enumerate(counts)]
@@ -123,7 +127,7 @@ def plain_start(scaled, extra, most, steps, tried):
     gained, lost = [-TENURE] * experts, [-TENURE] * experts
     for step in range(steps):
         aim = UNIT + ((best - UNIT) * AIM >> 10)
-        more, fewer = ((at_prices(aim, d) - at_prices(aim, 0)).to(torch.int64).tolist() for d in (1, -1))
+        more, fewer = ((at_prices(aim, d) - at_prices(aim, 0)).tolist() for d in (1, -1))
         gains = [e for e in range(experts) if count[e] < most and lost[e] <= step - TENURE]
         loses = [e for e in range(experts) if count[e] > 1 and gained[e] <= step - TENURE]
         gains, loses = sorted(gains, key=more.__getitem__)[:tried], sorted(loses, key=fewer.__getitem__)[:tried]
@@ -147,17 +151,22 @@ def plain_start(scaled, extra, most, steps, tried):
 def test_the_search_is_what_plain_code_does(arguments):
     load, slots, most, steps = arguments
     found = search_pairs(load, slots, most, steps)
-    counts = torch.ones_like(load, dtype=torch.int64).scatter_add_(1, found, torch.ones_like(found))
-    assert counts.tolist() == [plain_search(row, slots, most, steps) for row in load.numpy()]
+    counts = [1 + np.bincount(row, minlength=load.shape[1]) for row in found]
+    assert np.array(counts).tolist() == [plain_search(row, slots, most, steps) for row in load]
+    assert search_pairs(torch.from_numpy(load), slots, most, steps).tolist() == found.tolist()
+
+
+def test_pools_searched_in_parts_end_as_together(monkeypatch):
+    load = np.random.default_rng(2).lognormal(size=(7, 24))
+    together = search_pairs(load, 32, 32, 8)
+    monkeypatch.setattr(pair_counts, "CHUNK", 2 * 64 * 32)
+    np.testing.assert_array_equal(search_pairs(load, 32, 32, 8), together)
 
 
 def test_most_of_the_greedys_gap_to_the_optimum_is_closed():
     load = np.random.default_rng(5).lognormal(size=(40, 5)).round(3)
     optimum = np.array([float(pool_optimum(tuple(map(float, row)), 10, 5)) for row in load])
-    start, found = (
-        heaviest_load(load, refine_maps(torch.from_numpy(load), 10, 5, steps=steps).numpy(), 5) / optimum - 1
-        for steps in (0, 16)
-    )
+    start, found = (heaviest_load(load, refine_maps(load, 10, 5, steps=steps), 5) / optimum - 1 for steps in (0, 16))
     assert found.min() > -1e-12
     assert found.mean() < 0.2 * start.mean()
 
@@ -166,7 +175,7 @@ def test_most_of_the_greedys_gap_to_the_optimum_is_closed():
 def test_a_hot_expert_keeps_its_copies(experts, ranks):
     load = np.random.default_rng(1).lognormal(size=(4, experts))
     load[:, 0] = [experts, experts / 10, 10 * experts, 2.0]
-    start, found = (refine_maps(torch.from_numpy(load), 2 * ranks, ranks, steps=s).numpy() for s in (0, 8))
+    start, found = (refine_maps(load, 2 * ranks, ranks, steps=s) for s in (0, 8))
     assert (heaviest_load(load, found, ranks) <= heaviest_load(load, start, ranks) * (1 + 1e-5)).all()
 
 
