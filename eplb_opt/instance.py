@@ -197,13 +197,15 @@ def _as_load(load: Any) -> Floats:
 
 
 def _check_values(array: npt.NDArray[Any], result: Floats) -> None:
-    for bad, what in ((np.isnan(result), "NaN"), (np.isinf(result), "infinite"), (result < 0, "negative")):
-        if bad.any():
-            where = np.unravel_index(int(np.argmax(bad)), bad.shape)
-            raise InstanceError(
-                f"load of window {where[0]}, layer {where[1]}, expert {where[2]} is {what} "
-                f"({array[where]}): loads must be finite and >= 0"
-            )
+    good = (result >= 0) & (result < np.inf)
+    if not good.all():
+        for bad, what in ((np.isnan(result), "NaN"), (np.isinf(result), "infinite"), (result < 0, "negative")):
+            if bad.any():
+                where = np.unravel_index(int(np.argmax(bad)), bad.shape)
+                raise InstanceError(
+                    f"load of window {where[0]}, layer {where[1]}, expert {where[2]} is {what} "
+                    f"({array[where]}): loads must be finite and >= 0"
+                )
     with np.errstate(over="ignore"):
         window_sums, totals = result.sum(axis=0), result.sum(axis=(0, 2))
     if array.dtype.kind in "iu" and max(int(array.max()), float(window_sums.max())) > MAX_EXACT_COUNT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,13 +55,19 @@ class Placement:
         object.__setattr__(self, "layer_ids", ids)
 
     def counts(self) -> Ints:
-        """Replicas of each expert, [layers, experts]; slots outside 0..experts-1 count for none."""
+        """Replicas of each expert, [layers, experts], read-only; slots outside 0..experts-1 count for none."""
+        return self._counts
+
+    @cached_property
+    def _counts(self) -> Ints:
         layers = len(self.phy2log)
         flat = np.arange(layers)[:, None] * self.num_experts + self.phy2log
         if self.phy2log.min() < 0 or self.phy2log.max() >= self.num_experts:
             flat = flat[(self.phy2log >= 0) & (self.phy2log < self.num_experts)]
         counts = np.bincount(flat.ravel(), minlength=layers * self.num_experts)
-        return counts.reshape(layers, -1).astype(np.int64, copy=False)
+        counts = counts.reshape(layers, -1).astype(np.int64, copy=False)
+        counts.setflags(write=False)
+        return counts
 
     def rank_loads(self, instance: Instance) -> Floats:
         """Load of each rank in routed tokens, windows summed, [layers, ranks].
@@ -155,4 +162,4 @@ class Placement:
         log2phy = torch.full((layers * self.num_experts * most,), -1, dtype=torch.int64)
         log2phy.scatter_(0, entry.view(-1), slot.view(-1))
         log2phy = log2phy.view(layers, self.num_experts, most)
-        return torch.from_numpy(self.phy2log.copy()), log2phy, torch.from_numpy(counts)
+        return torch.from_numpy(self.phy2log.copy()), log2phy, torch.from_numpy(counts.copy())

@@ -95,7 +95,8 @@ class RefinedPolicy(AbstractEplbPolicy):
         Exchange steps: the work, >= 0. What they cost and give: ``benchmarks/README.md``, ``benchmarks.curve``.
     greedy_check : float
         Layers that end further above a bound than this (relatively) are compared with the greedy's map, and the better
-        one is kept. The default, 0, makes every map at least as good as the greedy's; more is faster.
+        one is kept. The default, 0, makes every map at least as good as the greedy's; more is faster, and with
+        ``math.inf`` none is compared.
     compiled : bool
         Let numba do what it does faster on a CPU, where it is installed (the first call compiles, for some seconds);
         otherwise torch does everything. The bits are the same.

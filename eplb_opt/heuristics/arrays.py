@@ -79,6 +79,11 @@ def concat(arrays: Sequence[Array], axis: int) -> Array:
     return np.concatenate(arrays, axis) if isinstance(arrays[0], np.ndarray) else torch.cat(tuple(arrays), axis)
 
 
+def stack(arrays: Sequence[Array]) -> Array:
+    """Along a new first axis."""
+    return np.stack(arrays) if isinstance(arrays[0], np.ndarray) else torch.stack(tuple(arrays))
+
+
 def repeat(array: Array, times: int) -> Array:
     """Rows of a matrix, all of them again and again."""
     return np.tile(array, (times, 1)) if isinstance(array, np.ndarray) else array.repeat(times, 1)
@@ -173,6 +178,11 @@ def put(array: Array, index: Array, values: Array) -> None:
         array[:, index] = values
     else:
         array.index_copy_(1, index, values)
+
+
+def scatter(array: Array, index: Array, values: Array) -> None:
+    """Write entries of a vector by their numbers, all different: by torch, which is faster than numpy."""
+    as_tensor(array).scatter_(0, as_tensor(index).view(-1), as_tensor(values).view(-1))
 
 
 def counted(index: Array, columns: int, values: Array | None = None) -> Array:

@@ -46,14 +46,16 @@ def deal(keys: Array, bits: int, ranks: int) -> Array:
             loads = loads + (rank >= ranks - full[:, None]) * (CROWDED + rank)
     # Load and number of each rank, in ascending order: that of the heaviest replicas is the order of the ranks.
     waiting = (loads << shift) | rank
-    state = xp.empty((each, ranks * packings), xp.INT32, at)
+    served = [waiting]
+    for item in items[1:-1]:
+        waiting = xp.sort_rows(waiting + ((item >> bits) << shift))
+        served.append(waiting)
+    who = xp.cast(xp.stack(served) & ((1 << shift) - 1), xp.INT64)
+    row = xp.arange(each - 1, at, 1)[:, None, None] * ranks
     column = xp.arange(packings, at)[:, None]
-    state[0].reshape(ranks, packings)[:] = items[0].T
-    for row, item in enumerate(items[1:], start=1):
-        served = xp.cast(waiting & ((1 << shift) - 1), xp.INT64) * packings + column
-        state[row][served] = item
-        if row < each - 1:
-            waiting = xp.sort_rows(waiting + ((item >> bits) << shift))
+    state = xp.empty((each * ranks * packings,), xp.INT32, at)
+    state[: ranks * packings].reshape(ranks, packings)[:] = items[0].T
+    xp.scatter(state, (who + row) * packings + column, xp.stack(items[1:]))
     return state.reshape(each, ranks, packings)
 
 

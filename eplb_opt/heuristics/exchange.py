@@ -148,8 +148,7 @@ def exchange(state: Array, bits: int, heavy: int, partners: int, goal: int, turn
     pairs = heavy * partners * packings
     light = flat[:, heavy * packings :][:, :pairs]
     if slots > FULL_SPLITS:
-        turned = xp.where(heaviest > turn_above, *(x.reshape(slots, -1, packings) for x in (roll(light, 1), light)))
-        light[:] = turned.reshape(slots, -1)
+        _turn(light, heaviest > turn_above)
     best = _differences(flat[:, : heavy * packings + pairs] >> bits, partners, room)
     split = (best & LOW).reshape(-1, packings) * (heaviest > goal)
     pair = None
@@ -159,6 +158,14 @@ def exchange(state: Array, bits: int, heavy: int, partners: int, goal: int, turn
         split, pair = xp.take(split.reshape(-1), pair, 0), pair + heavy * packings
     _apply(flat, split.reshape(-1), pair)
     return flat.reshape(slots, ranks, packings)
+
+
+def _turn(light: Array, turns: Array) -> None:
+    """Turn the slots of these columns, rank by rank, in the packings [packings] that ask for it."""
+    if xp.place(light) is None and not turns.any():
+        return
+    turned, as_is = (x.reshape(len(light), -1, len(turns)) for x in (roll(light, 1), light))
+    light[:] = xp.where(turns, turned, as_is).reshape(light.shape)
 
 
 def roll(state: Array, by: int) -> Array:

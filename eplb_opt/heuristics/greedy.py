@@ -140,13 +140,16 @@ def _pack_rows(rows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
     It holds if no rank that waits is as heavy as one that was served. ``rows`` is [pools, slots a rank, ranks].
     """
     total = rows[:, 0]
-    even = np.ones(len(rows), dtype=np.bool_)
+    waited, served = [], []
     for row in range(1, rows.shape[1]):
         waiting = np.sort(total, axis=1)
         total = waiting + rows[:, row]
-        if row < rows.shape[1] - 1:  # after the last row a rank that was served is full
-            even &= (waiting[:, 1:] < np.minimum.accumulate(total, axis=1)[:, :-1]).all(axis=1)
-    return total, even
+        waited.append(waiting[:, 1:])
+        served.append(total[:, :-1])
+    if len(waited) < 2:  # after the last row a rank that was served is full
+        return total, np.ones(len(rows), dtype=np.bool_)
+    lightest = np.minimum.accumulate(np.stack(served[:-1]), axis=2)
+    return total, np.asarray((np.stack(waited[:-1]) < lightest).all(axis=(0, 2)))
 
 
 def replicate(loads: torch.Tensor, slots: int, max_count: int) -> torch.Tensor:

@@ -40,11 +40,12 @@ def simple_bound(instance: Instance) -> Floats:
     return np.asarray(nodes.max(axis=1) / instance.ranks_per_pool, dtype=np.float64)
 
 
-def heaviest_load(load: Floats, phy2log: Ints, ranks: int) -> Floats:
-    """Load of the heaviest rank, [layers], of a valid map [layers, replicas]."""
+def heaviest_load(load: Floats, phy2log: Ints, ranks: int, counts: Ints | None = None) -> Floats:
+    """Load of the heaviest rank, [layers], of a valid map [layers, replicas] and its counts [layers, experts]."""
     layers, experts = load.shape
     slot = phy2log + np.arange(layers)[:, None] * experts
-    counts = np.bincount(slot.ravel(), minlength=load.size)
-    each = load.ravel() / counts
-    rank_loads = np.einsum("lrs->lr", each.take(slot).reshape(layers, ranks, -1))  # faster than sum over a short axis
+    if counts is None:
+        counts = np.bincount(slot.ravel(), minlength=load.size).reshape(layers, experts)
+    each = (load / counts).ravel().take(slot)
+    rank_loads = np.einsum("lrs->lr", each.reshape(layers, ranks, -1))  # faster than sum over a short axis
     return np.asarray(rank_loads.max(axis=1), dtype=np.float64)

@@ -10,6 +10,7 @@ the CPU, or torch tensors (`arrays`).
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -50,7 +51,8 @@ def refined(
     """The heuristic's placement of an instance, never worse than the greedy's.
 
     Layers that end further above a bound than ``greedy_check`` (relatively; by default, at all) are compared with the
-    greedy's map, on the CPU; with a larger value, layers nearer than that to the bound may be worse than the greedy's.
+    greedy's map, on the CPU; with a larger value, layers nearer than that to the bound may be worse than the greedy's,
+    and with ``math.inf`` no layer is compared.
     ``compiled`` lets numba do what it does faster on a CPU, where it is installed; the bits are the same.
 
     Raises
@@ -67,13 +69,17 @@ def refined(
         weight = load if torch.device(device).type == "cpu" else torch.from_numpy(load.copy()).to(device)
         found = refine_maps(weight, *topology, distinct=instance.distinct, steps=steps, compiled=compiled)
         phy2log = xp.as_tensor(found).cpu().numpy()
-        objective = heaviest_load(load, phy2log, instance.num_ranks)
+        placement = Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
+        if greedy_check == math.inf:
+            return placement
+        objective = heaviest_load(load, phy2log, instance.num_ranks, placement.counts())
         unsure = unsure_layers(instance, objective, greedy_check)
-        if len(unsure):
-            greedy = greedy_maps(torch.from_numpy(load[unsure]), *topology, distinct=instance.distinct).numpy()
-            better = heaviest_load(load[unsure], greedy, instance.num_ranks) < objective[unsure]
-            phy2log[unsure[better]] = greedy[better]
-    return Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
+        if not len(unsure):
+            return placement
+        greedy = greedy_maps(torch.from_numpy(load[unsure]), *topology, distinct=instance.distinct).numpy()
+        better = heaviest_load(load[unsure], greedy, instance.num_ranks) < objective[unsure]
+        phy2log[unsure[better]] = greedy[better]
+    return Placement(phy2log, instance.num_experts, placement.layer_ids)
 
 
 @contextlib.contextmanager
