@@ -136,6 +136,13 @@ def least(array: Array, axis: int) -> Array:
     return np.minimum.reduce(array, axis) if isinstance(array, np.ndarray) else array.amin(axis)
 
 
+def first_least(array: Array) -> Array:
+    """Where the smallest number of each row of a matrix is first, int64."""
+    if isinstance(array, np.ndarray):
+        return array.argmin(1)
+    return (array == array.amin(1, keepdim=True)).to(torch.int8).argmax(1)  # argmin need not find the first
+
+
 def larger(one: Array, other: Array) -> Array:
     """The larger of two, number by number."""
     return np.maximum(one, other) if isinstance(one, np.ndarray) else torch.maximum(one, other)

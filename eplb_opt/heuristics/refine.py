@@ -26,6 +26,7 @@ from .deal import deal
 from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, roll, split_arrays, workspace
 from .greedy import greedy_maps, greedy_pools
 from .greedy_check import heaviest_load, unsure_layers
+from .groups import heaviest_rank, share_out
 from .optional import optional
 from .pair_counts import is_searched, search_pairs
 from .replicas import UNIT, expert_bits, replica_keys, whole_loads
@@ -35,6 +36,7 @@ MOST_EXPERTS = 1024  # of a pool, as keys have 31 bits; larger ones get the gree
 GREEDY_CHECK = 0.0
 FEW_SLOTS = 96  # so few that more variants cost little
 STEPS = 8  # exchange steps by default
+SHARED_SLOTS = 3  # a rank, up to which groups are also shared out by what their packing gives
 GAP = 5e-5  # a pool this close to its bound is left as it is
 MOST_VARIANTS = 24
 VARIANT_SLOTS = 512  # variants * slots of a pool; twice that where the slots are few
@@ -105,7 +107,8 @@ def refine_maps(
     """Physical-to-logical map [layers, replicas] (int64) of loads [layers, experts] (float64), where the loads are.
 
     ``num_nodes > 1`` is hierarchical mode and ``num_groups`` a multiple of it; arguments are not validated here. Groups
-    are packed on nodes by the same heuristic (exactly, with one or two groups a node). Without ``distinct``
+    are packed on nodes by the same heuristic (exactly, with one or two groups a node), and with few slots a rank also
+    as `share_out` does it: the better map of each layer is kept. Without ``distinct``
     a call on CUDA does not wait for the device.
     """
     layers, experts = weight.shape
@@ -114,16 +117,34 @@ def refine_maps(
     if num_nodes == 1:
         phy2log = refine_pools(weight, num_replicas, num_ranks, max_count=max_count, steps=steps, compiled=compiled)
         return _separated(weight, phy2log, num_ranks) if distinct else phy2log
-    size = experts // num_groups
     whole = whole_loads(weight)  # sums of groups are exact
-    groups = refine_pools(
-        whole.reshape(layers, num_groups, size).sum(2), num_groups, num_nodes, steps=steps, compiled=compiled
-    )
-    members = (groups[:, :, None] * size + xp.arange(size, xp.place(weight))).reshape(layers * num_nodes, -1)
-    loads = xp.take_rows(whole, members.reshape(layers, experts)).reshape(layers * num_nodes, -1)
+    shared = _shares(whole, num_replicas // num_nodes, ranks, num_groups, num_nodes, steps, compiled)
+    members = (
+        shared[:, :, None] * (experts // num_groups) + xp.arange(experts // num_groups, xp.place(weight))
+    ).reshape(len(shared), experts)
+    loads = xp.take_rows(xp.repeat(whole, len(shared) // layers), members).reshape(len(shared) * num_nodes, -1)
     local = refine_pools(loads, num_replicas // num_nodes, ranks, max_count=max_count, steps=steps, compiled=compiled)
     local = _separated(loads, local, ranks) if distinct else local
-    return xp.take_rows(members, local).reshape(layers, num_replicas)
+    phy2log = xp.take_rows(members.reshape(len(loads), -1), local).reshape(-1, layers, num_replicas)
+    if len(phy2log) == 1:
+        return phy2log[0]
+    heaviest = xp.greatest(heaviest_rank(loads, local, ranks).reshape(2, layers, num_nodes), 2)
+    return xp.where((heaviest[1] < heaviest[0])[:, None], phy2log[1], phy2log[0])
+
+
+def _shares(
+    whole: Array, slots: int, ranks: int, num_groups: int, num_nodes: int, steps: int, compiled: bool
+) -> Array:  # fmt: skip
+    """Groups node by node, [layers, groups]: packed by their loads; with few slots a rank then again, by `share_out`."""
+    layers = len(whole)
+    sums = whole.reshape(layers, num_groups, -1).sum(2)
+    by_load = refine_pools(sums, num_groups, num_nodes, steps=steps, compiled=compiled)
+    if not steps or slots // ranks > SHARED_SLOTS:
+        return by_load
+    by_packing = share_out(
+        whole, num_groups, num_nodes, lambda loads: refine_pools(loads, slots, ranks, steps=0), ranks
+    )
+    return by_load if by_packing is None else xp.concat((by_load, by_packing), 0)
 
 
 def _separated(loads: Array, placed: Array, ranks: int) -> Array:

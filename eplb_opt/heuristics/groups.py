@@ -1,0 +1,79 @@
+"""Hierarchical mode: which groups share a node, many layers at once.
+
+With many slots a rank a node's load is what counts, and the packing of groups by their loads is `refine.refine_pools`'
+own. With few slots the hottest experts count as much: a node of two hot groups is short of slots, however little the
+rest weighs. So where the ways to share out the groups are few enough to list, all sets of groups that a node could hold
+are packed, and of all ways the one is found whose heaviest rank is lightest.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from . import arrays as xp
+from .arrays import Array, Place
+
+MOST_WAYS = 105  # 8 groups on 4 nodes
+
+
+@functools.lru_cache(maxsize=32)
+def ways(groups: int, nodes: int, at: Place) -> tuple[Array, Array] | None:
+    """Sets of groups that a node can hold [sets, groups a node], and every way to share out, [ways, nodes], of sets.
+
+    None if there are more than `MOST_WAYS`, or just one.
+    """
+    each = groups // nodes
+    found = list(itertools.islice(_ways(tuple(range(groups)), each), MOST_WAYS + 1))
+    if not 1 < len(found) <= MOST_WAYS:
+        return None
+    sets = list(itertools.combinations(range(groups), each))
+    number = {held: i for i, held in enumerate(sets)}
+    table = np.array([[number[held] for held in way] for way in found])
+    return xp.constant(np.array(sets), at), xp.constant(table, at)
+
+
+def _ways(groups: tuple[int, ...], each: int) -> Iterator[list[tuple[int, ...]]]:
+    """Every way to divide groups into sets of the same size."""
+    if not groups:
+        yield []
+        return
+    first, rest = groups[0], groups[1:]
+    for others in itertools.combinations(rest, each - 1):
+        for way in _ways(tuple(g for g in rest if g not in others), each):
+            yield [(first, *others), *way]
+
+
+def share_out(whole: Array, groups: int, nodes: int, pack: Callable[[Array], Array], ranks: int) -> Array | None:
+    """Groups node by node, [layers, groups] (int64), of whole loads [layers, experts]; None where there are many ways.
+
+    Parameters
+    ----------
+    pack : experts in the slots of each pool, [pools, slots], of loads [pools, experts]
+    ranks : of a node
+    """
+    listed = ways(groups, nodes, xp.place(whole))
+    if listed is None:
+        return None
+    sets, table = listed
+    layers = len(whole)
+    loads = xp.take(whole.reshape(layers, groups, -1), sets.reshape(-1), 1).reshape(layers * len(sets), -1)
+    value = heaviest_rank(loads, pack(loads), ranks).reshape(layers, len(sets))
+    worst = xp.greatest(xp.take(value, table.reshape(-1), 1).reshape(layers, *table.shape), 2)
+    best = xp.first_least(worst)
+    return xp.take(sets, xp.take(table, best, 0).reshape(-1), 0).reshape(layers, groups)
+
+
+def heaviest_rank(loads: Array, placed: Array, ranks: int) -> Array:
+    """Load of the heaviest rank of each pool, [pools], added slot by slot, so to the same bits on every device.
+
+    Of loads [pools, experts] and the experts in the slots [pools, slots].
+    """
+    each = xp.take_rows(loads / xp.counted(placed, loads.shape[1]), placed).reshape(len(loads), ranks, -1)
+    total = each[:, :, 0]
+    for slot in range(1, each.shape[2]):
+        total = total + each[:, :, slot]
+    return xp.greatest(total, 1)
