@@ -38,7 +38,8 @@ def cases() -> Iterator[tuple[str, np.ndarray, tuple[int, int, int, int]]]:
     load = np.load(path)["load"][0] if path.exists() else synthetic_load("deepseek-v3-decode", seed=SEED)[0]
     for name, topology in (
         ("ep32", (288, 32, 1, 1)), ("ep32-hier", (288, 32, 8, 4)), ("ep32-r0", (256, 32, 1, 1)),
-        ("ep64", (320, 64, 1, 1)), ("ep72", (288, 72, 1, 1)), ("ep144", (288, 144, 1, 1)), ("ep320", (320, 320, 1, 1)),
+        ("ep64", (320, 64, 1, 1)), ("ep72", (288, 72, 1, 1)), ("ep144", (288, 144, 1, 1)),
+        ("ep144-hier", (288, 144, 8, 4)), ("ep320", (320, 320, 1, 1)),
     ):  # fmt: skip
         yield f"{kind}-{name}", load, topology
     random = np.random.default_rng(SEED)
