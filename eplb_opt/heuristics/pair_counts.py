@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from . import arrays as xp
 from .arrays import Array
 from .pair_prices import cost, num_bins, prices
@@ -86,7 +84,7 @@ class _Search:
         self.scaled = whole * unit[:, None]
         self.owner = xp.concat((xp.repeat(xp.arange(self.experts, self.at)[None], self.rows), extra), 1)
         self.best = self.owner
-        self.change = xp.constant(np.arange(-1, 2)[:, None], self.at)
+        self.change = xp.arange(3, self.at, -1)[:, None]
         self.loads = self._loads(self.scaled, self.counts)
         self.load = xp.greatest(_pairs(xp.take_rows(self.loads[:, 1], self.owner)), 1)
         self.gained, self.lost = (xp.empty((self.rows * self.experts,), xp.INT64, self.at) for _ in range(2))
