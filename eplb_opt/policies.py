@@ -87,7 +87,7 @@ class GreedyPolicy(AbstractEplbPolicy):
 
 
 class RefinedPolicy(AbstractEplbPolicy):
-    """The production heuristic (see `heuristics.refine`): fast, deterministic, never worse than the greedy.
+    """The production heuristic (see `heuristics.refine`): fast, deterministic, by default never worse than the greedy.
 
     Attributes
     ----------
@@ -98,8 +98,8 @@ class RefinedPolicy(AbstractEplbPolicy):
         one is kept. The default, 0, makes every map at least as good as the greedy's; more is faster, and with
         ``math.inf`` none is compared.
     compiled : bool
-        Let numba do what it does faster on a CPU, where it is installed (the first call compiles, for some seconds);
-        otherwise torch does everything. The bits are the same.
+        Let numba do what it does faster on a CPU, where it is installed (the first call compiles, for some seconds).
+        The bits are the same without.
     """
 
     steps: ClassVar[int] = STEPS

@@ -38,12 +38,17 @@ def as_tensor(array: Array) -> torch.Tensor:
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
+def _shared(array: Array) -> torch.Tensor:
+    """A tensor of the array's own memory, to write to."""
+    return torch.from_numpy(array) if isinstance(array, np.ndarray) else array
+
+
 def as_array(tensor: torch.Tensor, at: Place) -> Array:
     """The same numbers as an array of the kind at a place."""
     return tensor.numpy() if at is None else tensor
 
 
-@functools.lru_cache(maxsize=256)
+@functools.cache  # as all tables that steps read: graphs that were captured with them read them again
 def arange(number: int, at: Place, start: int = 0) -> Array:
     """int64; made once, so not to be written to."""
     return constant(np.arange(start, start + number), at)
@@ -138,9 +143,12 @@ def least(array: Array, axis: int) -> Array:
 
 def first_least(array: Array) -> Array:
     """Where the smallest number of each row of a matrix is first, int64."""
-    if isinstance(array, np.ndarray):
-        return array.argmin(1)
-    return (array == array.amin(1, keepdim=True)).to(torch.int8).argmax(1)  # argmin need not find the first
+    return array.argmin(1)
+
+
+def divided(vector: Array, number: int) -> Array:
+    """``vector / number``, rounded once: by a number that is no tensor, CUDA multiplies with the rounded reciprocal."""
+    return vector / (number if isinstance(vector, np.ndarray) else arange(1, place(vector), number))
 
 
 def larger(one: Array, other: Array) -> Array:
@@ -189,7 +197,7 @@ def put(array: Array, index: Array, values: Array) -> None:
 
 def scatter(array: Array, index: Array, values: Array) -> None:
     """Write entries of a vector by their numbers, all different: by torch, which is faster than numpy."""
-    as_tensor(array).scatter_(0, as_tensor(index).view(-1), as_tensor(values).view(-1))
+    _shared(array).scatter_(0, as_tensor(index).view(-1), as_tensor(values).view(-1))
 
 
 def counted(index: Array, columns: int, values: Array | None = None) -> Array:
@@ -233,4 +241,4 @@ def subtract(one: Array, other: Array, out: Array) -> None:
 
 def mark(array: Array, number: Array) -> None:
     """Set bits of each row of an int32 matrix, in place: by torch, which is faster with a number a row than numpy."""
-    as_tensor(array).bitwise_or_(as_tensor(number))
+    _shared(array).bitwise_or_(as_tensor(number))

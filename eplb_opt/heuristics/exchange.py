@@ -39,7 +39,7 @@ class Splits:
     number: Array  # int32 [splits, 1]
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache
 def splits(slots: int, at: Place) -> Splits:
     """All splits that a step tries for ranks of ``slots`` slots; number 0 changes nothing."""
     weights, blocks, swap = split_arrays(slots)
@@ -50,7 +50,7 @@ def splits(slots: int, at: Place) -> Splits:
     )
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache
 def split_arrays(slots: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``weights``, ``blocks`` and ``swap`` of `splits` as arrays."""
     weights, blocks, swap = _all_splits(slots) if slots <= FULL_SPLITS else _exchanges(slots)
@@ -94,7 +94,7 @@ def _subsets(slots: int) -> np.ndarray:
     return np.array(list(itertools.product((0, 1), repeat=slots)), dtype=np.int64).reshape(2**slots, slots)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.cache
 def _order(ranks: int, heavy: int, partners: int, at: Place) -> Array:
     """Positions in ascending load: the heavy ranks, heaviest first, then partner by partner, then the rest."""
     chosen = [ranks - 1 - i for i in range(heavy)] + list(range(heavy * partners))

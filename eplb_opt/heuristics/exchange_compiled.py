@@ -20,7 +20,7 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
     bits, shift : bits of a key that hold the expert, and of an ordered load that hold the rank
     schedule : int64 [steps, 3]: heavy ranks, partners of each, and `turn_above`
     goal : quantised rank load that is good enough
-    swap : of `exchange.Splits`
+    swap : of `exchange.split_arrays`
     """
     packings, slots, ranks = state.shape
     number = np.arange(swap.shape[1]).astype(np.int32)

@@ -60,7 +60,7 @@ def refine_pools_fused(
     return out
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache
 def _candidates(
     experts: int, extra: int, max_count: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -71,12 +71,12 @@ def _candidates(
     return position, copies, tie
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache
 def _schedule(schedule: tuple[tuple[int, int, int], ...], device: torch.device) -> torch.Tensor:
     return torch.tensor(schedule or [(1, 1, 0)], dtype=torch.int32, device=device)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache
 def _split_tables(slots: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """What the slots of a pair count for the difference after each split, padded; and their order afterwards.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator
+from math import factorial
 
 import numpy as np
 
@@ -20,16 +21,16 @@ from .arrays import Array, Place
 MOST_WAYS = 105  # 8 groups on 4 nodes
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache
 def ways(groups: int, nodes: int, at: Place) -> tuple[Array, Array] | None:
     """Sets of groups that a node can hold [sets, groups a node], and every way to share out, [ways, nodes], of sets.
 
     None if there are more than `MOST_WAYS`, or just one.
     """
     each = groups // nodes
-    found = list(itertools.islice(_ways(tuple(range(groups)), each), MOST_WAYS + 1))
-    if not 1 < len(found) <= MOST_WAYS:
+    if not 1 < factorial(groups) // (factorial(each) ** nodes * factorial(nodes)) <= MOST_WAYS:
         return None
+    found = list(_ways(tuple(range(groups)), each))
     sets = list(itertools.combinations(range(groups), each))
     number = {held: i for i, held in enumerate(sets)}
     table = np.array([[number[held] for held in way] for way in found])

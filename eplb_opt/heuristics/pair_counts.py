@@ -79,7 +79,7 @@ class _Search:
         self.counts = xp.cast(xp.counted(extra, self.experts), xp.INT64) + 1
         # No counts have a lighter heaviest replica than the greedy's (L0b), those of the first start: a bound for all.
         heaviest = xp.greatest(whole[:pools] / self.counts[:pools], 1)
-        bound = xp.larger(whole[:pools].sum(1) / (self.slots // 2), heaviest)
+        bound = xp.larger(xp.divided(whole[:pools].sum(1), self.slots // 2), heaviest)
         unit = xp.concat([UNIT / xp.where(bound > 0, bound, 1.0)] * (self.rows // pools), 0)
         self.scaled = whole * unit[:, None]
         self.owner = xp.concat((xp.repeat(xp.arange(self.experts, self.at)[None], self.rows), extra), 1)

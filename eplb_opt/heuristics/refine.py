@@ -50,7 +50,7 @@ def refined(
     instance: Instance, device: torch.device | str = "cpu", *, steps: int = STEPS, greedy_check: float = GREEDY_CHECK,
     compiled: bool = True,
 ) -> Placement:  # fmt: skip
-    """The heuristic's placement of an instance, never worse than the greedy's.
+    """The heuristic's placement of an instance; by default never worse than the greedy's.
 
     Layers that end further above a bound than ``greedy_check`` (relatively; by default, at all) are compared with the
     greedy's map, on the CPU; with a larger value, layers nearer than that to the bound may be worse than the greedy's,
@@ -108,7 +108,7 @@ def refine_maps(
 
     ``num_nodes > 1`` is hierarchical mode and ``num_groups`` a multiple of it; arguments are not validated here. Groups
     are packed on nodes by the same heuristic (exactly, with one or two groups a node), and with few slots a rank also
-    as `share_out` does it: the better map of each layer is kept. Without ``distinct``
+    (unless ``steps`` is 0) as `share_out` does it: the better map of each layer is kept. Without ``distinct``
     a call on CUDA does not wait for the device.
     """
     layers, experts = weight.shape
@@ -118,10 +118,9 @@ def refine_maps(
         phy2log = refine_pools(weight, num_replicas, num_ranks, max_count=max_count, steps=steps, compiled=compiled)
         return _separated(weight, phy2log, num_ranks) if distinct else phy2log
     whole = whole_loads(weight)  # sums of groups are exact
-    shared = _shares(whole, num_replicas // num_nodes, ranks, num_groups, num_nodes, steps, compiled)
-    members = (
-        shared[:, :, None] * (experts // num_groups) + xp.arange(experts // num_groups, xp.place(weight))
-    ).reshape(len(shared), experts)
+    shared = _shares(whole, num_replicas // num_nodes, ranks, num_groups, num_nodes, max_count, steps, compiled)
+    size = experts // num_groups
+    members = (shared[:, :, None] * size + xp.arange(size, xp.place(weight))).reshape(len(shared), experts)
     loads = xp.take_rows(xp.repeat(whole, len(shared) // layers), members).reshape(len(shared) * num_nodes, -1)
     local = refine_pools(loads, num_replicas // num_nodes, ranks, max_count=max_count, steps=steps, compiled=compiled)
     local = _separated(loads, local, ranks) if distinct else local
@@ -133,17 +132,19 @@ def refine_maps(
 
 
 def _shares(
-    whole: Array, slots: int, ranks: int, num_groups: int, num_nodes: int, steps: int, compiled: bool
+    whole: Array, slots: int, ranks: int, num_groups: int, num_nodes: int, max_count: int, steps: int,
+    compiled: bool,
 ) -> Array:  # fmt: skip
-    """Groups node by node, [layers, groups]: packed by their loads; with few slots a rank then again, by `share_out`."""
-    layers = len(whole)
-    sums = whole.reshape(layers, num_groups, -1).sum(2)
+    """Groups node by node, [layers, groups]: packed by their loads, and with few slots a rank again, by `share_out`."""
+    sums = whole.reshape(len(whole), num_groups, -1).sum(2)
     by_load = refine_pools(sums, num_groups, num_nodes, steps=steps, compiled=compiled)
     if not steps or slots // ranks > SHARED_SLOTS:
         return by_load
-    by_packing = share_out(
-        whole, num_groups, num_nodes, lambda loads: refine_pools(loads, slots, ranks, steps=0), ranks
-    )
+
+    def pack(loads: Array) -> Array:
+        return refine_pools(loads, slots, ranks, max_count=max_count, steps=0, variants=1)
+
+    by_packing = share_out(whole, num_groups, num_nodes, pack, ranks)
     return by_load if by_packing is None else xp.concat((by_load, by_packing), 0)
 
 
@@ -154,7 +155,7 @@ def _separated(loads: Array, placed: Array, ranks: int) -> Array:
 
 def refine_pools(
     loads: Array, slots: int, ranks: int, *, max_count: int | None = None, steps: int = STEPS, gap: float = GAP,
-    compiled: bool = True,
+    compiled: bool = True, variants: int | None = None,
 ) -> Array:  # fmt: skip
     """Experts in the slots of each pool, [pools, slots] (int64, rank by rank), of loads [pools, experts] (float64).
 
@@ -164,6 +165,7 @@ def refine_pools(
     steps : exchange steps, the work
     gap : a pool whose heaviest rank is this close to ``max(mean, heaviest replica)`` is left as it is
     compiled : let numba do what it does faster on a CPU; the bits are the same
+    variants : default: `num_variants`
     """
     pools, experts = loads.shape
     at = xp.place(loads)
@@ -172,7 +174,7 @@ def refine_pools(
         return xp.as_array(greedy_pools(xp.as_tensor(loads), slots, ranks, distinct=distinct), at)
     bits = expert_bits(experts)
     each = slots // ranks
-    variants = num_variants(slots, ranks)
+    variants = variants or num_variants(slots, ranks)
     most, goal = max_count or slots, int(UNIT * (1 + gap))
     fused = optional("fused") if at is not None and at.type == "cuda" and variants == 1 else None
     if fused is not None and fused.fits(slots, ranks, experts):

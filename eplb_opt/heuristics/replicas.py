@@ -61,7 +61,8 @@ def replica_keys(
     if variants > 1:
         whole = xp.repeat(whole, variants)
     each = whole if won is None else whole / (xp.counted(won, experts) + 1.0)
-    bound = xp.larger(whole.sum(1) / ranks, xp.greatest(each, 1))
+    bound = xp.larger(xp.divided(whole.sum(1), ranks), xp.greatest(each, 1))
+    # A power of two over a tensor is rounded once on CUDA as well.
     keys = xp.rounded(each * (UNIT / xp.where(bound > 0, bound, 1.0))[:, None])
     keys = xp.cast(keys, xp.INT32) << bits | xp.cast(xp.arange(experts, at), xp.INT32)
     if won is not None:
@@ -90,7 +91,7 @@ def extra_copies(whole: Array, extra: int, max_count: int, variants: int) -> Arr
     return xp.take_rows(order, xp.take(position, chosen.reshape(-1), 0).reshape(chosen.shape))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache
 def candidates(experts: int, extra: int, max_count: int, variants: int, at: Place) -> tuple[Array, ...]:
     """Pairs (position in the sorted loads, copies k so far) that can win an extra copy, with ties, noise and beta.
 
@@ -134,6 +135,6 @@ def _perturbed_order(keys: Array, pools: int, bits: int) -> Array:
     return xp.cast(xp.sort_rows(composite) & 0x7FFFFFFF, xp.INT32)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache
 def _order_noise(variants: int, slots: int, at: Place) -> Array:
     return xp.constant(1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots), at)

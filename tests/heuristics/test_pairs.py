@@ -159,7 +159,7 @@ def test_the_search_is_what_plain_code_does(arguments):
 def test_pools_searched_in_parts_end_as_together(monkeypatch):
     load = np.random.default_rng(2).lognormal(size=(7, 24))
     together = search_pairs(load, 32, 32, 8)
-    monkeypatch.setattr(pair_counts, "CHUNK", 2 * 64 * 32)
+    monkeypatch.setattr(pair_counts, "CHUNK", 2 * 3 * 64 * 32)  # two pools of three starts
     np.testing.assert_array_equal(search_pairs(load, 32, 32, 8), together)
 
 
