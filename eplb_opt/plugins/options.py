@@ -22,9 +22,10 @@ TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """What the user asked for; a variable wins over the file.
 
-    ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_WORK`` (a float
-    > 0) and ``EPLB_OPT_SEED`` (for policies that use solvers), or the same names in lower case without prefix in the
-    JSON file that ``EPLB_OPT_CONFIG`` names. Every rank must see the same options.
+    ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_STEPS`` (an
+    integer >= 0) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of `RefinedPolicy`), ``EPLB_OPT_WORK`` (a
+    float > 0) and ``EPLB_OPT_SEED`` (for policies that use solvers), or the same names in lower case without prefix in
+    the JSON file that ``EPLB_OPT_CONFIG`` names. Every rank must see the same options.
 
     Returns
     -------
@@ -61,7 +62,10 @@ def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None
     if name not in POLICIES:
         raise OptionError(f"{PREFIX}POLICY={name!r}: choose from {', '.join(POLICIES)}, or {OFF}")
     policy = POLICIES[name]
-    settings: dict[str, Any] = {"distinct": options["distinct"]} if "distinct" in options else {}
+    settings = {key: options[key] for key in ("distinct", "steps", "greedy_check") if key in options}
+    absent = [key for key in settings if not hasattr(policy, key)]
+    if absent:
+        raise OptionError(f"policy {name!r} has no {' or '.join(absent)}: these are options of refined")
     work = {key: options[key] for key in ("work", "seed") if key in options}
     if work:
         if not hasattr(policy, "limits"):
@@ -106,10 +110,23 @@ def _integer(value: Any) -> int:
     return int(value)
 
 
+def _not_negative(number: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def parse(value: Any) -> Any:
+        found = number(value)
+        if not found >= 0:
+            raise ValueError(found)
+        return found
+
+    return parse
+
+
 def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return str(value).strip().lower()
 
 
-_PARSERS: dict[str, Callable[[Any], Any]] = {"policy": _name, "distinct": _flag, "work": float, "seed": _integer}
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "policy": _name, "distinct": _flag, "steps": _not_negative(_integer), "greedy_check": _not_negative(float),
+    "work": float, "seed": _integer,
+}  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from importlib.metadata import entry_points
 
 import pytest
@@ -30,6 +31,8 @@ def test_policies_are_configured():
     assert (policy.limits.work, policy.limits.seed) == (0.25, 3)
     assert policy.limits.seconds is None
     assert POLICIES["optimal"].limits.seed == 0
+    policy = engine_policy(read_options({"EPLB_OPT_STEPS": "12", "EPLB_OPT_GREEDY_CHECK": "inf"}))
+    assert (policy.steps, policy.greedy_check) == (12, math.inf)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,10 @@ def test_policies_are_configured():
         ({"EPLB_OPT_POLICY": "greedy", "EPLB_OPT_WORK": "fast"}, "EPLB_OPT_WORK='fast'"),
         ({"EPLB_OPT_POLICY": "greedy", "EPLB_OPT_WORK": "1"}, "'greedy' uses no solver"),
         ({"EPLB_OPT_POLICY": "optimal", "EPLB_OPT_WORK": "-1"}, "-1"),
+        ({"EPLB_OPT_STEPS": "-1"}, "EPLB_OPT_STEPS='-1'"),
+        ({"EPLB_OPT_STEPS": "2.5"}, "EPLB_OPT_STEPS='2.5'"),
+        ({"EPLB_OPT_GREEDY_CHECK": "nan"}, "EPLB_OPT_GREEDY_CHECK='nan'"),
+        ({"EPLB_OPT_POLICY": "greedy", "EPLB_OPT_STEPS": "4"}, "'greedy' has no steps"),
         ({"EPLB_OPT_CONFIG": "/nonexistent"}, "cannot be read"),
     ],
 )
