@@ -49,6 +49,7 @@ def cost(table: Array, loads: Array, count: Array, aim: Array) -> Array:
 def _position(loads: Array, aim: Array, bins: int) -> tuple[Array, Array]:
     """Distance of a load from T / 2 in bins, float32, and whether it is the larger."""
     away = loads * 2 - aim
+    # The bins are a power of two: on CUDA, too, their quotient is rounded once.
     return xp.cast(abs(away), xp.FLOAT32) * xp.cast(bins / xp.cast(aim, xp.FLOAT64), xp.FLOAT32), away > 0
 
 
