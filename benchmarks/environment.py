@@ -32,8 +32,13 @@ def environment(seed: int) -> dict[str, Any]:
 
 
 def code_version() -> str:
-    """The last commit that changed the code; changes not committed add a hash of themselves."""
-    commit = os.environ.get("EPLB_OPT_COMMIT") or _git("log", "-1", "--format=%h", "--abbrev=12", "--", *CODE)
+    """The last commit that changed the code; changes not committed add a hash of themselves.
+
+    ``EPLB_OPT_COMMIT`` says it where the history is not that of the code, as in a copy on another machine.
+    """
+    if "EPLB_OPT_COMMIT" in os.environ:
+        return os.environ["EPLB_OPT_COMMIT"]
+    commit = _git("log", "-1", "--format=%h", "--abbrev=12", "--", *CODE)
     changes = _git("diff", "HEAD", "--", *CODE)
     return (commit or "unknown") + (f"+{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else "")
 
@@ -60,7 +65,7 @@ def origin(row: dict[str, Any]) -> str:
 def _git(*arguments: str) -> str:
     try:
         run = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):  # an archive without its history: EPLB_OPT_COMMIT may say it
+    except (OSError, subprocess.CalledProcessError):  # an archive without its history
         return ""
     return run.stdout.strip()
 
