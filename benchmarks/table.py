@@ -56,6 +56,7 @@ def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> s
         "mode_table": regimes.regime_table(quality, regimes.mode, "mode"),
         "gap_time": against_time(read_lines(RESULTS / "gap_time.jsonl")),
         "gpu_table": gpu_table(read_lines(RESULTS / "gpu.jsonl")),
+        "speed_gpu": speed_section(read_lines(RESULTS / "speed_gpu.jsonl"), {}),
         "curve": curve_section(RESULTS / "curve.jsonl"),
         "aims": curve.aims_table(read_lines(RESULTS / "curve.jsonl")),
         "curve_choice": curve.choice(read_lines(RESULTS / "curve.jsonl")),
