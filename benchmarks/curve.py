@@ -103,7 +103,7 @@ def choice(lines: list[dict[str, Any]]) -> str:
 def aims_table(lines: list[dict[str, Any]]) -> str:
     """Of every aim: the least milliseconds at which its balance is reached, and what is reached in its time."""
     kinds = {"plain": "alone", "alone": "and compiled code", "steps": "and the comparison"}
-    rows = [["case", "aim", *kinds.values(), "times faster than vllm, alone", "alone in that time"]]
+    rows = [["case", "aim", *kinds.values(), "times faster than the best peer, alone", "alone in that time"]]
     for case, found in by_case(lines).items():
         for key, value, most in AIMS.get(case, ()):
             runs = {kind: [found[f"{NAME}{kind}_{n}"] for n in SHOWN if "ms" in found.get(f"{NAME}{kind}_{n}", {})]
@@ -111,9 +111,10 @@ def aims_table(lines: list[dict[str, Any]]) -> str:
             reached = {kind: min((run for run in runs[kind] if run[key] <= value), key=itemgetter("ms"), default=None)
                        for kind in kinds}  # fmt: skip
             inside = min((run[key] for run in runs["plain"] if run["ms"] <= most), default=None)
-            faster = (reached["plain"] or {}).get("times_faster_than_best_peer")
+            line = reached["plain"] or {}
+            faster = line.get("times_faster_than_best_peer")
             rows.append([case, f"{_balance(key, value)} in {most:g} ms", *(_reached(reached[k], most) for k in kinds),
-                         "-" if faster is None else f"{faster:.1f}",
+                         "-" if faster is None else f"{faster:.1f} ({line['best_peer']})",
                          "-" if inside is None else _balance(key, inside)])  # fmt: skip
     return markdown(rows)
 

@@ -1,7 +1,7 @@
 """numpy arrays on the CPU, torch tensors on other devices: what the two call differently, under one name.
 
-The heuristic's arrays are small, so starting an operation costs about as much as the operation itself, and numpy starts
-one in a fraction of torch's time (``python -m benchmarks.phases``). Operators, slices, ``reshape``, ``T`` and
+The heuristic's arrays are small, so starting an operation costs about as much as the operation itself; numpy starts and
+sorts faster than torch (a step by both: ``python -m benchmarks.phases``). Operators, slices, ``reshape``, ``T`` and
 ``shape`` are the same for both kinds; so are the results, which rest on integers and on single rounded operations.
 A tensor on the CPU is computed with torch, as one on any other device.
 """

@@ -6,6 +6,8 @@ import numpy as np
 
 from ..instance import Instance
 from ..pool import Floats, Ints
+from . import arrays as xp
+from .arrays import Array
 from .greedy import greedy_objective, packing_bound
 
 ROUNDING = 1e-13  # of sums of a rank's loads in different orders
@@ -40,12 +42,14 @@ def simple_bound(instance: Instance) -> Floats:
     return np.asarray(nodes.max(axis=1) / instance.ranks_per_pool, dtype=np.float64)
 
 
-def heaviest_load(load: Floats, phy2log: Ints, ranks: int, counts: Ints | None = None) -> Floats:
-    """Load of the heaviest rank, [layers], of a valid map [layers, replicas] and its counts [layers, experts]."""
-    layers, experts = load.shape
-    slot = phy2log + np.arange(layers)[:, None] * experts
-    if counts is None:
-        counts = np.bincount(slot.ravel(), minlength=load.size).reshape(layers, experts)
-    each = (load / counts).ravel().take(slot)
-    rank_loads = np.einsum("lrs->lr", each.reshape(layers, ranks, -1))  # faster than sum over a short axis
-    return np.asarray(rank_loads.max(axis=1), dtype=np.float64)
+def heaviest_load(loads: Array, placed: Array, ranks: int, counts: Array | None = None) -> Array:
+    """Load of the heaviest rank, [rows], added slot by slot, so to the same bits on every device.
+
+    Of loads [rows, experts], valid maps [rows, slots] and their counts [rows, experts]: arrays of either kind.
+    """
+    each = xp.take_rows(loads / (xp.counted(placed, loads.shape[1]) if counts is None else counts), placed)
+    each = each.reshape(len(loads), ranks, -1)
+    total = each[:, :, 0]
+    for slot in range(1, each.shape[2]):
+        total = total + each[:, :, slot]
+    return xp.greatest(total, 1)

@@ -17,6 +17,7 @@ import numpy as np
 
 from . import arrays as xp
 from .arrays import Array, Place
+from .greedy_check import heaviest_load
 
 MOST_WAYS = 105  # 8 groups on 4 nodes
 
@@ -62,19 +63,7 @@ def share_out(whole: Array, groups: int, nodes: int, pack: Callable[[Array], Arr
     sets, table = listed
     layers = len(whole)
     loads = xp.take(whole.reshape(layers, groups, -1), sets.reshape(-1), 1).reshape(layers * len(sets), -1)
-    value = heaviest_rank(loads, pack(loads), ranks).reshape(layers, len(sets))
+    value = heaviest_load(loads, pack(loads), ranks).reshape(layers, len(sets))
     worst = xp.greatest(xp.take(value, table.reshape(-1), 1).reshape(layers, *table.shape), 2)
     best = xp.first_least(worst)
     return xp.take(sets, xp.take(table, best, 0).reshape(-1), 0).reshape(layers, groups)
-
-
-def heaviest_rank(loads: Array, placed: Array, ranks: int) -> Array:
-    """Load of the heaviest rank of each pool, [pools], added slot by slot, so to the same bits on every device.
-
-    Of loads [pools, experts] and the experts in the slots [pools, slots].
-    """
-    each = xp.take_rows(loads / xp.counted(placed, loads.shape[1]), placed).reshape(len(loads), ranks, -1)
-    total = each[:, :, 0]
-    for slot in range(1, each.shape[2]):
-        total = total + each[:, :, slot]
-    return xp.greatest(total, 1)

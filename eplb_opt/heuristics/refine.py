@@ -26,7 +26,7 @@ from .deal import deal
 from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, roll, split_arrays, workspace
 from .greedy import greedy_maps, greedy_pools
 from .greedy_check import heaviest_load, unsure_layers
-from .groups import heaviest_rank, share_out
+from .groups import share_out
 from .optional import optional
 from .pair_counts import is_searched, search_pairs
 from .replicas import UNIT, expert_bits, replica_keys, whole_loads
@@ -127,7 +127,7 @@ def refine_maps(
     phy2log = xp.take_rows(members.reshape(len(loads), -1), local).reshape(-1, layers, num_replicas)
     if len(phy2log) == 1:
         return phy2log[0]
-    heaviest = xp.greatest(heaviest_rank(loads, local, ranks).reshape(2, layers, num_nodes), 2)
+    heaviest = xp.greatest(heaviest_load(loads, local, ranks).reshape(2, layers, num_nodes), 2)
     return xp.where((heaviest[1] < heaviest[0])[:, None], phy2log[1], phy2log[0])
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from eplb_opt import Instance
 from eplb_opt.heuristics import refine
 from eplb_opt.heuristics.greedy_check import heaviest_load
-from eplb_opt.heuristics.groups import heaviest_rank, share_out, ways
+from eplb_opt.heuristics.groups import share_out, ways
 from eplb_opt.heuristics.refine import refine_pools, refined
 
 from ..oracle import layer_optimum
@@ -56,12 +56,6 @@ def test_torch_shares_out_the_same_way(seed, each):
     pack = partial(refine_pools, slots=6 * each, ranks=6, steps=0)
     expected = share_out(load, 8, 4, pack, 6)
     np.testing.assert_array_equal(share_out(torch.from_numpy(load), 8, 4, pack, 6).numpy(), expected)
-
-
-def test_the_heaviest_rank_is_that_of_the_map():
-    load = np.random.default_rng(6).lognormal(size=(9, 20))
-    placed = refine_pools(load, 24, 8)
-    np.testing.assert_allclose(heaviest_rank(load, placed, 8), heaviest_load(load, placed, 8), rtol=1e-12)
 
 
 @settings(max_examples=60, deadline=None)

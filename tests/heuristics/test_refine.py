@@ -232,6 +232,18 @@ def test_steps_are_an_option():
     assert not torch.equal(few, many)
 
 
+@settings(max_examples=100, deadline=None)
+@given(instances())
+def test_the_heaviest_load_is_that_of_the_placement(arguments):
+    instance = Instance(*arguments)
+    placement = greedy(instance)
+    expected = placement.objective(instance)
+    found = heaviest_load(instance.weight, placement.phy2log, instance.num_ranks)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    tensors = torch.from_numpy(instance.weight.copy()), torch.from_numpy(placement.phy2log.copy())
+    np.testing.assert_array_equal(heaviest_load(*tensors, instance.num_ranks).numpy(), found)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=16), st.integers(1, 5), st.integers(0, 2))
 def test_the_greedy_objective_is_that_of_its_map(loads, ranks, more):
