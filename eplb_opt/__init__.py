@@ -9,7 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .errors import EplbError, FormatError, InstanceError, OptionError, PolicyError, SolverError
+    from .errors import (
+        EplbError,
+        FormatError,
+        InstanceError,
+        MissingPackageError,
+        OptionError,
+        PolicyError,
+        SolveInterrupted,
+        SolverError,
+    )
     from .instance import Instance
     from .limits import Limits
     from .outcome import Status, StopReason
@@ -20,15 +29,16 @@ if TYPE_CHECKING:
 
 _HOME = {
     "EplbError": "errors", "FormatError": "errors", "InstanceError": "errors", "OptionError": "errors",
-    "PolicyError": "errors", "SolverError": "errors", "Instance": "instance", "Limits": "limits", "Status": "outcome",
+    "MissingPackageError": "errors", "PolicyError": "errors", "SolveInterrupted": "errors", "SolverError": "errors",
+    "Instance": "instance", "Limits": "limits", "Status": "outcome",
     "StopReason": "outcome", "Placement": "placement", "POLICIES": "policies", "AbstractEplbPolicy": "policies",
     "configure": "policies", "LayerCertificate": "result", "Result": "result", "FallbackWarning": "solver",
     "solve": "solver",
 }  # fmt: skip
 __all__ = [
     "POLICIES", "AbstractEplbPolicy", "EplbError", "FallbackWarning", "FormatError", "Instance", "InstanceError",
-    "LayerCertificate", "Limits", "OptionError", "Placement", "PolicyError", "Result", "SolverError", "Status",
-    "StopReason", "configure", "solve",
+    "LayerCertificate", "Limits", "MissingPackageError", "OptionError", "Placement", "PolicyError", "Result",
+    "SolveInterrupted", "SolverError", "Status", "StopReason", "configure", "solve",
 ]  # fmt: skip
 __version__ = "0.1.0"
 

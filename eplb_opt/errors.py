@@ -1,5 +1,12 @@
 """Typed errors: every message names the offending value and the fix."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .result import Result
+
 
 class EplbError(Exception):
     """Base class of every error that eplb_opt raises on purpose."""
@@ -21,9 +28,49 @@ class SolverError(EplbError, RuntimeError):
     """A solver is missing, failed, or returned something that its own model forbids."""
 
 
+class MissingPackageError(EplbError, ImportError):
+    """A package that a method or a format needs is not installed, or cannot be imported.
+
+    Parameters
+    ----------
+    package : str
+        Its name on PyPI.
+    needed_for : str
+        What needs it, as a person would say it: ``method 'milp'``.
+    reason : str, optional
+        Why it cannot be imported although it is installed.
+    """
+
+    def __init__(self, package: str, needed_for: str, reason: str = "") -> None:
+        self.package = package
+        self.needed_for = needed_for
+        self.reason = reason
+        cause = f" ({reason})" if reason else ""
+        super().__init__(f"{needed_for} needs the package {package}{cause}: pip install {package}")
+
+    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
+        return type(self), (self.package, self.needed_for, self.reason)  # as worker processes hand errors over
+
+
 class PolicyError(EplbError, RuntimeError):
     """A policy from outside cannot be loaded, raised, or returned no valid map."""
 
 
 class FormatWarning(UserWarning):
     """A recording is incomplete, or is taken for something that it does not say."""
+
+
+class SolveInterrupted(KeyboardInterrupt):
+    """Ctrl-C while `solve` was at work; what it had found is kept.
+
+    A `KeyboardInterrupt`, so that programs which expect one stop as ever.
+
+    Attributes
+    ----------
+    result : Result
+        The best map so far, valid, with the certificates that were proven so far.
+    """
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        super().__init__("interrupted: the best map so far is kept")
