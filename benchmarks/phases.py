@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from eplb_opt.heuristics.greedy import greedy_objective
-from eplb_opt.heuristics.greedy_check import heaviest_load
+from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
 from eplb_opt.heuristics.refine import STEPS, refine_maps, refined
 from eplb_opt.instance import Instance
 

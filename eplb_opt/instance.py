@@ -190,7 +190,7 @@ def _as_load(load: Any) -> Floats:
         )
     array = array if array.ndim == 3 else array[None]
     with np.errstate(over="ignore"):  # a float128 beyond float64 becomes infinite and is refused below
-        result = np.array(array, dtype=np.float64)
+        result = np.array(array, dtype=np.float64, order="C")
     _check_values(array, result)
     result.setflags(write=False)
     return result

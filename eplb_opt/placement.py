@@ -157,9 +157,6 @@ class Placement:
         most = int(counts.max())
         first = (np.cumsum(counts, axis=1) - counts).ravel()
         expert = (keys >> bits) + np.arange(layers)[:, None] * self.num_experts  # row of log2phy [layers * experts, X]
-        entry = torch.from_numpy(expert * most + np.arange(replicas) - first[expert])
-        slot = torch.from_numpy((keys & ((1 << bits) - 1)).astype(np.int64))
-        log2phy = torch.full((layers * self.num_experts * most,), -1, dtype=torch.int64)
-        log2phy.scatter_(0, entry.view(-1), slot.view(-1))
-        log2phy = log2phy.view(layers, self.num_experts, most)
-        return torch.from_numpy(self.phy2log.copy()), log2phy, torch.from_numpy(counts.copy())
+        log2phy = np.full((layers, self.num_experts, most), -1)
+        log2phy.reshape(-1)[expert * most + np.arange(replicas) - first[expert]] = keys & ((1 << bits) - 1)
+        return torch.from_numpy(self.phy2log.copy()), torch.from_numpy(log2phy), torch.from_numpy(counts.copy())

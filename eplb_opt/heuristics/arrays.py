@@ -1,9 +1,9 @@
 """numpy arrays on the CPU, torch tensors on other devices: what the two call differently, under one name.
 
 The heuristic's arrays are small, so starting an operation costs about as much as the operation itself; numpy starts and
-sorts faster than torch (a step by both: ``python -m benchmarks.phases``). Operators, slices, ``reshape``, ``T`` and
-``shape`` are the same for both kinds; so are the results, which rest on integers and on single rounded operations.
-A tensor on the CPU is computed with torch, as one on any other device.
+sorts faster than torch (a step by both: ``python -m benchmarks.phases``), and its operations here wait for no other
+thread. Operators, slices, ``reshape``, ``T`` and ``shape`` are the same for both kinds; so are the results, which rest
+on integers and on single rounded operations. A tensor on the CPU is computed with torch, as one on any other device.
 """
 
 from __future__ import annotations
@@ -27,25 +27,20 @@ def place(array: Array) -> Place:
 
 
 def constant(array: np.ndarray[Any, Any], at: Place) -> Array:
-    """An array of this kind and on this device; for tables that are made once, as it waits for the device."""
+    """An array of this kind, on this device, which it waits for: of the CPU's results, and of tables made once."""
     return array if at is None else torch.from_numpy(array).to(at)
 
 
-def as_tensor(array: Array) -> torch.Tensor:
-    """The same numbers as a tensor, without a copy if they may be written to."""
+def floats(array: Array) -> Array:
+    """The numbers as float64, row after row in memory: the array itself, if that is what it is."""
     if isinstance(array, torch.Tensor):
-        return array
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+        return array.detach().to(torch.float64).contiguous()
+    return np.ascontiguousarray(array, np.float64)
 
 
-def _shared(array: Array) -> torch.Tensor:
-    """A tensor of the array's own memory, to write to."""
-    return torch.from_numpy(array) if isinstance(array, np.ndarray) else array
-
-
-def as_array(tensor: torch.Tensor, at: Place) -> Array:
-    """The same numbers as an array of the kind at a place."""
-    return tensor.numpy() if at is None else tensor
+def to_numpy(array: Array) -> np.ndarray[Any, Any]:
+    """The same numbers in numpy, on the CPU; without a copy, if they are there."""
+    return array if isinstance(array, np.ndarray) else array.cpu().numpy()
 
 
 @functools.cache  # as all tables that steps read: graphs that were captured with them read them again
@@ -196,8 +191,11 @@ def put(array: Array, index: Array, values: Array) -> None:
 
 
 def scatter(array: Array, index: Array, values: Array) -> None:
-    """Write entries of a vector by their numbers, all different: by torch, which is faster than numpy."""
-    _shared(array).scatter_(0, as_tensor(index).view(-1), as_tensor(values).view(-1))
+    """Write entries of a vector by their numbers, all different."""
+    if isinstance(array, np.ndarray):
+        array[index.reshape(-1)] = values.reshape(-1)
+    else:
+        array.scatter_(0, index.view(-1), values.view(-1))
 
 
 def counted(index: Array, columns: int, values: Array | None = None) -> Array:
@@ -222,23 +220,21 @@ def last_true(array: Array) -> Array:
     return (array * arange(size, place(array))).amax(-1)
 
 
-def product(matrix: Array, other: Array) -> Array:
-    """Matrix product of float32 matrices whose sums are exact in float32.
+def product(matrix: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Matrix product of float32 tensors whose sums are exact in float32.
 
-    In float64 on CUDA, where a process may have allowed TF32. By torch on the CPU too: one thread, as set.
+    In float64 on CUDA, where a process may have allowed TF32.
     """
-    if isinstance(matrix, np.ndarray):
-        return (torch.from_numpy(matrix) @ torch.from_numpy(other)).numpy()
     if matrix.is_cuda:
         return (matrix.to(torch.float64) @ other.to(torch.float64)).to(torch.float32)
     return matrix @ other
 
 
+def add(one: Array, other: Array, out: Array) -> None:
+    """``one + other`` into an array that is there."""
+    (np.add if isinstance(out, np.ndarray) else torch.add)(one, other, out=out)
+
+
 def subtract(one: Array, other: Array, out: Array) -> None:
     """``one - other`` into an array that is there."""
     (np.subtract if isinstance(out, np.ndarray) else torch.sub)(one, other, out=out)
-
-
-def mark(array: Array, number: Array) -> None:
-    """Set bits of each row of an int32 matrix, in place: by torch, which is faster with a number a row than numpy."""
-    _shared(array).bitwise_or_(as_tensor(number))

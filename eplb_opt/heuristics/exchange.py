@@ -16,7 +16,6 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from . import arrays as xp
 from .arrays import Array, Place
@@ -184,13 +183,13 @@ def _differences(loads: Array, partners: int, room: Array) -> Array:
     (_sum_splits if len(loads) <= FULL_SPLITS else _sum_exchanges)(table, xp.cast(loads, xp.FLOAT32), partners, sums)
     ranked = xp.pattern(sums, xp.INT32)
     ranked &= HIGH
-    xp.mark(ranked, table.number)
+    ranked |= table.number
     return xp.least(ranked, 0)
 
 
 def _sum_splits(table: Splits, loads: Array, partners: int, out: Array) -> None:
     """Differences [splits, pairs] after all splits."""
-    sides = xp.product(table.weights, loads).reshape(len(table.weights), 1 + partners, -1)
+    sides = _sides(table.weights, loads).reshape(len(table.weights), 1 + partners, -1)
     mine, theirs = sides[:, :1], sides[:, 1:]
     end = 0
     for start, number, other, others in table.blocks:
@@ -200,13 +199,59 @@ def _sum_splits(table: Splits, loads: Array, partners: int, out: Array) -> None:
 
 
 def _sum_exchanges(table: Splits, loads: Array, partners: int, out: Array) -> None:
-    """Differences [splits, pairs] after all exchanges slot by slot: of many rows, which torch adds faster."""
+    """Differences [splits, pairs] after all exchanges slot by slot."""
     slots, pairs = len(loads), out.shape[1]
     heavy = pairs // partners
     differences = loads[:, None, :heavy] - loads[:, heavy:].reshape(slots, partners, heavy)
-    sides = xp.as_tensor(xp.product(table.weights, differences.reshape(slots, pairs)))
+    sides = _sides(table.weights, differences.reshape(slots, pairs))
     ((_, here, _, there),) = table.blocks
-    torch.add(sides[:here, None], sides[here:], out=xp.as_tensor(out).view(here, there, pairs))
+    xp.add(sides[:here, None], sides[here:], out.reshape(here, there, pairs))
+
+
+def _sides(weights: Array, loads: Array) -> Array:
+    """The matrix product ``weights @ loads`` of `Splits`, [rows, any], whose sums are exact.
+
+    numpy's own product would start the threads of a library, so there rows are made of earlier ones.
+    """
+    if not isinstance(loads, np.ndarray):
+        return xp.product(weights, loads)
+    plain, steps = _row_steps(len(loads))
+    sides = np.empty((len(weights), loads.shape[1]), dtype=np.float32)
+    sides[0] = 0
+    np.add.reduce(loads, 0, out=sides[plain])
+    twice = loads + loads
+    for rows, earlier, slots in steps:
+        np.subtract(sides[earlier], twice[slots], out=sides[rows])
+    return sides
+
+
+@functools.cache
+def _row_steps(slots: int) -> tuple[int, list[tuple[slice, slice, slice]]]:
+    """Which row of `Splits.weights` is all ones, and how others follow: rows = earlier rows - 2 * slots.
+
+    Row 0 is the other one without an earlier one: all ones as well, or all zeros.
+    """
+    steps = []
+    rows = 1
+    if slots <= FULL_SPLITS:
+        subsets = [(0, 0)]  # row, and the first slot that a larger subset may have besides
+        for _ in range(slots // 2):
+            larger = []
+            for row, first in subsets:
+                steps.append((slice(rows, rows + slots - first), slice(row, row + 1), slice(first, slots)))
+                larger += [(rows + slot - first, slot + 1) for slot in range(first, slots)]
+                rows += slots - first
+            subsets = larger
+        return 0, steps
+    number = min(slots - 1, EXCHANGED)
+    rows = 0
+    for first, end in ((0, number // 2), (number // 2, number)):
+        plain, size = rows, 1
+        for slot in reversed(range(first, end)):  # as `_subsets`, where the last slot changes fastest
+            steps.append((slice(rows + size, rows + 2 * size), slice(rows, rows + size), slice(slot, slot + 1)))
+            size *= 2
+        rows += size
+    return plain, steps
 
 
 def _choose(best: Array, lightest: Array, partners: int) -> Array:

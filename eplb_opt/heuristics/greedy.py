@@ -1,208 +1,188 @@
-"""The published two-stage greedy (EPLB): batched over layers.
+"""The published two-stage greedy (EPLB): batched over layers, in numpy.
 
-Replicas go to the expert with the highest load per replica; then the heaviest replica goes to the lightest rank with a
-free slot. In hierarchical mode whole groups go to nodes first, the heaviest to the lightest node. Source: the
-open-source EPLB of DeepSeek-V3 (DeepSeek-AI, "DeepSeek-V3 Technical Report", arXiv:2412.19437, section 3.4), which
-vLLM, SGLang and TensorRT-LLM follow. Ties go to the fewest replicas, then the lowest index, on every device.
+Replicas go to the expert with the highest load per replica, the lowest index on ties; then the heaviest replica, of
+equals the first (experts in order, then further replicas in the order in which they were given), goes to the lightest
+rank with a free slot, the lowest on ties. In hierarchical mode whole groups go to nodes first by the same packing.
+Source: the open-source EPLB of DeepSeek-V3 (DeepSeek-AI, "DeepSeek-V3 Technical Report", arXiv:2412.19437, section
+3.4), which vLLM, SGLang and TensorRT-LLM follow; with stable sorts and float64 throughout.
 """
 
 from __future__ import annotations
 
 import functools
 import heapq
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ..instance import Instance
 from ..placement import Placement
 from ..pool import Floats, Ints
+from . import arrays as xp
+from .arrays import Array
 from .separate import separate
 
 FEW_ROWS = 12  # so few that rounds cost more than they save
 ROUNDS = 4  # rounds a slot of a rank after which a row is packed one item after the other
 
 
-def greedy(instance: Instance, device: torch.device | str = "cpu") -> Placement:
+def greedy(instance: Instance) -> Placement:
     """The greedy's placement of an instance."""
-    weight = torch.from_numpy(instance.weight.copy()).to(device)
     phy2log = greedy_maps(
-        weight, instance.num_replicas, instance.num_ranks, instance.num_groups if instance.hierarchical else 1,
-        instance.num_pools, distinct=instance.distinct,
+        instance.weight, instance.num_replicas, instance.num_ranks,
+        instance.num_groups if instance.hierarchical else 1, instance.num_pools, distinct=instance.distinct,
     )  # fmt: skip
-    return Placement(phy2log.cpu().numpy(), instance.num_experts, tuple(instance.layer_ids or ()))
+    return Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
 
 
 def greedy_maps(
-    weight: torch.Tensor, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1,
+    weight: Array, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1,
     *, distinct: bool = False,
-) -> torch.Tensor:  # fmt: skip
-    """Physical-to-logical map [layers, replicas] (int64) of loads [layers, experts] (float64).
-
-    ``num_nodes > 1`` is hierarchical mode and ``num_groups`` a multiple of it; arguments are not validated here.
-    """
-    layers = len(weight)
-    members = greedy_members(weight, num_groups, num_nodes)
-    loads = torch.gather(weight, 1, members).view(layers * num_nodes, -1)
-    local = greedy_pools(loads, num_replicas // num_nodes, num_ranks // num_nodes, distinct=distinct)
-    return torch.gather(members.view(layers * num_nodes, -1), 1, local).view(layers, num_replicas)
-
-
-def greedy_members(weight: torch.Tensor, num_groups: int, num_nodes: int) -> torch.Tensor:
-    """Experts of each node, node by node, [layers, experts] (int64), of loads [layers, experts]."""
-    layers, experts = weight.shape
-    size = experts // num_groups
-    node_of_group = pack(weight.view(layers, num_groups, size).sum(2), num_nodes)
-    groups = torch.argsort(node_of_group, dim=1, stable=True)  # [layers, groups], node by node
-    return (groups[:, :, None] * size + torch.arange(size, device=weight.device)).view(layers, experts)
-
-
-def greedy_pools(loads: torch.Tensor, slots: int, ranks: int, *, distinct: bool = False) -> torch.Tensor:
-    """The greedy on pools: expert of each slot, [pools, slots] (int64), of loads [pools, experts] (float64)."""
-    counts = replicate(loads, slots, ranks if distinct else slots)
-    replica_load = loads / counts
-    order = torch.argsort(replica_load, dim=1, descending=True, stable=True)  # experts, heaviest replica first
-    experts = _repeat_rows(order, torch.gather(counts, 1, order), slots)
-    rank = pack(torch.gather(replica_load, 1, experts), ranks)
-    by_rank = torch.argsort(rank, dim=1, stable=True)
-    placed = torch.gather(experts, 1, by_rank)
-    return separate(loads, placed, ranks) if distinct else placed
-
-
-def greedy_objective(
-    weight: Floats, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1,
-    enough: Floats | None = None,
-) -> Floats:  # fmt: skip
-    """Load of the heaviest rank under the greedy, [layers], of loads [layers, experts]; no map is made.
-
-    Up to rounding: the sums are in another order than those of a map. Of a layer in which any packing of the greedy's
-    replicas has a rank of load ``enough`` [layers], a lower bound that says so is returned instead: the heaviest
-    replica, or `packing_bound` with two slots a rank, where it is often that large.
-    """
-    layers = len(weight)
-    if num_nodes > 1:
-        members = greedy_members(torch.from_numpy(weight), num_groups, num_nodes).numpy()
-        weight = np.take_along_axis(weight, members, axis=1).reshape(layers * num_nodes, -1)
-    each, ranks = _replica_loads(weight, num_replicas // num_nodes), num_ranks // num_nodes
-    result = each[:, 0].copy() if each.shape[1] > 2 * ranks else packing_bound(each, ranks)
-    wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < np.repeat(enough, num_nodes))
-    result[wanted] = _pack_objective(each[wanted], ranks)
-    return np.asarray(result.reshape(layers, num_nodes).max(axis=1), dtype=np.float64)
-
-
-def _pack_objective(each: Floats, ranks: int) -> Floats:
-    """Heaviest rank of the greedy's packing, [pools], of replica loads [pools, slots], heaviest first."""
-    total, even = _pack_rows(each.reshape(len(each), each.shape[1] // ranks, ranks))
-    rest = np.flatnonzero(~even)
-    if len(rest):
-        at = _pack_ordered(each[rest], ranks) + np.arange(len(rest))[:, None] * ranks
-        total[rest] = np.bincount(at.ravel(), each[rest].ravel(), len(rest) * ranks).reshape(len(rest), ranks)
-    return np.asarray(total.max(axis=1), dtype=np.float64)
-
-
-def packing_bound(each: Floats, ranks: int) -> Floats:
-    """Lower bound on the heaviest rank of any packing, [pools], of loads [pools, slots], heaviest first.
-
-    The k heaviest replicas are on some k ranks, whose other k (s - 1) slots hold no less than the lightest: their mean.
-    """
-    k = np.arange(1, ranks + 1)
-    others = k * (each.shape[1] // ranks - 1)
-    lightest = np.concatenate((np.zeros((len(each), 1)), each[:, ::-1].cumsum(axis=1)), axis=1)[:, others]
-    return np.asarray(((each[:, :ranks].cumsum(axis=1) + lightest) / k).max(axis=1), dtype=np.float64)
-
-
-def _replica_loads(loads: Floats, slots: int) -> Floats:
-    """Loads of the replicas by the greedy's counts, heaviest first, [pools, slots]; no argsort where no tie decides."""
-    pools, experts = loads.shape
-    extra = slots - experts
-    ordered = np.sort(loads, axis=1)[:, ::-1]
-    if extra:
-        counts = np.ones((pools, experts), dtype=np.int64)
-        position, copies = (t.numpy() for t in _candidates(experts, extra, slots, torch.device("cpu")))
-        values = ordered[:, position] / copies
-        won = values >= np.partition(values, values.shape[1] - extra, axis=1)[:, values.shape[1] - extra, None]
-        experts_won = np.repeat(np.arange(pools), won.sum(axis=1)) * experts + np.broadcast_to(position, won.shape)[won]
-        counts += np.bincount(experts_won, minlength=loads.size).reshape(counts.shape)
-        tied = counts.sum(axis=1) > slots
-        if tied.any():
-            ordered = np.where(tied[:, None], loads, ordered)
-            counts[tied] = replicate(torch.from_numpy(loads[tied]), slots, slots).numpy()
-        each = np.repeat((ordered / counts).ravel(), counts.ravel()).reshape(pools, slots)
-        each.sort(axis=1)
-        return each[:, ::-1]
-    return ordered
-
-
-def _pack_rows(rows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """`pack` where every rank gets one item of each row: loads [pools, ranks], and of which pools that holds.
-
-    It holds if no rank that waits is as heavy as one that was served. ``rows`` is [pools, slots a rank, ranks].
-    """
-    total = rows[:, 0]
-    waited, served = [], []
-    for row in range(1, rows.shape[1]):
-        waiting = np.sort(total, axis=1)
-        total = waiting + rows[:, row]
-        waited.append(waiting[:, 1:])
-        served.append(total[:, :-1])
-    if len(waited) < 2:  # after the last row a rank that was served is full
-        return total, np.ones(len(rows), dtype=np.bool_)
-    lightest = np.minimum.accumulate(np.stack(served[:-1]), axis=2)
-    return total, np.asarray((np.stack(waited[:-1]) < lightest).all(axis=(0, 2)))
-
-
-def replicate(loads: torch.Tensor, slots: int, max_count: int) -> torch.Tensor:
-    """Greedy counts [pools, experts] (int64): each further replica to the highest load per replica (water-filling).
-
-    The (slots - experts) largest values of ``w_e / k`` win one: the same set as one replica at a time, in one sort.
-    """
-    pools, experts = loads.shape
-    extra = slots - experts
-    counts = torch.ones((pools, experts), dtype=torch.int64, device=loads.device)
-    if extra == 0:
-        return counts
-    order = torch.argsort(loads, dim=1, descending=True, stable=True)
-    position, copies = _candidates(experts, extra, max_count, loads.device)
-    values = torch.gather(loads, 1, order)[:, position] / copies
-    won = torch.argsort(values, dim=1, descending=True, stable=True)[:, :extra]
-    return counts.scatter_add_(1, torch.gather(order, 1, position[won]), torch.ones_like(won))
-
-
-@functools.lru_cache(maxsize=64)
-def _candidates(experts: int, extra: int, max_count: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pairs (position in the sorted loads, copies k) that can win an extra replica, k ascending then position.
-
-    With k < max_count; ``(position + 1) * k <= extra`` because pairs with a hotter expert or fewer copies come first.
-    Where the cap or a lack of load makes that rule too tight, every k is a candidate.
-    """
-    capped = max_count <= extra
-    most = min(extra, max_count - 1)
-    k = torch.arange(1, most + 1, device=device)[:, None]
-    i = torch.arange(1, experts + 1, device=device)[None, :]
-    allowed = torch.ones_like(k * i, dtype=torch.bool) if capped else k * i <= extra
-    copies, position = torch.nonzero(allowed, as_tuple=True)
-    return position, copies + 1
-
-
-def pack(loads: torch.Tensor, bins: int) -> torch.Tensor:
-    """Bin of each item, [rows, items] (int64), all bins equally full: heaviest item to the lightest bin with room.
+) -> Array:  # fmt: skip
+    """Physical-to-logical map of loads by the greedy.
 
     Parameters
     ----------
-    loads : tensor [rows, items], float64; items a multiple of bins.
+    weight : array or tensor [layers, experts]
+        Of any real dtype, memory order and device; the work is done on the CPU. Not validated, nor is the topology.
+    num_replicas, num_ranks : int
+        Of all nodes.
+    num_groups, num_nodes : int
+        ``num_nodes > 1`` is hierarchical mode and ``num_groups`` a multiple of it.
+    distinct : bool
+        At most one replica of an expert on a rank (not a rule of the published greedy).
+
+    Returns
+    -------
+    array or tensor [layers, replicas], int64, where the loads are
+    """
+    loads = xp.to_numpy(xp.floats(weight))
+    layers = len(loads)
+    members = greedy_members(loads, num_groups, num_nodes)
+    by_node = np.take_along_axis(loads, members, axis=1).reshape(layers * num_nodes, -1)
+    local = greedy_pools(by_node, num_replicas // num_nodes, num_ranks // num_nodes, distinct=distinct)
+    phy2log = np.take_along_axis(members.reshape(layers * num_nodes, -1), local, axis=1)
+    return xp.constant(phy2log.reshape(layers, num_replicas), xp.place(weight))
+
+
+def greedy_members(weight: Floats, num_groups: int, num_nodes: int) -> Ints:
+    """Experts of each node, node by node, in the order in which their groups came, [layers, experts]."""
+    layers, experts = weight.shape
+    size = experts // num_groups
+    by_group = weight.reshape(layers, num_groups, size)
+    total = by_group[:, :, 0]
+    for expert in range(1, size):  # one after the other: the same bits whatever adds them
+        total = total + by_group[:, :, expert]
+    groups = pack(total, num_nodes)
+    return np.asarray((groups[:, :, None] * size + np.arange(size)).reshape(layers, experts))
+
+
+def greedy_pools(loads: Array, slots: int, ranks: int, *, distinct: bool = False) -> Array:
+    """The greedy on pools: expert of each slot, [pools, slots] (int64), of loads [pools, experts], as `greedy_maps`."""
+    at = xp.place(loads)
+    loads = xp.to_numpy(xp.floats(loads))
+    counts = replicate(loads, slots, ranks if distinct else slots)
+    experts = _replicas(loads, counts, slots)
+    packed = pack(np.take_along_axis(loads / counts, experts, axis=1), ranks)
+    placed = np.take_along_axis(experts, packed, axis=1)
+    return xp.constant(separate(loads, placed, ranks) if distinct else placed, at)
+
+
+def _replicas(loads: Floats, counts: Ints, slots: int) -> Ints:
+    """Experts in order, then those of the further replicas in the order in which they are given, [pools, slots]."""
+    pools, experts = loads.shape
+    first = np.broadcast_to(np.arange(experts), loads.shape)
+    if slots == experts:
+        return np.array(first)
+    further = np.repeat(np.tile(first[0], pools), counts.ravel() - 1).reshape(pools, -1)
+    # Which one of its expert a replica is, from 1: the place in the row less that of the expert's first.
+    ends = np.cumsum(counts - 1, axis=1)
+    number = np.arange(1, slots - experts + 1) - np.take_along_axis(ends - (counts - 1), further, axis=1)
+    given = descending(np.take_along_axis(loads, further, axis=1) / number)
+    return np.concatenate((first, np.take_along_axis(further, given, axis=1)), axis=1)
+
+
+def descending(values: Floats) -> Ints:
+    """Where the largest of each row is, then the next; of equals the first first, [rows, any]."""
+    return np.argsort(-values, axis=1, kind="stable")
+
+
+def replicate(loads: Floats, slots: int, max_count: int) -> Ints:
+    """Greedy counts [pools, experts] (int64): each further replica to the highest load per replica (water-filling).
+
+    The (slots - experts) largest values of ``w_e / k`` win one, of equals those of the lowest expert: what one replica
+    at a time gives, as an expert's values fall with k.
+    """
+    pools, experts = loads.shape
+    extra = slots - experts
+    counts = np.ones((pools, experts), dtype=np.int64)
+    if extra == 0:
+        return counts
+    order = descending(loads)
+    position, copies = candidates(experts, extra, max_count)
+    values = np.take_along_axis(loads, order, axis=1)[:, position] / copies
+    least = np.partition(values, values.shape[1] - extra, axis=1)[:, values.shape[1] - extra, None]
+    pool, pair = np.nonzero(values > least)
+    counts += np.bincount(pool * experts + order[pool, position[pair]], minlength=loads.size).reshape(counts.shape)
+    left = slots - counts.sum(axis=1, keepdims=True)  # these have the least value that wins
+    most = np.minimum(counts + left, max_count)
+    ties = _first_false(lambda copies: loads / copies >= least, counts, most) - counts
+    return np.asarray(counts + np.clip(left - (np.cumsum(ties, axis=1) - ties), 0, ties))
+
+
+def _first_false(holds: Callable[[Ints], npt.NDArray[np.bool_]], low: Ints, high: Ints) -> Ints:
+    """The first number from ``low`` on for which it does not hold, not beyond ``high``; element by element, halving."""
+    low, high = low.copy(), high.copy()
+    while (low < high).any():
+        middle = (low + high) // 2
+        yes = holds(middle) & (low < high)
+        low, high = np.where(yes, middle + 1, low), np.where(yes, high, middle)
+    return low
+
+
+@functools.lru_cache(maxsize=64)
+def candidates(experts: int, extra: int, max_count: int) -> tuple[Ints, Ints]:
+    """Pairs (position in the sorted loads, copies k) that can win an extra replica, with k < max_count.
+
+    ``(position + 1) * k <= extra`` because pairs with a hotter expert or fewer copies are at least as large; their
+    values are among the (slots - experts) largest even where others are equal. Where the cap makes that rule too tight,
+    every k is a candidate.
+    """
+    capped = max_count <= extra
+    most = min(extra, max_count - 1)
+    k = np.arange(1, most + 1)[:, None]
+    i = np.arange(1, experts + 1)[None, :]
+    allowed = np.ones((most, experts), dtype=np.bool_) if capped else k * i <= extra
+    copies, position = np.nonzero(allowed)
+    return position, copies + 1
+
+
+def pack(loads: Floats, bins: int) -> Ints:
+    """Items bin by bin, those of a bin in the order in which they came, [rows, items].
+
+    All bins become equally full: the heaviest item goes to the lightest bin with room. Where a bin has room for one
+    item, the items stay in their order.
+
+    Parameters
+    ----------
+    loads : array [rows, items], float64
+    bins : int
+        Of which the number of items is a multiple.
     """
     rows, items = loads.shape
-    room = items // bins
-    if room == 1 or bins == 1:
-        return torch.arange(items, device=loads.device).div(room, rounding_mode="floor").expand(rows, items)
-    order = torch.argsort(loads, dim=1, descending=True, stable=True)
-    ordered = torch.gather(loads, 1, order).cpu().numpy()
-    return torch.empty_like(order).scatter_(1, order, torch.from_numpy(_pack_ordered(ordered, bins)).to(order.device))
+    if items == bins:
+        return np.tile(np.arange(items), (rows, 1))
+    order = descending(loads)
+    if bins == 1:
+        return order
+    chosen = pack_ordered(np.take_along_axis(loads, order, axis=1), bins)
+    arrived = np.sort(chosen * items + np.arange(items), axis=1) % items
+    return np.take_along_axis(order, arrived, axis=1)
 
 
-def _pack_ordered(ordered: Floats, bins: int) -> Ints:
-    """`pack` of rows, heaviest item first: in rounds where there are many, else one item after the other."""
+def pack_ordered(ordered: Floats, bins: int) -> Ints:
+    """Bins of the items of rows, heaviest first, as `pack` chooses them: in rounds where there are many rows."""
     if len(ordered) > FEW_ROWS:
         chosen, done = _pack_rounds(ordered, bins)
     else:
@@ -261,10 +241,3 @@ def _pack_row(loads: list[float], bins: int) -> list[int]:
         else:
             heapq.heappop(heap)
     return chosen
-
-
-def _repeat_rows(values: torch.Tensor, counts: torch.Tensor, width: int) -> torch.Tensor:
-    """Each value of a row repeated ``counts`` times; every row of counts adds up to ``width``."""
-    ends = torch.cumsum(counts, dim=1)
-    slots = torch.arange(width, device=values.device).expand(len(values), width).contiguous()
-    return torch.gather(values, 1, torch.searchsorted(ends, slots, right=True))

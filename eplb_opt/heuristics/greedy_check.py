@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from ..instance import Instance
 from ..pool import Floats, Ints
 from . import arrays as xp
 from .arrays import Array
-from .greedy import greedy_objective, packing_bound
+from .greedy import candidates, greedy_members, pack_ordered, replicate
 
 ROUNDING = 1e-13  # of sums of a rank's loads in different orders
+TINY = 2.0**-960  # of a layer with no larger load, quotients lose digits (they may be subnormal): nothing is told of it
 
 
 def unsure_layers(instance: Instance, objective: Floats, greedy_check: float) -> Ints:
     """Layers further above a simple bound than ``greedy_check`` whose objective the greedy may beat."""
     load = np.asarray(instance.weight)
-    layers = np.flatnonzero(objective > (1 + greedy_check + ROUNDING) * simple_bound(instance))
+    tiny = load.max(axis=1) < TINY
+    layers = np.flatnonzero((objective > (1 + greedy_check + ROUNDING) * simple_bound(instance)) | tiny)
     if instance.distinct or not len(layers):
         return layers
     lighter, groups = objective[layers] * (1 - ROUNDING), instance.num_groups if instance.hierarchical else 1
     topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
     found = greedy_objective(load[layers], *topology, enough=lighter)
-    return np.asarray(layers[found < lighter], dtype=np.int64)
+    return np.asarray(layers[(found < lighter) | tiny[layers]], dtype=np.int64)
+
+
+def is_lighter(loads: Floats, one: Ints, other: Ints, ranks: int) -> npt.NDArray[np.bool_]:
+    """In which rows the heaviest rank of one map is lighter than that of the other, [rows].
+
+    Of tiny loads also where it would be, were their quotients not rounded to multiples of the smallest float.
+
+    Parameters
+    ----------
+    loads : array [rows, experts]
+    one, other : array [rows, slots]
+        Valid maps.
+    ranks : int
+    """
+    lighter = heaviest_load(loads, one, ranks) < heaviest_load(loads, other, ranks)
+    tiny = np.flatnonzero(loads.max(axis=1) < TINY)
+    if len(tiny):
+        scaled = loads[tiny] * 2.0**900
+        lighter[tiny] |= heaviest_load(scaled, one[tiny], ranks) < heaviest_load(scaled, other[tiny], ranks)
+    return np.asarray(lighter)
 
 
 def simple_bound(instance: Instance) -> Floats:
@@ -40,6 +63,89 @@ def simple_bound(instance: Instance) -> Floats:
     groups = np.sort(instance.weight.reshape(instance.num_layers, instance.num_groups, -1).sum(axis=2), axis=1)
     nodes = groups if instance.num_groups == instance.num_nodes else groups + groups[:, ::-1]
     return np.asarray(nodes.max(axis=1) / instance.ranks_per_pool, dtype=np.float64)
+
+
+def greedy_objective(
+    weight: Floats, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1,
+    enough: Floats | None = None,
+) -> Floats:  # fmt: skip
+    """Load of the heaviest rank under the greedy, [layers], of loads [layers, experts]; no map is made.
+
+    Up to rounding: the sums are in another order than those of a map. Of a layer in which any packing of the greedy's
+    replicas has a rank of load ``enough`` [layers], a lower bound that says so is returned instead: the heaviest
+    replica, or `packing_bound` with two slots a rank, where it is often that large.
+    """
+    layers = len(weight)
+    if num_nodes > 1:
+        members = greedy_members(weight, num_groups, num_nodes)
+        weight = np.take_along_axis(weight, members, axis=1).reshape(layers * num_nodes, -1)
+    each, ranks = _replica_loads(weight, num_replicas // num_nodes), num_ranks // num_nodes
+    result = each[:, 0].copy() if each.shape[1] > 2 * ranks else packing_bound(each, ranks)
+    wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < np.repeat(enough, num_nodes))
+    result[wanted] = _pack_objective(each[wanted], ranks)
+    return np.asarray(result.reshape(layers, num_nodes).max(axis=1), dtype=np.float64)
+
+
+def _pack_objective(each: Floats, ranks: int) -> Floats:
+    """Heaviest rank of the greedy's packing, [pools], of replica loads [pools, slots], heaviest first."""
+    total, even = _pack_rows(each.reshape(len(each), each.shape[1] // ranks, ranks))
+    rest = np.flatnonzero(~even)
+    if len(rest):
+        at = pack_ordered(each[rest], ranks) + np.arange(len(rest))[:, None] * ranks
+        total[rest] = np.bincount(at.ravel(), each[rest].ravel(), len(rest) * ranks).reshape(len(rest), ranks)
+    return np.asarray(total.max(axis=1), dtype=np.float64)
+
+
+def packing_bound(each: Floats, ranks: int) -> Floats:
+    """Lower bound on the heaviest rank of any packing, [pools], of loads [pools, slots], heaviest first.
+
+    The k heaviest replicas are on some k ranks, whose other k (s - 1) slots hold no less than the lightest: their mean.
+    """
+    k = np.arange(1, ranks + 1)
+    others = k * (each.shape[1] // ranks - 1)
+    lightest = np.concatenate((np.zeros((len(each), 1)), each[:, ::-1].cumsum(axis=1)), axis=1)[:, others]
+    return np.asarray(((each[:, :ranks].cumsum(axis=1) + lightest) / k).max(axis=1), dtype=np.float64)
+
+
+def _replica_loads(loads: Floats, slots: int) -> Floats:
+    """Loads of the replicas by the greedy's counts, heaviest first, [pools, slots]; no argsort where no tie decides."""
+    pools, experts = loads.shape
+    extra = slots - experts
+    ordered = np.sort(loads, axis=1)[:, ::-1]
+    if extra:
+        counts = np.ones((pools, experts), dtype=np.int64)
+        position, copies = candidates(experts, extra, slots)
+        values = ordered[:, position] / copies
+        least = np.partition(values, values.shape[1] - extra, axis=1)[:, values.shape[1] - extra, None]
+        won = values >= least
+        experts_won = np.repeat(np.arange(pools), won.sum(axis=1)) * experts + np.broadcast_to(position, won.shape)[won]
+        counts += np.bincount(experts_won, minlength=loads.size).reshape(counts.shape)
+        tied = (counts.sum(axis=1) > slots) | (ordered / counts >= least).any(axis=1)
+        if tied.any():
+            ordered = np.where(tied[:, None], loads, ordered)
+            counts[tied] = replicate(loads[tied], slots, slots)
+        each = np.repeat((ordered / counts).ravel(), counts.ravel()).reshape(pools, slots)
+        each.sort(axis=1)
+        return each[:, ::-1]
+    return ordered
+
+
+def _pack_rows(rows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """`pack` where every rank gets one item of each row: loads [pools, ranks], and of which pools that holds.
+
+    It holds if no rank that waits is as heavy as one that was served. ``rows`` is [pools, slots a rank, ranks].
+    """
+    total = rows[:, 0]
+    waited, served = [], []
+    for row in range(1, rows.shape[1]):
+        waiting = np.sort(total, axis=1)
+        total = waiting + rows[:, row]
+        waited.append(waiting[:, 1:])
+        served.append(total[:, :-1])
+    if len(waited) < 2:  # after the last row a rank that was served is full
+        return total, np.ones(len(rows), dtype=np.bool_)
+    lightest = np.minimum.accumulate(np.stack(served[:-1]), axis=2)
+    return total, np.asarray((np.stack(waited[:-1]) < lightest).all(axis=(0, 2)))
 
 
 def heaviest_load(loads: Array, placed: Array, ranks: int, counts: Array | None = None) -> Array:

@@ -9,9 +9,7 @@ the CPU, or torch tensors (`arrays`).
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
@@ -25,7 +23,7 @@ from .arrays import Array
 from .deal import deal
 from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, roll, split_arrays, workspace
 from .greedy import greedy_maps, greedy_pools
-from .greedy_check import heaviest_load, unsure_layers
+from .greedy_check import heaviest_load, is_lighter, unsure_layers
 from .groups import share_out
 from .optional import optional
 from .pair_counts import is_searched, search_pairs
@@ -67,10 +65,10 @@ def refined(
     load = np.asarray(instance.weight)
     groups = instance.num_groups if instance.hierarchical else 1
     topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
-    with torch.inference_mode(), _one_thread():
+    with torch.inference_mode():
         weight = load if torch.device(device).type == "cpu" else torch.from_numpy(load.copy()).to(device)
         found = refine_maps(weight, *topology, distinct=instance.distinct, steps=steps, compiled=compiled)
-        phy2log = xp.as_tensor(found).cpu().numpy()
+        phy2log = xp.to_numpy(found)
         placement = Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
         if greedy_check == math.inf:
             return placement
@@ -78,21 +76,10 @@ def refined(
         unsure = unsure_layers(instance, objective, greedy_check)
         if not len(unsure):
             return placement
-        greedy = greedy_maps(torch.from_numpy(load[unsure]), *topology, distinct=instance.distinct).numpy()
-        better = heaviest_load(load[unsure], greedy, instance.num_ranks) < objective[unsure]
+        greedy = greedy_maps(load[unsure], *topology, distinct=instance.distinct)
+        better = is_lighter(load[unsure], greedy, phy2log[unsure], instance.num_ranks)
         phy2log[unsure[better]] = greedy[better]
     return Placement(phy2log, instance.num_experts, placement.layer_ids)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """One torch thread, process-wide: the tensors are small, and a second thread waits where its core is taken."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def prepare() -> None:
@@ -111,6 +98,7 @@ def refine_maps(
     (unless ``steps`` is 0) as `share_out` does it: the better map of each layer is kept. Without ``distinct``
     a call on CUDA does not wait for the device.
     """
+    weight = xp.floats(weight)
     layers, experts = weight.shape
     ranks = num_ranks // num_nodes
     max_count = ranks if distinct else num_replicas
@@ -150,7 +138,7 @@ def _shares(
 
 def _separated(loads: Array, placed: Array, ranks: int) -> Array:
     """`separate` of an array of either kind."""
-    return xp.as_array(separate(xp.as_tensor(loads), xp.as_tensor(placed), ranks), xp.place(placed))
+    return xp.constant(separate(xp.to_numpy(loads), xp.to_numpy(placed), ranks), xp.place(placed))
 
 
 def refine_pools(
@@ -167,11 +155,13 @@ def refine_pools(
     compiled : let numba do what it does faster on a CPU; the bits are the same
     variants : default: `num_variants`
     """
+    loads = xp.floats(loads)
     pools, experts = loads.shape
     at = xp.place(loads)
     if experts > MOST_EXPERTS:
         distinct = max_count is not None and max_count < slots
-        return xp.as_array(greedy_pools(xp.as_tensor(loads), slots, ranks, distinct=distinct), at)
+        found: Array = greedy_pools(loads, slots, ranks, distinct=distinct)
+        return found
     bits = expert_bits(experts)
     each = slots // ranks
     variants = variants or num_variants(slots, ranks)
@@ -179,7 +169,7 @@ def refine_pools(
     fused = optional("fused") if at is not None and at.type == "cuda" and variants == 1 else None
     if fused is not None and fused.fits(slots, ranks, experts):
         schedule = tuple(_schedule(ranks, steps))
-        return fused.refine_pools_fused(loads.contiguous(), slots, ranks, most, schedule, goal)
+        return fused.refine_pools_fused(loads, slots, ranks, most, schedule, goal)
     searched = each == 2 and steps and is_searched(slots, experts)
     won = search_pairs(loads, slots, most, steps) if searched else None
     state = deal(replica_keys(loads, slots, ranks, most, variants, won), bits, ranks)

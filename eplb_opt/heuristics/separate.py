@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
+import numpy as np
+
+from ..pool import Floats, Ints
 
 
-def separate(loads: torch.Tensor, placed: torch.Tensor, ranks: int) -> torch.Tensor:
+def separate(loads: Floats, placed: Ints, ranks: int) -> Ints:
     """Swap replicas until no rank holds an expert twice (termination: ``models/README.md``, D1).
 
     Parameters
     ----------
-    loads : tensor [pools, experts]
-    placed : tensor [pools, slots], int64; no expert of a pool has more replicas than there are ranks.
+    loads : array [pools, experts]
+    placed : array [pools, slots], int64
+        The expert of each slot; no expert of a pool has more replicas than there are ranks.
+
+    Returns
+    -------
+    array [pools, slots], int64
     """
-    maps = placed.view(len(placed), ranks, -1).cpu()
-    rows = torch.sort(maps, dim=2).values
-    for pool in torch.nonzero((rows[:, :, 1:] == rows[:, :, :-1]).any(2).any(1)).flatten().tolist():
-        counts = torch.bincount(placed[pool], minlength=loads.shape[1])
-        maps[pool] = torch.tensor(separate_ranks(maps[pool].tolist(), (loads[pool] / counts).tolist()))
-    return maps.view(len(placed), -1).to(placed.device)
+    maps = placed.reshape(len(placed), ranks, -1).copy()
+    rows = np.sort(maps, axis=2)
+    for pool in np.flatnonzero((rows[:, :, 1:] == rows[:, :, :-1]).any(axis=(1, 2))):
+        counts = np.bincount(placed[pool], minlength=loads.shape[1])
+        maps[pool] = separate_ranks(maps[pool].tolist(), (loads[pool] / counts).tolist())
+    return maps.reshape(len(placed), -1)
 
 
 def separate_ranks(ranks: list[list[int]], replica_load: list[float]) -> list[list[int]]:

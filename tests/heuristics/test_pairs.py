@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from eplb_opt import Instance
 from eplb_opt.heuristics import pair_counts
-from eplb_opt.heuristics.greedy import greedy, packing_bound
-from eplb_opt.heuristics.greedy_check import heaviest_load
+from eplb_opt.heuristics.greedy import greedy
+from eplb_opt.heuristics.greedy_check import heaviest_load, packing_bound
 from eplb_opt.heuristics.pair_counts import AIM, HEAVIEST, MOST_ABOVE, TENURE, search_pairs, sizes
 from eplb_opt.heuristics.pair_prices import FAR, ONE, cost, num_bins, prices
 from eplb_opt.heuristics.refine import refine_maps, refined

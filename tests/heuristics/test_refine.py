@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from eplb_opt import POLICIES, Instance, OptionError, Placement, configure
 from eplb_opt.heuristics.deal import deal
 from eplb_opt.heuristics.exchange import FULL_SPLITS, exchange, rank_order, splits, workspace
-from eplb_opt.heuristics.greedy import greedy, greedy_maps, greedy_objective
-from eplb_opt.heuristics.greedy_check import heaviest_load
+from eplb_opt.heuristics.greedy import greedy, greedy_maps
+from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
 from eplb_opt.heuristics.refine import pairs, refine_maps, refine_pools, refined
 from eplb_opt.heuristics.replicas import UNIT, expert_bits, replica_keys
 
