@@ -123,7 +123,9 @@ def workspace(state: Array, schedule: list[tuple[int, int, int]]) -> Array:
     return xp.empty((split_arrays(len(state))[2].shape[1] * most * state.shape[2],), xp.FLOAT32, xp.place(state))
 
 
-def exchange(state: Array, bits: int, heavy: int, partners: int, goal: int, turn_above: int, room: Array) -> Array:
+def exchange(
+    state: Array, bits: int, heavy: int, partners: int, goal: Array | int, turn_above: int, room: Array
+) -> Array:
     """One step; packings whose heaviest rank is within ``goal`` stay as they are.
 
     Parameters
@@ -131,7 +133,7 @@ def exchange(state: Array, bits: int, heavy: int, partners: int, goal: int, turn
     state : array [slots, ranks, packings], int32 keys
     bits : bits of a key that hold the expert
     heavy, partners : h and m, ``h * (m + 1) <= ranks``
-    goal : quantised rank load that is good enough
+    goal : quantised rank load that is good enough, one number or one a packing
     turn_above : quantised rank load
         In packings with a heavier rank, a slot of a heavy rank faces the next slot of the light one (only exchanges
         slot by slot depend on that): coarser changes, and slots of different rows mix.

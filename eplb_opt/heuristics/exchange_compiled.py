@@ -19,7 +19,7 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
     state : int32 [packings, slots, ranks], keys; more than `exchange.FULL_SPLITS` slots
     bits, shift : bits of a key that hold the expert, and of an ordered load that hold the rank
     schedule : int64 [steps, 3]: heavy ranks, partners of each, and `turn_above`
-    goal : quantised rank load that is good enough
+    goal : int64 [packings], quantised rank load that is good enough
     swap : of `exchange.split_arrays`
     """
     packings, slots, ranks = state.shape
@@ -38,7 +38,7 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
         for step in range(len(schedule)):
             heavy, partners, turn_above = schedule[step, 0], schedule[step, 1], schedule[step, 2]
             _order(held, old, ordered, bits, shift, heavy, partners, turn_above)
-            if ordered[ranks - 1] >> shift > goal:
+            if ordered[ranks - 1] >> shift > goal[packing]:
                 for s in range(slots):
                     for i in range(heavy * (1 + partners)):
                         loads[s, i] = held[s, i] >> bits

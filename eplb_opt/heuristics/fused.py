@@ -1,9 +1,8 @@
 # mypy: disable-error-code="untyped-decorator,no-untyped-def,no-untyped-call"
-"""The production heuristic as one Triton kernel: a program a pool, the same bits as `refine.refine_pools`.
+"""The production heuristic as two Triton kernels: a program a pool, the same bits as `refine.refine_pools`.
 
-For pools of one variant (`refine.num_variants`) with three or more slots a rank. Steps, order and rounding are those of
-`replicas`, `deal` and `exchange`; sums are of integers, so their order does not matter. What a program's threads
-exchange goes through a scratch row of its own. Fused multiply-add must stay off: it would round once less.
+For pools with three or more slots a rank: one kernel for those of one variant (`refine.num_variants`), and one that
+packs some pools again (`crowded`). Fused multiply-add must stay off: it would round once less.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ import torch
 import triton
 import triton.language as tl
 
+from . import fused_parts as part
+from .crowded import CLOSE, HOT, SETTLED, TRIED
 from .exchange import EXCHANGED, FULL_SPLITS, HIGH, LOW, rank_bits, splits
 from .replicas import SCALE, UNIT, candidates, expert_bits
 
@@ -30,34 +31,47 @@ def fits(slots: int, ranks: int, experts: int) -> bool:
 
 def refine_pools_fused(
     loads: torch.Tensor, slots: int, ranks: int, max_count: int, schedule: tuple[tuple[int, int, int], ...], goal: int
-) -> torch.Tensor:
-    """Experts in the slots of each pool, [pools, slots] (int64), of loads [pools, experts] (float64, on CUDA).
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Experts in the slots of each pool, [pools, slots] (int64), and which pools are packed again, [pools] (bool).
 
     Parameters
     ----------
+    loads : tensor [pools, experts], float64, on CUDA
     schedule : for each step the heavy ranks, the partners of each, and the load above which packings turn their slots.
     goal : see `exchange.exchange`.
     """
-    pools, experts = loads.shape
-    extra, each = slots - experts, slots // ranks
-    device = loads.device
-    position, copies, tie = _candidates(experts, extra, max_count, device)
-    weights, order = _split_tables(each, device)
-    steps = _schedule(schedule, device)
-    width = 2 * slots + 2 * triton.next_power_of_2(max(slots, experts)) + 4 * ranks
-    scratch = torch.empty((pools, width), dtype=torch.int64, device=device)
-    out = torch.empty((pools, slots), dtype=torch.int64, device=device)
+    pools = len(loads)
+    constants, tables = launch(loads, slots, ranks, max_count, schedule)
+    width = 2 * slots + 2 * int(constants["AREA"]) + 4 * ranks
+    scratch = torch.empty((pools, width), dtype=torch.int64, device=loads.device)
+    out = torch.empty((pools, slots), dtype=torch.int64, device=loads.device)
+    again = torch.empty(pools, dtype=torch.bool, device=loads.device)
     _kernel[(pools,)](
-        loads, scratch, out, position, copies, tie, weights, order, steps, len(schedule), goal, width,
-        E=experts, E2=triton.next_power_of_2(experts), X=extra, N=len(tie), N2=triton.next_power_of_2(len(tie)),
-        TIE_BITS=len(tie).bit_length(), P=slots, P2=triton.next_power_of_2(slots), R=ranks,
-        R2=max(16, triton.next_power_of_2(ranks)), S=each, K=len(weights), SPLITS=order.shape[1],
-        SPLITS2=weights.shape[1],
-        BITS=expert_bits(experts), RANK_BITS=rank_bits(ranks), FULL=each <= FULL_SPLITS,
-        ROLL=EXCHANGED if each > EXCHANGED + 1 else 0, ROUND=MAGIC, SCALE_=SCALE, UNIT_=UNIT, LOW_=LOW, HIGH_=HIGH,
+        loads, scratch, out, again, *tables, len(schedule), goal, width, **constants,
         num_warps=WARPS, enable_fp_fusion=False,
     )  # fmt: skip
-    return out
+    return out, again
+
+
+def launch(
+    loads: torch.Tensor, slots: int, ranks: int, max_count: int, schedule: tuple[tuple[int, int, int], ...]
+) -> tuple[dict[str, int | float | bool], tuple[torch.Tensor, ...]]:
+    """The constants of a kernel, and its tables."""
+    experts, each, device = loads.shape[1], slots // ranks, loads.device
+    position, copies, tie = _candidates(experts, slots - experts, max_count, device)
+    weights, order = _split_tables(each, device)
+    constants = {
+        "E": experts, "E2": triton.next_power_of_2(experts), "X": slots - experts, "N": len(tie),
+        "N2": triton.next_power_of_2(len(tie)), "TIE_BITS": len(tie).bit_length(), "P": slots,
+        "P2": triton.next_power_of_2(slots), "R": ranks, "R2": max(16, triton.next_power_of_2(ranks)), "S": each,
+        "S2": max(16, triton.next_power_of_2(each)), "K": len(weights), "SPLITS": order.shape[1],
+        "SPLITS2": weights.shape[1], "BITS": expert_bits(experts), "RANK_BITS": rank_bits(ranks),
+        "FULL": each <= FULL_SPLITS, "ROLL": EXCHANGED if each > EXCHANGED + 1 else 0,
+        "AREA": triton.next_power_of_2(max(slots + 1, experts)),
+        "ROUND": MAGIC, "SCALE_": SCALE, "UNIT_": UNIT, "LOW_": LOW, "HIGH_": HIGH, "CLOSE_": CLOSE, "HOT_": HOT,
+        "SETTLED_": SETTLED,
+    }  # fmt: skip
+    return constants, (position, copies, tie, weights, order, _schedule(schedule, device))
 
 
 @functools.cache
@@ -101,182 +115,263 @@ def _split_tables(slots: int, device: torch.device) -> tuple[torch.Tensor, torch
 
 @triton.jit
 def _kernel(
-    loads, scratch, out, position, copies, tie, weights, order, steps, num_steps, goal, width,
+    loads, scratch, out, again, position, copies, tie, weights, order, steps, num_steps, goal, width,
     E: tl.constexpr, E2: tl.constexpr, X: tl.constexpr, N: tl.constexpr, N2: tl.constexpr, TIE_BITS: tl.constexpr,
-    P: tl.constexpr, P2: tl.constexpr, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, K: tl.constexpr,
-    SPLITS: tl.constexpr, SPLITS2: tl.constexpr, BITS: tl.constexpr, RANK_BITS: tl.constexpr, FULL: tl.constexpr,
-    ROLL: tl.constexpr, ROUND: tl.constexpr, SCALE_: tl.constexpr, UNIT_: tl.constexpr, LOW_: tl.constexpr,
-    HIGH_: tl.constexpr,
+    P: tl.constexpr, P2: tl.constexpr, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, S2: tl.constexpr,
+    K: tl.constexpr, SPLITS: tl.constexpr, SPLITS2: tl.constexpr, BITS: tl.constexpr, RANK_BITS: tl.constexpr,
+    FULL: tl.constexpr, ROLL: tl.constexpr, AREA: tl.constexpr, ROUND: tl.constexpr, SCALE_: tl.constexpr,
+    UNIT_: tl.constexpr, LOW_: tl.constexpr, HIGH_: tl.constexpr, CLOSE_: tl.constexpr, HOT_: tl.constexpr,
+    SETTLED_: tl.constexpr,
 ):  # fmt: skip
     pool = tl.program_id(0)
     here = scratch + pool * width  # two states, then two work areas, then the order of the ranks
     work = here + 2 * P
-    area = (width - 2 * P - 4 * R) // 2
-    ranked = here + width - 4 * R
-    _replicas(loads + pool * E, work, area, position, copies, tie, E, E2, X, N, N2, TIE_BITS, P, P2, R, BITS,
-              ROUND, SCALE_, UNIT_)  # fmt: skip
-    _deal(work, here, ranked, P, R, R2, S, BITS, RANK_BITS, UNIT_)
+    ranked = work + 2 * AREA
+    whole = part.whole_loads(loads + pool * E, E, E2, ROUND, SCALE_)
+    counts = tl.full((E2,), 1, tl.int64)
+    extra = tl.zeros((N2,), tl.int64)
+    if X > 0:
+        extra = part.awards(whole, work, position, copies, tie, E, E2, X, N, N2, TIE_BITS, BITS)
+        counts = part.counted(extra, work, E, E2, X, N2)
+    each = whole / counts.to(tl.float64)
+    bound = part.pool_bound(whole, each, R)
+    key = part.replica_keys(each, bound, E2, BITS, ROUND, UNIT_)
+    keys = part.all_sorted(key, extra, work, AREA, E, E2, X, N2, P, P2)
+    crowded = bound < 0  # never
+    if X > 0:
+        shared, _ = part.floors(keys >> BITS, work, P, P2, R, R2, S, S2)
+        crowded = shared > CLOSE_
+    lane = tl.arange(0, P2)
+    tl.store(work + lane, keys, lane < P)
+    tl.debug_barrier()
+    part.deal(work, here, ranked, P, R, R2, S, BITS, RANK_BITS, UNIT_)
+    goal = tl.where(crowded, SETTLED_, goal)
     was = 0
     for step in range(num_steps):
         heavy = tl.load(steps + 3 * step)
         partners = tl.load(steps + 3 * step + 1)
         turn_above = tl.load(steps + 3 * step + 2)
-        _exchange(here + was * P, here + (1 - was) * P, ranked, weights, order, heavy, partners, turn_above, goal,
-                  R, R2, S, K, SPLITS, SPLITS2, BITS, RANK_BITS, FULL, ROLL, LOW_, HIGH_)  # fmt: skip
+        part.exchange(here + was * P, here + (1 - was) * P, ranked, weights, order, heavy, partners, turn_above, goal,
+                 R, R2, S, K, SPLITS, SPLITS2, BITS, RANK_BITS, FULL, ROLL, LOW_, HIGH_)  # fmt: skip
         was = 1 - was
-    lane = tl.arange(0, P2)
+    rough = part.heaviest_rank(here + was * P, R, R2, S, BITS) > CLOSE_
+    hot = tl.max(whole, 0) * HOT_ > tl.sum(whole, 0)
+    tl.store(again + pool, crowded | (rough & hot))
     key = tl.load(here + was * P + (lane % S) * R + lane // S, lane < P, 0)
     tl.store(out + pool * P + lane, key & ((1 << BITS) - 1), lane < P)
 
 
+def relieve_fused(
+    loads: torch.Tensor, again: torch.Tensor, placed: torch.Tensor, ranks: int, max_count: int,
+    schedule: tuple[tuple[int, int, int], ...],
+) -> torch.Tensor:  # fmt: skip
+    """The maps [pools, slots], in place, where the marked pools have the best of other counts if it is better.
+
+    Parameters
+    ----------
+    loads : tensor [pools, experts], float64, on CUDA
+    again : tensor [pools], bool
+    schedule : as for `refine_pools_fused`, of more than five steps.
+    """
+    pools, slots = placed.shape
+    constants, tables = launch(loads, slots, ranks, max_count, schedule)
+    experts, extra = loads.shape[1], slots - loads.shape[1]
+    width = 2 * TRIED * slots + 2 * int(constants["AREA"]) + 4 * ranks + 3 * extra + experts + 64
+    scratch = torch.empty((pools, width), dtype=torch.int64, device=loads.device)
+    numbers = torch.empty((pools, experts + TRIED), dtype=torch.float64, device=loads.device)
+    _relieve_kernel[(pools,)](
+        loads, again, placed, scratch, numbers, *tables, len(schedule), max_count, width, **constants,
+        TRIED_=TRIED, HALVINGS=extra.bit_length(), num_warps=WARPS, enable_fp_fusion=False,
+    )  # fmt: skip
+    return placed
+
+
 @triton.jit
-def _replicas(
-    loads, work, area, position, copies, tie,
+def _relieve_kernel(
+    loads, again, placed, scratch, numbers, position, copies, tie, weights, order, steps, num_steps, max_count, width,
     E: tl.constexpr, E2: tl.constexpr, X: tl.constexpr, N: tl.constexpr, N2: tl.constexpr, TIE_BITS: tl.constexpr,
-    P: tl.constexpr, P2: tl.constexpr, R: tl.constexpr, BITS: tl.constexpr, ROUND: tl.constexpr, SCALE_: tl.constexpr,
-    UNIT_: tl.constexpr,
+    P: tl.constexpr, P2: tl.constexpr, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, S2: tl.constexpr,
+    K: tl.constexpr, SPLITS: tl.constexpr, SPLITS2: tl.constexpr, BITS: tl.constexpr, RANK_BITS: tl.constexpr,
+    FULL: tl.constexpr, ROLL: tl.constexpr, AREA: tl.constexpr, ROUND: tl.constexpr, SCALE_: tl.constexpr,
+    UNIT_: tl.constexpr, LOW_: tl.constexpr, HIGH_: tl.constexpr, CLOSE_: tl.constexpr, HOT_: tl.constexpr,
+    SETTLED_: tl.constexpr, TRIED_: tl.constexpr, HALVINGS: tl.constexpr,
 ):  # fmt: skip
-    """Keys of the replicas, ascending, in the first work area."""
+    pool = tl.program_id(0)
+    if tl.load(again + pool):
+        states = scratch + pool * width  # two of each packing that is tried
+        work = states + 2 * TRIED_ * P
+        ranked = work + 2 * AREA
+        first = ranked + 4 * R  # experts of the copies of the heavy, and of the others
+        others = first + X
+        pick = others + X  # which packings are kept
+        value = pick + 16
+        units = numbers + pool * (E + TRIED_) + E
+        whole = part.whole_loads(loads + pool * E, E, E2, ROUND, SCALE_)
+        _candidates_dealt(whole, states, work, ranked, first, others, units, position, copies, tie, E, E2, X, N, N2,
+                          TIE_BITS, P, P2, R, R2, S, S2, BITS, RANK_BITS, AREA, ROUND, UNIT_, CLOSE_, TRIED_,
+                          HALVINGS)  # fmt: skip
+        lane = tl.arange(0, 16)
+        tl.store(pick + lane, lane.to(tl.int64))
+        least = tl.min(tl.load(units + lane, lane < TRIED_, float("inf")), 0)
+        tl.debug_barrier()
+        for stage in range(3):  # `refine._keep`: half after the third step, half of these after the fifth
+            begin = tl.where(stage == 0, 0, tl.where(stage == 1, 3, 5))
+            end = tl.where(stage == 0, 3, tl.where(stage == 1, 5, num_steps))
+            number = tl.where(stage == 0, TRIED_, tl.where(stage == 1, TRIED_ // 2, 1))
+            for c in range(number):
+                k = tl.load(pick + c)
+                state = states + 2 * k * P
+                for step in range(begin, end):
+                    heavy = tl.load(steps + 3 * step)
+                    partners = tl.load(steps + 3 * step + 1)
+                    turn_above = tl.load(steps + 3 * step + 2)
+                    part.exchange(state + step % 2 * P, state + (1 - step % 2) * P, ranked, weights, order, heavy,
+                                  partners, turn_above, CLOSE_, R, R2, S, K, SPLITS, SPLITS2, BITS, RANK_BITS, FULL,
+                                  ROLL, LOW_, HIGH_)  # fmt: skip
+                heaviest = part.heaviest_rank(state + end % 2 * P, R, R2, S, BITS)
+                weighed = (heaviest.to(tl.float64) * (tl.load(units + k) / least)).to(tl.int64)
+                tl.store(value + c, (weighed << 6) | c)
+            tl.debug_barrier()
+            best = tl.sort(tl.load(value + lane, lane < number, 0x7FFFFFFFFFFFFFFF)) & 63
+            kept = tl.load(pick + best, lane < number, 0)
+            tl.debug_barrier()
+            tl.store(pick + lane, kept)
+            tl.debug_barrier()
+        state = states + 2 * tl.load(pick) * P + num_steps % 2 * P
+        _keep_better(loads + pool * E, state, placed + pool * P, work, numbers + pool * (E + TRIED_), max_count, E, E2,
+                     P, P2, R, R2, S, BITS)  # fmt: skip
+
+
+@triton.jit
+def _candidates_dealt(
+    whole, states, work, ranked, first, others, units, position, copies, tie,
+    E: tl.constexpr, E2: tl.constexpr, X: tl.constexpr, N: tl.constexpr, N2: tl.constexpr, TIE_BITS: tl.constexpr,
+    P: tl.constexpr, P2: tl.constexpr, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, S2: tl.constexpr,
+    BITS: tl.constexpr, RANK_BITS: tl.constexpr, AREA: tl.constexpr, ROUND: tl.constexpr, UNIT_: tl.constexpr,
+    CLOSE_: tl.constexpr, TRIED_: tl.constexpr, HALVINGS: tl.constexpr,
+):  # fmt: skip
+    """As `crowded.other_copies`, of one pool; the packings are dealt, and their units noted."""
     expert = tl.arange(0, E2)
-    load = tl.load(loads + expert, expert < E, 0.0)
-    heaviest = tl.max(load, 0)
-    whole = load / tl.where(heaviest > 0, heaviest, 1.0) * SCALE_
-    whole = (whole + ROUND) - ROUND
-    counts = tl.full((E2,), 1, tl.int64)
-    if X > 0:
-        key = (whole.to(tl.int64) << BITS) | (E - 1 - expert).to(tl.int64)
-        key = tl.sort(tl.where(expert < E, key, -1), descending=True)
-        tl.store(work + expert, key)
-        tl.debug_barrier()
-        pair = tl.arange(0, N2)
-        at = tl.load(position + pair, pair < N, 0)
-        value = (tl.load(work + at) >> BITS).to(tl.float64) / tl.load(copies + pair, pair < N, 1.0)
-        value = (value.to(tl.int64) << TIE_BITS) | tl.load(tie + pair, pair < N, 0)
-        value = tl.sort(tl.where(pair < N, value, -1), descending=True)
-        chosen = (N - 1) - (value & ((1 << TIE_BITS) - 1))
-        won = tl.load(position + chosen, pair < X, 0)
-        extra = (E - 1) - (tl.load(work + won, pair < X, 0) & ((1 << BITS) - 1))
-        tl.store(work + area + expert, counts)
-        tl.debug_barrier()
-        tl.atomic_add(work + area + extra, 1, pair < X)
-        tl.debug_barrier()
-        counts = tl.load(work + area + expert, expert < E, 1)
-    each = whole / counts.to(tl.float64)
-    bound = tl.maximum(tl.sum(whole, 0) / R, tl.max(each, 0))
-    unit = UNIT_ / tl.where(bound > 0, bound, 1.0)
-    each = each * unit
-    each = (each + ROUND) - ROUND
-    key = (each.to(tl.int64) << BITS) | expert.to(tl.int64)
+    pair = tl.arange(0, N2)
     lane = tl.arange(0, P2)
-    if X > 0:
+    heavy = whole < 0.0
+    bound = tl.max(whole, 0)
+    low = tl.sum(pair.to(tl.int64) * 0, 0)
+    high = low
+    for turn in range(3 + TRIED_):  # one loop, so that what it calls is compiled once
+        number = tl.minimum(tl.maximum(low + 4 - turn, 0), X)
+        light = tl.where(heavy, 0.0, whole)
+        asked = tl.where(turn == 1, whole - light, light)
+        if turn > 2:
+            asked = _held_back(light, number, tl.sum(heavy.to(tl.int64), 0), bound, expert, E, R, S, BITS)
+        found = part.awards(asked, work, position, copies, tie, E, E2, X, N, N2, TIE_BITS, BITS)
+        tl.store(tl.where(turn == 1, first, others) + pair, found, pair < X)
         tl.debug_barrier()
-        tl.store(work + area + expert, key)
-        tl.debug_barrier()
-        replica = tl.load(work + area + lane, lane < E, 0x7FFFFFFF)
-        tl.debug_barrier()
-        tl.store(work + E + pair, tl.load(work + area + extra, pair < X, 0), pair < X)
-        tl.debug_barrier()
-        replica = tl.where(lane < E, replica, tl.load(work + lane, (lane >= E) & (lane < P), 0x7FFFFFFF))
-    else:
-        tl.store(work + expert, key, expert < E)
-        tl.debug_barrier()
-        replica = tl.load(work + lane, lane < P, 0x7FFFFFFF)
-    tl.debug_barrier()
-    tl.store(work + lane, tl.sort(replica.to(tl.int32)).to(tl.int64))
-    tl.debug_barrier()
+        if turn == 0:
+            counts = part.counted(found, work, E, E2, X, N2)
+            bound = part.pool_bound(whole, whole / counts.to(tl.float64), R)
+            heavy = whole + whole > bound
+            tl.store(work + expert, heavy.to(tl.int64))
+            tl.debug_barrier()
+            high = tl.sum(tl.load(work + found, pair < X, 0), 0)
+            tl.debug_barrier()
+        if turn == 2:
+            low = _most_that_fit(whole * (UNIT_ / bound), high, work, first, others, pair, E, E2, X, N2, P, P2, R, R2,
+                                 S, S2, AREA, ROUND, CLOSE_, HALVINGS)  # fmt: skip
+        if turn > 2:
+            chosen = _shared_out(first, others, number, pair, X)
+            each = whole / part.counted(chosen, work, E, E2, X, N2).to(tl.float64)
+            unit = part.pool_bound(whole, each, R)
+            key = part.replica_keys(each, unit, E2, BITS, ROUND, UNIT_)
+            replicas = part.all_sorted(key, chosen, work, AREA, E, E2, X, N2, P, P2)
+            tl.store(work + lane, replicas, lane < P)
+            tl.store(units + turn - 3, unit)
+            tl.debug_barrier()
+            part.deal(work, states + 2 * (turn - 3) * P, ranked, P, R, R2, S, BITS, RANK_BITS, UNIT_)
 
 
 @triton.jit
-def _deal(
-    work, state, ranked, P: tl.constexpr, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, BITS: tl.constexpr,
-    RANK_BITS: tl.constexpr, UNIT_: tl.constexpr,
+def _most_that_fit(
+    scaled, high, work, first, others, pair,
+    E: tl.constexpr, E2: tl.constexpr, X: tl.constexpr, N2: tl.constexpr, P: tl.constexpr, P2: tl.constexpr,
+    R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, S2: tl.constexpr, AREA: tl.constexpr, ROUND: tl.constexpr,
+    CLOSE_: tl.constexpr, HALVINGS: tl.constexpr,
 ):  # fmt: skip
-    """The first packing: key of slot j of rank r at ``state + j * R + r``."""
+    """How many copies the heavy experts may get, by halving, as in `crowded.other_copies`."""
+    low = high * 0
+    for _ in range(HALVINGS):
+        middle = (low + high) >> 1
+        chosen = _shared_out(first, others, middle, pair, X)
+        each = scaled / part.counted(chosen, work, E, E2, X, N2).to(tl.float64)
+        each = (each + ROUND) - ROUND
+        replicas = part.all_sorted(each.to(tl.int64), chosen, work, AREA, E, E2, X, N2, P, P2)
+        shared, alone = part.floors(replicas, work, P, P2, R, R2, S, S2)
+        fits = (shared <= CLOSE_) | (shared <= alone)
+        low = tl.where(fits, middle, low)
+        high = tl.where(fits, high, middle)
+    return low
+
+
+@triton.jit
+def _held_back(
+    light, number, num_heavy, bound, expert, E: tl.constexpr, R: tl.constexpr, S: tl.constexpr, BITS: tl.constexpr
+):
+    """As `crowded._held_back`, of one pool whose heavy experts get a number of copies."""
+    free = tl.minimum(tl.maximum(R - number - num_heavy, 0), R)
+    keys = (light.to(tl.int64) << BITS) | (E - 1 - expert).to(tl.int64)
+    keys = tl.where(expert < E, keys, -1)
+    ordered = tl.sort(keys, descending=True)
+    load = tl.cumsum(tl.where(expert < E, ordered >> BITS, 0), 0).to(tl.float64)
+    held = (load <= free.to(tl.float64) * bound) & (expert < free * S) & (expert < E)
+    least = tl.min(tl.where(held, ordered, 0x7FFFFFFFFFFFFFFF), 0)
+    return tl.where(keys < least, light, 0.0)
+
+
+@triton.jit
+def _shared_out(first, others, number, pair, X: tl.constexpr):
+    """As `crowded._shared_out`, of one pool, in lanes below X."""
+    mine = tl.load(first + pair, pair < tl.minimum(number, X), 0)
+    theirs = tl.load(others + pair - number, (pair >= number) & (pair < X), 0)
+    return tl.where(pair < number, mine, theirs)
+
+
+@triton.jit
+def _keep_better(
+    loads, state, placed, work, numbers, max_count,
+    E: tl.constexpr, E2: tl.constexpr, P: tl.constexpr, P2: tl.constexpr, R: tl.constexpr, R2: tl.constexpr,
+    S: tl.constexpr, BITS: tl.constexpr,
+):  # fmt: skip
+    """Write a packing over the map if its heaviest rank is lighter, in the loads as they were given."""
+    lane = tl.arange(0, P2)
+    was = tl.load(placed + lane, lane < P, 0)
+    found = tl.load(state + (lane % S) * R + lane // S, lane < P, 0) & ((1 << BITS) - 1)
+    before, _ = _heaviest_load(loads, was, work, numbers, E, E2, P, P2, R, R2, S)
+    after, most = _heaviest_load(loads, found, work, numbers, E, E2, P, P2, R, R2, S)
+    tl.store(placed + lane, found, (lane < P) & (after < before) & (most <= max_count))
+
+
+@triton.jit
+def _heaviest_load(
+    loads, experts, work, numbers, E: tl.constexpr, E2: tl.constexpr, P: tl.constexpr, P2: tl.constexpr,
+    R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr,
+):  # fmt: skip
+    """As `greedy_check.heaviest_load`, of one map, and the most replicas of an expert."""
+    expert = tl.arange(0, E2)
+    lane = tl.arange(0, P2)
     rank = tl.arange(0, R2)
-    inside = rank < R
-    top = tl.load(work + (S - 1) * R + rank, inside, 0)
-    tl.store(state + rank, top, inside)
-    load = top >> BITS
-    companions = tl.zeros((R2,), tl.int64)
-    for j in tl.static_range(S - 1):
-        companions += tl.load(work + rank * (S - 1) + j, inside, 0) >> BITS
-    over = (tl.load(work + P - 1 - rank, inside, 0) >> BITS) + companions > UNIT_ + S
-    full = tl.min(tl.where(over & inside, R, rank), 0)
-    full = tl.minimum(full, R)
-    others = R - full
-    behind = tl.where(rank >= others, (1 << 28) + rank, 0)
-    for column in range(1, S):
-        row = tl.where(column == 1, 0, S - column)
-        at = tl.where(
-            rank < others, full * (S - 1) + (row + 1) * others - 1 - rank, (R - 1 - rank) * (S - 1) + column - 1
-        )
-        item = tl.load(work + at, inside, 0)
-        by_load = tl.where(inside, ((load + behind) << RANK_BITS) | rank, 0x7FFFFFFFFFFFFFFF)
-        target = tl.where(column == 1, rank, tl.sort(by_load) & ((1 << RANK_BITS) - 1))
-        tl.store(state + column * R + target, item, inside)
-        tl.debug_barrier()
-        load += tl.load(state + column * R + rank, inside, 0) >> BITS
-
-
-@triton.jit
-def _exchange(
-    old, new, ranked, weights, order, heavy, partners, turn_above, goal,
-    R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, K: tl.constexpr, SPLITS: tl.constexpr,
-    SPLITS2: tl.constexpr, BITS: tl.constexpr, RANK_BITS: tl.constexpr, FULL: tl.constexpr, ROLL: tl.constexpr,
-    LOW_: tl.constexpr, HIGH_: tl.constexpr,
-):  # fmt: skip
-    """One step from the old state to the new one, whose ranks are the heavy ones, then the others by load."""
-    lane = tl.arange(0, R2)
-    load = tl.zeros((R2,), tl.int64)
-    for j in tl.static_range(S):
-        load += tl.load(old + j * R + lane, lane < R, 0) >> BITS
-    by_load = tl.sort(tl.where(lane < R, (load << RANK_BITS) | lane, 0x7FFFFFFFFFFFFFFF))
+    tl.store(work + expert, tl.zeros((E2,), tl.int64))
     tl.debug_barrier()
-    tl.store(ranked + lane, by_load, lane < R)
+    tl.atomic_add(work + experts, tl.full((P2,), 1, tl.int64), lane < P)
     tl.debug_barrier()
-    heaviest = tl.load(ranked + R - 1) >> RANK_BITS
-    light = lane < R - heavy  # light ranks, then the rest
-    paired = lane < heavy * partners
-    by_load = tl.load(ranked + lane, light, 0)
-    source = by_load & ((1 << RANK_BITS) - 1)
-    source_heavy = tl.load(ranked + R - 1 - lane % heavy, light, 0) & ((1 << RANK_BITS) - 1)
-    turn = tl.where(heaviest > turn_above, 0 if FULL else 1, 0)
-    shift = tl.where(paired, turn, 0)
-    split = tl.arange(0, SPLITS2)
-    slot = tl.arange(0, K)[None, :]
-    if FULL:
-        from_light = slot >= S
-        at = tl.where(from_light, (slot - S) * R + source[:, None], slot * R + source_heavy[:, None])
-        value = (tl.load(old + at, (slot < 2 * S) & light[:, None], 0) >> BITS).to(tl.float32)
-    else:
-        within = (slot < S) & light[:, None]
-        turned = (slot + S - shift[:, None]) % S
-        value = ((tl.load(old + slot * R + source_heavy[:, None], within, 0) >> BITS)
-                 - (tl.load(old + turned * R + source[:, None], within, 0) >> BITS)).to(tl.float32)  # fmt: skip
-    weight = tl.load(weights + tl.arange(0, K)[:, None] * SPLITS2 + split[None, :])
-    difference = tl.dot(value, weight, input_precision="ieee")  # integers below 2^24: exact
-    pattern = tl.abs(difference).to(tl.int32, bitcast=True)
-    pattern = tl.where((split < SPLITS)[None, :], (pattern & HIGH_) | split[None, :], 0x7FFFFFFF)
-    best = tl.min(pattern, 1)
-    value = (best & HIGH_).to(tl.float32, bitcast=True).to(tl.int32) + (by_load >> RANK_BITS).to(tl.int32)
-    value = tl.where(paired, (value << 6) | (lane // heavy), 0x7FFFFFFF)
-    tl.store(ranked + R + lane, value.to(tl.int64), lane < R)
+    counts = tl.load(work + expert, expert < E, 1)
+    each = tl.load(loads + expert, expert < E, 0.0) / counts.to(tl.float64)
     tl.debug_barrier()
-    least = value
-    for j in range(partners):
-        other = lane % heavy + j * heavy
-        least = tl.minimum(least, tl.load(ranked + R + other, light, 0x7FFFFFFF).to(tl.int32))
-    chosen = paired & (value == least)
-    best = tl.where(chosen & (heaviest > goal), best & LOW_, 0)
-    for j in tl.static_range(S):
-        k = tl.load(order + j * SPLITS + best)
-        of_light = k >= S
-        slot = tl.where(of_light, (k - S + S - shift) % S, k)
-        key = tl.load(old + slot * R + tl.where(of_light, source, source_heavy), chosen, 0)
-        tl.store(new + ((j + ROLL) % S) * R + lane % heavy, key, chosen)
-        k = tl.load(order + (S + j) * SPLITS + best)
-        of_light = k >= S
-        slot = tl.where(of_light, (k - S + S - shift) % S, k)
-        key = tl.load(old + slot * R + tl.where(of_light, source, source_heavy), light, 0)
-        tl.store(new + ((j + ROLL) % S) * R + heavy + lane, key, light)
+    tl.store(numbers + expert, each, expert < E)
+    tl.store(work + lane, experts, lane < P)
     tl.debug_barrier()
+    total = tl.load(numbers + tl.load(work + rank * S, rank < R, 0), rank < R, 0.0)
+    for j in range(1, S):
+        total += tl.load(numbers + tl.load(work + rank * S + j, rank < R, 0), rank < R, 0.0)
+    most = tl.max(counts, 0)
+    tl.debug_barrier()
+    return tl.max(total, 0), most

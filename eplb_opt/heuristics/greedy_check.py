@@ -72,15 +72,15 @@ def greedy_objective(
     """Load of the heaviest rank under the greedy, [layers], of loads [layers, experts]; no map is made.
 
     Up to rounding: the sums are in another order than those of a map. Of a layer in which any packing of the greedy's
-    replicas has a rank of load ``enough`` [layers], a lower bound that says so is returned instead: the heaviest
-    replica, or `packing_bound` with two slots a rank, where it is often that large.
+    replicas has a rank of load ``enough`` [layers], a lower bound that says so is returned instead: `sharing_bound`, or
+    `packing_bound` with two slots a rank, where it is often that large.
     """
     layers = len(weight)
     if num_nodes > 1:
         members = greedy_members(weight, num_groups, num_nodes)
         weight = np.take_along_axis(weight, members, axis=1).reshape(layers * num_nodes, -1)
     each, ranks = _replica_loads(weight, num_replicas // num_nodes), num_ranks // num_nodes
-    result = each[:, 0].copy() if each.shape[1] > 2 * ranks else packing_bound(each, ranks)
+    result = sharing_bound(each, ranks) if each.shape[1] > 2 * ranks else packing_bound(each, ranks)
     wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < np.repeat(enough, num_nodes))
     result[wanted] = _pack_objective(each[wanted], ranks)
     return np.asarray(result.reshape(layers, num_nodes).max(axis=1), dtype=np.float64)
@@ -105,6 +105,19 @@ def packing_bound(each: Floats, ranks: int) -> Floats:
     others = k * (each.shape[1] // ranks - 1)
     lightest = np.concatenate((np.zeros((len(each), 1)), each[:, ::-1].cumsum(axis=1)), axis=1)[:, others]
     return np.asarray(((each[:, :ranks].cumsum(axis=1) + lightest) / k).max(axis=1), dtype=np.float64)
+
+
+def sharing_bound(each: Floats, ranks: int) -> Floats:
+    """Lower bound on the heaviest rank of any packing, [pools], of loads [pools, slots], heaviest first.
+
+    Of the j R + 1 heaviest, some rank has j + 1, j = 0, 1, ..., and its other slots hold no less than the lightest.
+    """
+    slots = each.shape[1] // ranks
+    shared = each[:, 0].copy()
+    for j in range(1, slots):
+        heaviest = each[:, j * ranks - j : j * ranks + 1].sum(axis=1)
+        np.maximum(shared, heaviest + each[:, each.shape[1] - (slots - 1 - j) :].sum(axis=1), out=shared)
+    return shared
 
 
 def _replica_loads(loads: Floats, slots: int) -> Floats:

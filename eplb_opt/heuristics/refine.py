@@ -1,10 +1,10 @@
 """The production heuristic: replicas dealt to ranks, then exchanges between heavy and light ranks, in batches.
 
 No loop over layers, experts or slots. With two slots a rank the counts are searched (`pair_counts`); with more, small
-pools are solved in several variants of counts and order at once, of which the better ones are kept. Everything is
-decided on integers, without a clock and without randomness, so the same loads give the same bits in every process, on
-every device. Nothing here waits for the device: on CUDA a call can be captured in a graph. Loads are numpy arrays, on
-the CPU, or torch tensors (`arrays`).
+pools are solved in several variants of counts and order at once, of which the better ones are kept, and pools with very
+hot experts again with other counts (`crowded`). Everything is decided on integers, without a clock and without
+randomness, so the same loads give the same bits in every process, on every device. Nothing here waits for the device:
+on CUDA a call can be captured in a graph. Loads are numpy arrays, on the CPU, or torch tensors (`arrays`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..instance import Instance
 from ..placement import Placement
 from . import arrays as xp
 from .arrays import Array
+from .crowded import CLOSE, MORE_STEPS, SETTLED, TRIED, is_crowded, is_hot, other_copies
 from .deal import deal
 from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, roll, split_arrays, workspace
 from .greedy import greedy_maps, greedy_pools
@@ -168,16 +169,56 @@ def refine_pools(
     most, goal = max_count or slots, int(UNIT * (1 + gap))
     fused = optional("fused") if at is not None and at.type == "cuda" and variants == 1 else None
     if fused is not None and fused.fits(slots, ranks, experts):
-        schedule = tuple(_schedule(ranks, steps))
-        return fused.refine_pools_fused(loads, slots, ranks, most, schedule, goal)
+        placed, again = fused.refine_pools_fused(loads, slots, ranks, most, tuple(_schedule(ranks, steps)), goal)
+        return _relieved(loads, again, placed, ranks, most, steps, None) if steps and slots > experts else placed
     searched = each == 2 and steps and is_searched(slots, experts)
     won = search_pairs(loads, slots, most, steps) if searched else None
-    state = deal(replica_keys(loads, slots, ranks, most, variants, won), bits, ranks)
-    if each > 2 and ranks > 1:
-        faster = compiled and at is None and each > FULL_SPLITS
-        kernel = optional("exchange_compiled") if faster else None
-        state = _refine(state, bits, variants, steps, goal, kernel)
-    return xp.cast(xp.contiguous(xp.reversed_axes(state & ((1 << bits) - 1))), xp.INT64).reshape(pools, slots)
+    faster = compiled and at is None and each > FULL_SPLITS
+    kernel = optional("exchange_compiled") if faster else None
+    keys = replica_keys(loads, slots, ranks, most, variants, won)
+    packing = deal(keys, bits, ranks)
+    if each < 3 or ranks == 1:
+        return _experts(packing, bits)
+    if not steps or slots == experts:
+        return _experts(_refine(packing, bits, variants, steps, goal, kernel), bits)
+    crowded = is_crowded(keys[:pools] >> bits, ranks)
+    goals = xp.where(crowded, SETTLED, goal) if variants == 1 else goal  # other variants may be good
+    packing = _refine(packing, bits, variants, steps, goals, kernel)
+    rough = xp.greatest(xp.total(packing >> bits, 0), 0) > CLOSE
+    again = crowded | (rough & is_hot(loads))
+    return _relieved(loads, again, _experts(packing, bits), ranks, most, steps, kernel)
+
+
+def _experts(state: Array, bits: int) -> Array:
+    """The expert in every slot of each packing, [packings, slots] (int64), rank by rank."""
+    experts = xp.cast(xp.contiguous(xp.reversed_axes(state & ((1 << bits) - 1))), xp.INT64)
+    return experts.reshape(state.shape[2], -1)
+
+
+def _relieved(
+    loads: Array, again: Array, placed: Array, ranks: int, max_count: int, steps: int, kernel: ModuleType | None
+) -> Array:
+    """The maps, [pools, slots], where some pools [pools] have the best packing of `other_copies` if it is better.
+
+    On the CPU these pools alone are packed again; elsewhere all, as nothing here waits for the device.
+    """
+    at, experts = xp.place(loads), loads.shape[1]
+    fused = optional("fused") if at is not None and at.type == "cuda" else None
+    if fused is not None and fused.fits(placed.shape[1], ranks, experts):
+        return fused.relieve_fused(loads, again, placed, ranks, max_count, tuple(_schedule(ranks, steps + MORE_STEPS)))
+    rows = np.flatnonzero(again) if at is None else slice(None)
+    if not len(loads[rows]):
+        return placed
+    loads, was = loads[rows], placed[rows]
+    slots, bits = placed.shape[1], expert_bits(experts)
+    copies, units = other_copies(whole_loads(loads), slots, ranks, max_count)
+    state = deal(replica_keys(xp.repeat(loads, TRIED), slots, ranks, max_count, 1, copies), bits, ranks)
+    found = _experts(_refine(state, bits, TRIED, steps + MORE_STEPS, CLOSE, kernel, units), bits)
+    counts = xp.counted(found, experts)
+    lighter = heaviest_load(loads, found, ranks, counts) < heaviest_load(loads, was, ranks)
+    better = again[rows] & lighter & (xp.greatest(counts, 1) <= max_count)
+    placed[rows] = xp.where(better[:, None], found, was)
+    return placed
 
 
 def _schedule(ranks: int, steps: int) -> list[tuple[int, int, int]]:
@@ -193,20 +234,30 @@ def num_variants(slots: int, ranks: int) -> int:
     return max(1, min(MOST_VARIANTS, budget // slots))
 
 
-def _refine(state: Array, bits: int, variants: int, steps: int, goal: int, kernel: ModuleType | None) -> Array:
-    """The packings of each pool's best variant after the steps, which the compiled kernel makes where it is faster."""
+def _refine(
+    state: Array, bits: int, variants: int, steps: int, goal: Array | int, kernel: ModuleType | None,
+    units: Array | None = None,
+) -> Array:  # fmt: skip
+    """The packings of each pool's best variant after the steps, which the compiled kernel makes where it is faster.
+
+    ``goal`` is one number, or one a pool. ``units`` [variants, pools] says how large the variants' units of load are,
+    if these differ.
+    """
     schedule = _schedule(state.shape[1], steps)
     start = 0
     for last, left in [*_keep(variants, steps).items(), (steps - 1, 1)]:
         part = schedule[start : last + 1]
-        state = _run(kernel, state, bits, part, goal) if kernel else _steps(state, bits, part, goal)
+        goals = goal if isinstance(goal, int) else xp.concat([goal] * variants, 0)
+        state = _run(kernel, state, bits, part, goals) if kernel else _steps(state, bits, part, goals)
         start = last + 1
         if variants > left:
-            state, variants = _best(state, bits, variants, left), left
+            best = _best(state, bits, variants, left, units)
+            state, variants = xp.take(state, best, 2), left
+            units = None if units is None else xp.take(units.reshape(-1), best, 0).reshape(left, -1)
     return state
 
 
-def _steps(state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: int) -> Array:
+def _steps(state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: Array | int) -> Array:
     room = workspace(state, schedule)
     for heavy, partners, turn_above in schedule:
         state = exchange(state, bits, heavy, partners, goal, turn_above, room)
@@ -215,11 +266,12 @@ def _steps(state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: 
     return state
 
 
-def _run(kernel: ModuleType, state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: int) -> Array:
+def _run(kernel: ModuleType, state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: Array | int) -> Array:
     """`_steps` in compiled code."""
     held = np.ascontiguousarray(state.transpose(2, 0, 1))
     numbers = np.array(schedule, dtype=np.int64).reshape(-1, 3)
-    kernel.steps(held, bits, rank_bits(state.shape[1]), numbers, goal, split_arrays(len(state))[2])
+    goals = np.broadcast_to(goal, len(held)).astype(np.int64)
+    kernel.steps(held, bits, rank_bits(state.shape[1]), numbers, goals, split_arrays(len(state))[2])
     return held.transpose(1, 2, 0)
 
 
@@ -240,10 +292,11 @@ def _keep(variants: int, steps: int) -> dict[int, int]:
     return keep
 
 
-def _best(state: Array, bits: int, variants: int, keep: int) -> Array:
-    """The packings of the ``keep`` best variants of each pool; among equals the lower number."""
+def _best(state: Array, bits: int, variants: int, keep: int, units: Array | None) -> Array:
+    """Where the ``keep`` best variants of each pool are; among equals the lower number; int64, flat."""
     pools, at = state.shape[2] // variants, xp.place(state)
     heaviest = xp.cast(xp.greatest(xp.total(state >> bits, 0), 0), xp.INT64).reshape(variants, pools)
+    if units is not None:
+        heaviest = xp.cast(heaviest * units, xp.INT64)
     ranked = xp.sort_rows(xp.contiguous((heaviest << 6 | xp.arange(variants, at)[:, None]).T))[:, :keep].T & 63
-    column = ranked * pools + xp.arange(pools, at)
-    return xp.take(state, column.reshape(-1), 2)
+    return (ranked * pools + xp.arange(pools, at)).reshape(-1)

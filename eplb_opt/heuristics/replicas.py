@@ -61,13 +61,18 @@ def replica_keys(
     if variants > 1:
         whole = xp.repeat(whole, variants)
     each = whole if won is None else whole / (xp.counted(won, experts) + 1.0)
-    bound = xp.larger(xp.divided(whole.sum(1), ranks), xp.greatest(each, 1))
     # A power of two over a tensor is rounded once on CUDA as well.
-    keys = xp.rounded(each * (UNIT / xp.where(bound > 0, bound, 1.0))[:, None])
+    keys = xp.rounded(each * (UNIT / pool_bound(whole, each, ranks))[:, None])
     keys = xp.cast(keys, xp.INT32) << bits | xp.cast(xp.arange(experts, at), xp.INT32)
     if won is not None:
         keys = xp.concat((keys, xp.take_rows(keys, won)), 1)
     return xp.sort_rows(keys) if variants == 1 else _perturbed_order(keys, pools, bits)
+
+
+def pool_bound(whole: Array, each: Array, ranks: int) -> Array:
+    """``max(mean, heaviest replica)`` of whole loads and those of a replica, [pools, experts]; 1 if all are zero."""
+    bound = xp.larger(xp.divided(whole.sum(1), ranks), xp.greatest(each, 1))
+    return xp.where(bound > 0, bound, 1.0)
 
 
 def extra_copies(whole: Array, extra: int, max_count: int, variants: int) -> Array:

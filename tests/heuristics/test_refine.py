@@ -39,12 +39,13 @@ def instances(draw):
     groups = nodes * draw(st.integers(1, 3))
     experts = groups * draw(st.integers(1, 8))
     slots = ranks * (-(-experts // ranks) + draw(st.integers(0, 3)))
-    kind = draw(st.sampled_from(["ints", "lognormal", "sparse", "constant", "huge"]))
+    kind = draw(st.sampled_from(["ints", "lognormal", "sparse", "constant", "huge", "hot", "denormal"]))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     load = {
         "ints": random.integers(0, 9, (3, experts)), "lognormal": random.lognormal(0, 1.5, (3, experts)),
         "sparse": random.lognormal(0, 1, (3, experts)) * (random.random((3, experts)) < 0.3),
         "constant": np.full((3, experts), 7), "huge": random.lognormal(0, 1, (3, experts)) * 1e295,
+        "hot": random.lognormal(0, 4, (3, experts)), "denormal": random.integers(0, 9, (3, experts)) * 5e-324,
     }[kind]  # fmt: skip
     return load, slots, groups, nodes, ranks
 

@@ -1,0 +1,128 @@
+"""Very hot experts: other counts for pools in which the greedy's put two large replicas on one rank.
+
+The greedy's counts make the heaviest replica as light as can be. Where a few experts have most of the load, these make
+more large replicas than there are ranks, and some rank gets two. Such pools are told by a bound on any packing of these
+replicas (``models/README.md``, N4). They get other counts: of the further copies, n go to the *heavy* experts and the
+others to the rest, by water-filling each. Fewer copies for heavy experts make their replicas larger but leave ranks to
+other experts. The n at which the one bound meets the other is looked for; it and some smaller ones are packed, and the
+best packing is kept.
+"""
+
+from __future__ import annotations
+
+from . import arrays as xp
+from .arrays import Array
+from .replicas import UNIT, expert_bits, extra_copies, pool_bound, whole_loads
+
+TRIED = 4  # values of n that are packed
+MORE_STEPS = 16  # besides the steps of other pools
+HOT = 6.0  # an expert with more of the pool's load than one part in so many
+CLOSE = UNIT + (UNIT >> 10)  # a bound up to here says nothing against the counts, and a rank up to here is light enough
+SETTLED = 1 << 30  # the goal of packings that are not worked on: more than any load
+
+
+def is_crowded(replicas: Array, ranks: int) -> Array:
+    """Whether any packing of replicas has a rank well above the pool's bound, [pools].
+
+    Parameters
+    ----------
+    replicas : array [pools, slots], ascending, int32
+        Loads, in units in which the bound ``max(mean, heaviest replica)`` is `UNIT`.
+    ranks : int
+    """
+    shared, _ = packing_floors(replicas, ranks)
+    return shared > CLOSE
+
+
+def is_hot(loads: Array) -> Array:
+    """Whether one expert has a large part of the load, [pools], of loads [pools, experts]."""
+    whole = whole_loads(loads)
+    return xp.greatest(whole, 1) * HOT > whole.sum(1)
+
+
+def packing_floors(loads: Array, ranks: int) -> tuple[Array, Array]:
+    """Two lower bounds on the heaviest rank of any packing of replicas (``models/README.md``, N4 and N3), [pools].
+
+    The first is large where there are too many large replicas, the second where these are too large. Of integer loads
+    [pools, slots], ascending; the second is rounded down.
+    """
+    slots = loads.shape[1]
+    each, at = slots // ranks, xp.place(loads)
+    sums = xp.cast(loads, xp.INT64).cumsum(1)
+    sums = xp.concat((sums[:, :1] * 0, sums), 1)  # of the k lightest
+    number = xp.arange(each, at, 1)[: each - 1]  # j: of the j R + 1 heaviest, some rank has j + 1
+    first = slots - 1 - number * ranks
+    shared = xp.take(sums, first + number + 1, 1) - xp.take(sums, first, 1) + xp.take(sums, each - 1 - number, 1)
+    k = xp.arange(ranks, at, 1)
+    alone = (sums[:, -1:] - xp.take(sums, slots - k, 1) + xp.take(sums, k * (each - 1), 1)) // k
+    return xp.greatest(shared, 1), xp.greatest(alone, 1)
+
+
+def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> tuple[Array, Array]:
+    """The experts of the extra copies for `TRIED` vectors of counts a pool, [TRIED * pools, slots - experts] (int64).
+
+    And the unit of load in which each is packed, relative to that of the pool's smallest, [TRIED, pools].
+
+    Parameters
+    ----------
+    whole : array [pools, experts]
+        Of `replicas.whole_loads`.
+    slots, ranks : int
+        More slots than experts, more than one slot a rank.
+    max_count : int
+        Most replicas of an expert, for water-filling; a vector may exceed it where there is little load.
+    """
+    experts = whole.shape[1]
+    extra = slots - experts
+    greedy = extra_copies(whole, extra, max_count, 1)
+    bound = pool_bound(whole, whole / (xp.counted(greedy, experts) + 1.0), ranks)
+    heavy = xp.cast(whole + whole > bound[:, None], xp.FLOAT64)
+    first = xp.flip(extra_copies(whole * heavy, extra, max_count, 1))
+    others = xp.flip(extra_copies(whole * (1.0 - heavy), extra, max_count, 1))
+    high = xp.cast(xp.take_rows(heavy, greedy).sum(1), xp.INT64)
+    low = high * 0
+    for _ in range(extra.bit_length()):
+        middle = (low + high) >> 1
+        fits = _fits(whole * (UNIT / bound)[:, None], _shared_out(first, others, middle), ranks)
+        low, high = xp.where(fits, middle, low), xp.where(fits, high, middle)
+    numbers = [xp.clip(low + 1 - k, 0, extra) for k in range(TRIED)]
+    light = whole * (1.0 - heavy)
+    free = [xp.clip(ranks - number - xp.cast(heavy.sum(1), xp.INT64), 0, ranks) for number in numbers]
+    others = extra_copies(xp.concat(_held_back(light, free, bound, slots // ranks), 0), extra, max_count, 1)
+    chosen = _shared_out(xp.repeat(first, TRIED), xp.flip(others), xp.concat(numbers, 0))
+    many = xp.repeat(whole, TRIED)
+    bounds = pool_bound(many, many / (xp.counted(chosen, experts) + 1.0), ranks).reshape(TRIED, -1)
+    return chosen, bounds / xp.least(bounds, 0)
+
+
+def _shared_out(first: Array, others: Array, number: Array) -> Array:
+    """The first ``number`` [pools] of each row, filled up with the first of the others, [pools, extra]."""
+    extra, number = first.shape[1], number[:, None]
+    place = xp.arange(extra, xp.place(first))
+    return xp.take_rows(xp.concat((first, others), 1), xp.where(place < number, place, place + extra - number))
+
+
+def _fits(scaled: Array, copies: Array, ranks: int) -> Array:
+    """Whether it is not the number of large replicas that keeps these counts from a bound, [pools]."""
+    each = xp.cast(xp.rounded(scaled / (xp.counted(copies, scaled.shape[1]) + 1.0)), xp.INT64)
+    shared, alone = packing_floors(xp.sort_rows(xp.concat((each, xp.take_rows(each, copies)), 1)), ranks)
+    return (shared <= CLOSE) | (shared <= alone)
+
+
+def _held_back(light: Array, free: list[Array], bound: Array, each: int) -> list[Array]:
+    """The loads without the heaviest, which need no copies: they are put on ranks that have no heavy replica.
+
+    Of whole loads [pools, experts] for each number of such ranks [pools], of ``each`` slots and ``bound`` [pools] load.
+    """
+    experts, at, bits = light.shape[1], xp.place(light), expert_bits(light.shape[1])
+    place = xp.arange(experts, at)
+    keys = xp.cast(light, xp.INT64) << bits | (experts - 1 - place)
+    ordered = xp.flip(xp.sort_rows(keys + 0))
+    load = xp.cast(ordered >> bits, xp.FLOAT64).cumsum(1)
+    left = []
+    for ranks in free:
+        held = (load <= (ranks * bound)[:, None]) & (place < ranks[:, None] * each)
+        number = xp.cast(held, xp.INT64).sum(1)[:, None]
+        least = xp.take_rows(ordered, xp.clip(number - 1, 0, experts))
+        left.append(light * xp.cast((keys < least) | (number == 0), xp.FLOAT64))
+    return left
