@@ -39,9 +39,8 @@ def compilations() -> int:
 
 
 @contextlib.contextmanager
-def announced(announce: Callable[[str], None] | None) -> Iterator[None]:
-    """Say one line before the first compilation inside the block, if there is any."""
-    say = announce or (lambda _: None)
+def announced(announce: Callable[[], None]) -> Iterator[None]:
+    """Call ``announce`` before the first compilation inside the block, if there is any."""
 
     class Listener(event.Listener):
         """Hears of numba's compilations; reading from the cache is none."""
@@ -51,7 +50,7 @@ def announced(announce: Callable[[str], None] | None) -> Iterator[None]:
         def on_start(self, event: Any) -> None:
             if not self.said:
                 self.said = True
-                say("compiling, once for this installation: some 20 seconds")
+                announce()
 
         def on_end(self, event: Any) -> None:
             """Nothing is said at the end."""

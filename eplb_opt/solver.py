@@ -116,18 +116,26 @@ class _Run:
         if self.method == "greedy":
             _pin(self.instance, self.layers, greedy(self.instance))
             return
-        self.compile_seconds = warm_up(self.method)
+        self.compile_seconds += warm_up("refined")
         if self.method == "refined":
             placement = refined(self.instance)
             _take(self.instance, self.layers, placement, "refined")
             _pin(self.instance, self.layers, placement)
             return
-        deadline = None
-        if self.limits.seconds is not None:
-            deadline = self.start + self.compile_seconds + self.limits.seconds
         if warm_start is not None:
             _take(self.instance, self.layers, warm_start, "warm start")
-        _take_refined(self.instance, self.layers, deadline)
+        _take_refined(self.instance, self.layers, self._deadline())
+        if any(layer.is_open(self.limits.gap) for layer in self.layers):
+            self.compile_seconds += warm_up(self.method)  # not before: with the machine code cached, it takes time, too
+            self._run_tasks(self._deadline())
+
+    def _deadline(self) -> float | None:
+        """When the call ends, as far as is known: compiling puts it off."""
+        if self.limits.seconds is None:
+            return None
+        return self.start + self.compile_seconds + self.limits.seconds
+
+    def _run_tasks(self, deadline: float | None) -> None:
         schedule = _Schedule(self.method, self.layers, self.limits, deadline, self.progress)
         if not self.layers[0].complete:
             for i, layer in enumerate(self.layers):

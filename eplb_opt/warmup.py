@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import time
-from collections.abc import Callable
 
 from .packages import require
 
+logger = logging.getLogger("eplb_opt")
 
-def warm_up(method: str = "optimal", announce: Callable[[str], None] | None = None) -> float:
+
+def warm_up(method: str = "optimal") -> float:
     """Compile what a method calls, unless numba's cache holds it.
 
     Done once for an installation (or a user, where the installation is read-only); `solve` does it by itself before its
-    clock starts. Later processes only load the machine code.
+    clock starts. Later processes only load the machine code. The logger ``eplb_opt`` says one line (INFO) before the
+    first function is compiled.
 
     Parameters
     ----------
     method : str, default ``"optimal"``
         A method of `solve`; ``greedy`` needs nothing.
-    announce : callable, optional
-        Called with one line before the first function is compiled; not called where all are cached.
 
     Returns
     -------
@@ -50,13 +52,14 @@ def warm_up(method: str = "optimal", announce: Callable[[str], None] | None = No
 
     start = time.monotonic()
     before = compilations()
-    with announced(announce):
+    with announced(lambda: logger.info("compiling, once for this installation: some 20 seconds")):
         _call_all(method)
     return time.monotonic() - start if compilations() > before else 0.0
 
 
+@functools.cache
 def _call_all(method: str) -> None:
-    """Call every compiled function of a method with the types that it is called with."""
+    """Call every compiled function of a method, once a process, with the types that it is called with."""
     from .heuristics import refine
 
     refine.prepare()
