@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
-from .commands import convert, demo, gap, solve, verify
+from .commands import convert, demo, gap, solve, verify, warmup
 from .commands.output import one_line_warnings
 from .errors import EplbError
 
-COMMANDS = (solve, gap, verify, convert, demo)
+COMMANDS = (solve, gap, verify, convert, demo, warmup)
 
 
 class _Parser(argparse.ArgumentParser):
