@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import FormatError
 from ..placement import Placement
-from .files import MOST_LAYERS, ExpertMap, Loads
+from .files import ExpertMap, Loads, check_ids
 
 
 def check_map(found: ExpertMap, path: str | Path) -> None:
@@ -27,33 +27,11 @@ def check_map(found: ExpertMap, path: str | Path) -> None:
         )
     if found.num_ranks is not None and (found.num_ranks < 1 or slots % found.num_ranks):
         raise FormatError(f"{path}: {slots} slots on {found.num_ranks} ranks: use --ranks with a divisor of {slots}")
-    _check_ids(ids, found.hidden_layers, path)
+    check_ids(ids, found.hidden_layers, path)
 
 
 def check_loads(found: Loads, path: str | Path) -> None:
     """Raise `FormatError` unless loads are finite and >= 0, and layer ids fit."""
     if not np.isfinite(found.load).all() or found.load.min() < 0:
         raise FormatError(f"{path}: a load is negative or not finite: expected routed tokens, numbers >= 0")
-    _check_ids(found.layer_ids or (), found.hidden_layers, path)
-
-
-def agreed(name: str, found: int | None, given: int | None, source: str) -> int | None:
-    """A size that the input says, or an option, or both.
-
-    Raises
-    ------
-    FormatError
-        They differ.
-    """
-    if found is not None and given is not None and found != given:
-        raise FormatError(f"{source}: it has {found} {name}, the option says {given}: leave it out")
-    return given if found is None else found
-
-
-def _check_ids(ids: tuple[int, ...], hidden_layers: int | None, path: str | Path) -> None:
-    if ids and (len(set(ids)) != len(ids) or min(ids) < 0):
-        raise FormatError(f"{path}: layer ids {ids[:8]}..., expected different integers >= 0")
-    if (hidden_layers or 0) > MOST_LAYERS:
-        raise FormatError(f"{path}: {hidden_layers} hidden layers: no model has more than {MOST_LAYERS}")
-    if ids and hidden_layers is not None and max(ids) >= hidden_layers:
-        raise FormatError(f"{path}: layer {max(ids)} is beyond {hidden_layers} hidden layers: use --hidden-layers")
+    check_ids(found.layer_ids or (), found.hidden_layers, path)

@@ -31,6 +31,8 @@ class Loads:
         Layers of the model, dense ones included, where the file says so.
     silent_layers : tuple of int
         Layers that the file has, without a token in any window: dense ones, as far as can be seen.
+    moe_layers_last : bool
+        Without ids: the rows are all MoE layers of a model whose dense layers come first.
     """
 
     load: npt.NDArray[Any]
@@ -38,6 +40,34 @@ class Loads:
     windows: tuple[str, ...]
     hidden_layers: int | None = None
     silent_layers: tuple[int, ...] = ()
+    moe_layers_last: bool = False
+
+    def with_hidden_layers(self, given: int | None, source: str) -> Loads:
+        """With the number of the model's layers, which the file or an option says, or both.
+
+        Raises
+        ------
+        FormatError
+            They differ, a layer is beyond them, or nobody says which of them the rows are.
+
+        Warns
+        -----
+        FormatWarning
+            The rows are taken for the last ones.
+        """
+        hidden_layers = agreed("hidden layers", self.hidden_layers, given, source)
+        rows = self.load.shape[1]
+        ids = self.layer_ids
+        if ids is None and self.moe_layers_last and hidden_layers is not None and MOST_LAYERS >= hidden_layers > rows:
+            ids = tuple(range(hidden_layers - rows, hidden_layers))
+            warnings.warn(
+                f"{source}: its {rows} layers are taken for the last of {hidden_layers}, {ids[0]}..{ids[-1]}; if dense "
+                "layers are among them, say with --layers which they are",
+                FormatWarning, stacklevel=2,
+            )  # fmt: skip
+        number_layers(ids, rows, hidden_layers, source)
+        check_ids(ids or (), hidden_layers, source)
+        return replace(self, layer_ids=ids, hidden_layers=hidden_layers)
 
     def with_layers(self, ids: Sequence[int] | None, source: str) -> Loads:
         """The layers of these absolute ids; a file without ids holds just these; silent layers may be among them.
@@ -57,7 +87,7 @@ class Loads:
             return self
         windows, _, experts = self.load.shape
         if self.layer_ids is not None and set(ids) <= set(self.silent_layers):
-            raise FormatError(f"{source}: no token recorded in any of the layers asked for ({ids[0]}, ...)")
+            raise FormatError(f"{source}: no token recorded in any of the layers asked for ({listed(ids)})")
         silence = np.zeros((windows, len(self.silent_layers), experts), dtype=self.load.dtype)
         load = np.concatenate((self.load, silence), axis=1)
         present = None if self.layer_ids is None else (*self.layer_ids, *self.silent_layers)
@@ -69,8 +99,8 @@ class Loads:
         late = [i for i in self.silent_layers if i > min(self.layer_ids or (0,))]
         if late:
             warnings.warn(
-                f"{source}: no token in {len(late)} of the layers after the first recorded one ({late[0]}, ...): taken "
-                "for dense layers; if they are not, name all MoE layers with --layers",
+                f"{source}: no token in {len(late)} of the layers after the first recorded one ({listed(late)}): "
+                "taken for dense layers; if they are not, name all MoE layers with --layers",
                 FormatWarning, stacklevel=4,
             )  # fmt: skip
 
@@ -140,6 +170,42 @@ class ExpertMap:
         return replace(self, phy2log=self.phy2log[rows], layer_ids=tuple(ids), dense_layers_unknown=False)
 
 
+def agreed(name: str, found: int | None, given: int | None, source: str) -> int | None:
+    """A size that the input says, or an option, or both.
+
+    Raises
+    ------
+    FormatError
+        They differ.
+    """
+    if found is not None and given is not None and found != given:
+        raise FormatError(f"{source}: it has {found} {name}, the option says {given}: leave it out")
+    return given if found is None else found
+
+
+def check_ids(ids: Sequence[int], hidden_layers: int | None, path: object) -> None:
+    """Raise `FormatError` unless layer ids are different, and those of a model with so many layers."""
+    if (hidden_layers or 0) > MOST_LAYERS:
+        raise FormatError(f"{path}: {hidden_layers} hidden layers: no model has more than {MOST_LAYERS}")
+    if not ids:
+        return
+    if len(set(ids)) != len(ids) or min(ids) < 0:
+        raise FormatError(f"{path}: layer ids {listed(ids)}, expected different integers >= 0")
+    if max(ids) >= MOST_LAYERS:
+        raise FormatError(f"{path}: layer {str(max(ids))[:30]}: no model has more than {MOST_LAYERS}")
+    if hidden_layers is not None and max(ids) >= hidden_layers:
+        raise FormatError(
+            f"{path}: layer {max(ids)} is beyond {hidden_layers} hidden layers: correct --hidden-layers, or choose "
+            "with --layers"
+        )
+
+
+def listed(ids: Sequence[int], most: int = 8) -> str:
+    """Ids, the first of them if they are many."""
+    shown = ", ".join(str(i)[:30] for i in ids[:most])
+    return shown if len(ids) <= most else f"{shown} and {len(ids) - most} more"
+
+
 def number_layers(ids: Sequence[int] | None, rows: int, hidden_layers: int | None, source: str) -> tuple[int, ...]:
     """Absolute layer ids of rows: those given, else 0, 1, ... unless the model has more layers.
 
@@ -168,10 +234,11 @@ def rows_of(wanted: Sequence[int], present: Sequence[int] | None, rows: int, sou
         if len(wanted) != rows:
             raise FormatError(f"{source}: {rows} layers without ids, but {len(wanted)} layers are asked for")
         return list(range(rows))
-    missing = [i for i in wanted if i not in present]
+    row = {layer: i for i, layer in enumerate(present)}
+    missing = [i for i in wanted if i not in row]
     if missing:
         raise FormatError(f"{source}: no layer {missing[0]} among its layers {min(present)}..{max(present)}")
-    return [list(present).index(i) for i in wanted]
+    return [row[i] for i in wanted]
 
 
 def as_loads(load: object, layer_ids: object, windows: object, source: str) -> Loads:

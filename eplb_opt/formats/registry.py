@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,17 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from ..errors import EplbError, FormatError
+from ..errors import EplbError, FormatError, FormatWarning
 from ..instance import Instance
 from ..placement import Placement
 from . import lmdeploy, plain, sglang, tensorrt_llm, vllm, vllm_ascend
+from .arrays import first_line
 from .atomic import atomic_write
 from .checks import check_loads, check_map
-from .content import Records, first_line, read_content
-from .files import ExpertMap, Loads, number_layers
+from .content import read_content
+from .files import ExpertMap, Loads, check_ids, listed, number_layers
+from .tables import Table
+from .text import Records
 
 
 class LoadFormat(Protocol):
@@ -78,10 +82,40 @@ def read_loads(path: str | Path, input_format: str | None = None, layers: Sequen
     Raises
     ------
     FormatError
-        The file is missing, truncated, holds no loads, or lacks a layer that is wanted.
+        The file is missing, truncated, too large, holds no loads, or lacks a layer that is wanted.
+
+    Warns
+    -----
+    FormatWarning
+        The loads may not be what they are taken for: layers without a token, experts without one anywhere.
     """
     content = read_content(Path(path))
-    return _loads_of(content, str(path), input_format).with_layers(layers, str(path))
+    found = _loads_of(content, str(path), input_format)
+    check_ids(found.layer_ids or (), None, path)
+    chosen = found.with_layers(layers, str(path))
+    _warn_of_idle(chosen, str(path), asked=layers is not None and found.layer_ids is not None)
+    return chosen
+
+
+def _warn_of_idle(found: Loads, source: str, asked: bool) -> None:
+    """Warn of layers without a token that nobody asked for, and of a recording that most experts do not appear in."""
+    active = (found.load != 0).any(axis=0)  # [layers, experts]
+    silent = np.flatnonzero(~active.any(axis=1)).tolist()
+    if silent and not asked:
+        names = listed(silent if found.layer_ids is None else [found.layer_ids[row] for row in silent])
+        warnings.warn(
+            f"{source}: no token in {len(silent)} of {len(active)} layers ({names}): any map of them counts as "
+            "perfect; if they are dense, leave them out with --layers",
+            FormatWarning, stacklevel=3,
+        )  # fmt: skip
+    experts = active.shape[1]
+    idle = experts - int(np.count_nonzero(active.any(axis=0)))
+    if experts > 2 * (experts - idle) > 0:
+        warnings.warn(
+            f"{source}: most experts ({idle} of {experts}) have no token in any layer and window: one rank's file? Add "
+            "up the recordings of all ranks",
+            FormatWarning, stacklevel=3,
+        )  # fmt: skip
 
 
 def _loads_of(content: Any, source: str, input_format: str | None) -> Loads:
@@ -96,7 +130,13 @@ def _loads_of(content: Any, source: str, input_format: str | None) -> Loads:
 
 def read_expert_map(path: str | Path, input_format: str | None = None) -> ExpertMap:
     """Read a map as its file holds it; the format is detected from the content (see `read_map`)."""
-    content, source = read_content(Path(path)), str(path)
+    source = str(path)
+    found = _map_of(read_content(Path(path)), source, input_format)
+    check_ids(found.layer_ids or (), None, source)
+    return found
+
+
+def _map_of(content: Any, source: str, input_format: str | None) -> ExpertMap:
     if input_format is not None:
         module: MapFormat = _named(MAP_FORMATS, input_format, "maps")
         return _decode(module.expert_map, content, source)
@@ -107,8 +147,9 @@ def read_expert_map(path: str | Path, input_format: str | None = None) -> Expert
 
 
 def read_map(
-    path: str | Path, num_experts: int, layer_ids: Sequence[int] | None = None, input_format: str | None = None
-) -> Placement:
+    path: str | Path, num_experts: int, layer_ids: Sequence[int] | None = None, input_format: str | None = None,
+    num_ranks: int | None = None,
+) -> Placement:  # fmt: skip
     """Read a map.
 
     Parameters
@@ -119,27 +160,31 @@ def read_map(
         The layers wanted, in order. A file without layer ids is taken to hold just these.
     input_format : str, optional
         One of `MAP_FORMATS`, instead of detection.
+    num_ranks : int, optional
+        Ranks that the map must be for, where its file says for how many it is.
 
     Raises
     ------
     FormatError
-        The file is missing, truncated, holds no map, or lacks a layer that is wanted.
+        The file is missing, truncated, holds no map, is for other sizes, or lacks a layer that is wanted.
     """
     found = read_expert_map(path, input_format).with_layers(layer_ids, str(path))
     if found.num_experts not in (None, num_experts):
         raise FormatError(f"{path}: a map of {found.num_experts} experts, not {num_experts}")
+    if num_ranks is not None and found.num_ranks not in (None, num_ranks):
+        raise FormatError(f"{path}: a map for {found.num_ranks} ranks, not {num_ranks}: its slots lie on other ranks")
     return Placement(found.phy2log, num_experts, found.layer_ids)
 
 
 def holds_map(path: str | Path, name: str) -> bool:
     """Whether a file is to be converted as a map, to the format ``name``; if not, as loads.
 
-    A bare array may be either: it is taken for what the format can hold.
+    A bare array may be either: it is taken for what the format can hold; of both, for what it looks like.
 
     Raises
     ------
     FormatError
-        It holds both, or records that are neither.
+        It holds both, or records that are neither, or looks like a map that the format, or a table, does not hold.
     """
     content = read_content(Path(path))
     if isinstance(content, Records):
@@ -150,7 +195,11 @@ def holds_map(path: str | Path, name: str) -> bool:
         return False
     if isinstance(content, Mapping):
         return plain.MAP_KEY in content or any(m.has_map(content) for k, m in MAP_FORMATS.items() if k != "plain")
-    return name not in LOAD_WRITERS
+    if name in LOAD_WRITERS and plain.looks_like_map(content):
+        if name in MAP_WRITERS and not isinstance(content, Table):
+            return True
+        raise FormatError(f"{path}: {plain.LIKE_A_MAP}, in a file that says it (npz, json)")
+    return name not in LOAD_WRITERS and not isinstance(content, Table)
 
 
 def output_format(path: str | Path, name: str | None = None) -> str:
