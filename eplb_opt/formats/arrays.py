@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import FormatError
-from .reading import ARRAYS, UNPACKED, VARIABLE, limit, read_bytes
+from .reading import ARRAYS, check_unpacked, read_bytes
 
 ENTRY = b"PK\x01\x02"  # begins every entry in a zip's directory
 MOST_ENTRIES = 200_000  # a torch file has one a tensor
@@ -47,7 +47,7 @@ def parse_zip(data: bytes) -> Any:
         raise ValueError(f"a zip of more than {MOST_ENTRIES} files")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
-        _check_unpacked(sum(entry.file_size for entry in entries))
+        check_unpacked(sum(entry.file_size for entry in entries))
         if any(entry.filename.endswith("data.pkl") for entry in entries):
             return _parse_torch(data)
         return _parse_npz(archive)
@@ -100,12 +100,6 @@ def _check_header(file: IO[bytes], available: int, name: str) -> None:
         raise ValueError(f"{name} claims shape {shape} and dtype {dtype}, and has {available} bytes")
 
 
-def _check_unpacked(size: int) -> None:
-    most = UNPACKED * limit()
-    if size > most:
-        raise ValueError(f"it unpacks to {size} bytes, more than {most}: set {VARIABLE}")
-
-
 def _parse_torch(data: bytes) -> Any:
     import torch
 
@@ -154,5 +148,5 @@ class _ToNumpy:
     def _array(self, tensor: Any) -> Any:
         half = str(tensor.dtype) in ("torch.bfloat16", "torch.float16")
         self.bytes += tensor.numel() * (4 if half else tensor.element_size())
-        _check_unpacked(self.bytes)
+        check_unpacked(self.bytes)
         return (tensor.float() if half else tensor).numpy()

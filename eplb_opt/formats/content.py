@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import EplbError, FormatError
 from .arrays import first_line, parse_npy, parse_zip
-from .reading import JSON, YAML, read_bytes, text_kind
+from .reading import JSON, YAML, OversizeError, read_bytes, text_kind
 from .tables import parse_table
 from .text import parse_json, parse_yaml
 
@@ -40,6 +40,8 @@ def read_content(path: Path) -> Any:
         return _parse(data, str(path))
     except EplbError:
         raise
+    except OversizeError as error:
+        raise FormatError(f"{path}: {error}") from None
     except Exception as error:  # whatever damaged bytes make the parsers of all these formats raise
         raise FormatError(f"{path} is damaged or in no known format ({first_line(error)})") from None
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
-from .files import Loads, as_loads, number_layers, recorded
+from .files import Loads, as_loads, recorded
+from .layers import number_layers
 from .plain import json_bytes
 from .sglang import known_hidden_layers
 

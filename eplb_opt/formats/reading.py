@@ -20,7 +20,11 @@ UNPACKED = 2  # times the limit: what the arrays of a file may take
 HEAD = 4096  # bytes that tell what a file is
 ARRAYS, JSON, TABLE, YAML = "arrays", "JSON", "a table", "YAML"
 SHARE = {ARRAYS: 1, JSON: 4, TABLE: 16, YAML: 64}  # the limit is divided by this
-YAML_KEY = re.compile(r"^\s*(#[^\n]*\n\s*)*(---|[A-Za-z_]\w*\s*:(\s|$))")
+YAML_KEY = re.compile(r"^\s*(#[^\n]*\n\s*)*(---|(?!Unnamed: \d)[A-Za-z_]\w*\s*:(\s|$))")  # pandas names a column so
+
+
+class OversizeError(ValueError):
+    """What a file holds takes more memory than the limit allows."""
 
 
 def limit() -> int:
@@ -83,6 +87,16 @@ def text_kind(text: str) -> str:
     if text.lstrip().startswith(("[", "{")):
         return JSON
     return YAML if YAML_KEY.match(text) else TABLE
+
+
+def check_unpacked(size: int) -> None:
+    """Raise `OversizeError` if arrays of so many bytes are too many for one file."""
+    most = UNPACKED * limit()
+    if size > most:
+        needed = -(-size // (UNPACKED * MIB))
+        raise OversizeError(
+            f"its arrays take {size // MIB} MiB, more than {most // MIB}: set {VARIABLE} to at least {needed}"
+        )
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +9,16 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from ..errors import EplbError, FormatError, FormatWarning
+from ..errors import EplbError, FormatError
 from ..instance import Instance
 from ..placement import Placement
 from . import lmdeploy, plain, sglang, tensorrt_llm, vllm, vllm_ascend
 from .arrays import first_line
 from .atomic import atomic_write
-from .checks import check_loads, check_map
+from .checks import check_loads, check_map, warn_of_idle
 from .content import read_content
-from .files import ExpertMap, Loads, check_ids, listed, number_layers
+from .files import ExpertMap, Loads
+from .layers import check_ids, number_layers
 from .tables import Table
 from .text import Records
 
@@ -93,29 +93,9 @@ def read_loads(path: str | Path, input_format: str | None = None, layers: Sequen
     found = _loads_of(content, str(path), input_format)
     check_ids(found.layer_ids or (), None, path)
     chosen = found.with_layers(layers, str(path))
-    _warn_of_idle(chosen, str(path), asked=layers is not None and found.layer_ids is not None)
+    check_ids(chosen.layer_ids or (), None, path)
+    warn_of_idle(chosen, str(path), asked=layers is not None and found.layer_ids is not None)
     return chosen
-
-
-def _warn_of_idle(found: Loads, source: str, asked: bool) -> None:
-    """Warn of layers without a token that nobody asked for, and of a recording that most experts do not appear in."""
-    active = (found.load != 0).any(axis=0)  # [layers, experts]
-    silent = np.flatnonzero(~active.any(axis=1)).tolist()
-    if silent and not asked:
-        names = listed(silent if found.layer_ids is None else [found.layer_ids[row] for row in silent])
-        warnings.warn(
-            f"{source}: no token in {len(silent)} of {len(active)} layers ({names}): any map of them counts as "
-            "perfect; if they are dense, leave them out with --layers",
-            FormatWarning, stacklevel=3,
-        )  # fmt: skip
-    experts = active.shape[1]
-    idle = experts - int(np.count_nonzero(active.any(axis=0)))
-    if experts > 2 * (experts - idle) > 0:
-        warnings.warn(
-            f"{source}: most experts ({idle} of {experts}) have no token in any layer and window: one rank's file? Add "
-            "up the recordings of all ranks",
-            FormatWarning, stacklevel=3,
-        )  # fmt: skip
 
 
 def _loads_of(content: Any, source: str, input_format: str | None) -> Loads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 
 from ..errors import FormatError
@@ -11,6 +12,14 @@ Cells = list[str]
 INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 REAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 QUOTED = re.compile('"[^"]*"')
+
+
+def whole(cell: str) -> int | None:
+    """The integer that a cell holds, also as a float: pandas and numpy write it so."""
+    if INTEGER.fullmatch(cell):
+        return int(cell)
+    value = float(cell) if REAL.fullmatch(cell) else math.nan
+    return int(value) if value.is_integer() and abs(value) < 1 << 53 else None
 
 
 def split_table(text: str, source: str) -> tuple[Cells | None, list[tuple[int, Cells]]]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..errors import FormatError, FormatWarning
 from .content import read_content
 from .files import Loads
-from .reading import MIB, UNPACKED, VARIABLE, limit
+from .reading import OversizeError, check_unpacked
 from .table_names import ranks_of
 from .tables import Table
 
@@ -100,8 +100,10 @@ def loads_of(tables: list[Table], source: str) -> Loads:
     cells = shape[0] * shape[1] * shape[2]
     if not cells:
         raise FormatError(f"{source}: no loads but totals, in no known format")
-    if cells * 8 > UNPACKED * limit():
-        raise FormatError(f"{source}: loads {shape} take {cells * 8 // MIB} MiB: set {VARIABLE} to half of it")
+    try:
+        check_unpacked(cells * 8)
+    except OversizeError as error:
+        raise FormatError(f"{source}: {error}") from None
     load = _sum(tables, axes, shape)
     if any(table.sparse for table in tables):
         _check_experts(tables, axes, source)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .table_cells import whole
+
 LAYOUTS = (
     "known tables: one row a layer (layer, expert_0, expert_1 and so on), its transpose (expert, layer_3, layer_4), or "
     "one row a count (layer_id, expert_id, count); each also with rank and step"
@@ -108,8 +110,8 @@ def label_of(cell: str) -> Column | None:
     inside = re.fullmatch(r"(?:model\.|transformer\.)?(?:layers|blocks|h)\.([0-9]{1,9})(?:\.[a-z_.]+)?", cell.lower())
     if inside:
         return Column(cell, LAYER_LOAD, int(inside[1]))
-    whole = re.fullmatch(r"([0-9]{1,9})\.0*", cell)  # an integer that pandas made a float
-    return Column(cell, NUMBER, int(whole[1])) if whole else None
+    number = whole(cell)
+    return None if number is None or number < 0 else Column(cell, NUMBER, number)
 
 
 def ranks_of(stem: str) -> tuple[int, ...]:

@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import NoReturn
 
 from ..errors import FormatError
-from .files import MOST_LAYERS
-from .table_cells import INTEGER, REAL, Cells, split_table
+from .layers import MOST_LAYERS
+from .table_cells import INTEGER, REAL, Cells, split_table, whole
 from .table_names import (
     COUNT,
     EXPERT,
@@ -145,6 +145,8 @@ def parse_table(text: str, source: str) -> Table:
     if not rows:
         raise FormatError(f"{source}: no rows below the header, in no known format of tables")
     width = len(rows[0][1] if header is None else header)
+    if width > MOST_EXPERTS:
+        raise FormatError(f"{source}: {width} columns: no model has more than {MOST_EXPERTS} experts")
     for line, cells in rows:
         if len(cells) != width:
             raise FormatError(f"{source}, line {line}: {len(cells)} cells, expected {width}: rows of different lengths")
@@ -275,22 +277,20 @@ def _bare(sheet: _Sheet) -> Table:
     FormatError
         The first column counts: it may hold the layers; or the first two do, of a table of counts.
     """
-    first = [cells[0] for _, cells in sheet.rows]
     width = len(sheet.columns)
-    if width > 1 and all(INTEGER.fullmatch(cell) for cell in first):
-        ids = list(map(int, first))
-        if len(ids) > 1 and ids == list(range(ids[0], ids[0] + len(ids))):
-            raise FormatError(
-                f"{sheet.source}: the first column counts {ids[0]}..{ids[-1]}: layers, or loads of expert 0? Give the "
-                f"table a header; {LAYOUTS}"
-            )
-        if width in (3, 4) and len(set(ids)) < len(ids) and all(INTEGER.fullmatch(cells[1]) for _, cells in sheet.rows):
-            pairs = [(int(cells[0]), int(cells[1])) for _, cells in sheet.rows]
-            if all(one < two for one, two in pairwise(pairs)):
-                raise FormatError(
-                    f"{sheet.source}: the first two columns count: layers and experts? Give the table a header; "
-                    f"{LAYOUTS}"
-                )
+    pairs = [(whole(cells[0]), whole(cells[-1] if width == 1 else cells[1])) for _, cells in sheet.rows]
+    ids = [first for first, _ in pairs if first is not None]
+    if width > 1 and len(pairs) == len(ids) > 1 and ids == list(range(ids[0], ids[0] + len(ids))):
+        raise FormatError(
+            f"{sheet.source}: the first column counts {ids[0]}..{ids[-1]}: layers, or loads of expert 0? Give the "
+            f"table a header; {LAYOUTS}"
+        )
+    places = [(first, second) for first, second in pairs if first is not None and second is not None]
+    rising = len(places) == len(pairs) and all(one < two for one, two in pairwise(places))
+    if width in (3, 4) and rising and len(set(ids)) < len(ids):
+        raise FormatError(
+            f"{sheet.source}: the first two columns count: layers and experts? Give the table a header; {LAYOUTS}"
+        )
     rows: dict[int, Row] = {
         i: [sheet.load(line, cells, column) for column in range(width)] for i, (line, cells) in enumerate(sheet.rows)
     }

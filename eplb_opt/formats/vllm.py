@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
-from .files import MOST_LAYERS, ExpertMap, Loads, as_ids, as_map, check_experts
+from .files import ExpertMap, Loads, as_ids, as_map, check_experts
+from .layers import MOST_LAYERS
 from .plain import json_bytes
 from .sglang import to_logical
 from .text import Records
