@@ -17,13 +17,14 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import FormatError
-from .reading import ARRAYS, check_unpacked, read_bytes
+from .reading import ARRAYS, VARIABLE, OversizeError, check_unpacked, limit, read_bytes
 
 ENTRY = b"PK\x01\x02"  # begins every entry in a zip's directory
 MOST_ENTRIES = 200_000  # a torch file has one a tensor
 MOST_ARRAYS = 100  # of an npz; loads and maps have five
 MOST_VALUES = 1 << 26  # plain ones in lists of a torch file
 OBJECT = 64  # plain values that another object counts for, as it takes longer
+PICKLE = 16  # what is no tensor may have the limit divided by this
 PLAIN = {int, float, bool, str, type(None)}
 MAX_NOTE = 120
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -48,9 +49,12 @@ def parse_zip(data: bytes) -> Any:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
         check_unpacked(sum(entry.file_size for entry in entries))
-        if any(entry.filename.endswith("data.pkl") for entry in entries):
-            return _parse_torch(data)
-        return _parse_npz(archive)
+        pickled = [entry for entry in entries if entry.filename.endswith("data.pkl")]
+        if not pickled:
+            return _parse_npz(archive)
+        for entry in pickled:
+            _check_pickle(archive, entry)
+    return _parse_torch(data)
 
 
 def read_safetensors(path: Path) -> dict[str, Any]:
@@ -98,6 +102,14 @@ def _check_header(file: IO[bytes], available: int, name: str) -> None:
         raise ValueError(f"{name} holds dtype {dtype}, expected numbers or text")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > available - file.tell():
         raise ValueError(f"{name} claims shape {shape} and dtype {dtype}, and has {available} bytes")
+
+
+def _check_pickle(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Refuse what torch's restricted reader takes: objects for minutes, and ``bytearray`` of any size."""
+    if entry.file_size > limit() // PICKLE:
+        raise OversizeError(f"a torch file with {entry.file_size} bytes outside of tensors: set {VARIABLE}")
+    if b"bytearray" in archive.read(entry):
+        raise ValueError("a torch file with other objects than tensors and plain values: nothing is run")
 
 
 def _parse_torch(data: bytes) -> Any:

@@ -34,7 +34,7 @@ def read_content(path: Path) -> Any:
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
     data = read_bytes(path)
-    if not data.strip():
+    if not data or data.isspace():
         raise FormatError(f"{path} is empty")
     try:
         return _parse(data, str(path))

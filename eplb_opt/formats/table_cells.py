@@ -10,7 +10,7 @@ from ..errors import FormatError
 
 Cells = list[str]
 INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
-REAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
+REAL = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 QUOTED = re.compile('"[^"]*"')
 
 

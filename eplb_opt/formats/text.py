@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from .arrays import first_line
@@ -21,13 +21,25 @@ class Records(list[Any]):
 def parse_json(text: str) -> Any:
     """JSON, or JSON lines: records with a ``record_type``, or more than one object."""
     try:
-        lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines):
-            return Records(json.loads(line, object_pairs_hook=_once) for line in lines)
+        lines = _lines(text)
+        if next(lines).startswith("{") and next(lines, "").startswith("{") and all(x.startswith("{") for x in lines):
+            return Records(json.loads(line, object_pairs_hook=_once) for line in _lines(text))
         content = json.loads(text, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("JSON that is nested too deeply") from None
     return Records([content]) if isinstance(content, dict) and "record_type" in content else content
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Lines that are not blank, one after the other: all at once they take many times the text."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        line = text[start:end].strip()
+        start = end + 1
+        if line:
+            yield line
 
 
 def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:

@@ -19,7 +19,8 @@ from .engine_files import LOADS, MAPS
 
 ROUNDS = 60
 CELLS = ["", "0", "1", "-1", "1e3", "nan", "inf", "1:10", "layer", "layer_id", "expert", "expert_0", "e1", "count",
-         "total", "rank", "step", "x", '"', "0.5", "99999999999999999999", "2,5", "#", "\x00", "\ufeff", "L3", "%", "é"]  # fmt: skip
+         "total", "rank", "step", "x",
+         '"', "0.5", "99999999999999999999", "2,5", "#", "\x00", "\ufeff", "L3", "%", "é"]  # fmt: skip
 VALUES = [None, [], {}, "", "x", -1, 0, 1, 2**40, 10**30, 1.5, float("nan"), float("inf"), True, [[]], [1], [[1, 2]],
           [[1], [2, 3]], [["a"]], {"a": 1}, [None], [[10**30]]]  # fmt: skip
 TENSORS = [

@@ -107,6 +107,11 @@ def test_an_npz_of_many_arrays(tmp_path):
     refused(tmp_path / "loads.npz", "a zip of more than")
 
 
+class Bytes:
+    def __reduce__(self):
+        return (bytearray, (10**12,))
+
+
 def test_few_bytes_of_torch_are_not_many_values(tmp_path, monkeypatch):
     monkeypatch.setattr(arrays, "MOST_VALUES", 1 << 20)  # that the test is quick
     wide = torch.ones(1, dtype=torch.int32)
@@ -124,6 +129,8 @@ def test_few_bytes_of_torch_are_not_many_values(tmp_path, monkeypatch):
     for content in contents:
         torch.save(content, tmp_path / "loads.pt")
         refused(tmp_path / "loads.pt")
+    torch.save({"load": Bytes()}, tmp_path / "loads.pt")
+    refused(tmp_path / "loads.pt", "nothing is run")
     torch.save({"load": torch.ones(1, 1).expand(3, 4)}, tmp_path / "small.pt")
     assert read_loads(tmp_path / "small.pt").load.shape == (1, 3, 4)
 
@@ -192,9 +199,11 @@ def test_deep_nesting(text, tmp_path):
         ('{"load": [[1' + "0" * 10_000 + ", 2]]}", "known format"),
         ('"' + "a," * 100_000, "known format"),
         ("#" * 100_000, "nothing but comments"),
+        ("layer,e0,e1\n0,1," + "1" * 100_000 + "x", "is no number"),
+        ("layer,e0,e1\n0,1," + "1" * 100_000, "beyond 2^53"),
         ("#\n" + ("#" + " " * 50 + "\n") * 5_000 + "x", "no rows"),
     ],
-    ids=range(14),
+    ids=range(16),
 )  # fmt: skip
 def test_values_beyond_reason(text, message, tmp_path):
     (tmp_path / "loads").write_text(text)
