@@ -48,11 +48,11 @@ _NAMES = (
     | dict.fromkeys((name + i for name in _RANKS for i in _NUMBERED), RANK)
     | dict.fromkeys((name + i for name in _WINDOWS for i in _NUMBERED), WINDOW)
     | dict.fromkeys(_COUNTS, COUNT)
-    | dict.fromkeys(("", "index", "idx", "id", "row", "rowid", "rowindex", "rowname", "unnamed", "#"), INDEX)
+    | dict.fromkeys(("", "index", "idx", "id", "row", "rowid", "rowindex", "rowname", "unnamed"), INDEX)
     | dict.fromkeys(_TOTALS, TOTAL)
     | dict.fromkeys(_STATISTICS, STATISTIC)
 )
-_SEPARATORS = re.compile(r"[\s_\-./:()\[\]<>=]+")
+_SEPARATORS = re.compile(r"[\s_\-./:#()\[\]<>=]+")
 _SLOTS = re.compile(r"phy|slot|local|replica")
 _DECIMAL = re.compile("[0-9]{1,9}")
 

@@ -37,6 +37,7 @@ EXPERTS = {
     "e0": [f"e{i}" for i in range(4)],
     "expert-id-0": [f"expert-id-{i}" for i in range(4)],
     "quoted": [f'"expert[{i}]"' for i in range(4)],
+    "sign": [f"Expert#{i}" for i in range(4)],
     "tokens": [f"tokens_expert_{i}" for i in range(4)],
     "counts": [f"expert_{i}_count" for i in range(4)],
     "numbers": list("0123"),
