@@ -46,8 +46,8 @@ def _convert(options: argparse.Namespace) -> None:
         print(f"map: {layers} layers x {replicas} replicas, {name}: {options.output}{note}")
     else:
         loads = read_loads(options.input, options.input_format, options.layers)
-        hidden_layers = agreed("hidden layers", loads.hidden_layers, options.hidden_layers, source)
-        write_loads(options.output, replace(loads, hidden_layers=hidden_layers), name)
+        loads = loads.with_hidden_layers(options.hidden_layers, source)
+        write_loads(options.output, loads, name)
         windows, layers, experts = loads.load.shape
         summed = " (summed)" if name == "lmdeploy" and windows > 1 else ""
         print(f"loads: {windows} windows{summed} x {layers} layers x {experts} experts, {name}: {options.output}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _solve(options: argparse.Namespace) -> None:
-    from ..formats import agreed, check_writable, number_layers, output_format, write_json
+    from ..formats import check_writable, output_format, write_json
 
     limits = limits_of(options)
     if options.output is not None:
@@ -30,11 +29,8 @@ def _solve(options: argparse.Namespace) -> None:
     for path in (options.output, options.json):
         if path is not None:
             check_writable(path)
-    loads = read_selected(options)
+    loads = read_selected(options).with_hidden_layers(options.hidden_layers, str(options.loads))
     instance = instance_of(options, loads)
-    hidden_layers = agreed("hidden layers", loads.hidden_layers, options.hidden_layers, str(options.loads))
-    number_layers(loads.layer_ids, instance.num_layers, hidden_layers, str(options.loads))
-    loads = replace(loads, hidden_layers=hidden_layers)
     if options.output is not None:
         _check_sayable(options, instance, loads)
     result = run_method(instance, options.method, limits)

@@ -27,7 +27,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     try:
         path = path.resolve()
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:NAME]}.", suffix=".tmp")
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise _cannot(path, error) from None
     try:
         with os.fdopen(handle, "wb") as file:
@@ -54,7 +54,9 @@ def check_writable(path: Path) -> None:
             raise FormatError(f"cannot write {path}: there is no folder {target.parent}")
         if not os.access(target.parent, os.W_OK):
             raise FormatError(f"cannot write {path}: no permission to write in {target.parent}")
-    except (OSError, RuntimeError) as error:  # a name too long, a loop of links
+    except FormatError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long or with a NUL, a loop of links
         raise _cannot(path, error) from None
 
 
