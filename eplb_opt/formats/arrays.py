@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -116,9 +115,7 @@ def _parse_torch(data: bytes) -> Any:
     import torch
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ValueError("a torch file with other objects than tensors and plain values: nothing is run") from None
     if not isinstance(content, (Mapping, torch.Tensor)):
