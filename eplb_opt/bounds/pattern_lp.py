@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..exact.patterns import Model
+from ..exact.rank_model import Model
 from ..pool import Floats, Ints, Pool
 
 NOISE = 1e-6  # infeasibility of the linear program, and reduced costs, that do not count

@@ -16,7 +16,8 @@ pytest.importorskip("numba")
 from eplb_opt.bounds import pattern_lp
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.mean import trivial_bound
-from eplb_opt.bounds.patterns import PatternCertificate, pattern_bound, pattern_certificate_holds
+from eplb_opt.bounds.pattern_certificate import PatternCertificate, pattern_certificate_holds
+from eplb_opt.bounds.patterns import pattern_bound
 from eplb_opt.errors import FormatError
 from eplb_opt.pool import Pool
 
