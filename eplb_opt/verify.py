@@ -25,7 +25,7 @@ from .consistency import derived_faults, totals_faults
 from .errors import FormatError
 from .hierarchy import NodeSet, bottleneck_partition, members, node_sets
 from .instance import Instance
-from .outcome import agrees, exceeds, relative_gap
+from .outcome import Status, agrees, exceeds, relative_gap
 from .placement import Placement
 from .pool import Floats, Pool
 from .strict import shown
@@ -78,11 +78,17 @@ class ReportCheck:
         What contradicts the report's head and totals; empty if nothing does.
     unknown : tuple of str
         Keys that this version does not know; nothing was checked of them.
+    optimal : int
+        Layers that the report calls OPTIMAL.
+    gap_limit : float
+        What it means by that: the largest gap limit of a layer.
     """
 
     layers: tuple[LayerCheck, ...]
     faults: tuple[str, ...]
     unknown: tuple[str, ...]
+    optimal: int
+    gap_limit: float
 
     @property
     def map_valid(self) -> bool:
@@ -157,7 +163,10 @@ def verify_report(instance: Instance, placement: Placement, report: Mapping[str,
     unknown = unknown_keys(report, HEAD) + unknown_keys(head["totals"], TOTALS)
     for layer in head["layers"]:
         unknown += unknown_keys(layer, LAYER)
-    return ReportCheck(tuple(_checks(instance, placement, fields)), tuple(faults), tuple(dict.fromkeys(unknown)))
+    return ReportCheck(
+        tuple(_checks(instance, placement, fields)), tuple(faults), tuple(dict.fromkeys(unknown)),
+        sum(layer["status"] is Status.OPTIMAL for layer in fields), max(layer["gap_limit"] for layer in fields),
+    )  # fmt: skip
 
 
 def _read_layers(instance: Instance, layers: Sequence[Any], required: tuple[str, ...] | None) -> list[Fields]:

@@ -70,6 +70,7 @@ def _lines(instance: Any, found: ReportCheck) -> Iterator[str]:
     if found.unknown:
         more = f" and {len(found.unknown) - MOST_UNKNOWN} more" if len(found.unknown) > MOST_UNKNOWN else ""
         yield f"not checked, as not known: keys {', '.join(found.unknown[:MOST_UNKNOWN])}{more}"
+    yield f"OPTIMAL: {found.optimal} layers, which the report says of gaps up to {percent(found.gap_limit)} %"
     faults = sum(bool(layer.faults) for layer in found.layers)
     proven = sum(layer.bound_proven and not layer.faults for layer in found.layers)
     worst = max(layer.gap for layer in found.layers)
