@@ -10,7 +10,7 @@ import numpy as np
 
 from .bounds.mean import trivial_bound
 from .bounds.names import CERTIFIED, GROUPS, MEAN, REPLICA, not_certified
-from .bounds.proofs import Certificate, certified_bound
+from .bounds.proofs import Certificate, certified_bound, true_name
 from .hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .instance import Instance
 from .limits import Limits
@@ -45,7 +45,9 @@ class PoolState:
         if outcome.packing is not None and objective < self.objective:
             self.packing, self.objective, self.method = outcome.packing, objective, outcome.method
         if outcome.lower_bound is not None and outcome.lower_bound > self.lower_bound:
-            self.lower_bound, self.bound_method = outcome.lower_bound, outcome.bound_method or outcome.method
+            self.lower_bound = outcome.lower_bound
+            name = outcome.bound_method or outcome.method
+            self.bound_method = true_name(self.pool, outcome.lower_bound, name, outcome.proof)
         if outcome.proof is not None and (self.proof is None or outcome.proof.target > self.proof.target):
             self.proof = outcome.proof
         self.stop, self.ended = outcome.stop, outcome.stop in ENDED

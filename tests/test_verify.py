@@ -245,6 +245,20 @@ def test_names_of_searches_are_those_of_the_methods():
     assert {c.bound_method for c in result.certificates} <= {*SEARCHED, *CERTIFIED}
 
 
+def test_a_name_needs_its_certificate():
+    from eplb_opt.bounds.names import COUNTS, CUTS, MEAN, PATTERNS
+    from eplb_opt.bounds.proofs import read_certificate, true_name
+
+    case = CASES["cuts"]()
+    layer, pool = case.report["layers"][0], case.instance.pool(0)
+    certificate, bound = read_certificate(layer["proofs"][0]), layer["lower_bound"]
+    assert [true_name(pool, bound, name, certificate) for name in (CUTS, COUNTS, MEAN)] == [CUTS, COUNTS, MEAN]
+    assert true_name(pool, bound, PATTERNS, certificate) == f"{PATTERNS}, not certified"
+    assert true_name(pool, bound * 1.001, CUTS, certificate) == f"{CUTS}, not certified"
+    assert true_name(pool, bound, COUNTS, None) == f"{COUNTS}, not certified"
+    assert true_name(pool, bound, "rank patterns", None) == "rank patterns"
+
+
 def test_a_layers_bound_needs_all_partitions_certified():
     """The pool that decides is certified, those of the other partitions are not: nor is the layer's bound."""
     from eplb_opt.bounds.names import REPLICA

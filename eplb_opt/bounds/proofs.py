@@ -9,7 +9,7 @@ from typing import Any
 from ..pool import Pool
 from .certificate import CutCertificate, certificate_holds
 from .mean import trivial_bound
-from .names import COUNTS, CUTS, PATTERNS
+from .names import COUNTS, CUTS, PATTERNS, not_certified
 from .pattern_certificate import PatternCertificate, pattern_certificate_holds
 from .sums import next_sum
 
@@ -51,3 +51,11 @@ def certified_bound(pool: Pool, certificate: Certificate | None) -> float:
     """What can be proven again of a pool, in units of load: L0, or what its certificate proves."""
     trivial = trivial_bound(pool)[0]
     return trivial if certificate is None else max(trivial, bound_of(pool, certificate))
+
+
+def true_name(pool: Pool, bound: float, name: str, certificate: Certificate | None) -> str:
+    """The name of a bound: a certified one only if there is a certificate, and it proves the bound."""
+    if name not in (CUTS, PATTERNS, COUNTS):
+        return name
+    is_proven = certificate is not None and name in names_of(certificate) and bound_of(pool, certificate) >= bound
+    return name if is_proven else not_certified(name)
