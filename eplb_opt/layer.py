@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .bounds.certificate import CutCertificate
 from .bounds.mean import trivial_bound
-from .bounds.names import MEAN
-from .bounds.patterns import PatternCertificate
+from .bounds.names import CERTIFIED, GROUPS, MEAN, REPLICA, not_certified
+from .bounds.proofs import Certificate, certified_bound, true_name
 from .hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .instance import Instance
 from .limits import Limits
-from .outcome import PoolOutcome, StopReason
+from .outcome import PoolOutcome, StopReason, exceeds
 from .pool import Ints, Packing, Pool
 from .portfolio import Task
 from .result import MILESTONES, LayerCertificate, certify
@@ -37,7 +36,7 @@ class PoolState:
     stop: StopReason = StopReason.COMPLETED
     attempts: int = 0
     ended: bool = False
-    proof: CutCertificate | PatternCertificate | None = None
+    proof: Certificate | None = None
 
     def update(self, outcome: PoolOutcome) -> None:
         """Take what is better; the objective is recomputed here."""
@@ -47,13 +46,20 @@ class PoolState:
         if outcome.packing is not None and is_better:
             self.packing, self.objective, self.method = outcome.packing, objective, outcome.method
         if outcome.lower_bound is not None and is_stronger:
-            self.lower_bound, self.bound_method = outcome.lower_bound, outcome.bound_method or outcome.method
+            self.lower_bound = outcome.lower_bound
+            name = outcome.bound_method or outcome.method
+            self.bound_method = true_name(self.pool, outcome.lower_bound, name, outcome.proof)
         if outcome.proof is not None and (self.proof is None or outcome.proof.target > self.proof.target):
             self.proof = outcome.proof
         self.stop = outcome.stop
         is_useless = outcome.stop is StopReason.FAILED and not (is_better or is_stronger)
         self.ended = is_useless or outcome.stop is StopReason.TOO_LARGE
         self.attempts += 1
+
+    def certified(self) -> float:
+        """The bound that `verify` can prove again."""
+        is_trivial = self.bound_method in (MEAN, REPLICA)
+        return self.lower_bound if is_trivial else certified_bound(self.pool, self.proof)
 
 
 class LayerState:
@@ -132,7 +138,7 @@ class LayerState:
         )  # fmt: skip
         self.assigned = known
         if bound > self.floor:
-            self.floor, self.floor_method = bound, f"{MEAN}, groups assigned"
+            self.floor, self.floor_method = bound, GROUPS
         self.hopeful = partition
         return [s for s in partition if s not in self.pools]
 
@@ -197,7 +203,9 @@ class LayerState:
         nodes = [self.pools[s] for s in sorted(self.partition)]
         return np.concatenate([p.experts[p.packing.experts.ravel()] for p in nodes])
 
-    def certificate(self, objective: float, gap: float, untried: StopReason) -> LayerCertificate:
+    def certificate(
+        self, objective: float, gap: float, untried: StopReason = StopReason.COMPLETED
+    ) -> LayerCertificate:  # fmt: skip
         """The certificate for an objective recomputed from the placement.
 
         Parameters
@@ -212,7 +220,20 @@ class LayerState:
         stop = max(tried, key=lambda state: state.objective).stop if tried else untried
         return certify(
             self.instance, self.layer, objective, self.lower_bound, gap, stop=stop,
-            method=self.pools[worst].method, bound_method=self.bound_method, seconds=self.seconds, note=self.note,
+            method=self.pools[worst].method, bound_method=self._proved_by(), seconds=self.seconds, note=self.note,
             reached=tuple(self.reached.get(milestone) for milestone in MILESTONES),
             proofs=tuple({"groups": list(s)} | p.proof.to_dict() for s, p in self.pools.items() if p.proof is not None),
         )  # fmt: skip
+
+    def _proved_by(self) -> str:
+        """The name of the bound: a certified one only if L0 and the certificates alone give the bound (H2).
+
+        The pool that decides may be certified while another one, whose packings would be lighter, is not.
+        """
+        if self.bound_method not in CERTIFIED or not self.complete or self.lower_bound <= self.floor:
+            return self.bound_method
+        certified = {s: p.certified() for s, p in self.pools.items()}
+        if not exceeds(self.lower_bound, bottleneck_partition(certified, self.instance.num_groups)[0]):
+            return self.bound_method
+        searched = max(self.pools, key=lambda s: self.pools[s].lower_bound - certified[s])
+        return not_certified(self.pools[searched].bound_method)

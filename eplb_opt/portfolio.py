@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .bounds.certificate import CutCertificate
 from .bounds.names import CUTS, PATTERNS
-from .bounds.patterns import PatternCertificate
+from .bounds.proofs import Certificate
 from .errors import SolverError
 from .limits import Limits
 from .outcome import PoolOutcome, StopReason
@@ -129,7 +128,7 @@ class _Attempt:
         self.packing, self.method = task.incumbent, "warm start"
         self.objective = min(self.packing.objective(self.pool), task.cutoff)  # what a packing must be lighter than
         self.lower, self.bound_method = max(task.lower_bound, task.target), ""  # "": nothing proven here
-        self.proof: CutCertificate | PatternCertificate | None = None
+        self.proof: Certificate | None = None
         self.deadline = None if self.limits.seconds is None else time.monotonic() + self.limits.seconds
 
     def run(self) -> PoolOutcome:
@@ -270,7 +269,7 @@ class _Attempt:
         self._raise(outcome.lower_bound, outcome.bound_method or outcome.method)
 
     def _raise(
-        self, bound: float | None, method: str, proof: CutCertificate | PatternCertificate | None = None
+        self, bound: float | None, method: str, proof: Certificate | None = None
     ) -> None:  # fmt: skip
         """Take a larger bound."""
         if bound is not None and bound > self.lower:

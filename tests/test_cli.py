@@ -134,7 +134,7 @@ def test_solve_writes_what_engines_load(name, dump, tmp_path, capsys):
     assert main(["solve", str(dump), *arguments]) == 0
     assert "2 layers x 12 experts" in capsys.readouterr().out
     assert main(["gap", str(dump), *topology(), "--methods", "greedy", "--map", str(out)]) == 0
-    assert main(["verify", str(out), str(report), str(dump)]) == 0
+    assert main(["verify", str(out), str(report), str(dump)]) in (0, 3)  # 3: a bound rests on CP-SAT
 
 
 def test_solve_for_lmdeploy_writes_its_loads(dump, tmp_path, capsys):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..exact.patterns import Model
+from ..exact.rank_model import Model
 from ..highs import new_highs, run_highs
 from ..pool import Floats, Ints, Pool
 

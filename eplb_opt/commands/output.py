@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..limits import Limits
@@ -66,6 +67,19 @@ def print_result(result: Any) -> None:
     print_table(layer_table(result))
     for line in totals_lines(result):
         print(line)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines on standard output, where anyone reads it: closed, full or gone, it changes nothing that is known."""
+    text = "".join(f"{line}\n" for line in lines)
+    try:
+        if sys.stdout is not None:
+            encoding = sys.stdout.encoding or "utf-8"
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            sys.stdout.flush()
+    except (OSError, ValueError):  # ValueError: a closed file
+        with contextlib.suppress(OSError, ValueError):  # what is left in its buffer goes nowhere at exit, too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_table(table: Any) -> None:

@@ -12,13 +12,13 @@ import numpy as np
 from ..bounds.certificate import CutCertificate, certificate_holds
 from ..bounds.mean import max_replica_bound, trivial_bound
 from ..bounds.names import COUNTS, REPLICA
+from ..bounds.sums import next_sum
 from ..errors import SolverError
 from ..limits import Limits
 from ..outcome import PoolOutcome, StopReason, relative_gap
 from ..pool import Ints, Packing, Pool
 from .pairing import crowded, pair_counts, pair_distinct
 from .threshold import (
-    MARGIN,
     Bools,
     Columns,
     chain_certificate,
@@ -277,17 +277,6 @@ def prepare() -> None:
 
     pool = Pool(np.arange(1.0, 9.0), 12, 6)
     anneal_counts(pool.loads, water_filling(pool), pool.mean, 1, 0)
-
-
-def next_sum(pool: Pool, limit: float, upper: float) -> float:
-    """The least sum of two replica loads above the limit (up to rounding, downwards), at most ``upper``."""
-    copies = np.arange(1, pool.max_count + 1)
-    values = np.unique(pool.loads[:, None] / copies[None, :])
-    values = values[values <= upper * (1 + MARGIN)]
-    partner = np.searchsorted(values, limit * (1 - MARGIN) - values)
-    inside = partner < values.size
-    sums = values[inside] + values[partner[inside]]
-    return float(min(sums.min(initial=upper), upper)) * (1 - MARGIN)
 
 
 def _crowd_row(cols: Columns, expert: int, load: float) -> Bools:

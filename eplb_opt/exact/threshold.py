@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bounds.certificate import THRESHOLD, Cut, CutCertificate
+from ..bounds.sums import MARGIN
 from ..errors import SolverError
 from ..highs import new_highs, run_highs
 from ..native import in_own_thread
 from ..outcome import StopReason
 from ..pool import Floats, Ints, Pool
 
-MARGIN = 2.0**-48  # relative room for float64 rounding in a + b <= T
 Bools = npt.NDArray[np.bool_]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,14 +9,10 @@ from rich.table import Table
 
 from ..outcome import Status
 from ..result import Result
+from .figures import percent
 
 # A pipe has no width of its own; this one holds every column without wrapping.
 PIPE_WIDTH = 132
-
-
-def percent(gap: float) -> str:
-    """A gap in percent, e.g. ``0.0123``; ``-`` if it is unknown."""
-    return f"{gap * 100:.4f}" if math.isfinite(gap) else "-"
 
 
 def layer_table(result: Result) -> Table:
