@@ -89,8 +89,12 @@ def call_policy(policy: PolicyCall, instance: Instance, name: str = "policy") ->
 
 
 def topology(instance: Instance) -> tuple[int, int, int, int]:
-    """The interface's arguments after the loads: replicas, groups, nodes, ranks."""
-    return instance.num_replicas, instance.num_groups, instance.num_nodes, instance.num_ranks
+    """The interface's arguments after the loads: replicas, groups, nodes, ranks.
+
+    Nodes that do not divide the ranks are one node, as in the engines.
+    """
+    nodes = 1 if instance.num_ranks % instance.num_nodes else instance.num_nodes
+    return instance.num_replicas, instance.num_groups, nodes, instance.num_ranks
 
 
 def as_placement(output: Any, instance: Instance, name: str = "policy") -> Placement:
