@@ -107,6 +107,38 @@ def test_a_map_that_does_not_fit_is_named(loads, tmp_path, capsys):
     assert main(["gap", str(loads), *topology(), "--methods", "magic"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        (
+            ["--groups", "3", "--nodes", "2"],
+            "--groups 3 --nodes 2 have no effect: 3 groups cannot be shared out among 2",
+        ),
+        (
+            ["--nodes", "4"],
+            "--nodes 4 has no effect: 1 group cannot be shared out among 4 nodes (--groups names no more)",
+        ),
+        (["--groups", "4"], "--groups 4 has no effect: one node (--nodes 1, the default) holds every group"),
+        (["--groups", "3", "--nodes", "3"], "have no effect: 8 ranks cannot be shared out among 3 nodes"),
+        (["--groups", "12", "--nodes", "12"], "have no effect: 8 ranks cannot be shared out among 12 nodes"),
+        (["--groups", "4", "--nodes", "2"], ""),
+        ([], ""),
+    ],
+)
+def test_options_without_effect_are_named(options, note, loads, tmp_path, capsys):
+    report = tmp_path / "report.json"
+    arguments = [str(loads), "--replicas", "16", "--ranks", "8", *options, "--json", str(report)]
+    for command in (["solve", *arguments, "--method", "greedy"], ["gap", *arguments, "--methods", "greedy"]):
+        assert main(command) == 0
+        streams = capsys.readouterr()
+        assert note in streams.err
+        assert streams.err.count("\n") == bool(note)
+        content = json.loads(report.read_text())
+        assert [note in found for found in content["notes"]] == [True] * bool(note)
+        assert content["mode"] == ("hierarchical" if options and not note else "global")
+        assert f"{content['mode']} mode" in streams.out
+
+
 @pytest.fixture
 def dump(tmp_path):
     """An SGLang recording: 10 hidden layers, of which 5 and 8 are MoE."""
