@@ -45,7 +45,7 @@ def _convert(options: argparse.Namespace) -> None:
         save(options.output, lambda path: write_expert_map(path, found, name))
         layers, replicas = found.phy2log.shape
         note = "" if found.layer_ids or name == "vllm" else f" ({unnumbered(layers)})"
-        print_lines(f"map: {layers} layers x {replicas} replicas, {name}: {options.output}{note}")
+        print_lines([f"map: {layers} layers x {replicas} replicas, {name}: {options.output}{note}"])
     else:
         loads = read_loads(options.input, options.input_format, options.layers)
         hidden_layers = agreed("hidden layers", loads.hidden_layers, options.hidden_layers, source)
@@ -53,4 +53,6 @@ def _convert(options: argparse.Namespace) -> None:
         save(options.output, lambda path: write_loads(path, loads, name))
         windows, layers, experts = loads.load.shape
         summed = " (summed)" if name == "lmdeploy" and windows > 1 else ""
-        print_lines(f"loads: {windows} windows{summed} x {layers} layers x {experts} experts, {name}: {options.output}")
+        print_lines(
+            [f"loads: {windows} windows{summed} x {layers} layers x {experts} experts, {name}: {options.output}"]
+        )

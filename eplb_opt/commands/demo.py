@@ -40,7 +40,7 @@ def _demo(options: argparse.Namespace) -> int:
     if options.json is not None:
         head = {"interrupted": interrupted}
         save(options.json, lambda path: write_json(path, head | results[-1].to_dict()))
-    print_lines(f"synthetic loads, {DEMO_MODEL}, seed {options.seed} (lognormal, calibrated to recorded loads)")
+    print_lines([f"synthetic loads, {DEMO_MODEL}, seed {options.seed} (lognormal, calibrated to recorded loads)"])
     print_result(results[-1])
     bound, _ = best_bound(results)
     objectives = {r.method: r.objective for r in results}

@@ -54,10 +54,10 @@ def _gap(options: argparse.Namespace) -> int:
         head = {"instance": instance.describe(), "mode": instance.mode, "notes": notes, "interrupted": interrupted}
         bounds = {"layer_ids": list(instance.layer_ids), "lower_bound": bound.tolist(), "bound_method": proofs}
         save(options.json, lambda path: write_json(path, head | bounds | {"methods": finite(rows)}))
-    print_lines(instance.describe())
+    print_lines([instance.describe()])
     print_table(gap_table(rows))
     counted = ", ".join(f"{proof} ({proofs.count(proof)})" for proof in dict.fromkeys(proofs))
-    print_lines(f"bound proved by (layers): {counted}")
+    print_lines([f"bound proved by (layers): {counted}"])
     if interrupted:
         say_interrupted()
     return INTERRUPTED if interrupted else 0

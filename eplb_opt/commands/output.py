@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SolveInterrupted
@@ -105,12 +105,12 @@ def print_result(result: Result) -> None:
     """A result: its layers and totals."""
     from ..report.tables import layer_table, totals_lines
 
-    print_lines(f"{result.method}: {result.instance.describe()}")
+    print_lines([f"{result.method}: {result.instance.describe()}"])
     print_table(layer_table(result))
-    print_lines(*totals_lines(result))
+    print_lines(totals_lines(result))
 
 
-def print_lines(*lines: str) -> None:
+def print_lines(lines: Iterable[str]) -> None:
     """Lines on standard output, once all files are written; on a terminal they are broken between words.
 
     Whether anybody can read them changes no exit code of ours (see `streams`).

@@ -47,7 +47,7 @@ def _solve(options: argparse.Namespace) -> int:
         save(options.json, lambda path: write_json(path, head | results[0].to_dict()))
     print_result(results[0])
     if saved:
-        print_lines(saved)
+        print_lines([saved])
     if interrupted:
         say_interrupted()
     return INTERRUPTED if interrupted else 0

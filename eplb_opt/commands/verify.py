@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
 def _verify(options: argparse.Namespace) -> int:
     from ..formats import read_loads, read_map, read_report
     from ..instance import Instance
-    from ..report.tables import percent
+    from ..report.figures import percent
     from ..verify import verify
 
     report = read_report(options.report)

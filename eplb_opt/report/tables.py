@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from ..outcome import Status
 from ..result import Result
+from .figures import percent
 from .layout import Column
-
-
-def percent(gap: float) -> str:
-    """A gap in percent, e.g. ``0.0123``; ``-`` if it is unknown."""
-    return f"{gap * 100:.4f}" if math.isfinite(gap) else "-"
 
 
 def layer_table(result: Result) -> list[Column]:
