@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -148,6 +148,12 @@ class Instance:
     def mean(self) -> Floats:
         """Mean rank load of each layer, [layers]: the same for every placement."""
         return np.asarray(self.weight.sum(axis=1) / self.num_ranks, dtype=np.float64)
+
+    def select(self, layers: Sequence[int]) -> Instance:
+        """The same problem for some of the layers, by row."""
+        rows = list(layers)
+        ids = tuple(self.layer_ids or ())
+        return replace(self, load=self.load[:, rows], layer_ids=[ids[row] for row in rows])
 
     def pool(self, layer: int, experts: Ints | None = None) -> Pool:
         """The pool of some experts of a layer on one node's ranks (all experts in global mode)."""

@@ -20,7 +20,6 @@ from .pool import Ints, Packing, Pool
 from .portfolio import Task
 from .result import MILESTONES, LayerCertificate, certify
 
-ENDED = (StopReason.FAILED, StopReason.TOO_LARGE)
 MOST_OF_GAP = 0.9  # by which a pool's bound may exceed the layer's before another partition is looked for
 
 
@@ -43,13 +42,17 @@ class PoolState:
     def update(self, outcome: PoolOutcome) -> None:
         """Take what is better; the objective is recomputed here."""
         objective = outcome.objective(self.pool)
-        if outcome.packing is not None and objective < self.objective:
+        is_better = outcome.packing is not None and objective < self.objective
+        is_stronger = outcome.lower_bound is not None and outcome.lower_bound > self.lower_bound
+        if outcome.packing is not None and is_better:
             self.packing, self.objective, self.method = outcome.packing, objective, outcome.method
-        if outcome.lower_bound is not None and outcome.lower_bound > self.lower_bound:
+        if outcome.lower_bound is not None and is_stronger:
             self.lower_bound, self.bound_method = outcome.lower_bound, outcome.bound_method or outcome.method
         if outcome.proof is not None and (self.proof is None or outcome.proof.target > self.proof.target):
             self.proof = outcome.proof
-        self.stop, self.ended = outcome.stop, outcome.stop in ENDED
+        self.stop = outcome.stop
+        is_useless = outcome.stop is StopReason.FAILED and not (is_better or is_stronger)
+        self.ended = is_useless or outcome.stop is StopReason.TOO_LARGE
         self.attempts += 1
 
 
@@ -173,13 +176,14 @@ class LayerState:
         left = self.lower_bound * (1 + gap) / bound - 1 if bound > 0 else gap
         return min(gap, max(left, gap * (1 - MOST_OF_GAP))) if left > 0 else gap
 
-    def task(self, node_set: NodeSet, limits: Limits) -> Task:
-        """The task of improving a pool as far as the layer needs it."""
+    def task(self, node_set: NodeSet, limits: Limits, deadline: float | None = None) -> Task:
+        """The task of improving a pool as far as the layer needs it; ``deadline`` is the whole call's."""
         state = self.pools[node_set]
         limits = replace(limits, gap=self._gap_of(node_set, limits.gap))
         return Task(
-            state.pool, state.packing, state.lower_bound, limits, state.attempts, self.lower_bound, self.objective
-        )
+            state.pool, state.packing, state.lower_bound, limits, state.attempts, self.lower_bound, self.objective,
+            deadline,
+        )  # fmt: skip
 
     def update(self, node_set: NodeSet, outcome: PoolOutcome, seconds: float) -> None:
         """Take a method's outcome on a pool."""
@@ -193,11 +197,21 @@ class LayerState:
         nodes = [self.pools[s] for s in sorted(self.partition)]
         return np.concatenate([p.experts[p.packing.experts.ravel()] for p in nodes])
 
-    def certificate(self, objective: float, gap: float) -> LayerCertificate:
-        """The certificate for an objective recomputed from the placement."""
+    def certificate(self, objective: float, gap: float, untried: StopReason) -> LayerCertificate:
+        """The certificate for an objective recomputed from the placement.
+
+        Parameters
+        ----------
+        gap : float
+            The gap at which a layer is OPTIMAL.
+        untried : StopReason
+            Why the layer stays as it is if no task worked on it.
+        """
         worst = max(self.partition, key=lambda s: self.pools[s].objective)
+        tried = [state for state in self.pools.values() if state.attempts]
+        stop = max(tried, key=lambda state: state.objective).stop if tried else untried
         return certify(
-            self.instance, self.layer, objective, self.lower_bound, gap, stop=self.pools[worst].stop,
+            self.instance, self.layer, objective, self.lower_bound, gap, stop=stop,
             method=self.pools[worst].method, bound_method=self.bound_method, seconds=self.seconds, note=self.note,
             reached=tuple(self.reached.get(milestone) for milestone in MILESTONES),
             proofs=tuple({"groups": list(s)} | p.proof.to_dict() for s, p in self.pools.items() if p.proof is not None),

@@ -33,6 +33,8 @@ class StopReason(str, Enum):
     COMPLETED = "heuristic completed"
     TOO_LARGE = "model too large for the limits"
     FAILED = "solver failed"
+    INTERRUPTED = "interrupted"
+    NOT_TRIED = "not tried: no time was left"
 
     def __str__(self) -> str:
         return self.value

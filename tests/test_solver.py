@@ -154,7 +154,7 @@ def test_unknown_method():
 
 
 def test_an_invalid_packing_from_a_method_is_refused(monkeypatch):
-    def broken(task):
+    def broken(task, report):
         from eplb_opt.outcome import PoolOutcome
         from eplb_opt.pool import Packing
 

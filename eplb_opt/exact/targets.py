@@ -132,6 +132,8 @@ class Targets:
     def _look(self, target: float, share: float) -> Answer:
         """The answer at a target within a share of what is left; the bound or the incumbent learns from it."""
         now = time.monotonic()
+        if now >= self.deadline:
+            return Answer(None, False, 0.0, StopReason.TIME)
         answer = self.decide(target, now + (self.deadline - now) * share, self.ticks * share)
         self.ticks -= answer.ticks
         if answer.packing is not None:
