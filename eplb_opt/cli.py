@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
-from .commands import convert, demo, gap, solve, verify
+from .commands import convert, demo, gap, solve, verify, warmup
 from .commands.files import written
-from .commands.output import one_line_warnings, say, say_interrupted
+from .commands.output import one_line_messages, say, say_interrupted
 from .commands.signals import INTERRUPTED, ending_signals
 from .commands.streams import standard_streams
 from .errors import EplbError
 from .packages import missing
 
-COMMANDS = (solve, gap, verify, convert, demo)
+COMMANDS = (solve, gap, verify, convert, demo, warmup)
 BAD = 2  # bad input, or what was to be shown is lost
 
 
@@ -67,7 +67,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     """The command's exit code; all errors but an interrupt are one line."""
     options = _parser().parse_args(arguments)
     try:
-        with one_line_warnings():
+        with one_line_messages():
             return int(options.run(options) or 0)
     except EplbError as error:
         say("error", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import warnings
@@ -284,6 +285,25 @@ def test_the_installed_command_runs(loads):
     run = subprocess.run([sys.executable, "-m", "eplb_opt.cli", "gap", str(loads), *topology(), "--methods", "greedy"],
                          capture_output=True, text=True, check=True)  # fmt: skip
     assert "greedy" in run.stdout
+
+
+def test_warmup_compiles_once(capsys):
+    assert main(["warmup"]) == 0
+    capsys.readouterr()
+    assert main(["warmup"]) == 0
+    assert capsys.readouterr() == ("nothing to compile: numba's cache holds everything\n", "")
+
+
+def test_what_is_compiled_is_said(loads, monkeypatch, capsys):
+    def compiling(method):
+        logging.getLogger("eplb_opt").info("compiling, once")
+        return 1.25
+
+    monkeypatch.setattr("eplb_opt.solver.warm_up", compiling)
+    assert main(["solve", str(loads), *topology(2)]) == 0
+    streams = capsys.readouterr()
+    assert set(streams.err.splitlines()) == {"eplb-opt: note: compiling, once"}
+    assert "compiled for 1.2 s first, once for this installation; not counted above" in streams.out
 
 
 def test_demo(capsys):

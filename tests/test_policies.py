@@ -200,7 +200,7 @@ def test_a_failing_solver_falls_back_and_says_so(name, monkeypatch):
     if not hasattr(POLICIES[name], "limits"):
         pytest.skip("uses no solver")
 
-    def fails(task):
+    def fails(*_):
         raise SolverError("no answer")
 
     monkeypatch.setitem(portfolio.METHODS, name, fails)

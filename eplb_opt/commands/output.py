@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import shutil
 import sys
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SolveInterrupted
 from ..limits import Limits
 from .files import written
+
+PACKAGE = __name__.partition(".")[0]
 
 if TYPE_CHECKING:
     from ..report.layout import Column
@@ -74,15 +77,32 @@ def _progress(method: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextlib.contextmanager
-def one_line_warnings() -> Iterator[None]:
-    """Warnings as one line each, as errors are."""
+def one_line_messages() -> Iterator[None]:
+    """Warnings, and what the package logs, as one line each, as errors are."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         say("warning", message)
 
+    logger = logging.getLogger(PACKAGE)
+    handler = _Handler(logging.INFO)
+    level = logger.level
     with warnings.catch_warnings():
         warnings.showwarning = show
-        yield
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            logger.removeHandler(handler)
+
+
+class _Handler(logging.Handler):
+    """The log on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say a record."""
+        say("note" if record.levelno < logging.WARNING else "warning", record.getMessage())
 
 
 def say(what: str, message: object) -> None:

@@ -39,6 +39,10 @@ def totals_lines(result: Result) -> list[str]:
         f"(balancedness {t['balancedness_mean']:.5f}), "
         f"gap % mean {percent(t['gap_mean'])} max {percent(t['gap_max'])}, {t['seconds']:.1f} s"
     ]
+    if result.compile_seconds:
+        lines.append(
+            f"compiled for {result.compile_seconds:.1f} s first, once for this installation; not counted above"
+        )
     lines += [
         f"gap at most {r['gap'] * 100:g} % in {r['layers']} layers"
         + ("" if r["seconds"] is None else f" after {r['seconds']:.2f} s")
