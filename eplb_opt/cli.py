@@ -26,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse that says one line, as every other error here."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(BAD, f"{self.prog}: error: {' '.join(message.splitlines())} (see {self.prog} --help)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -92,7 +92,8 @@ def test_bad_input_is_one_line_and_exit_code_2(change, message, loads, capsys):
     assert streams.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["solve"], ["paint"], [], ["solve", "x", "--replicas", "3x", "--ranks", "1"]])
+@pytest.mark.parametrize("arguments", [["solve"], ["paint"], [], ["solve", "x", "--replicas", "3x", "--ranks", "1"],
+                                       ["convert", "a", "b", "c\nd"]])  # fmt: skip
 def test_bad_usage_is_one_line_and_exit_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
@@ -303,7 +304,7 @@ def test_what_is_compiled_is_said(loads, monkeypatch, capsys):
     assert main(["solve", str(loads), *topology(2)]) == 0
     streams = capsys.readouterr()
     assert set(streams.err.splitlines()) == {"eplb-opt: note: compiling, once"}
-    assert "compiled for 1.2 s first, once for this installation; not counted above" in streams.out
+    assert "compiled for 2.5 s first, once for this installation; not counted above" in streams.out
 
 
 def test_demo(capsys):

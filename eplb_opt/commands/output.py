@@ -17,6 +17,7 @@ from ..limits import Limits
 from .files import written
 
 PACKAGE = __name__.partition(".")[0]
+USUAL_WIDTH = 80  # of a terminal that does not say
 
 if TYPE_CHECKING:
     from ..report.layout import Column
@@ -107,7 +108,7 @@ class _Handler(logging.Handler):
 
 def say(what: str, message: object) -> None:
     """A line on standard error."""
-    print(f"eplb-opt: {what}: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+    print(f"eplb-opt: {what}: {' '.join(str(message).splitlines())}", file=sys.stderr, flush=True)
 
 
 def say_interrupted() -> None:
@@ -157,7 +158,7 @@ def finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _width() -> int | None:
     """Characters of a line on the terminal; None where standard output is none."""
-    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None
+    return (shutil.get_terminal_size().columns or USUAL_WIDTH) if _is_terminal(sys.stdout) else None
 
 
 def _is_terminal(stream: Any) -> bool:

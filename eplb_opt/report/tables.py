@@ -51,7 +51,7 @@ def totals_lines(result: Result) -> list[str]:
     reasons: dict[str, int] = {}
     for c in result.certificates:
         if c.status is not Status.OPTIMAL:
-            reason = f"{c.stop}" + (f": {c.note}" if c.note else "")
+            reason = f"{c.stop}" + (f": {c.note}" if c.note not in ("", str(c.stop)) else "")
             reasons[reason] = reasons.get(reason, 0) + 1
     lines += [f"open in {count} layers ({reason})" for reason, count in reasons.items()]
     return lines
