@@ -48,8 +48,7 @@ def _convert(options: argparse.Namespace) -> None:
         print_lines([f"map: {layers} layers x {replicas} replicas, {name}: {options.output}{note}"])
     else:
         loads = read_loads(options.input, options.input_format, options.layers)
-        hidden_layers = agreed("hidden layers", loads.hidden_layers, options.hidden_layers, source)
-        loads = replace(loads, hidden_layers=hidden_layers)
+        loads = loads.with_hidden_layers(options.hidden_layers, source)
         save(options.output, lambda path: write_loads(path, loads, name))
         windows, layers, experts = loads.load.shape
         summed = " (summed)" if name == "lmdeploy" and windows > 1 else ""

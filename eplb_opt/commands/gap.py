@@ -78,7 +78,7 @@ def _methods(names: str, limits: Limits) -> list[str]:
 def _own(path: Path, instance: Any) -> Any:
     from ..formats import read_map
 
-    return read_map(path, instance.num_experts, instance.layer_ids).objective(instance)
+    return read_map(path, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks).objective(instance)
 
 
 def _policies(specs: list[str]) -> dict[str, Any]:

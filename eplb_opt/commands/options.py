@@ -30,7 +30,11 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 
 def add_loads(parser: argparse.ArgumentParser) -> None:
     """The loads, and what their file does not say."""
-    parser.add_argument("loads", type=Path, help="recorded loads: npz, npy, json, csv, torch .pt, or an engine's dump")
+    parser.add_argument(
+        "loads",
+        type=Path,
+        help="recorded loads: npz, npy, json, csv, torch .pt, or an engine's dump; a file, or a folder with one a rank",
+    )
     add_reading(parser)
 
 
@@ -52,7 +56,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--hidden-layers", type=positive, metavar="N", help="layers of the model, dense ones too, where the format "
-        "needs them (sglang, lmdeploy) and the input does not say"
+        "needs them (sglang, lmdeploy) and the input does not say; numbers layers that LMDeploy recorded, the last ones"
     )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +24,15 @@ def add_parser(commands: Any) -> None:
 
 
 def _solve(options: argparse.Namespace) -> int:
-    from ..formats import agreed, number_layers, output_format, write_json
+    from ..formats import output_format, write_json
 
     limits = limits_of(options)
     require_method(options.method, limits)
     if options.output is not None:
         options.format = output_format(options.output, options.format)
     check_files({"-o": options.output, "--json": options.json}, [options.loads])
-    loads = read_selected(options)
+    loads = read_selected(options).with_hidden_layers(options.hidden_layers, str(options.loads))
     instance = instance_of(options, loads)
-    hidden_layers = agreed("hidden layers", loads.hidden_layers, options.hidden_layers, str(options.loads))
-    number_layers(loads.layer_ids, instance.num_layers, hidden_layers, str(options.loads))
-    loads = replace(loads, hidden_layers=hidden_layers)
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)

@@ -30,7 +30,8 @@ def _verify(options: argparse.Namespace) -> int:
         loads.load, report["num_replicas"], report["num_groups"], report["num_nodes"], report["num_ranks"],
         report["distinct"], loads.layer_ids,
     )  # fmt: skip
-    checks = verify(instance, read_map(options.map, instance.num_experts, instance.layer_ids), report["layers"])
+    placement = read_map(options.map, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks)
+    checks = verify(instance, placement, report["layers"])
     print(f"map: valid; {instance.describe()}")
     for check in checks:
         for fault in check.faults:
