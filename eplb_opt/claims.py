@@ -109,9 +109,11 @@ TOTALS: dict[str, Reader] = {
     "compile_seconds": _at_least_0,
     "reached": lambda value: [read_fields(_mapping(item), MILESTONE, "reached") for item in _items(value)],
 }  # fmt: skip
+OPTIONAL = ("windows", "notes", "interrupted")  # what `Result.to_dict` does not say, but the command
 HEAD: dict[str, Reader] = {
     "windows": text, "method": text, "mode": text, "num_replicas": _positive, "num_ranks": _positive,
     "num_nodes": _positive, "num_groups": _positive, "distinct": _boolean, "layers": _items, "totals": _mapping,
+    "notes": lambda value: [text(item) for item in _items(value)], "interrupted": _boolean,
 }  # fmt: skip
 
 

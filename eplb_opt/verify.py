@@ -20,7 +20,7 @@ import numpy as np
 from .bounds.mean import max_replica_bound, mean_bound
 from .bounds.names import CERTIFIED, MEAN, REPLICA, SEARCHED
 from .bounds.proofs import bound_of, holds, names_of
-from .claims import BOUND, HEAD, LAYER, TOTALS, Fields, Proof, read_fields, unknown_keys
+from .claims import BOUND, HEAD, LAYER, OPTIONAL, TOTALS, Fields, Proof, read_fields, unknown_keys
 from .consistency import derived_faults, totals_faults
 from .errors import FormatError
 from .hierarchy import NodeSet, bottleneck_partition, members, node_sets
@@ -151,7 +151,7 @@ def verify_report(instance: Instance, placement: Placement, report: Mapping[str,
     FormatError
         The report does not fit the instance, lacks something, or something in it cannot be read.
     """
-    head = read_fields(report, HEAD, "the report", tuple(name for name in HEAD if name != "windows"))
+    head = read_fields(report, HEAD, "the report", tuple(name for name in HEAD if name not in OPTIONAL))
     fields = _read_layers(instance, head["layers"], None)
     totals = read_fields(head["totals"], TOTALS, "totals")
     faults = [

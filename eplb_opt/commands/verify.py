@@ -32,11 +32,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("map", type=Path, help="the map that solve wrote")
     parser.add_argument("report", type=Path, help="the report that solve --json wrote")
     add_loads(parser)
-    parser.set_defaults(run=_verify)
+    parser.set_defaults(run=run)
 
 
-def _verify(options: argparse.Namespace) -> int:
-    """The exit code; it is known before anything is printed."""
+def run(options: argparse.Namespace) -> int:
+    """The exit code, which is the verdict, known before anything is printed."""
     from ..formats import read_loads, read_map, read_report
     from ..instance import Instance
     from ..verify import verify_report

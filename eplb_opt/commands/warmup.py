@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from .options import METHODS
+from .output import print_lines
 
 
 def add_parser(commands: Any) -> None:
@@ -19,4 +20,4 @@ def _warmup(options: argparse.Namespace) -> None:
     from ..warmup import warm_up
 
     seconds = warm_up(options.method)
-    print(f"compiled in {seconds:.1f} s" if seconds else "nothing to compile: numba's cache holds everything")
+    print_lines([f"compiled in {seconds:.1f} s" if seconds else "nothing to compile: numba's cache holds everything"])
