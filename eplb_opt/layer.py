@@ -84,6 +84,7 @@ class LayerState:
         self.start = time.monotonic()
         self.reached: dict[float, float] = {}  # gap milestone -> seconds after the start
         self.assigned: dict[NodeSet, float] = {}  # the bounds that the last group assignment knew
+        self.assignments = 0  # how often groups were assigned
         self.hopeful: list[NodeSet] = []  # the partition that may still attain the lower bound
         self.pinned: list[NodeSet] = []  # the partition to keep; empty: the best one
         for node_set, packing in packings.items():
@@ -127,16 +128,24 @@ class LayerState:
                 self.reached.setdefault(milestone, time.monotonic() - self.start)
 
     def assign_groups(self, limits: Limits) -> list[NodeSet]:
-        """Too many node sets: the layer's bound, and of its partition the node sets not yet known (H3)."""
+        """Too many node sets: the layer's bound, and of its partition the node sets not yet known (H3).
+
+        Where it fails, the layer keeps the partitions that it has, and its note says why.
+        """
         from .exact.grouping import assign_groups
 
         instance, known = self.instance, {s: p.lower_bound for s, p in self.pools.items()}
         start = min((self.hopeful, self.partition), key=lambda p: max(known[s] for s in p)) if self.hopeful else None
-        bound, partition = assign_groups(
-            group_loads(instance, self.layer), instance.num_nodes, instance.ranks_per_pool, known, limits,
-            self.lower_bound, start,
-        )  # fmt: skip
         self.assigned = known
+        self.assignments += 1
+        try:
+            bound, partition = assign_groups(
+                group_loads(instance, self.layer), instance.num_nodes, instance.ranks_per_pool, known, limits,
+                self.lower_bound, start,
+            )  # fmt: skip
+        except Exception as error:  # a step as any other: what is known is kept
+            self.note = f"groups: {type(error).__name__}: {error}"
+            return []
         if bound > self.floor:
             self.floor, self.floor_method = bound, GROUPS
         self.hopeful = partition

@@ -33,6 +33,7 @@ REPEATED = ("optimal",)  # methods that use a second attempt on the same pool
 ASSIGN_SHARE = 0.1  # part of the time that choosing the groups of nodes may take
 LEAST_SHARE = 0.05  # seconds
 WARM_SHARE = 0.5  # of the time that is left, for the next layers' warm starts
+MOST_ASSIGNMENTS = 64  # of a layer's groups without a clock: each partition brings pools with work of their own
 SETS_SHARE = 0.25  # of the time, for the greedy's packings of all node sets
 
 Progress = Callable[[int, int], None]
@@ -248,11 +249,7 @@ class _Schedule:
     def next_task(self) -> tuple[tuple[int, NodeSet], Task] | None:
         candidates = []
         for i, layer in enumerate(self.layers):
-            if (
-                layer.is_stale(self.limits.gap)
-                and layer.is_open(self.limits.gap)
-                and not any(j == i for j, _ in self.busy)
-            ):
+            if self._wants_other_groups(layer) and not any(j == i for j, _ in self.busy):
                 self.assign_groups(layer, len(self.layers))
             node_set = layer.next_pool(self.limits.gap, {s for j, s in self.busy if j == i})
             if node_set is None or (self.deadline is None and any(j == i for j, _ in self.busy)):
@@ -266,6 +263,12 @@ class _Schedule:
         _, _, i, node_set = min(candidates)
         self.busy.add((i, node_set))
         return (i, node_set), self.layers[i].task(node_set, limits, self.deadline)
+
+    def _wants_other_groups(self, layer: LayerState) -> bool:
+        """The open layer's partition cannot attain its bound; without a clock, others are not looked for forever."""
+        if self.deadline is None and layer.assignments >= MOST_ASSIGNMENTS:
+            return False
+        return layer.is_stale(self.limits.gap) and layer.is_open(self.limits.gap)
 
     def assign_groups(self, layer: LayerState, layers_left: int) -> None:
         """Choose the groups of a layer's nodes, within a share of the time."""

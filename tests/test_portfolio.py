@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -120,3 +121,21 @@ def test_a_deadline_ends_the_search_for_targets():
     for search in (outcome.ascend, outcome.descend):
         assert search().stop is StopReason.TIME
     assert looks == []
+
+
+def test_work_ends_a_search_whose_targets_cost_nothing():
+    """Every target is reached at once, by a packing that is hardly better than the one before."""
+    start = any_packing(HARD)
+    number = itertools.count()
+
+    def decide(target, deadline, ticks):
+        return Answer(start, False, 0.0)
+
+    def value(packing):
+        return 1000.0 * (1 - 1e-9 * next(number))
+
+    limits = Limits(seconds=None, work=0.1, gap=1e-12)
+    for search in ("ascend", "descend"):
+        targets = Targets(HARD, start, limits, 0.0, "test", decide, value)
+        assert getattr(targets, search)().stop is StopReason.WORK
+    assert next(number) < 2000
