@@ -5,11 +5,15 @@ BIN := $(VENV)/bin
 ENGINES ?= .venv-engines
 ENGINES_PIP := $(ENGINES)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-engines lint models peers bench bench-quick clean
+NEWEST ?= .venv-newest
+NEWEST_TESTS ?= tests
+
+.PHONY: help demo test test-newest test-engines lint models peers bench bench-quick clean
 
 help:
 	@echo "make demo    solve synthetic DeepSeek-V3 loads, under a minute"
 	@echo "make test    run the tests"
+	@echo "make test-newest  run the tests with the newest versions of what the package needs (own environment)"
 	@echo "make test-engines  run inside vLLM, SGLang and LMDeploy (CPU, own environment, some minutes)"
 	@echo "make lint    ruff and mypy"
 	@echo "make models  export the tiny models again (models/tiny)"
@@ -22,6 +26,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
+
+# Of torch the CPU build of the constraints, as the newest one is gigabytes; of all else the newest that pip finds.
+test-newest: $(NEWEST)/.installed
+	$(NEWEST)/bin/python -m pytest $(NEWEST_TESTS)
 
 # Its log, tests/engines/LOG.md, is committed. `build isolation` would fetch another torch.
 test-engines: $(ENGINES)/.installed
@@ -56,7 +64,7 @@ bench: peers
 	$(BIN)/python -m benchmarks.table
 
 clean:
-	rm -rf $(VENV) $(ENGINES) .bench .peers
+	rm -rf $(VENV) $(NEWEST) $(ENGINES) .bench .peers
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
@@ -66,6 +74,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.x")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(NEWEST)/.installed: pyproject.toml constraints.txt
+	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy only-if-needed \
+		--editable '.[dev]'
 	touch $@
 
 $(ENGINES)/.installed: tests/engines/requirements.txt tests/engines/constraints.txt pyproject.toml

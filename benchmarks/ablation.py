@@ -18,7 +18,7 @@ from unittest import mock
 
 import numpy as np
 
-from eplb_opt import Limits, portfolio
+from eplb_opt import Limits, warm_up
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.mean import trivial_bound
 from eplb_opt.exact.counts import solve_counts
@@ -57,7 +57,7 @@ def main() -> None:
     for name, instance in cases(WINDOWS):
         store.put(environment(0) | {"case": name, "part": "windows"} | compare_windows(instance, options.work))
         print(f"{name}: windows compared", flush=True)
-    portfolio.prepare()
+    warm_up()
     for name, pools in _pools():
         store.put(environment(0) | {"case": name, "part": "enumeration"} | compare_proofs(pools))
         print(f"{name}: proofs compared", flush=True)
@@ -95,17 +95,20 @@ def compare_windows(instance: Instance, work: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def compare_proofs(pools: list[Pool]) -> dict[str, Any]:
-    """Pools that search and L1 leave open, and of these how many each method proves, in how many seconds of all."""
+def compare_proofs(pools: list[Pool], limits: Limits = LIMITS) -> dict[str, Any]:
+    """Pools that search and L1 leave open, and of these how many each method proves, in how many seconds of all.
+
+    ``limits`` are of each method on each pool.
+    """
     start, lower = zip(*(_opened(pool) for pool in pools), strict=True)
     left = [i for i, pool in enumerate(pools) if start[i].objective(pool) > lower[i] * (1 + GAP)]
     proven, seconds = dict.fromkeys(PROVERS, 0), dict.fromkeys(PROVERS, 0.0)
     for i in left:
         for name, solve in PROVERS.items():
             began = time.perf_counter()
-            proven[name] += solve(pools[i], start[i], LIMITS, lower[i]).stop is StopReason.GAP
+            proven[name] += solve(pools[i], start[i], limits, lower[i]).stop is StopReason.GAP
             seconds[name] += time.perf_counter() - began
-    return {"pools": len(pools), "open": len(left), "proven": proven, "seconds": seconds, "limit": LIMITS.seconds}
+    return {"pools": len(pools), "open": len(left), "proven": proven, "seconds": seconds, "limit": limits.seconds}
 
 
 def _opened(pool: Pool) -> tuple[Packing, float]:

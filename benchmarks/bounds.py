@@ -80,8 +80,9 @@ def check(instance: Instance, layers: list[dict[str, Any]]) -> tuple[int, list[s
     from eplb_opt.verify import verify
 
     placement = greedy(instance)
+    names = ("lower_bound", "bound_method", "proofs")  # what is said of bounds; the map is the greedy's
     report = [
-        layer | {"layer_id": layer_id, "objective": float(value)}
+        {name: layer[name] for name in names} | {"layer_id": layer_id, "objective": float(value)}
         for layer, layer_id, value in zip(
             layers, instance.layer_ids or (), placement.objective(instance), strict=True
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         PolicyError,
         SolveInterrupted,
         SolverError,
+        TopologyWarning,
     )
     from .instance import Instance
     from .limits import Limits
@@ -26,19 +27,20 @@ if TYPE_CHECKING:
     from .policies import POLICIES, AbstractEplbPolicy, configure
     from .result import LayerCertificate, Result
     from .solver import FallbackWarning, solve
+    from .warmup import warm_up
 
 _HOME = {
     "EplbError": "errors", "FormatError": "errors", "InstanceError": "errors", "OptionError": "errors",
     "MissingPackageError": "errors", "PolicyError": "errors", "SolveInterrupted": "errors", "SolverError": "errors",
-    "Instance": "instance", "Limits": "limits", "Status": "outcome",
+    "TopologyWarning": "errors", "Instance": "instance", "Limits": "limits", "Status": "outcome",
     "StopReason": "outcome", "Placement": "placement", "POLICIES": "policies", "AbstractEplbPolicy": "policies",
     "configure": "policies", "LayerCertificate": "result", "Result": "result", "FallbackWarning": "solver",
-    "solve": "solver",
+    "solve": "solver", "warm_up": "warmup",
 }  # fmt: skip
 __all__ = [
     "POLICIES", "AbstractEplbPolicy", "EplbError", "FallbackWarning", "FormatError", "Instance", "InstanceError",
     "LayerCertificate", "Limits", "MissingPackageError", "OptionError", "Placement", "PolicyError", "Result",
-    "SolveInterrupted", "SolverError", "Status", "StopReason", "configure", "solve",
+    "SolveInterrupted", "SolverError", "Status", "StopReason", "TopologyWarning", "configure", "solve", "warm_up",
 ]  # fmt: skip
 __version__ = "0.1.0"
 

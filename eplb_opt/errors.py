@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from .result import Result
 
 
+MOST_SHOWN = 60  # characters of a value in an error's line
+
+
 class EplbError(Exception):
     """Base class of every error that eplb_opt raises on purpose."""
 
@@ -60,6 +63,10 @@ class FormatWarning(UserWarning):
     """A recording is incomplete, or is taken for something that it does not say."""
 
 
+class TopologyWarning(UserWarning):
+    """Whole groups cannot stay on nodes as the call's topology asks: the mode is global."""
+
+
 class SolveInterrupted(KeyboardInterrupt):
     """Ctrl-C while `solve` was at work; what it had found is kept.
 
@@ -74,3 +81,12 @@ class SolveInterrupted(KeyboardInterrupt):
     def __init__(self, result: Result) -> None:
         self.result = result
         super().__init__("interrupted: the best map so far is kept")
+
+
+def shown(value: object) -> str:
+    """A value as an error's line shows it: short, whatever it is."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists in lists
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} and so on"

@@ -34,7 +34,7 @@ def load_policy(spec: str) -> PolicyCall:
         raise PolicyError(f"policy {spec!r}: write package.module:Name")
     try:
         found: Any = importlib.import_module(module)
-    except Exception as error:  # the user's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # the user's module may raise anything while it is imported
         raise PolicyError(f"policy {spec!r}: cannot import {module} ({type(error).__name__}: {error})") from error
     for part in name.split("."):
         if not hasattr(found, part):
@@ -57,7 +57,7 @@ def as_policy(policy: Any, name: str = "policy") -> PolicyCall:
         if inspect.isclass(policy) and inspect.isfunction(inspect.getattr_static(policy, "rebalance_experts")):
             try:
                 policy = policy()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise PolicyError(f"{name}: {policy.__name__}() failed ({type(error).__name__}: {error})") from error
         policy = policy.rebalance_experts
     if not callable(policy) or inspect.isclass(policy):
@@ -80,7 +80,7 @@ def call_policy(policy: PolicyCall, instance: Instance, name: str = "policy") ->
 
     try:
         output = policy(torch.from_numpy(instance.weight.copy()), *topology(instance))
-    except Exception as error:  # a policy from outside may raise anything
+    except (Exception, SystemExit) as error:  # a policy from outside may raise anything
         raise PolicyError(
             f"{name} failed ({type(error).__name__}: {error}); it is called as "
             "(weight, num_replicas, num_groups, num_nodes, num_ranks)"
@@ -89,8 +89,12 @@ def call_policy(policy: PolicyCall, instance: Instance, name: str = "policy") ->
 
 
 def topology(instance: Instance) -> tuple[int, int, int, int]:
-    """The interface's arguments after the loads: replicas, groups, nodes, ranks."""
-    return instance.num_replicas, instance.num_groups, instance.num_nodes, instance.num_ranks
+    """The interface's arguments after the loads: replicas, groups, nodes, ranks.
+
+    Nodes that do not divide the ranks are one node, as in the engines.
+    """
+    nodes = 1 if instance.num_ranks % instance.num_nodes else instance.num_nodes
+    return instance.num_replicas, instance.num_groups, nodes, instance.num_ranks
 
 
 def as_placement(output: Any, instance: Instance, name: str = "policy") -> Placement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,12 +27,14 @@ class Instance:
         [windows, layers, experts].
     num_replicas : int
         Physical experts (slots) a layer, a multiple of ``num_ranks``, at least ``experts``.
-    num_groups, num_nodes : int
-        Expert groups of the router and nodes of the cluster. The mode is *hierarchical* if ``num_nodes > 1`` and
-        ``num_groups`` is a multiple of ``num_nodes`` (the engines' rule): each node then hosts
-        ``num_groups / num_nodes`` whole groups and only these. Otherwise it is *global* and both are ignored.
+    num_groups : int
+        Expert groups of the router, each of ``experts / num_groups`` experts: a divisor of ``experts`` in either mode.
+    num_nodes : int
+        Nodes of the cluster. The mode is *hierarchical* if ``num_nodes > 1`` and both ``num_groups`` and ``num_ranks``
+        are multiples of it (the engines' rule): each node then hosts ``num_groups / num_nodes`` whole groups and only
+        these. Otherwise the mode is *global*: groups and nodes have no effect, and `why_global` says why.
     num_ranks : int
-        GPUs, a multiple of ``num_nodes``.
+        GPUs, a divisor of ``num_replicas``.
     distinct : bool
         Forbid two replicas of one expert on one rank (vllm-ascend rejects such maps).
     layer_ids : sequence of int, optional
@@ -71,8 +73,6 @@ class Instance:
                 f"num_replicas={replicas} is not a multiple of num_ranks={ranks}: "
                 f"use {_next_multiple(max(replicas, experts), ranks)}"
             )
-        if ranks % self.num_nodes:
-            raise InstanceError(f"num_ranks={ranks} is not a multiple of num_nodes={self.num_nodes}")
         if experts % self.num_groups:
             raise InstanceError(f"{experts} experts cannot be divided into num_groups={self.num_groups} equal groups")
         local_experts = experts // self.num_nodes if self.hierarchical else experts
@@ -105,7 +105,12 @@ class Instance:
     @property
     def hierarchical(self) -> bool:
         """Whole groups stay on one node."""
-        return self.num_nodes > 1 and self.num_groups % self.num_nodes == 0
+        return self.num_nodes > 1 and not self.why_global
+
+    @property
+    def why_global(self) -> str:
+        """Why whole groups do not stay on one of several nodes; empty if they do, or if there is one node."""
+        return why_global(self.num_groups, self.num_nodes, self.num_ranks)
 
     @property
     def mode(self) -> str:
@@ -144,6 +149,12 @@ class Instance:
         """Mean rank load of each layer, [layers]: the same for every placement."""
         return np.asarray(self.weight.sum(axis=1) / self.num_ranks, dtype=np.float64)
 
+    def select(self, layers: Sequence[int]) -> Instance:
+        """The same problem for some of the layers, by row."""
+        rows = list(layers)
+        ids = tuple(self.layer_ids or ())
+        return replace(self, load=self.load[:, rows], layer_ids=[ids[row] for row in rows])
+
     def pool(self, layer: int, experts: Ints | None = None) -> Pool:
         """The pool of some experts of a layer on one node's ranks (all experts in global mode)."""
         loads = self.weight[layer] if experts is None else self.weight[layer, experts]
@@ -153,10 +164,20 @@ class Instance:
         """One line for people."""
         place = f"{self.num_ranks} ranks" + (f" on {self.num_nodes} nodes" if self.num_nodes > 1 else "")
         groups = f", {self.num_groups} groups" if self.num_groups > 1 else ""
+        mode = f"{self.mode} mode" + (f" ({self.why_global})" if self.why_global else "")
         return (
             f"{self.num_layers} layers x {self.num_experts} experts, {self.num_replicas} replicas, {place}{groups}: "
-            f"{self.mode} mode, {self.slots_per_rank} slots a rank" + (", distinct" if self.distinct else "")
+            f"{mode}, {self.slots_per_rank} slots a rank" + (", distinct" if self.distinct else "")
         )
+
+
+def why_global(num_groups: int, num_nodes: int, num_ranks: int) -> str:
+    """Why whole groups cannot stay on nodes, for people; empty if they can, or if there is one node."""
+    for number, what in ((num_groups, "group"), (num_ranks, "rank")):
+        if number % num_nodes:
+            plural = "" if number == 1 else "s"
+            return f"{number} {what}{plural} cannot be shared out among {num_nodes} nodes"
+    return ""
 
 
 def _positive_int(name: str, value: Any) -> int:
@@ -222,5 +243,6 @@ def _as_layer_ids(ids: Any, layers: int) -> tuple[int, ...]:
         return tuple(range(layers))
     result = tuple(int(i) for i in ids)
     if len(result) != layers or len(set(result)) != layers or min(result) < 0:
-        raise InstanceError(f"layer_ids {list(result)[:8]}...: give {layers} different integers >= 0, one a layer")
+        more = f" and {len(result) - 8} more" if len(result) > 8 else ""
+        raise InstanceError(f"layer_ids {list(result)[:8]}{more}: give {layers} different integers >= 0, one a layer")
     return result

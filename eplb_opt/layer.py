@@ -8,19 +8,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .bounds.certificate import CutCertificate
 from .bounds.mean import trivial_bound
-from .bounds.names import MEAN
-from .bounds.patterns import PatternCertificate
+from .bounds.names import CERTIFIED, GROUPS, MEAN, REPLICA, not_certified
+from .bounds.proofs import Certificate, certified_bound, true_name
 from .hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .instance import Instance
 from .limits import Limits
-from .outcome import PoolOutcome, StopReason
+from .outcome import PoolOutcome, StopReason, exceeds
 from .pool import Ints, Packing, Pool
 from .portfolio import Task
 from .result import MILESTONES, LayerCertificate, certify
 
-ENDED = (StopReason.FAILED, StopReason.TOO_LARGE)
 MOST_OF_GAP = 0.9  # by which a pool's bound may exceed the layer's before another partition is looked for
 
 
@@ -38,19 +36,30 @@ class PoolState:
     stop: StopReason = StopReason.COMPLETED
     attempts: int = 0
     ended: bool = False
-    proof: CutCertificate | PatternCertificate | None = None
+    proof: Certificate | None = None
 
     def update(self, outcome: PoolOutcome) -> None:
         """Take what is better; the objective is recomputed here."""
         objective = outcome.objective(self.pool)
-        if outcome.packing is not None and objective < self.objective:
+        is_better = outcome.packing is not None and objective < self.objective
+        is_stronger = outcome.lower_bound is not None and outcome.lower_bound > self.lower_bound
+        if outcome.packing is not None and is_better:
             self.packing, self.objective, self.method = outcome.packing, objective, outcome.method
-        if outcome.lower_bound is not None and outcome.lower_bound > self.lower_bound:
-            self.lower_bound, self.bound_method = outcome.lower_bound, outcome.bound_method or outcome.method
+        if outcome.lower_bound is not None and is_stronger:
+            self.lower_bound = outcome.lower_bound
+            name = outcome.bound_method or outcome.method
+            self.bound_method = true_name(self.pool, outcome.lower_bound, name, outcome.proof)
         if outcome.proof is not None and (self.proof is None or outcome.proof.target > self.proof.target):
             self.proof = outcome.proof
-        self.stop, self.ended = outcome.stop, outcome.stop in ENDED
+        self.stop = outcome.stop
+        is_useless = outcome.stop is StopReason.FAILED and not (is_better or is_stronger)
+        self.ended = is_useless or outcome.stop is StopReason.TOO_LARGE
         self.attempts += 1
+
+    def certified(self) -> float:
+        """The bound that `verify` can prove again."""
+        is_trivial = self.bound_method in (MEAN, REPLICA)
+        return self.lower_bound if is_trivial else certified_bound(self.pool, self.proof)
 
 
 class LayerState:
@@ -75,6 +84,7 @@ class LayerState:
         self.start = time.monotonic()
         self.reached: dict[float, float] = {}  # gap milestone -> seconds after the start
         self.assigned: dict[NodeSet, float] = {}  # the bounds that the last group assignment knew
+        self.assignments = 0  # how often groups were assigned
         self.hopeful: list[NodeSet] = []  # the partition that may still attain the lower bound
         self.pinned: list[NodeSet] = []  # the partition to keep; empty: the best one
         for node_set, packing in packings.items():
@@ -118,18 +128,26 @@ class LayerState:
                 self.reached.setdefault(milestone, time.monotonic() - self.start)
 
     def assign_groups(self, limits: Limits) -> list[NodeSet]:
-        """Too many node sets: the layer's bound, and of its partition the node sets not yet known (H3)."""
+        """Too many node sets: the layer's bound, and of its partition the node sets not yet known (H3).
+
+        Where it fails, the layer keeps the partitions that it has, and its note says why.
+        """
         from .exact.grouping import assign_groups
 
         instance, known = self.instance, {s: p.lower_bound for s, p in self.pools.items()}
         start = min((self.hopeful, self.partition), key=lambda p: max(known[s] for s in p)) if self.hopeful else None
-        bound, partition = assign_groups(
-            group_loads(instance, self.layer), instance.num_nodes, instance.ranks_per_pool, known, limits,
-            self.lower_bound, start,
-        )  # fmt: skip
         self.assigned = known
+        self.assignments += 1
+        try:
+            bound, partition = assign_groups(
+                group_loads(instance, self.layer), instance.num_nodes, instance.ranks_per_pool, known, limits,
+                self.lower_bound, start,
+            )  # fmt: skip
+        except Exception as error:  # a step as any other: what is known is kept
+            self.note = f"groups: {type(error).__name__}: {error}"
+            return []
         if bound > self.floor:
-            self.floor, self.floor_method = bound, f"{MEAN}, groups assigned"
+            self.floor, self.floor_method = bound, GROUPS
         self.hopeful = partition
         return [s for s in partition if s not in self.pools]
 
@@ -173,13 +191,14 @@ class LayerState:
         left = self.lower_bound * (1 + gap) / bound - 1 if bound > 0 else gap
         return min(gap, max(left, gap * (1 - MOST_OF_GAP))) if left > 0 else gap
 
-    def task(self, node_set: NodeSet, limits: Limits) -> Task:
-        """The task of improving a pool as far as the layer needs it."""
+    def task(self, node_set: NodeSet, limits: Limits, deadline: float | None = None) -> Task:
+        """The task of improving a pool as far as the layer needs it; ``deadline`` is the whole call's."""
         state = self.pools[node_set]
         limits = replace(limits, gap=self._gap_of(node_set, limits.gap))
         return Task(
-            state.pool, state.packing, state.lower_bound, limits, state.attempts, self.lower_bound, self.objective
-        )
+            state.pool, state.packing, state.lower_bound, limits, state.attempts, self.lower_bound, self.objective,
+            deadline,
+        )  # fmt: skip
 
     def update(self, node_set: NodeSet, outcome: PoolOutcome, seconds: float) -> None:
         """Take a method's outcome on a pool."""
@@ -193,12 +212,37 @@ class LayerState:
         nodes = [self.pools[s] for s in sorted(self.partition)]
         return np.concatenate([p.experts[p.packing.experts.ravel()] for p in nodes])
 
-    def certificate(self, objective: float, gap: float) -> LayerCertificate:
-        """The certificate for an objective recomputed from the placement."""
+    def certificate(
+        self, objective: float, gap: float, untried: StopReason = StopReason.COMPLETED
+    ) -> LayerCertificate:  # fmt: skip
+        """The certificate for an objective recomputed from the placement.
+
+        Parameters
+        ----------
+        gap : float
+            The gap at which a layer is OPTIMAL.
+        untried : StopReason
+            Why the layer stays as it is if no task worked on it.
+        """
         worst = max(self.partition, key=lambda s: self.pools[s].objective)
+        tried = [state for state in self.pools.values() if state.attempts]
+        stop = max(tried, key=lambda state: state.objective).stop if tried else untried
         return certify(
-            self.instance, self.layer, objective, self.lower_bound, gap, stop=self.pools[worst].stop,
-            method=self.pools[worst].method, bound_method=self.bound_method, seconds=self.seconds, note=self.note,
+            self.instance, self.layer, objective, self.lower_bound, gap, stop=stop,
+            method=self.pools[worst].method, bound_method=self._proved_by(), seconds=self.seconds, note=self.note,
             reached=tuple(self.reached.get(milestone) for milestone in MILESTONES),
             proofs=tuple({"groups": list(s)} | p.proof.to_dict() for s, p in self.pools.items() if p.proof is not None),
         )  # fmt: skip
+
+    def _proved_by(self) -> str:
+        """The name of the bound: a certified one only if L0 and the certificates alone give the bound (H2).
+
+        The pool that decides may be certified while another one, whose packings would be lighter, is not.
+        """
+        if self.bound_method not in CERTIFIED or not self.complete or self.lower_bound <= self.floor:
+            return self.bound_method
+        certified = {s: p.certified() for s, p in self.pools.items()}
+        if not exceeds(self.lower_bound, bottleneck_partition(certified, self.instance.num_groups)[0]):
+            return self.bound_method
+        searched = max(self.pools, key=lambda s: self.pools[s].lower_bound - certified[s])
+        return not_certified(self.pools[searched].bound_method)

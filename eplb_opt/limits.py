@@ -15,8 +15,9 @@ class Limits:
     Parameters
     ----------
     seconds : float or None
-        Wall-clock limit of the whole call. ``None``: no wall-clock limit. A wall-clock limit makes results depend
-        on the machine's speed; use ``work`` where every rank must compute the same map.
+        Wall-clock limit of the whole call, but for what is compiled once for an installation (`warm_up`). ``None``: no
+        wall-clock limit. A wall-clock limit makes results depend on the machine's speed; use ``work`` where every rank
+        must compute the same map.
     work : float or None
         Deterministic limit of each pool, in units of roughly one second of one core (OR-Tools' deterministic time;
         HiGHS nodes in proportion). ``None``: no work limit.

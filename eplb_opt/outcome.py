@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 from .pool import Packing, Pool
 
 if TYPE_CHECKING:
-    from .bounds.certificate import CutCertificate
-    from .bounds.patterns import PatternCertificate
+    from .bounds.proofs import Certificate
+
+# What sums of the same loads in another order may differ by: n terms lose n / 2^53 relatively, and no layer has 8
+# million replicas; below the normal floats, where nothing is relative, half the smallest of them each.
+ROUNDING = 1e-9
+UNDERFLOW = 2.0**-1050
 
 
 class Status(str, Enum):
@@ -33,6 +37,8 @@ class StopReason(str, Enum):
     COMPLETED = "heuristic completed"
     TOO_LARGE = "model too large for the limits"
     FAILED = "solver failed"
+    INTERRUPTED = "interrupted"
+    NOT_TRIED = "not tried: no time was left"
 
     def __str__(self) -> str:
         return self.value
@@ -53,7 +59,7 @@ class PoolOutcome:
     method: str
     bound_method: str | None = None
     note: str = ""
-    proof: CutCertificate | PatternCertificate | None = None
+    proof: Certificate | None = None
 
     def objective(self, pool: Pool) -> float:
         """Recomputed load of the heaviest rank, infinite without a packing."""
@@ -67,3 +73,13 @@ def relative_gap(objective: float, lower_bound: float | None) -> float:
     if lower_bound is None or lower_bound <= 0:
         return math.inf
     return objective / lower_bound - 1
+
+
+def exceeds(value: float, limit: float) -> bool:
+    """Whether a load is above another beyond rounding; NaN always is."""
+    return not value <= limit * (1 + ROUNDING) + UNDERFLOW
+
+
+def agrees(value: float, other: float) -> bool:
+    """Whether two figures are the same up to rounding; NaN agrees with nothing."""
+    return not (exceeds(value, other) or exceeds(other, value))

@@ -1,13 +1,44 @@
-"""Packages beyond torch and numpy: imported when used, and missed in one line."""
+"""Packages beyond torch and numpy: who needs which, imported when used, and missed in one line."""
 
 from __future__ import annotations
 
 import importlib
 
 from .errors import MissingPackageError
+from .limits import Limits
 
 # Module -> name on PyPI, where they differ.
 PYPI_NAMES = {"yaml": "pyyaml"}
+# Methods that are not here need torch and numpy only.
+METHOD_NEEDS = {
+    "milp": ("pulp", "highspy"),
+    "cpsat": ("ortools",),
+    "optimal": ("numba", "highspy", "ortools"),
+}
+WORKERS_NEED = "loky"
+
+
+def require_method(method: str, limits: Limits, needed_for: str = "") -> None:
+    """Import what a method needs, or say which package to install: to be asked before any work.
+
+    Parameters
+    ----------
+    method : str
+        A method of `solve`; one that is unknown needs nothing.
+    limits : Limits
+        Its tasks run in worker processes if there are several workers or a wall-clock limit.
+    needed_for : str, optional
+        What needs it, as a person would say it; default: the method by name.
+
+    Raises
+    ------
+    MissingPackageError
+        A package is not installed, or its import fails.
+    """
+    modules = METHOD_NEEDS.get(method, ())
+    in_workers = limits.workers > 1 or limits.seconds is not None
+    workers = (WORKERS_NEED,) if modules and in_workers else ()
+    require(needed_for or f"method {method!r}", *modules, *workers)
 
 
 def require(needed_for: str, *modules: str) -> None:
@@ -26,11 +57,24 @@ def require(needed_for: str, *modules: str) -> None:
         One of them is not installed, or its import fails.
     """
     for module in modules:
-        root = module.partition(".")[0]
         try:
             importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            missing = (error.name or root).partition(".")[0]
-            raise MissingPackageError(PYPI_NAMES.get(missing, missing), needed_for) from error
-        except ImportError as error:
-            raise MissingPackageError(PYPI_NAMES.get(root, root), needed_for, str(error)) from error
+        except Exception as error:  # what does not fit the versions beside it may raise anything
+            raise missing(error, needed_for, module) from error
+
+
+def missing(error: Exception, needed_for: str, module: str = "") -> MissingPackageError:
+    """The error that says what to install, from what an import raised.
+
+    Parameters
+    ----------
+    error : Exception
+    needed_for : str
+        As in `require`.
+    module : str, optional
+        What was imported, where the error does not name it.
+    """
+    absent = isinstance(error, ModuleNotFoundError)
+    named = getattr(error, "name", None) or ""
+    package = ((named if absent else module) or module or named).partition(".")[0]
+    return MissingPackageError(PYPI_NAMES.get(package, package), needed_for, "" if absent else str(error))

@@ -6,12 +6,16 @@ bits in every process. The greedy needs torch and numpy only; solvers load when 
 
 from __future__ import annotations
 
+import math
+import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 
-from .errors import OptionError
+from .errors import OptionError, TopologyWarning, shown
 from .heuristics.greedy import greedy
 from .heuristics.refine import GREEDY_CHECK, STEPS, refined
 from .instance import Instance
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
 
 Maps = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 P = TypeVar("P", bound="AbstractEplbPolicy")
+Topology = tuple[int, int, int]  # groups, nodes, ranks
+MOST_STEPS = 10_000  # of `RefinedPolicy`: far beyond where steps still gain, and seconds of work
+
+_warned: WeakKeyDictionary[type, set[Topology]] = WeakKeyDictionary()  # what each policy has said
 
 
 class AbstractEplbPolicy(ABC):
@@ -50,7 +58,7 @@ class AbstractEplbPolicy(ABC):
         weight : tensor [layers, experts] or [windows, layers, experts]
             Routed tokens of each logical expert; any real dtype and device. Windows are summed.
         num_replicas, num_groups, num_nodes, num_ranks : int
-            See `Instance`.
+            See `Instance`. Where whole groups cannot stay on nodes, the mode is global, as in the engines.
         old_global_expert_indices : tensor [layers, slots], optional
             The map in use. Of any width, -1 for an empty slot; no policy here needs it.
 
@@ -64,14 +72,31 @@ class AbstractEplbPolicy(ABC):
         Raises
         ------
         InstanceError
-            The loads or the topology are not valid.
+            The loads are not valid, no map has so many slots, or ``num_groups`` does not divide the experts.
+
+        Warns
+        -----
+        TopologyWarning
+            Groups or ranks cannot be shared out among the nodes; once a policy and topology.
         """
 
     @classmethod
     def _instance(
         cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int
     ) -> Instance:
-        return Instance(weight, num_replicas, num_groups, num_nodes, num_ranks, cls.distinct)
+        instance = Instance(weight, num_replicas, num_groups, num_nodes, num_ranks, cls.distinct)
+        if instance.why_global:
+            cls._warn_once(instance)
+        return instance
+
+    @classmethod
+    def _warn_once(cls, instance: Instance) -> None:
+        warned = _warned.setdefault(cls, set())
+        topology = (instance.num_groups, instance.num_nodes, instance.num_ranks)
+        if topology not in warned:
+            text = f"global mode: {instance.why_global}, so whole groups do not stay on nodes"
+            warnings.warn(text, TopologyWarning, stacklevel=4)
+            warned.add(topology)
 
 
 class GreedyPolicy(AbstractEplbPolicy):
@@ -92,7 +117,8 @@ class RefinedPolicy(AbstractEplbPolicy):
     Attributes
     ----------
     steps : int
-        Exchange steps: the work, >= 0. What they cost and give: ``benchmarks/README.md``, ``benchmarks.curve``.
+        Exchange steps: the work, 0 to `MOST_STEPS`. What they cost and give: ``benchmarks/README.md``,
+        ``benchmarks.curve``.
     greedy_check : float
         Layers that end further above a bound than this (relatively) are compared with the greedy's map, and the better
         one is kept. The default, 0, makes every map at least as good as the greedy's; more is faster, and with
@@ -176,25 +202,66 @@ POLICIES: dict[str, type[AbstractEplbPolicy]] = {
 }
 
 
+def step_count(value: Any) -> int:
+    """A number of steps; `ValueError` or `TypeError` if it is none."""
+    if isinstance(value, bool):
+        raise TypeError(value)
+    steps = value.__index__()
+    if not 0 <= steps <= MOST_STEPS:
+        raise ValueError(value)
+    return int(steps)
+
+
+def distance(value: Any) -> float:
+    """A number >= 0, or infinity; `ValueError`, `TypeError` or `OverflowError` if it is none."""
+    if isinstance(value, (bool, str, bytes)):
+        raise TypeError(value)
+    number = float(value)
+    if math.isnan(number) or number < 0:
+        raise ValueError(value)
+    return number
+
+
+def _instance_of(kind: type[Any]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise TypeError(value)
+        return value
+
+    return check
+
+
+STEPS_ARE = f"an integer from 0 to {MOST_STEPS}"
+DISTANCE_IS = "a number >= 0, or inf"
+# Option -> how its value is checked, and what it is.
+OPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "distinct": (_instance_of(bool), "a bool"),
+    "steps": (step_count, STEPS_ARE),
+    "greedy_check": (distance, DISTANCE_IS),
+    "compiled": (_instance_of(bool), "a bool"),
+    "limits": (_instance_of(Limits), "a Limits"),
+}
+
+
 def configure(policy: type[P], **options: Any) -> type[P]:
     """A subclass of a policy with other options, e.g. ``configure(POLICIES["optimal"], distinct=True)``.
 
     Raises
     ------
     OptionError
-        The policy has no such option, or its value is of another type.
+        The policy has no such option, or its value is not one of the option's.
     """
-    known = {
-        name: getattr(policy, name)
-        for name in ("distinct", "steps", "greedy_check", "compiled", "limits")
-        if hasattr(policy, name)
-    }
+    known = [name for name in OPTIONS if hasattr(policy, name)]
+    checked = {}
     for name, value in options.items():
         if name not in known:
             raise OptionError(f"{policy.__name__} has no option {name!r}: it has {', '.join(known)}")
-        if not isinstance(value, type(known[name])):
-            raise OptionError(f"{policy.__name__}.{name}={value!r}: give a {type(known[name]).__name__}")
-    return type(f"Configured{policy.__name__}", (policy,), {"__module__": policy.__module__, **options})
+        check, kind = OPTIONS[name]
+        try:
+            checked[name] = check(value)
+        except (ValueError, TypeError, AttributeError, OverflowError):
+            raise OptionError(f"{policy.__name__}.{name}={shown(value)}: give {kind}") from None
+    return type(f"Configured{policy.__name__}", (policy,), {"__module__": policy.__module__, **checked})
 
 
 def _on_device(maps: Maps, weight: Any) -> Maps:

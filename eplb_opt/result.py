@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from .bounds.mean import trivial_bound
 from .instance import Instance
-from .outcome import Status, StopReason, relative_gap
+from .limits import Limits
+from .outcome import Status, StopReason, exceeds, relative_gap
 from .placement import Placement
-from .pool import Floats
+from .pool import Floats, Pool
 
 MILESTONES = (1e-2, 1e-3, 1e-4)  # gaps whose time is recorded
 
@@ -41,8 +44,10 @@ class LayerCertificate:
     reached : tuple of float or None
         Seconds after the start of the call at which the gap was known to be at most 1 %, 0.1 % and 0.01 %.
     proofs : tuple of dict
-        Certificates of pools' bounds beyond L0 (`bounds.certificate`), each with its node's ``groups``: what `verify`
+        Certificates of pools' bounds beyond L0 (`bounds.proofs`), each with its node's ``groups``: what `verify`
         re-checks.
+    gap_limit : float
+        The gap up to which the layer counts as OPTIMAL.
     """
 
     layer_id: int
@@ -59,6 +64,7 @@ class LayerCertificate:
     note: str = ""
     reached: tuple[float | None, ...] = (None,) * len(MILESTONES)
     proofs: tuple[dict[str, Any], ...] = ()
+    gap_limit: float = Limits.gap
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +79,9 @@ class Result:
     method : str
         The method that was asked for.
     seconds : float
-        Wall-clock time of the whole call.
+        Wall-clock time of the whole call, without compiling.
+    compile_seconds : float
+        What compiling took before, 0.0 where numba's cache held everything.
     """
 
     placement: Placement
@@ -81,6 +89,7 @@ class Result:
     instance: Instance
     method: str
     seconds: float
+    compile_seconds: float = 0.0
 
     @property
     def objective(self) -> Floats:
@@ -109,23 +118,7 @@ class Result:
 
     def totals(self) -> dict[str, Any]:
         """Mean and worst figures over layers, for reports."""
-        certificates = self.certificates
-        return {
-            "layers": len(certificates),
-            "optimal": sum(c.status is Status.OPTIMAL for c in certificates),
-            "imbalance_mean": float(self.imbalance.mean()),
-            "imbalance_max": float(self.imbalance.max()),
-            "balancedness_mean": float(np.mean([c.balancedness for c in certificates])),
-            "gap_mean": float(self.gap.mean()),
-            "gap_max": float(self.gap.max()),
-            "seconds": self.seconds,
-            "reached": [self._reached(i) for i in range(len(MILESTONES))],
-        }
-
-    def _reached(self, i: int) -> dict[str, Any]:
-        """How many layers came within a milestone's gap, and when the last of them did."""
-        times = [t for c in self.certificates if (t := c.reached[i]) is not None]
-        return {"gap": MILESTONES[i], "layers": len(times), "seconds": max(times, default=None)}
+        return totals_of(self.certificates, self.seconds, self.compile_seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything a person sees, as JSON types; an infinite gap is null."""
@@ -144,21 +137,82 @@ class Result:
         }
 
 
+def totals_of(
+    certificates: Sequence[LayerCertificate], seconds: float, compile_seconds: float = 0.0
+) -> dict[str, Any]:  # fmt: skip
+    """Mean and worst figures over layers, and the wall-clock time of the call and of compiling before it.
+
+    Parameters
+    ----------
+    certificates : sequence of LayerCertificate
+        At least one.
+    seconds, compile_seconds : float
+    """
+    imbalance = np.array([c.imbalance for c in certificates])
+    gap = np.array([c.gap for c in certificates])
+    return {
+        "layers": len(certificates),
+        "optimal": sum(c.status is Status.OPTIMAL for c in certificates),
+        "imbalance_mean": float(imbalance.mean()),
+        "imbalance_max": float(imbalance.max()),
+        "balancedness_mean": float(np.mean([c.balancedness for c in certificates])),
+        "gap_mean": float(gap.mean()),
+        "gap_max": float(gap.max()),
+        "seconds": seconds,
+        "compile_seconds": compile_seconds,
+        "reached": [_reached(certificates, i) for i in range(len(MILESTONES))],
+    }
+
+
+def _reached(certificates: Sequence[LayerCertificate], i: int) -> dict[str, Any]:
+    """How many layers came within a milestone's gap, and when the last of them did."""
+    times = [t for c in certificates if (t := c.reached[i]) is not None]
+    return {"gap": MILESTONES[i], "layers": len(times), "seconds": max(times, default=None)}
+
+
 def certify(
     instance: Instance, layer: int, objective: float, lower_bound: float, gap_limit: float, *, stop: StopReason,
     method: str, bound_method: str, seconds: float, note: str = "",
     reached: tuple[float | None, ...] = (None,) * len(MILESTONES), proofs: tuple[dict[str, Any], ...] = (),
 ) -> LayerCertificate:  # fmt: skip
-    """The certificate of a layer from its recomputed objective and its proven bound."""
-    lower = min(lower_bound, objective)  # rounding in the objective must not put the bound above it
+    """The certificate of a layer from its recomputed objective and its proven bound.
+
+    A bound above the objective by no more than rounding is the objective. One further above is wrong: the certificate
+    is then that of L0 alone, which is computed here from the loads, and says so.
+
+    Parameters
+    ----------
+    instance : Instance
+    layer : int
+        Row of the instance.
+    objective, lower_bound : float
+        In tokens; the objective is that of the placement.
+    gap_limit : float
+        The gap up to which the layer counts as OPTIMAL.
+    stop, method, bound_method, seconds, note, reached, proofs
+        As in `LayerCertificate`.
+    """
+    contradicted = exceeds(lower_bound, objective)
+    if contradicted:
+        note = f"{bound_method} claimed a bound of {lower_bound!r} above the objective {objective!r}"
+        pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
+        lower_bound, bound_method = trivial_bound(pool)
+        proofs = ()
+        reached = (None,) * len(MILESTONES)
+    lower = min(lower_bound, objective)
     gap = relative_gap(objective, lower)
-    mean = float(instance.mean[layer])
-    imbalance = objective / mean if mean > 0 else 1.0
     status = Status.OPTIMAL if gap <= gap_limit else Status.FEASIBLE
+    if contradicted:
+        stop = StopReason.FAILED
+    elif status is Status.OPTIMAL:
+        stop = StopReason.GAP
+    mean = float(instance.mean[layer])
+    imbalance = objective / mean if objective > 0 and mean > 0 else 1.0
+    # The best map may be another one than that which came within a gap first: the greedy's is kept as it is.
+    reached = tuple(t if gap <= milestone else None for t, milestone in zip(reached, MILESTONES, strict=True))
     return LayerCertificate(
-        (instance.layer_ids or ())[layer], objective, lower, gap, imbalance, 1 / imbalance, status,
-        StopReason.GAP if status is Status.OPTIMAL else stop, method, bound_method, seconds, note,
-        reached, proofs,
+        (instance.layer_ids or ())[layer], objective, lower, gap, imbalance, 1 / imbalance, status, stop, method,
+        bound_method, seconds, note, reached, proofs, gap_limit,
     )  # fmt: skip
 
 

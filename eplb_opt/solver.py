@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from .errors import InstanceError, OptionError
+from .errors import InstanceError, OptionError, SolveInterrupted
 from .heuristics.greedy import greedy, greedy_pools
 from .heuristics.refine import refined
 from .hierarchy import NodeSet, members, node_sets
@@ -17,11 +18,13 @@ from .instance import Instance
 from .layer import LayerState
 from .limits import Limits
 from .outcome import PoolOutcome, StopReason
+from .packages import require_method
 from .placement import Placement
 from .pool import Ints, Packing
 from .portfolio import METHODS as IMPROVERS
 from .portfolio import Task
 from .result import Result
+from .warmup import warm_up
 from .workers import run_tasks
 
 METHODS = ("greedy", "refined", *IMPROVERS)
@@ -29,6 +32,9 @@ START_STEPS = 200  # of `refined` where it is a warm start: what it finds need n
 REPEATED = ("optimal",)  # methods that use a second attempt on the same pool
 ASSIGN_SHARE = 0.1  # part of the time that choosing the groups of nodes may take
 LEAST_SHARE = 0.05  # seconds
+WARM_SHARE = 0.5  # of the time that is left, for the next layers' warm starts
+MOST_ASSIGNMENTS = 64  # of a layer's groups without a clock: each partition brings pools with work of their own
+SETS_SHARE = 0.25  # of the time, for the greedy's packings of all node sets
 
 Progress = Callable[[int, int], None]
 
@@ -44,14 +50,16 @@ def solve(
     """Place the experts of every layer and certify how far from optimal each is.
 
     Every layer starts with the best of the heuristics' maps and ``warm_start``, and with bound L0; layers whose gap is
-    open are then given to the method, several at a time. Whatever fails, the best valid map is kept.
+    open are then given to the method, several at a time. Whatever fails, the best valid map is kept. What numba has to
+    compile first, once for an installation (`warm_up`), counts against no limit.
 
     Parameters
     ----------
     instance : Instance
     method : ``"greedy"``, ``"refined"``, ``"milp"``, ``"cpsat"`` or ``"optimal"``
     limits : Limits, default ``Limits()``
-        ``seconds`` holds for the whole call. Without it, results depend on the input and the seed alone.
+        ``seconds`` holds for the whole call, but for compiling. Without it, results depend on the input and the seed
+        alone.
     warm_start : Placement, optional
         A valid placement to start from, such as the one now in use.
     progress : callable, optional
@@ -67,6 +75,11 @@ def solve(
         Unknown method.
     InstanceError
         ``warm_start`` does not fit the instance.
+    MissingPackageError
+        A package that the method needs is not installed.
+    SolveInterrupted
+        Ctrl-C (a `KeyboardInterrupt`); its ``result`` is the best map so far. Before there is any map, the interrupt
+        comes as it is.
 
     Warns
     -----
@@ -76,34 +89,89 @@ def solve(
     if method not in METHODS:
         raise OptionError(f"method {method!r}: choose one of {', '.join(METHODS)}")
     limits = Limits() if limits is None else limits
-    start = time.monotonic()
-    deadline = None if limits.seconds is None else start + limits.seconds
     if warm_start is not None:
         warm_start.require_valid(instance)
-    layers = start_layers(instance)
-    if method == "greedy":
-        _pin(instance, layers, greedy(instance))
-    elif method == "refined":
-        placement = refined(instance)
-        _take(instance, layers, placement, "refined")
-        _pin(instance, layers, placement)
-    else:
+    require_method(method, limits)
+    run = _Run(instance, method, limits, progress)
+    try:
+        run.improve(warm_start)
+    except KeyboardInterrupt:
+        raise SolveInterrupted(run.finish(StopReason.INTERRUPTED)) from None
+    return run.finish(StopReason.NOT_TRIED)
+
+
+class _Run:
+    """One call of `solve`: its layers from the greedy's map to their certificates, its clock and what it compiled."""
+
+    def __init__(self, instance: Instance, method: str, limits: Limits, progress: Progress | None) -> None:
+        self.instance = instance
+        self.method = method
+        self.limits = limits
+        self.progress = progress
+        self.start = time.monotonic()
+        self.compile_seconds = 0.0
+        self.layers = start_layers(instance, limits.seconds)
+
+    def improve(self, warm_start: Placement | None) -> None:
+        """Let the method work on the layers."""
+        if self.method == "greedy":
+            placement = greedy(self.instance)
+            for layer, row in zip(self.layers, placement.phy2log, strict=True):
+                for node_set, packing in _split(self.instance, row):
+                    layer.add(node_set, packing)  # another order of a node's groups has other ties
+            _pin(self.instance, self.layers, placement)
+            return
+        self.compile_seconds += warm_up("refined")
+        if self.method == "refined":
+            placement = refined(self.instance)
+            _take(self.instance, self.layers, placement, "refined")
+            _pin(self.instance, self.layers, placement)
+            return
         if warm_start is not None:
-            _take(instance, layers, warm_start, "warm start")
-        _take(instance, layers, refined(instance, steps=START_STEPS), "refined")
-        schedule = _Schedule(method, layers, limits, deadline, progress)
-        if not layers[0].complete:
-            for i, layer in enumerate(layers):
-                schedule.assign_groups(layer, len(layers) - i)
-        run_tasks(method, schedule.next_task, schedule.done, limits, deadline)
-    return _finish(instance, layers, method, limits, start)
+            _take(self.instance, self.layers, warm_start, "warm start")
+        _take_refined(self.instance, self.layers, self._deadline())
+        if any(layer.is_open(self.limits.gap) for layer in self.layers):
+            self.compile_seconds += warm_up(self.method)  # not before: with the machine code cached, it takes time, too
+            self._run_tasks(self._deadline())
+
+    def _deadline(self) -> float | None:
+        """When the call ends, as far as is known: compiling puts it off."""
+        if self.limits.seconds is None:
+            return None
+        return self.start + self.compile_seconds + self.limits.seconds
+
+    def _run_tasks(self, deadline: float | None) -> None:
+        schedule = _Schedule(self.method, self.layers, self.limits, deadline, self.progress)
+        if not self.layers[0].complete:
+            for i, layer in enumerate(self.layers):
+                schedule.assign_groups(layer, len(self.layers) - i)
+        run_tasks(self.method, schedule.next_task, schedule.done, self.limits, deadline)
+
+    def finish(self, untried: StopReason) -> Result:
+        """Placement and certificates of what is there; ``untried`` is said of open layers that no task worked on."""
+        if self.method in ("greedy", "refined") and untried is StopReason.NOT_TRIED:
+            untried = StopReason.COMPLETED
+        for layer in self.layers:  # an interrupt may have come between a pool's change and its layer's
+            layer.refresh()
+        result = _result(self.instance, self.layers, self.method, self.limits, untried)
+        seconds = time.monotonic() - self.start - self.compile_seconds
+        return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)
 
 
-def start_layers(instance: Instance) -> list[LayerState]:
-    """Every layer with the greedy's packings of its pools: of all node sets, or of the greedy's partition."""
+def start_layers(instance: Instance, seconds: float | None = None) -> list[LayerState]:
+    """Every layer with the greedy's packings of its pools: of all node sets, or of the greedy's partition.
+
+    With a time limit, node sets that would take too large a share of it are left to the assignment of groups.
+    """
+    start = time.monotonic()
     sets = node_sets(instance)
-    if sets is None or len(sets) == 1:  # the published greedy chooses the nodes
+    rows = None
+    if sets is not None and len(sets) > 1 and seconds is not None:
         rows = greedy(instance).phy2log
+        if (time.monotonic() - start) * len(sets) / instance.num_nodes > seconds * SETS_SHARE:
+            sets = None
+    if sets is None or len(sets) == 1:  # the published greedy chooses the nodes
+        rows = greedy(instance).phy2log if rows is None else rows
         return [LayerState(instance, i, dict(_split(instance, row)), complete=sets is not None)
                 for i, row in enumerate(rows)]  # fmt: skip
     packed = _pack_sets(instance, [(layer, s) for layer in range(instance.num_layers) for s in sets])
@@ -141,6 +209,24 @@ def _take(instance: Instance, layers: list[LayerState], placement: Placement, me
         layer.refresh()
 
 
+def _take_refined(instance: Instance, layers: list[LayerState], deadline: float | None) -> None:
+    """Start from the heuristic's map where it is better; with a deadline, as many layers at a time as fit before it."""
+    if deadline is None:
+        _take(instance, layers, refined(instance, steps=START_STEPS), "refined")
+        return
+    done = 0
+    size = 1
+    each = 0.0  # seconds of a layer, as the last ones took
+    while done < len(layers) and time.monotonic() + each < deadline:
+        start = time.monotonic()
+        part = instance.select(range(done, done + size))
+        _take(part, layers[done : done + size], refined(part, steps=START_STEPS), "refined")
+        done += size
+        now = time.monotonic()
+        each = (now - start) / size
+        size = int(min(max((deadline - now) * WARM_SHARE / each, 1), len(layers) - done))
+
+
 def _pin(instance: Instance, layers: list[LayerState], placement: Placement) -> None:
     """Keep a placement's groups on its nodes."""
     for layer, row in zip(layers, placement.phy2log, strict=True):
@@ -167,11 +253,7 @@ class _Schedule:
     def next_task(self) -> tuple[tuple[int, NodeSet], Task] | None:
         candidates = []
         for i, layer in enumerate(self.layers):
-            if (
-                layer.is_stale(self.limits.gap)
-                and layer.is_open(self.limits.gap)
-                and not any(j == i for j, _ in self.busy)
-            ):
+            if self._wants_other_groups(layer) and not any(j == i for j, _ in self.busy):
                 self.assign_groups(layer, len(self.layers))
             node_set = layer.next_pool(self.limits.gap, {s for j, s in self.busy if j == i})
             if node_set is None or (self.deadline is None and any(j == i for j, _ in self.busy)):
@@ -184,7 +266,13 @@ class _Schedule:
             return None
         _, _, i, node_set = min(candidates)
         self.busy.add((i, node_set))
-        return (i, node_set), self.layers[i].task(node_set, limits)
+        return (i, node_set), self.layers[i].task(node_set, limits, self.deadline)
+
+    def _wants_other_groups(self, layer: LayerState) -> bool:
+        """The open layer's partition cannot attain its bound; without a clock, others are not looked for forever."""
+        if self.deadline is None and layer.assignments >= MOST_ASSIGNMENTS:
+            return False
+        return layer.is_stale(self.limits.gap) and layer.is_open(self.limits.gap)
 
     def assign_groups(self, layer: LayerState, layers_left: int) -> None:
         """Choose the groups of a layer's nodes, within a share of the time."""
@@ -210,7 +298,9 @@ class _Schedule:
             self.progress(sum(not layer.is_open(self.limits.gap) for layer in self.layers), len(self.layers))
 
 
-def _finish(instance: Instance, layers: list[LayerState], method: str, limits: Limits, start: float) -> Result:
+def _result(
+    instance: Instance, layers: list[LayerState], method: str, limits: Limits, untried: StopReason
+) -> Result:  # fmt: skip
     """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor."""
     rows = np.stack([layer.phy2log() for layer in layers])
     placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
@@ -219,12 +309,12 @@ def _finish(instance: Instance, layers: list[LayerState], method: str, limits: L
         raise InstanceError(f"internal error, please report: {method} made an invalid map ({found[0]})")
     objective = placement.objective(instance)
     certificates = tuple(
-        layer.certificate(float(value), limits.gap) for layer, value in zip(layers, objective, strict=True)
+        layer.certificate(float(value), limits.gap, untried) for layer, value in zip(layers, objective, strict=True)
     )
     lost = [c for c in certificates if c.note and c.stop in (StopReason.FAILED, StopReason.TOO_LARGE)]
     if lost:
         warnings.warn(
             f"{method} kept the best map so far in {len(lost)} of {len(layers)} layers (layer {lost[0].layer_id}: "
-            f"{lost[0].stop}, {lost[0].note})", FallbackWarning, stacklevel=3,
+            f"{lost[0].stop}, {lost[0].note})", FallbackWarning, stacklevel=4,
         )  # fmt: skip
-    return Result(placement, certificates, instance, method, time.monotonic() - start)
+    return Result(placement, certificates, instance, method, 0.0)

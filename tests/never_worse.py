@@ -1,7 +1,8 @@
 """``python -m tests.never_worse [LAYERS]``: `refined` against `greedy` on random layers of all shapes; a long run.
 
-The greedy is the published one (``tests/heuristics/test_greedy.py`` compares the two maps). Shapes, skews and modes vary from batch to batch. Prints how many layers are worse than the greedy's at all, by how much
-at most, and how many kept the greedy's own map; exit code 1 if one is worse by more than rounding.
+The greedy is the published one (``tests/heuristics/test_greedy.py`` compares the maps). Shapes, skews and modes vary
+from batch to batch. Prints how many layers are worse than the greedy's at all, by how much at most, and how many kept
+the greedy's own map; exit code 1 if one is worse by more than rounding.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from eplb_opt import Limits
 from eplb_opt.bounds.certificate import certificate_holds
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.mean import trivial_bound
-from eplb_opt.bounds.patterns import pattern_bound, pattern_certificate_holds
+from eplb_opt.bounds.pattern_certificate import pattern_certificate_holds
+from eplb_opt.bounds.patterns import pattern_bound
 from eplb_opt.exact.counts import decide_counts, solve_counts
 from eplb_opt.exact.matching import solve_matching
 from eplb_opt.exact.patterns import decide, solve_patterns

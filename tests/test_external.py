@@ -164,3 +164,23 @@ def test_gap_finds_a_policy_in_the_current_folder(module, tmp_path, monkeypatch,
     command = ["gap", str(loads), "--replicas", "16", "--ranks", "8", "--methods", "greedy"]
     assert main([*command, "--policy", "local_policy:plain"]) == 0
     assert "policy local_policy:plain" in capsys.readouterr().out
+
+
+def test_nodes_that_do_not_divide_the_ranks_are_one_as_in_the_engines():
+    calls = []
+
+    def noting(weight, *topology):
+        calls.append(topology)
+        return POLICIES["greedy"].rebalance_experts(weight, *topology)
+
+    for topology in ((16, 12, 3, 8), (16, 4, 2, 8)):
+        call_policy(noting, Instance(TWO_LAYERS, *topology))
+    assert calls == [(16, 12, 1, 8), (16, 4, 2, 8)]
+
+
+def test_a_policy_that_exits_is_an_error_of_the_policy():
+    def leaving(weight, *topology):
+        raise SystemExit(0)
+
+    with pytest.raises(PolicyError, match="SystemExit"):
+        call_policy(leaving, Instance(TWO_LAYERS, 16, num_ranks=8))

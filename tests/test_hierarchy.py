@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eplb_opt import Instance, Limits, hierarchy, solve
+from eplb_opt import Instance, Limits, hierarchy, solve, solver
 from eplb_opt.exact import grouping
 from eplb_opt.exact.grouping import assign_groups
 from eplb_opt.exact.patterns import solve_patterns
@@ -122,3 +122,25 @@ def test_node_sets_and_members():
     assert members(instance, (1, 3)).tolist() == [2, 3, 6, 7]
     assert node_sets(Instance([[1] * 8], 8, 1, 1, 4)) == [(0,)]
     assert node_sets(Instance([[1] * 64], 64, 32, 4, 8)) is None
+
+
+MANY_GROUPS = Instance(
+    np.random.default_rng(0).lognormal(0, 1, (1, 48)).round(3), 64, num_ranks=32, num_groups=16, num_nodes=2
+)
+
+
+def test_without_a_clock_groups_are_not_assigned_forever(monkeypatch):
+    """Every partition has a pool that cannot attain the layer's bound, and there are thousands of them."""
+    monkeypatch.setattr(solver, "MOST_ASSIGNMENTS", 3)
+    result = solve(MANY_GROUPS, "optimal", Limits(seconds=None, work=0.02))
+    assert not result.placement.violations(MANY_GROUPS)
+
+
+def test_an_assignment_of_groups_that_fails_costs_only_itself(monkeypatch):
+    def broken(*arguments):
+        raise RuntimeError("out of patience")
+
+    monkeypatch.setattr("eplb_opt.exact.grouping.assign_groups", broken)
+    result = solve(MANY_GROUPS, "optimal", Limits(seconds=None, work=0.02))
+    assert not result.placement.violations(MANY_GROUPS)
+    assert result.objective <= solve(MANY_GROUPS, "greedy").objective

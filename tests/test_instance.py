@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from eplb_opt import EplbError, Instance, InstanceError, Limits, OptionError
+from eplb_opt import EplbError, Instance, InstanceError, Limits, OptionError, solve
 from eplb_opt.pool import Pool
 
 LOAD = [[3.0, 1, 2, 5], [0, 0, 1, 1]]
@@ -25,7 +25,7 @@ LOAD = [[3.0, 1, 2, 5], [0, 0, 1, 1]]
         ([[1j, 2]], (4, 1, 1, 2), "dtype"),
         (LOAD, (5, 1, 1, 2), "not a multiple of num_ranks=2: use 6"),
         (LOAD, (3, 1, 1, 3), "use at least 4"),
-        (LOAD, (6, 1, 2, 3), "multiple of num_nodes"),
+        (LOAD, (6, 3, 2, 3), "equal groups"),
         (LOAD, (6, 3, 1, 3), "equal groups"),
         (LOAD, (0, 1, 1, 2), "num_replicas=0"),
         (LOAD, (6, 1, 1, 2.0), "num_ranks=2.0"),
@@ -50,6 +50,26 @@ def test_mode_follows_the_engines_rule():
     assert Instance(LOAD, 8, 2, 2, 4).mode == "hierarchical"
     assert Instance(LOAD, 8, 1, 2, 4).mode == "global"  # one group cannot be divided among nodes
     assert Instance(LOAD, 8, 2, 1, 4).mode == "global"
+    assert Instance(LOAD, 6, 2, 2, 3).mode == "global"  # three ranks cannot either
+    assert Instance(LOAD, 4, 4, 4, 2).mode == "global"  # more nodes than ranks
+
+
+def test_why_the_mode_is_global_is_said():
+    assert Instance(LOAD, 8, 2, 2, 4).why_global == Instance(LOAD, 8, 2, 1, 4).why_global == ""
+    assert Instance(LOAD, 8, 1, 2, 4).why_global == "1 group cannot be shared out among 2 nodes"
+    instance = Instance(LOAD, 6, 2, 2, 3)
+    assert instance.why_global == "3 ranks cannot be shared out among 2 nodes"
+    assert "global mode (3 ranks cannot be shared out among 2 nodes)" in instance.describe()
+    assert (instance.num_pools, instance.ranks_per_pool, instance.slots_per_pool, instance.group_size) == (1, 3, 6, 4)
+
+
+def test_where_ranks_cannot_be_shared_out_the_solution_is_the_global_one():
+    instance = Instance(LOAD, 6, 2, 2, 3)
+    for method in ("greedy", "refined", "optimal"):
+        result = solve(instance, method, Limits(seconds=None, work=0.2))
+        expected = solve(Instance(LOAD, 6, num_ranks=3), method, Limits(seconds=None, work=0.2))
+        assert result.placement.violations(instance) == []
+        assert result.objective.tolist() == expected.objective.tolist()
 
 
 def test_distinct_must_be_feasible():

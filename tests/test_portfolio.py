@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 
 pytest.importorskip("numba")
 
+from eplb_opt import portfolio
 from eplb_opt.bounds.mean import trivial_bound
+from eplb_opt.exact.targets import Answer, Targets
 from eplb_opt.limits import Limits
-from eplb_opt.pool import Pool
+from eplb_opt.outcome import StopReason
+from eplb_opt.pool import Packing, Pool
 from eplb_opt.portfolio import Task, run
 
 from .exact.oracle_counts import optimum
@@ -48,3 +52,90 @@ def test_nothing_is_done_for_a_pool_that_cannot_matter():
     for outcome in (good_enough, hopeless):
         assert outcome.packing is start
         assert outcome.lower_bound is None or outcome.lower_bound <= start.objective(pool)
+
+
+HARD = Pool(np.random.default_rng(5).lognormal(0, 1, 16).round(3), 24, 8)
+
+
+@pytest.mark.parametrize("step", ["_cuts", "_pattern_lp", "_prove"])
+def test_a_step_that_raises_costs_only_itself(step, monkeypatch):
+    """The search comes before it, and stays."""
+
+    def broken(*arguments):
+        raise RuntimeError("no memory")
+
+    start = any_packing(HARD)
+    monkeypatch.setattr(portfolio._Attempt, step, broken)
+    outcome = run("optimal", Task(HARD, start, trivial_bound(HARD)[0], Limits(seconds=None, work=0.2, gap=0.0)))
+    assert "RuntimeError: no memory" in outcome.note
+    assert outcome.stop is StopReason.FAILED
+    assert outcome.packing.objective(HARD) < start.objective(HARD)
+
+
+def test_an_invalid_packing_of_a_step_costs_only_itself(monkeypatch):
+    start = any_packing(HARD)
+    invalid = Packing(np.zeros_like(start.experts))
+    monkeypatch.setattr("eplb_opt.heuristics.windows.window_search", lambda *_, **__: invalid)
+    outcome = run("optimal", Task(HARD, start, trivial_bound(HARD)[0], Limits(seconds=None, work=0.2, gap=0.0)))
+    assert "invalid packing from count windows" in outcome.note
+    assert not outcome.packing.violations(HARD)
+    assert outcome.packing.objective(HARD) < start.objective(HARD)
+
+
+def test_whatever_improves_is_reported_at_once():
+    reports = []
+    start = any_packing(HARD)
+    task = Task(HARD, start, trivial_bound(HARD)[0], Limits(seconds=None, work=0.2, gap=0.0))
+    outcome = run("optimal", task, reports.append)
+    objectives = [report.packing.objective(HARD) for report in reports]
+    assert objectives == sorted(objectives, reverse=True)
+    assert objectives[-1] == outcome.packing.objective(HARD)
+    bounds = [report.lower_bound or 0.0 for report in reports]
+    assert bounds == sorted(bounds)
+
+
+def test_a_model_that_fails_at_two_slots_a_rank_keeps_its_bound(monkeypatch):
+    pool = Pool(np.random.default_rng(0).integers(1, 100, 10).astype(float), 24, 12)  # beyond the relaxation
+
+    def broken(*arguments):
+        raise RuntimeError("CP-SAT is not itself today")
+
+    monkeypatch.setattr("eplb_opt.exact.matching.integer_counts", broken)
+    known = trivial_bound(pool)[0]
+    outcome = run("optimal", Task(pool, any_packing(pool), known, Limits(seconds=None, work=1.0, gap=0.0)))
+    assert "CP-SAT is not itself today" in outcome.note
+    assert outcome.lower_bound > known
+
+
+def test_a_deadline_ends_the_search_for_targets():
+    """Targets so near to each other that their number has no end."""
+    looks = []
+
+    def decide(target, deadline, ticks):
+        looks.append(target)
+        return Answer(None, True, 0.0)
+
+    limits = Limits(seconds=0.05, gap=1e-9)
+    outcome = Targets(HARD, any_packing(HARD), limits, 0.0, "test", decide, lambda p: p.objective(HARD))
+    outcome.deadline = 0.0
+    for search in (outcome.ascend, outcome.descend):
+        assert search().stop is StopReason.TIME
+    assert looks == []
+
+
+def test_work_ends_a_search_whose_targets_cost_nothing():
+    """Every target is reached at once, by a packing that is hardly better than the one before."""
+    start = any_packing(HARD)
+    number = itertools.count()
+
+    def decide(target, deadline, ticks):
+        return Answer(start, False, 0.0)
+
+    def value(packing):
+        return 1000.0 * (1 - 1e-9 * next(number))
+
+    limits = Limits(seconds=None, work=0.1, gap=1e-12)
+    for search in ("ascend", "descend"):
+        targets = Targets(HARD, start, limits, 0.0, "test", decide, value)
+        assert getattr(targets, search)().stop is StopReason.WORK
+    assert next(number) < 2000

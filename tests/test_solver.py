@@ -10,7 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eplb_opt import Instance, InstanceError, Limits, OptionError, Placement, Status, StopReason, portfolio, solve
+from eplb_opt import (
+    Instance,
+    InstanceError,
+    Limits,
+    OptionError,
+    Placement,
+    Status,
+    StopReason,
+    portfolio,
+    solve,
+    solver,
+)
+from eplb_opt.heuristics.refine import refined
 
 from .conftest import EDGES, KNOWN, recorded
 from .oracle import layer_optimum
@@ -154,7 +166,7 @@ def test_unknown_method():
 
 
 def test_an_invalid_packing_from_a_method_is_refused(monkeypatch):
-    def broken(task):
+    def broken(task, report):
         from eplb_opt.outcome import PoolOutcome
         from eplb_opt.pool import Packing
 
@@ -189,3 +201,52 @@ def test_greedy_on_recorded_loads(deepseek_decode):
     assert result.imbalance.mean() == pytest.approx(1.0076, abs=1e-4)
     hierarchical = solve(Instance(deepseek_decode, 288, 8, 4, 32), "greedy")
     assert hierarchical.imbalance.mean() == pytest.approx(1.2542, abs=1e-4)
+
+
+SPREAD = Instance(np.random.default_rng(8).lognormal(0, 1, (7, 24)).round(3), 36, num_ranks=6)
+
+
+def warm_started(deadline, monkeypatch):
+    """Layers after `refined`'s warm start, and how many layers each call of it had."""
+    sizes = []
+
+    def counted(instance, steps):
+        sizes.append(instance.num_layers)
+        return refined(instance, steps=steps)
+
+    monkeypatch.setattr(solver, "refined", counted)
+    layers = solver.start_layers(SPREAD)
+    solver._take_refined(SPREAD, layers, deadline)
+    return [layer.phy2log().tolist() for layer in layers], sizes
+
+
+def test_the_warm_start_takes_as_many_layers_as_fit_before_the_deadline(monkeypatch):
+    at_once, sizes = warm_started(None, monkeypatch)
+    assert sizes == [7]
+    in_parts, sizes = warm_started(time.monotonic() + 1e6, monkeypatch)
+    assert sizes == [1, 6]
+    assert in_parts == at_once
+    late, sizes = warm_started(time.monotonic() - 1.0, monkeypatch)
+    assert sizes == []
+    assert late == [layer.phy2log().tolist() for layer in solver.start_layers(SPREAD)]
+
+
+def test_layers_that_no_task_reached_say_so():
+    result = solve(SPREAD, "optimal", Limits(seconds=1e-3, gap=0.0))
+    open_layers = [c for c in result.certificates if c.status is Status.FEASIBLE]
+    assert open_layers
+    assert {c.stop for c in open_layers} == {StopReason.NOT_TRIED}
+    heuristic = solve(SPREAD, "refined", Limits(gap=0.0))
+    assert StopReason.NOT_TRIED not in {c.stop for c in heuristic.certificates}
+
+
+def test_too_many_node_sets_for_the_time_are_left_to_the_assignment_of_groups(monkeypatch):
+    load = np.random.default_rng(0).lognormal(0, 1, (2, 40)).round(3)
+    instance = Instance(load, 60, num_groups=10, num_nodes=5, num_ranks=10)
+    assert all(layer.complete for layer in solver.start_layers(instance))
+    assert all(layer.complete for layer in solver.start_layers(instance, seconds=1e6))
+    hurried = solver.start_layers(instance, seconds=1e-9)
+    assert not any(layer.complete for layer in hurried)
+    result = solve(instance, "optimal", Limits(seconds=1.0))
+    assert not result.placement.violations(instance)
+    assert (result.lower_bound <= result.objective).all()

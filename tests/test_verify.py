@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from eplb_opt import FormatError, Instance, Limits, Placement, solve
-from eplb_opt.bounds.names import CERTIFIED
+from eplb_opt.bounds.names import CERTIFIED, SEARCHED
 from eplb_opt.cli import main
-from eplb_opt.verify import verify
+from eplb_opt.verify import verify, verify_report
 
 from .conftest import KNOWN
+from .reports import CASES
 
 WORK = Limits(seconds=None, work=1.0)
 
@@ -151,3 +154,125 @@ def test_an_invalid_map_is_refused(skewed, result):
     wrong = Placement(np.zeros_like(result.placement.phy2log), 48)
     with pytest.raises(ValueError, match="no replica"):
         verify(skewed, wrong, layers_of(result))
+
+
+def test_a_report_whose_map_is_not_valid_is_contradicted(skewed, result):
+    rows = result.placement.phy2log.copy()
+    rows[1, 0] = rows[1, 1]
+    found = verify_report(skewed, Placement(rows, 48), result.to_dict())
+    assert found.exit_code == 1
+    assert not found.map_valid
+    assert [bool(layer.faults) for layer in found.layers] == [False, True, False, False]
+    assert [layer.bound_proven for layer in found.layers] == [True] * 4
+    wider = Placement(np.concatenate([rows, rows], axis=1), 48)
+    assert all(
+        "slots" in f or "shape" in f for c in verify_report(skewed, wider, result.to_dict()).layers for f in c.faults
+    )
+
+
+def test_a_report_of_another_topology_is_contradicted(result):
+    other = Instance(result.instance.load, 48, num_ranks=12)
+    assert verify_report(other, result.placement, result.to_dict()).exit_code == 1
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """The command's arguments for a true report, a forged one, an unreadable one and one that nothing short proves."""
+    made = {}
+    for code, name in ((0, "patterns"), (1, "patterns"), (2, "patterns"), (3, "searched")):
+        folder = tmp_path_factory.mktemp(f"exit{code}")
+        made[code] = CASES[name]().write(folder)
+        report = json.loads((folder / "report.json").read_text())
+        if code == 1:
+            report["layers"][0]["objective"] *= 0.9
+        if code == 2:
+            del report["layers"]
+        (folder / "report.json").write_text(json.dumps(report))
+    return made
+
+
+@pytest.mark.parametrize("code", range(4))
+def test_exit_codes(code, files, capsys):
+    assert main(["verify", *files[code]]) == code
+    assert ("NOT PROVEN" in capsys.readouterr().out) == (code == 3)
+
+
+WITHOUT = ("numba", "ortools", "highspy", "pulp", "loky", "rich", "yaml", "safetensors", "torch")
+BLOCKED = f"""import sys
+for name in {WITHOUT}:
+    sys.modules[name] = None
+from eplb_opt.cli import main
+sys.exit(main(sys.argv[1:]))"""
+
+
+@pytest.mark.parametrize("code", range(4))
+def test_no_solver_and_no_compiler_is_needed(code, files):
+    run = subprocess.run([sys.executable, "-c", BLOCKED, "verify", *files[code]], capture_output=True, text=True)
+    assert "Traceback" not in run.stderr
+    assert run.returncode == code
+    assert ("with faults" in run.stdout) == (code != 2)
+
+
+@pytest.mark.parametrize("code", range(4))
+@pytest.mark.parametrize("output", [">/dev/full", ">&-", "| true"])
+def test_the_verdict_survives_its_printing(output, code, files):
+    command = " ".join((sys.executable, "-m", "eplb_opt.cli", "verify", *files[code], output))
+    run = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, env={"PYTHONIOENCODING": "ascii"}
+    )
+    assert "Traceback" not in run.stderr
+    assert run.returncode == code
+
+
+def test_many_groups_are_looked_at(capsys):
+    """More than 500 node sets: every proof is checked against its own pool."""
+    case = CASES["many groups"]()
+    assert verify_report(case.instance, case.placement, case.report).exit_code == 0
+    proof = case.report["layers"][0]["proofs"][1]
+    proof["target"] *= 1.2
+    (first, _) = verify_report(case.instance, case.placement, case.report).layers
+    assert first.faults == (f"a certificate that does not hold for groups '{proof['groups']}'",)
+
+
+def test_names_of_searches_are_those_of_the_methods():
+    pytest.importorskip("numba")
+    from eplb_opt.exact import counts, matching, patterns
+
+    assert {counts.METHOD, matching.MATCHING, patterns.METHOD} < set(SEARCHED)
+    result = solve(Instance([[5.0, 3, 2, 1]], 6, num_ranks=2), "cpsat", WORK)
+    assert {c.bound_method for c in result.certificates} <= {*SEARCHED, *CERTIFIED}
+    result = solve(Instance([[5.0, 3, 2, 1]], 6, num_ranks=2), "milp", WORK)
+    assert {c.bound_method for c in result.certificates} <= {*SEARCHED, *CERTIFIED}
+
+
+def test_a_name_needs_its_certificate():
+    from eplb_opt.bounds.names import COUNTS, CUTS, MEAN, PATTERNS
+    from eplb_opt.bounds.proofs import read_certificate, true_name
+
+    case = CASES["cuts"]()
+    layer, pool = case.report["layers"][0], case.instance.pool(0)
+    certificate, bound = read_certificate(layer["proofs"][0]), layer["lower_bound"]
+    assert [true_name(pool, bound, name, certificate) for name in (CUTS, COUNTS, MEAN)] == [CUTS, COUNTS, MEAN]
+    assert true_name(pool, bound, PATTERNS, certificate) == f"{PATTERNS}, not certified"
+    assert true_name(pool, bound * 1.001, CUTS, certificate) == f"{CUTS}, not certified"
+    assert true_name(pool, bound, COUNTS, None) == f"{COUNTS}, not certified"
+    assert true_name(pool, bound, "rank patterns", None) == "rank patterns"
+
+
+def test_a_layers_bound_needs_all_partitions_certified():
+    """The pool that decides is certified, those of the other partitions are not: nor is the layer's bound."""
+    from eplb_opt.bounds.names import REPLICA
+    from eplb_opt.solver import start_layers
+
+    instance = Instance(np.random.default_rng(0).lognormal(size=(1, 16)), 16, num_groups=4, num_nodes=2, num_ranks=8)
+    (layer,) = start_layers(instance)
+    high = 2.0 * layer.lower_bound
+    for node_set, state in layer.pools.items():
+        state.lower_bound, state.bound_method = high, "rank patterns"
+        if node_set == (0, 1):
+            state.bound_method = REPLICA
+        if node_set == (2, 3):
+            state.lower_bound = 0.0
+    layer.refresh()
+    assert (layer.lower_bound, layer.bound_method) == (high, REPLICA)
+    assert layer.certificate(2 * high, 1e-4).bound_method == "rank patterns"

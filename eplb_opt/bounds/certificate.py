@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import FormatError
 from ..pool import Floats, Ints, Pool
+from ..strict import number, text
 
 AGGREGATE, THRESHOLD = "aggregate", "threshold"
 MULTIPLIER_BITS = 40
@@ -72,11 +73,11 @@ class CutCertificate:
         """
         try:
             cuts = tuple(
-                Cut(str(c["kind"]), float(c["v"]), float(c["u"]), float(c["multiplier"])) for c in data["cuts"]
+                Cut(text(c["kind"]), number(c["v"]), number(c["u"]), number(c["multiplier"])) for c in data["cuts"]
             )
-            return CutCertificate(float(data["target"]), cuts, float(data["slot_price"]))
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise FormatError(f"not a certificate of the cut bound ({error!r}): write it with to_dict") from error
+            return CutCertificate(number(data["target"]), cuts, number(data["slot_price"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"not a certificate of the cut bound ({error}): write it with to_dict") from error
 
 
 def certificate_holds(pool: Pool, cert: CutCertificate) -> bool:

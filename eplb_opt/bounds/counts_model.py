@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..highs import new_highs, run_highs
 from ..pool import Floats, Ints, Pool
 from . import certificate
 from .certificate import AGGREGATE, Cut, CutCertificate
@@ -35,9 +36,7 @@ class CountsModel:
         self.pool, self.target = pool, target
         self.cuts: list[Cut] = []
         self.expert = self.count = np.zeros(0, dtype=np.int64)
-        self.solver = highspy.Highs()
-        for option, value in (("output_flag", False), ("threads", 1), ("presolve", "off")):
-            self.solver.setOptionValue(option, value)
+        self.solver = new_highs(presolve="off")
         experts = pool.num_experts
         none = np.zeros(0, dtype=np.int32)
         self.solver.addCols(1, np.ones(1), np.zeros(1), np.full(1, highspy.kHighsInf), 0, none, none, np.zeros(0))
@@ -86,13 +85,7 @@ class CountsModel:
 
     def solve(self, seconds: float) -> tuple[float, Floats, CutCertificate] | None:
         """Optimal t, y [columns] and the duals as a proof; None if the solver stopped early."""
-        import highspy
-
-        self.solver.setOptionValue("time_limit", min(self.solver.getRunTime() + max(seconds, 0.0), 1e9))
-        if self.solver.run() == highspy.HighsStatus.kError:
-            self.solver.setOptionValue("threads", 0)  # the process already runs HiGHS on more threads
-            self.solver.run()
-        if self.solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        if not run_highs(self.solver, seconds):
             return None
         solution: Any = self.solver.getSolution()
         value, duals = np.array(solution.col_value), np.array(solution.row_dual)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from ..exact.patterns import Model
+from ..exact.rank_model import Model
+from ..highs import new_highs, run_highs
 from ..pool import Floats, Ints, Pool
 
 NOISE = 1e-6  # infeasibility of the linear program, and reduced costs, that do not count
@@ -108,7 +108,9 @@ class _Master:
         import highspy
 
         kinds, experts = model.item.size, pool.num_experts
-        self.highs, self.kinds, self.last = highspy, kinds, kinds + experts
+        self.infinity = highspy.kHighsInf
+        self.kinds = kinds
+        self.last = kinds + experts
         self.each = float(pool.slots_per_rank)
         lp = highspy.HighsLp()
         lp.num_col_, lp.num_row_ = 3 * kinds, kinds + experts + 1
@@ -122,9 +124,7 @@ class _Master:
         lp.a_matrix_.index_ = np.concatenate([counts, rows, rows]).astype(np.int32)
         values = np.stack([-model.count.astype(np.float64), np.ones(kinds)], axis=1).ravel()
         lp.a_matrix_.value_ = np.concatenate([values, np.ones(kinds), -np.ones(kinds)])
-        self.solver = highspy.Highs()
-        for name, option in {"output_flag": False, "threads": 1, "presolve": "off"}.items():
-            self.solver.setOptionValue(name, option)
+        self.solver = new_highs(presolve="off")
         self.solver.passModel(lp)
 
     def add(self, types: Ints) -> None:
@@ -141,16 +141,14 @@ class _Master:
         value[rest] = np.diff(np.append(np.flatnonzero(first.ravel()), first.size))
         none = np.zeros(len(types))
         self.solver.addCols(
-            len(types), none, none, np.full(len(types), self.highs.kHighsInf), len(index), starts[:-1].astype(np.int32),
+            len(types), none, none, np.full(len(types), self.infinity), len(index), starts[:-1].astype(np.int32),
             index, value,
         )  # fmt: skip
 
     def solve(self, seconds: float) -> tuple[float, Floats, float] | None:
         """Violation, multipliers [types], and what the slots of one pattern are worth; None if it was stopped."""
-        solver: Any = self.solver
-        solver.setOptionValue("time_limit", solver.getRunTime() + min(max(seconds, 1e-2), 1e9))
-        solver.run()
-        if solver.getModelStatus() != self.highs.HighsModelStatus.kOptimal:
+        solver = self.solver
+        if not run_highs(solver, seconds):
             return None
         dual = np.array(solver.getSolution().row_dual)
         return solver.getInfo().objective_function_value, dual[: self.kinds], float(dual[-1] * self.each)

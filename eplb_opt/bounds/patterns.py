@@ -4,56 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..errors import FormatError
-from ..exact.patterns import Model, list_all, rank_model
+from ..exact.patterns import list_all
+from ..exact.rank_model import Model, rank_model
 from ..pool import Floats, Ints, Pool
 from .mean import trivial_bound
+from .pattern_certificate import PatternCertificate, cheapest_counts
 from .pattern_lp import multipliers
 
 PRICE_BITS = 30  # multipliers, from -1 to 1, are rounded to multiples of 2**-PRICE_BITS
 MOST_PATTERNS = 200_000  # listed for a linear program
 STEPS = 8  # halvings of the interval between the last target proven and the first not proven
-
-
-@dataclass(frozen=True)
-class PatternCertificate:
-    """Proves that no packing of a pool is within ``target`` (L2.2), if ``pattern_certificate_holds``.
-
-    Parameters
-    ----------
-    target : float
-        T, in units of load.
-    prices : tuple of (expert, count, price), integers
-        Multiplier of each replica type; types that are not listed cost nothing.
-    """
-
-    target: float
-    prices: tuple[tuple[int, int, int], ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain types for JSON."""
-        return {"target": self.target, "prices": [list(price) for price in self.prices]}
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> PatternCertificate:
-        """The certificate of ``to_dict``.
-
-        Raises
-        ------
-        FormatError
-            A key is missing or a value is of the wrong type.
-        """
-        try:
-            prices = tuple((int(e), int(k), int(price)) for e, k, price in data["prices"])
-            return PatternCertificate(float(data["target"]), prices)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise FormatError(f"not a certificate of the pattern bound ({error!r}): write it with to_dict") from error
 
 
 def pattern_bound(
@@ -98,39 +61,9 @@ def pattern_bound(
     return low, best
 
 
-def pattern_certificate_holds(pool: Pool, cert: PatternCertificate) -> bool:
-    """Whether the certificate proves that no packing is within its target: in integers, without a solver (L2.2)."""
-    if not (math.isfinite(cert.target) and cert.target > 0):
-        return False
-    model = rank_model(pool, cert.target)
-    if model is None:
-        return True  # L0
-    given = {(e, k): price for e, k, price in cert.prices}
-    if max((abs(price) for price in given.values()), default=0) >= 2**40:
-        return False
-    experts = model.order[model.expert].tolist()
-    prices = np.array([given.get((e, k), 0) for e, k in zip(experts, model.count.tolist(), strict=True)])
-    patterns = list_all(pool, model, MOST_PATTERNS)
-    return patterns is not None and (not len(patterns[0]) or _surplus(pool, model, patterns[0], prices) > 0)
-
-
 def _surplus(pool: Pool, model: Model, types: Ints, prices: Ints) -> float:
     """By how much the cheapest counts cost more than ranks can be worth; prices [types], int64."""
-    return _cheapest_counts(pool, model, prices) - pool.ranks * int(prices[types].sum(axis=1).max())
-
-
-def _cheapest_counts(pool: Pool, model: Model, prices: Ints) -> float:
-    """The least of ``sum_e c_e * price(e, c_e)`` over all counts that fill the slots; a dynamic program over slots."""
-    nowhere = np.iinfo(np.int64).max // 4
-    least = np.full(pool.slots + 1, nowhere)
-    least[0] = 0
-    for e in range(pool.num_experts):
-        after = np.full(pool.slots + 1, nowhere)
-        for t in np.flatnonzero(model.expert == e):
-            k = int(model.count[t])
-            after[k:] = np.minimum(after[k:], least[: pool.slots + 1 - k] + k * prices[t])
-        least = np.minimum(after, nowhere)
-    return math.inf if least[-1] >= nowhere // 2 else float(least[-1])
+    return cheapest_counts(pool, model, prices) - pool.ranks * int(prices[types].sum(axis=1).max())
 
 
 def _prove(pool: Pool, target: float, deadline: float) -> PatternCertificate | None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .files import check_files, save
 from .options import add_output, add_reading, positive
-from .output import unnumbered
+from .output import print_lines, unnumbered
 
 
 def add_parser(commands: Any) -> None:
@@ -25,7 +26,6 @@ def add_parser(commands: Any) -> None:
 def _convert(options: argparse.Namespace) -> None:
     from ..formats import (
         agreed,
-        check_writable,
         holds_map,
         output_format,
         read_expert_map,
@@ -34,20 +34,24 @@ def _convert(options: argparse.Namespace) -> None:
         write_loads,
     )
 
-    name, source = output_format(options.output, options.format), str(options.input)
-    check_writable(options.output)
+    name = output_format(options.output, options.format)
+    source = str(options.input)
+    check_files({"the output": options.output}, [options.input])
     if holds_map(options.input, name):
         found = read_expert_map(options.input, options.input_format).with_layers(options.layers, source)
         hidden_layers = agreed("hidden layers", found.hidden_layers, options.hidden_layers, source)
         ranks = agreed("ranks", found.num_ranks, options.ranks, source)
-        write_expert_map(options.output, replace(found, hidden_layers=hidden_layers, num_ranks=ranks), name)
+        found = replace(found, hidden_layers=hidden_layers, num_ranks=ranks)
+        save(options.output, lambda path: write_expert_map(path, found, name))
         layers, replicas = found.phy2log.shape
         note = "" if found.layer_ids or name == "vllm" else f" ({unnumbered(layers)})"
-        print(f"map: {layers} layers x {replicas} replicas, {name}: {options.output}{note}")
+        print_lines([f"map: {layers} layers x {replicas} replicas, {name}: {options.output}{note}"])
     else:
         loads = read_loads(options.input, options.input_format, options.layers)
-        hidden_layers = agreed("hidden layers", loads.hidden_layers, options.hidden_layers, source)
-        write_loads(options.output, replace(loads, hidden_layers=hidden_layers), name)
+        loads = loads.with_hidden_layers(options.hidden_layers, source)
+        save(options.output, lambda path: write_loads(path, loads, name))
         windows, layers, experts = loads.load.shape
         summed = " (summed)" if name == "lmdeploy" and windows > 1 else ""
-        print(f"loads: {windows} windows{summed} x {layers} layers x {experts} experts, {name}: {options.output}")
+        print_lines(
+            [f"loads: {windows} windows{summed} x {layers} layers x {experts} experts, {name}: {options.output}"]
+        )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..packages import require_method
+from .files import check_files, save
 from .options import add_limits, limits_of
-from .output import print_result, print_table, run_method
+from .output import print_lines, print_result, print_table, run_methods, say_interrupted
+from .signals import INTERRUPTED
 
 DEMO_MODEL = "deepseek-v3-decode"
+METHODS = ("greedy", "optimal")
 
 
 def add_parser(commands: Any) -> None:
@@ -18,24 +22,30 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=_demo)
 
 
-def _demo(options: argparse.Namespace) -> None:
-    from ..formats import check_writable, write_json
+def _demo(options: argparse.Namespace) -> int:
+    from ..formats import write_json
     from ..instance import Instance
     from ..report.gap import best_bound, gap_rows
     from ..report.tables import gap_table
     from ..synthetic import MODELS, synthetic_load
 
     limits = limits_of(options)
-    if options.json is not None:
-        check_writable(options.json)
+    for method in METHODS:
+        require_method(method, limits)
+    check_files({"--json": options.json})
     first = MODELS[DEMO_MODEL].first_layer
     load = synthetic_load(DEMO_MODEL, seed=options.seed)
     instance = Instance(load, num_replicas=288, num_ranks=32, layer_ids=range(first, first + load.shape[1]))
-    print(f"synthetic loads, {DEMO_MODEL}, seed {options.seed} (lognormal, calibrated to recorded loads)")
-    results = [run_method(instance, method, limits) for method in ("greedy", "optimal")]
+    results, interrupted = run_methods(instance, METHODS, limits)
+    if options.json is not None:
+        head = {"interrupted": interrupted}
+        save(options.json, lambda path: write_json(path, head | results[-1].to_dict()))
+    print_lines([f"synthetic loads, {DEMO_MODEL}, seed {options.seed} (lognormal, calibrated to recorded loads)"])
     print_result(results[-1])
     bound, _ = best_bound(results)
-    objectives, seconds = {r.method: r.objective for r in results}, {r.method: r.seconds for r in results}
+    objectives = {r.method: r.objective for r in results}
+    seconds = {r.method: r.seconds for r in results}
     print_table(gap_table(gap_rows(instance, objectives, seconds, bound, limits.gap)))
-    if options.json is not None:
-        write_json(options.json, results[-1].to_dict())
+    if interrupted:
+        say_interrupted()
+    return INTERRUPTED if interrupted else 0

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError
-from .options import METHODS, add_input, instance_of, limits_of, read_selected
-from .output import finite, print_table, run_method
+from ..limits import Limits
+from ..packages import require_method
+from .files import check_files, save
+from .options import METHODS, add_input, instance_of, limits_of, read_selected, say_no_effect
+from .output import finite, print_lines, print_table, run_methods, say_interrupted
+from .signals import INTERRUPTED
 
 
 def add_parser(commands: Any) -> None:
@@ -29,43 +33,52 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=_gap)
 
 
-def _gap(options: argparse.Namespace) -> None:
-    from ..formats import check_writable, write_json
+def _gap(options: argparse.Namespace) -> int:
+    from ..formats import write_json
     from ..report.gap import best_bound, gap_rows
     from ..report.tables import gap_table
 
     limits = limits_of(options)
-    methods = [name.strip() for name in options.methods.split(",") if name.strip()]
-    for name in methods:
-        if name not in METHODS:
-            raise OptionError(f"method {name!r}: choose from {', '.join(METHODS)}")
-    if not methods:
-        raise OptionError("--methods names none: the bound needs at least one")
-    if options.json is not None:
-        check_writable(options.json)
+    methods = _methods(options.methods, limits)
+    check_files({"--json": options.json}, [options.loads, *options.map])
     policies = _policies(options.policy)
     instance = instance_of(options, read_selected(options))
     own = {f"map {path}": _own(path, instance) for path in options.map}
+    notes = say_no_effect(options, instance)
     judged, seconds = _judge(policies, instance)
-    results = [run_method(instance, name, limits) for name in methods]
+    results, interrupted = run_methods(instance, methods, limits)
     bound, proofs = best_bound(results)
     objectives = {r.method: r.objective for r in results} | judged | own
     rows = gap_rows(instance, objectives, {r.method: r.seconds for r in results} | seconds, bound, limits.gap)
-    print(instance.describe())
+    if options.json is not None:
+        head = {"instance": instance.describe(), "mode": instance.mode, "notes": notes, "interrupted": interrupted}
+        bounds = {"layer_ids": list(instance.layer_ids), "lower_bound": bound.tolist(), "bound_method": proofs}
+        save(options.json, lambda path: write_json(path, head | bounds | {"methods": finite(rows)}))
+    print_lines([instance.describe()])
     print_table(gap_table(rows))
     counted = ", ".join(f"{proof} ({proofs.count(proof)})" for proof in dict.fromkeys(proofs))
-    print(f"bound proved by (layers): {counted}")
-    if options.json is not None:
-        ids = list(instance.layer_ids)
-        head = {"instance": instance.describe(), "mode": instance.mode, "layer_ids": ids}
-        bounds = {"lower_bound": bound.tolist(), "bound_method": proofs}
-        write_json(options.json, head | bounds | {"methods": finite(rows)})
+    print_lines([f"bound proved by (layers): {counted}"])
+    if interrupted:
+        say_interrupted()
+    return INTERRUPTED if interrupted else 0
+
+
+def _methods(names: str, limits: Limits) -> list[str]:
+    """The methods asked for, whose packages are there."""
+    methods = [name.strip() for name in names.split(",") if name.strip()]
+    if not methods:
+        raise OptionError("--methods names none: the bound needs at least one")
+    for name in methods:
+        if name not in METHODS:
+            raise OptionError(f"method {name!r}: choose from {', '.join(METHODS)}")
+        require_method(name, limits)
+    return methods
 
 
 def _own(path: Path, instance: Any) -> Any:
     from ..formats import read_map
 
-    return read_map(path, instance.num_experts, instance.layer_ids).objective(instance)
+    return read_map(path, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks).objective(instance)
 
 
 def _policies(specs: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..limits import Limits
+from .output import say
 
 INPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "plain")
 OUTPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "npz", "json")
@@ -29,7 +30,11 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 
 def add_loads(parser: argparse.ArgumentParser) -> None:
     """The loads, and what their file does not say."""
-    parser.add_argument("loads", type=Path, help="recorded loads: npz, npy, json, csv, torch .pt, or an engine's dump")
+    parser.add_argument(
+        "loads",
+        type=Path,
+        help="recorded loads: npz, npy, json, csv, torch .pt, or an engine's dump; a file, or a folder with one a rank",
+    )
     add_reading(parser)
 
 
@@ -51,7 +56,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--hidden-layers", type=positive, metavar="N", help="layers of the model, dense ones too, where the format "
-        "needs them (sglang, lmdeploy) and the input does not say"
+        "needs them (sglang, lmdeploy) and the input does not say; numbers layers that LMDeploy recorded, the last ones"
     )  # fmt: skip
 
 
@@ -106,3 +111,17 @@ def instance_of(options: argparse.Namespace, loads: Any) -> Any:
         loads.load, options.replicas, options.groups, options.nodes, options.ranks, options.distinct,
         loads.layer_ids,
     )  # fmt: skip
+
+
+def say_no_effect(options: argparse.Namespace, instance: Any) -> list[str]:
+    """Say, before the work, which of ``--groups`` and ``--nodes`` have no effect, and why; returns what is said."""
+    given = [f"--{name} {value}" for name in ("groups", "nodes") if (value := getattr(options, name)) > 1]
+    if instance.hierarchical or not given:
+        return []
+    if options.nodes == 1:
+        reason = "one node (--nodes 1, the default) holds every group"
+    else:
+        reason = instance.why_global + (" (--groups names no more)" if options.groups == 1 else "")
+    note = f"{' '.join(given)} {'have' if len(given) > 1 else 'has'} no effect: {reason}; the mode is global"
+    say("note", note)
+    return [note]

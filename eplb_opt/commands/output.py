@@ -1,56 +1,120 @@
-"""What commands print: tables, progress, one-line warnings; and running a method with its progress shown."""
+"""What commands print: tables, progress, one-line warnings; and running methods with their progress shown."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
+import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
+from ..errors import SolveInterrupted
 from ..limits import Limits
+from .files import written
+
+PACKAGE = __name__.partition(".")[0]
+USUAL_WIDTH = 80  # of a terminal that does not say
+
+if TYPE_CHECKING:
+    from ..report.layout import Column
+    from ..result import Result
 
 
-def run_method(instance: Any, method: str, limits: Limits) -> Any:
-    """`solve` with its progress on standard error."""
+def run_methods(instance: Any, methods: Sequence[str], limits: Limits) -> tuple[list[Result], bool]:
+    """`solve` with each method in turn, with its progress on standard error.
+
+    Returns
+    -------
+    results : list of Result
+        One a method; after an interrupt those that there are, the interrupted method's best so far being the last.
+    interrupted : bool
+
+    Raises
+    ------
+    KeyboardInterrupt
+        There is no result yet.
+    """
     from ..solver import solve
 
-    with _progress(method) as progress:
-        return solve(instance, method, limits, progress=progress)
+    results: list[Result] = []
+    for method in methods:
+        try:
+            with _progress(method) as progress:
+                results.append(solve(instance, method, limits, progress=progress))
+        except SolveInterrupted as stopped:
+            return [*results, stopped.result], True
+        except KeyboardInterrupt:
+            if not results:
+                raise
+            return results, True
+    return results, False
 
 
 @contextlib.contextmanager
 def _progress(method: str) -> Iterator[Callable[[int, int], None]]:
     """A live line on a terminal, a line every few seconds elsewhere; both on standard error."""
     start = last = time.monotonic()
-    terminal = sys.stderr.isatty()
+    terminal = _is_terminal(sys.stderr)
     shown = False
 
     def progress(done: int, total: int) -> None:
         nonlocal last, shown
         now = time.monotonic()
         if now - last >= (0.2 if terminal else 5.0):
-            last, shown = now, True
+            last = now
+            shown = True
             text = f"{method}: {done} of {total} layers optimal, {now - start:.0f} s"
             print(f"\r{text}\033[K" if terminal else text, end="" if terminal else "\n", file=sys.stderr, flush=True)
 
-    yield progress
-    if terminal and shown:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    try:
+        yield progress
+    finally:
+        if terminal and shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
-def one_line_warnings() -> Iterator[None]:
-    """Warnings as one line each, as errors are."""
+def one_line_messages() -> Iterator[None]:
+    """Warnings, and what the package logs, as one line each, as errors are."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        print(f"eplb-opt: warning: {message}", file=sys.stderr)
+        say("warning", message)
 
+    logger = logging.getLogger(PACKAGE)
+    handler = _Handler(logging.INFO)
+    level = logger.level
     with warnings.catch_warnings():
         warnings.showwarning = show
-        yield
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            logger.removeHandler(handler)
+
+
+class _Handler(logging.Handler):
+    """The log on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say a record."""
+        say("note" if record.levelno < logging.WARNING else "warning", record.getMessage())
+
+
+def say(what: str, message: object) -> None:
+    """A line on standard error."""
+    print(f"eplb-opt: {what}: {' '.join(str(message).splitlines())}", file=sys.stderr, flush=True)
+
+
+def say_interrupted() -> None:
+    """What an interrupt has left."""
+    files = ", ".join(str(path) for path in written)
+    say("interrupted", f"the best maps so far are kept: {files}" if files else "no file was asked for, none is written")
 
 
 def unnumbered(layers: int) -> str:
@@ -58,27 +122,44 @@ def unnumbered(layers: int) -> str:
     return f"layers 0..{layers - 1}, as the input does not number them; --layers says otherwise"
 
 
-def print_result(result: Any) -> None:
+def print_result(result: Result) -> None:
     """A result: its layers and totals."""
     from ..report.tables import layer_table, totals_lines
 
-    print(f"{result.method}: {result.instance.describe()}")
+    print_lines([f"{result.method}: {result.instance.describe()}"])
     print_table(layer_table(result))
-    for line in totals_lines(result):
+    print_lines(totals_lines(result))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines on standard output, once all files are written; on a terminal they are broken between words.
+
+    Whether anybody can read them changes no exit code of ours (see `streams`).
+    """
+    from ..report.layout import text_lines
+
+    width = _width()
+    for line in lines:
+        print("\n".join(text_lines(line, width)))
+
+
+def print_table(columns: Sequence[Column]) -> None:
+    """A table: whole in a pipe or file, as wide as a terminal takes it elsewhere."""
+    from ..report.layout import table_lines
+
+    for line in table_lines(columns, _width()):
         print(line)
-
-
-def print_table(table: Any) -> None:
-    """A table, as wide as the terminal or a pipe takes it."""
-    from rich.console import Console
-
-    from ..report.tables import PIPE_WIDTH
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    console.print(table)
-    sys.stdout.flush()
 
 
 def finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows for JSON: what is not finite is null."""
     return [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()} for row in rows]
+
+
+def _width() -> int | None:
+    """Characters of a line on the terminal; None where standard output is none."""
+    return (shutil.get_terminal_size().columns or USUAL_WIDTH) if _is_terminal(sys.stdout) else None
+
+
+def _is_terminal(stream: Any) -> bool:
+    return bool(stream is not None and stream.isatty())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .options import METHODS, add_input, add_output, instance_of, limits_of, read_selected
-from .output import print_result, run_method, unnumbered
+from ..packages import require_method
+from .files import check_files, save
+from .options import METHODS, add_input, add_output, instance_of, limits_of, read_selected, say_no_effect
+from .output import print_lines, print_result, run_methods, say_interrupted, unnumbered
+from .signals import INTERRUPTED
 
 
 def add_parser(commands: Any) -> None:
@@ -21,29 +23,30 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=_solve)
 
 
-def _solve(options: argparse.Namespace) -> None:
-    from ..formats import agreed, check_writable, number_layers, output_format, write_json
+def _solve(options: argparse.Namespace) -> int:
+    from ..formats import output_format, write_json
 
     limits = limits_of(options)
+    require_method(options.method, limits)
     if options.output is not None:
         options.format = output_format(options.output, options.format)
-    for path in (options.output, options.json):
-        if path is not None:
-            check_writable(path)
-    loads = read_selected(options)
+    check_files({"-o": options.output, "--json": options.json}, [options.loads])
+    loads = read_selected(options).with_hidden_layers(options.hidden_layers, str(options.loads))
     instance = instance_of(options, loads)
-    hidden_layers = agreed("hidden layers", loads.hidden_layers, options.hidden_layers, str(options.loads))
-    number_layers(loads.layer_ids, instance.num_layers, hidden_layers, str(options.loads))
-    loads = replace(loads, hidden_layers=hidden_layers)
     if options.output is not None:
         _check_sayable(options, instance, loads)
-    result = run_method(instance, options.method, limits)
-    saved = None if options.output is None else _write(options, loads, result.placement)
-    print_result(result)
-    if saved:
-        print(saved)
+    notes = say_no_effect(options, instance)
+    results, interrupted = run_methods(instance, [options.method], limits)
+    saved = None if options.output is None else _write(options, loads, results[0].placement)
     if options.json is not None:
-        write_json(options.json, {"windows": options.windows} | result.to_dict())
+        head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
+        save(options.json, lambda path: write_json(path, head | results[0].to_dict()))
+    print_result(results[0])
+    if saved:
+        print_lines([saved])
+    if interrupted:
+        say_interrupted()
+    return INTERRUPTED if interrupted else 0
 
 
 def _check_sayable(options: argparse.Namespace, instance: Any, loads: Any) -> None:
@@ -60,9 +63,12 @@ def _write(options: argparse.Namespace, loads: Any, placement: Any) -> str:
     from ..formats import write_loads, write_map
 
     if options.format == "lmdeploy":
-        write_loads(options.output, loads, "lmdeploy")
+        save(options.output, lambda path: write_loads(path, loads, "lmdeploy"))
         return f"loads: {options.output} (LMDeploy loads no map: it plans from these loads with its own greedy)"
-    write_map(options.output, placement, options.format, options.ranks, loads.hidden_layers)
+    save(
+        options.output,
+        lambda path: write_map(path, placement, options.format, options.ranks, loads.hidden_layers),
+    )
     if loads.layer_ids is not None or options.format in ("npz", "json"):
         return f"map: {options.output}"
     return f"map: {options.output} ({unnumbered(loads.load.shape[1])})"

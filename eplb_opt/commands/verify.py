@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..errors import EplbError, FormatError
 from .options import add_loads
+from .output import print_lines
+
+if TYPE_CHECKING:
+    from ..verify import LayerCheck, ReportCheck
+
+MOST_UNKNOWN = 8  # keys named
+
+EXIT_CODES = """exit codes:
+  0  valid map, true report, every bound re-proven
+  1  something contradicts the report
+  2  a file cannot be read, or is not of these loads
+  3  nothing contradicts the report, but not every bound is re-proven (those of search trees cannot be)"""
 
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser("verify", help="re-check a map and its --json report without a solver")
+    parser = commands.add_parser(
+        "verify", help="re-check a map and its --json report without a solver", epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("map", type=Path, help="the map that solve wrote")
     parser.add_argument("report", type=Path, help="the report that solve --json wrote")
     add_loads(parser)
-    parser.set_defaults(run=_verify)
+    parser.set_defaults(run=run)
 
 
-def _verify(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """The exit code, which is the verdict, known before anything is printed."""
     from ..formats import read_loads, read_map, read_report
     from ..instance import Instance
-    from ..report.tables import percent
-    from ..verify import verify
+    from ..verify import verify_report
 
     report = read_report(options.report)
     loads = read_loads(options.loads, options.input_format, options.layers).select(report["windows"])
@@ -30,17 +47,44 @@ def _verify(options: argparse.Namespace) -> int:
         loads.load, report["num_replicas"], report["num_groups"], report["num_nodes"], report["num_ranks"],
         report["distinct"], loads.layer_ids,
     )  # fmt: skip
-    checks = verify(instance, read_map(options.map, instance.num_experts, instance.layer_ids), report["layers"])
-    print(f"map: valid; {instance.describe()}")
-    for check in checks:
-        for fault in check.faults:
-            print(f"layer {check.layer_id}: FAULT: {fault}")
-        if not check.bound_proven:
-            print(f"layer {check.layer_id}: claimed bound {check.claimed_bound:.9g} rests on a search tree; "
-                  f"re-proven: {check.bound:.9g}, gap {percent(check.gap)} %")  # fmt: skip
-    faults = sum(bool(check.faults) for check in checks)
-    proven = sum(check.bound_proven and not check.faults for check in checks)
-    worst = max(check.gap for check in checks)
-    print(f"{len(checks)} layers: {faults} with faults; objectives recomputed; {proven} bounds re-proven in full; "
-          f"largest re-proven gap {percent(worst)} %")  # fmt: skip
-    return 1 if faults else 0
+    placement = read_map(options.map, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks)
+    try:
+        found = verify_report(instance, placement, report)
+    except EplbError:
+        raise
+    except Exception as error:  # the exit code of a traceback is 1, which would be a verdict
+        raise FormatError(f"{options.report} cannot be checked ({type(error).__name__}: {error})") from error
+    print_lines(list(_lines(instance, found)))
+    return found.exit_code
+
+
+def _lines(instance: Any, found: ReportCheck) -> Iterator[str]:
+    """What was found, the summary last."""
+    from ..report.figures import percent
+
+    yield f"map: {'valid' if found.map_valid else 'NOT VALID'}; {instance.describe()}"
+    for fault in found.faults:
+        yield f"report: FAULT: {fault}"
+    for layer in found.layers:
+        yield from _layer_lines(layer)
+    if found.unknown:
+        more = f" and {len(found.unknown) - MOST_UNKNOWN} more" if len(found.unknown) > MOST_UNKNOWN else ""
+        yield f"not checked, as not known: keys {', '.join(found.unknown[:MOST_UNKNOWN])}{more}"
+    yield f"OPTIMAL: {found.optimal} layers, which the report says of gaps up to {percent(found.gap_limit)} %"
+    faults = sum(bool(layer.faults) for layer in found.layers)
+    proven = sum(layer.bound_proven and not layer.faults for layer in found.layers)
+    worst = max(layer.gap for layer in found.layers)
+    of_report = f" and {len(found.faults)} in the report's head and totals" if found.faults else ""
+    yield (f"{len(found.layers)} layers: {faults} with faults{of_report}; objectives recomputed; "
+           f"{proven} bounds re-proven in full; largest re-proven gap {percent(worst)} %")  # fmt: skip
+
+
+def _layer_lines(layer: LayerCheck) -> Iterator[str]:
+    """Faults, and a bound that nothing short proves again."""
+    from ..report.figures import percent
+
+    for fault in layer.faults:
+        yield f"layer {layer.layer_id}: FAULT: {fault}"
+    if not (layer.faults or layer.bound_proven):
+        yield (f"layer {layer.layer_id}: NOT PROVEN: claimed bound {layer.claimed_bound:.9g} by {layer.bound_method} "
+               f"rests on a search tree; re-proven: {layer.bound:.9g}, gap {percent(layer.gap)} %")  # fmt: skip

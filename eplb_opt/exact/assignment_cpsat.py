@@ -16,6 +16,7 @@ from ortools.sat.python import cp_model
 from ..bounds.mean import floor_float
 from ..errors import SolverError
 from ..limits import Limits
+from ..native import in_own_thread
 from ..outcome import PoolOutcome, StopReason
 from ..pool import Packing, Pool
 from .assignment import Assignment
@@ -160,7 +161,7 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
     if seconds is not None and seconds <= 0:
         return PoolOutcome(incumbent, None, StopReason.TIME, method, note="time ran out while building the model")
     solver = _solver(limits, seconds)
-    status = solver.solve(m.model)
+    status = in_own_thread(lambda: solver.solve(m.model))
     if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
         raise SolverError(f"CP-SAT says {solver.status_name(status)} of a model with a solution: the greedy's is kept")
     best = incumbent
@@ -177,6 +178,7 @@ def _solver(limits: Limits, seconds: float | None) -> cp_model.CpSolver:
     solver.parameters.num_workers = 1
     solver.parameters.linearization_level = 2  # the packing rows are what proves
     solver.parameters.random_seed = limits.seed
+    solver.parameters.catch_sigint_signal = False  # the process's handlers are the caller's
     solver.parameters.relative_gap_limit = limits.gap / (1 + limits.gap)
     if seconds is not None:
         solver.parameters.max_time_in_seconds = seconds

@@ -16,6 +16,7 @@ from typing import Any
 import pulp
 
 from ..errors import OptionError, SolverError
+from ..highs import new_highs, run_highs
 from ..limits import Limits
 from ..outcome import PoolOutcome, StopReason
 from ..pool import Packing, Pool
@@ -178,7 +179,11 @@ def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "hi
 
 
 class WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
-    """PuLP's HiGHS interface, which takes no warm start by itself."""
+    """PuLP's HiGHS interface, which takes no warm start by itself, on a solver that is set up here."""
+
+    def createAndConfigureSolver(self, lp: pulp.LpProblem) -> None:  # noqa: N802  (PuLP's name)
+        """A solver with the options given, all of them HiGHS's own."""
+        lp.solverModel = new_highs(**self.optionsDict)
 
     def callSolver(self, lp: pulp.LpProblem) -> None:  # noqa: N802  (PuLP's name)
         """Run HiGHS from the variables' initial values."""
@@ -188,7 +193,7 @@ class WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
         solution.col_value = [variable.varValue or 0.0 for variable in lp.variables()]
         solution.value_valid = True
         lp.solverModel.setSolution(solution)
-        super().callSolver(lp)
+        run_highs(lp.solverModel)
 
     def findSolutionValues(self, lp: pulp.LpProblem) -> tuple[int, int]:  # noqa: N802  (PuLP's name)
         """Values only: PuLP's table of statuses lacks some (a node limit); `_run_highs` reads HiGHS's own."""
@@ -201,12 +206,14 @@ def _run_highs(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[flo
     """HiGHS's own dual bound and model status: PuLP's status says Optimal at a time limit, too."""
     import highspy
 
-    options: dict[str, Any] = {"random_seed": limits.seed}
+    options: dict[str, Any] = {
+        "random_seed": limits.seed, "mip_rel_gap": limits.gap / (1 + limits.gap), "mip_abs_gap": 0.0,
+    }  # fmt: skip
     if nodes is not None:
         options["mip_max_nodes"] = nodes
-    solver = WarmHiGHS(msg=False, threads=1, gapRel=limits.gap / (1 + limits.gap), gapAbs=0.0,
-                       timeLimit=limits.seconds, **options)  # fmt: skip
-    model.problem.solve(solver)
+    if limits.seconds is not None:
+        options["time_limit"] = float(limits.seconds)
+    model.problem.solve(WarmHiGHS(msg=False, **options))
     highs = model.problem.solverModel
     status, info = highs.getModelStatus(), highs.getInfo()
     stops = {

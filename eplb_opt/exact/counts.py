@@ -159,7 +159,7 @@ class _Enumeration:
             self.at, self.owner, self.out,
         )  # fmt: skip
         self.spent += used
-        return status
+        return int(status)
 
     def _leaf(self, most: float) -> Answer:
         """The answer for the count vector that the packer left open."""

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import compiled
 from ..heuristics.anneal import Words, below
 from .packer import branch
 
@@ -39,7 +39,7 @@ class Counts(NamedTuple):
     spent: Ints
 
 
-@njit(cache=True)
+@compiled
 def cheapest(cost: Ints, options: Ints, spare: int) -> Ints:
     """Least cost of the experts from each on with exactly q spare slots: [prices, experts + 1, spare + 1].
 
@@ -59,7 +59,7 @@ def cheapest(cost: Ints, options: Ints, spare: int) -> Ints:
     return rest
 
 
-@njit(cache=True)
+@compiled
 def tree_size(
     cost: Ints, most: Ints, rest: Ints, options: Ints, slots: int, dives: int, rng: Words, at: Counts
 ) -> float:
@@ -67,7 +67,8 @@ def tree_size(
     experts, total = options.size, 0.0
     allowed = np.empty(options.max(), np.int64)
     for _ in range(dives):
-        share, depth = 1.0, 0
+        share = 1.0
+        depth = np.int64(0)  # no literal: `_excluded` would be compiled once more for it
         while depth < experts:
             found = 0
             for j in range(min(options[depth], at.spare[depth] + 1)):
@@ -88,7 +89,7 @@ def tree_size(
     return total / dives
 
 
-@njit(cache=True)
+@compiled
 def enumerate_counts(
     cost: Ints, most: Ints, rest: Ints, options: Ints, least: Ints, item: Ints,
     shape: tuple[int, int, bool], limit: int, ticks: int, leaf: int, at: Counts, owner: Ints, out: Ints,
@@ -143,7 +144,7 @@ def enumerate_counts(
     return IMPOSSIBLE, used
 
 
-@njit(cache=True)
+@compiled
 def _excluded(cost: Ints, most: Ints, rest: Ints, at: Counts, depth: int, j: int) -> bool:
     """Whether no completion of the counts chosen so far, and of this one, is cheap enough for some price vector."""
     q = at.spare[depth] - j
@@ -156,16 +157,20 @@ def _excluded(cost: Ints, most: Ints, rest: Ints, at: Counts, depth: int, j: int
     return False
 
 
-@njit(cache=True)
+@compiled
 def _items(extra: Ints, least: Ints, item: Ints, items: Ints, owner: Ints) -> None:
     """All replicas, largest first, those of one expert side by side; ``owner``: their experts."""
+    ranked = np.empty(least.size, np.int64)
+    for e in range(least.size):  # insertion sort, heaviest replicas first, among equals the earlier expert
+        place = e
+        while place > 0 and item[ranked[place - 1], extra[ranked[place - 1]]] < item[e, extra[e]]:
+            ranked[place] = ranked[place - 1]
+            place -= 1
+        ranked[place] = e
     n = 0
-    loads = np.empty(items.size, np.int64)
-    for e in range(least.size):
-        for _ in range(least[e] + extra[e]):
-            loads[n], owner[n] = item[e, extra[e]], e
+    for place in range(ranked.size):
+        heaviest = ranked[place]
+        for _ in range(least[heaviest] + extra[heaviest]):
+            items[n] = item[heaviest, extra[heaviest]]
+            owner[n] = heaviest
             n += 1
-    order = np.argsort(-loads, kind="mergesort")
-    held = owner[order]
-    for i in range(items.size):
-        items[i], owner[i] = loads[order[i]], held[i]

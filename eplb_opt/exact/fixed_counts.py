@@ -15,6 +15,7 @@ from .patterns import decide
 from .targets import Answer, rounded_down, scale_of, whole
 
 FIRST, GROWTH = 2_000, 50  # ticks of the packer's first turn, items placed; how the turns grow
+TICKS_PER_SECOND = 5_000_000  # of the packer, roughly
 COVER = 20  # patterns looked at for an item that the packer may place
 
 
@@ -41,7 +42,8 @@ def decide_fixed(pool: Pool, target: float, counts: Ints, deadline: float, ticks
         if answer.packing is not None or answer.impossible:
             return Answer(answer.packing, answer.impossible, spent)
         turn *= GROWTH
-        budget = int(min(turn, ticks - spent))
+        soon = (deadline - time.monotonic()) * TICKS_PER_SECOND  # the packer looks at no clock
+        budget = int(max(min(turn, ticks - spent, soon), 0))
         if pool.distinct:
             status = pack_distinct(items, expert, pool.ranks, pool.slots_per_rank, limit, budget, out)
         else:

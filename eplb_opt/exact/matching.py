@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,13 +12,13 @@ import numpy as np
 from ..bounds.certificate import CutCertificate, certificate_holds
 from ..bounds.mean import max_replica_bound, trivial_bound
 from ..bounds.names import COUNTS, REPLICA
+from ..bounds.sums import next_sum
 from ..errors import SolverError
 from ..limits import Limits
 from ..outcome import PoolOutcome, StopReason, relative_gap
 from ..pool import Ints, Packing, Pool
 from .pairing import crowded, pair_counts, pair_distinct
 from .threshold import (
-    MARGIN,
     Bools,
     Columns,
     chain_certificate,
@@ -39,8 +40,9 @@ MOST_COLUMNS = 300_000
 
 
 def solve_matching(
-    pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0, cutoff: float = np.inf
-) -> PoolOutcome:
+    pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0, cutoff: float = np.inf,
+    report: Callable[[PoolOutcome], None] = lambda _: None,
+) -> PoolOutcome:  # fmt: skip
     """The best packing of a pool with at most two slots a rank, and a lower bound.
 
     With one slot a rank, water-filling counts are optimal. With two, counts decide everything: the least limit T
@@ -59,6 +61,8 @@ def solve_matching(
         The search starts there: a bound that is proven already, or a load that is good enough.
     cutoff : float
         Packings of this load or more are of no use: the search ends there.
+    report : callable
+        Told of what is found and proven, whenever that has become better.
 
     Raises
     ------
@@ -67,9 +71,9 @@ def solve_matching(
     """
     if pool.slots_per_rank > 2:
         raise SolverError(f"{pool.slots_per_rank} slots a rank: the matching method solves pools with 1 or 2")
-    return (
-        _single(pool, upper) if pool.slots_per_rank == 1 else _Search(pool, upper, limits, lower, cutoff=cutoff).run()
-    )
+    if pool.slots_per_rank == 1:
+        return _single(pool, upper)
+    return _Search(pool, upper, limits, lower, cutoff=cutoff, report=report).run()
 
 
 def water_filling(pool: Pool) -> Ints:
@@ -104,6 +108,8 @@ class _Search:
     cutoff: float = np.inf
     improved: bool = False  # by the integer model, and it has proven no limit since
     proof: CutCertificate | None = None  # of the largest limit that the relaxation alone proves impossible
+    note: str = ""
+    report: Callable[[PoolOutcome], None] = lambda _: None
     crowds: list[tuple[int, float]] = field(default_factory=list)  # (expert, its replica load) that overfilled ranks
 
     def run(self) -> PoolOutcome:
@@ -118,14 +124,19 @@ class _Search:
         self.upper = min(self.best.objective(self.pool), self.cutoff)
         for counts in (self.best.counts(self.pool), water_filling(self.pool)):
             self._offer(pair_counts(self.pool, counts))
-        stop, note = StopReason.GAP, ""
+        stop = StopReason.GAP
         try:
             if not self._closed():
                 stop = self._relax() or self._decide()
-        except SolverError as error:
-            stop, note = StopReason.FAILED, str(error)
+        except Exception as error:  # a solver may fail in its own way: what is known is kept
+            stop = StopReason.FAILED
+            self.note = str(error) if isinstance(error, SolverError) else f"{type(error).__name__}: {error}"
+        return self._outcome(stop)
+
+    def _outcome(self, stop: StopReason) -> PoolOutcome:
+        """What is known now."""
         bound = self.lower if self.bound_method else None  # None: no more than the caller knew
-        return PoolOutcome(self.best, bound, stop, MATCHING, self.bound_method or None, note, self.proof)
+        return PoolOutcome(self.best, bound, stop, MATCHING, self.bound_method or None, self.note, self.proof)
 
     def _relax(self) -> StopReason | None:
         """Raise ``lower`` with the relaxation alone; a reason if a limit stops it."""
@@ -241,10 +252,12 @@ class _Search:
         """No packing is within the limit: the optimum is at least the next sum of two replica loads."""
         self.lower, self.bound_method = max(limit, next_sum(self.pool, limit, self.upper)), method
         self.improved = False
+        self.report(self._outcome(StopReason.TIME))
 
     def _offer(self, packing: Packing | None) -> None:
         if packing is not None and (value := packing.objective(self.pool)) < self.upper:
             self.best, self.upper = packing, value
+            self.report(self._outcome(StopReason.TIME))
 
     def _closed(self) -> bool:
         return relative_gap(self.upper, self.lower) <= max(self.limits.gap, 2 * FINEST)
@@ -258,15 +271,12 @@ class _Search:
         return StopReason.WORK if self.work <= 0 else None
 
 
-def next_sum(pool: Pool, limit: float, upper: float) -> float:
-    """The least sum of two replica loads above the limit (up to rounding, downwards), at most ``upper``."""
-    copies = np.arange(1, pool.max_count + 1)
-    values = np.unique(pool.loads[:, None] / copies[None, :])
-    values = values[values <= upper * (1 + MARGIN)]
-    partner = np.searchsorted(values, limit * (1 - MARGIN) - values)
-    inside = partner < values.size
-    sums = values[inside] + values[partner[inside]]
-    return float(min(sums.min(initial=upper), upper)) * (1 - MARGIN)
+def prepare() -> None:
+    """Compile (or load from the cache) what annealing calls."""
+    from .pairing_search import anneal_counts
+
+    pool = Pool(np.arange(1.0, 9.0), 12, 6)
+    anneal_counts(pool.loads, water_filling(pool), pool.mean, 1, 0)
 
 
 def _crowd_row(cols: Columns, expert: int, load: float) -> Bools:

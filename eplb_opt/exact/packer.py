@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from ..compiled import compiled
 
 Ints = npt.NDArray[np.int64]
 
 PACKED, IMPOSSIBLE, EXHAUSTED = 1, 0, -1
 
 
-@njit(cache=True)
 def pack(items: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints) -> int:
     """Pack items on identical ranks, none above the limit.
 
@@ -46,19 +46,18 @@ def pack(items: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints)
     ValueError
         The number of items is not ``ranks * slots``.
     """
-    return branch(items, items, False, ranks, slots, limit, nodes, out)[0]
+    return int(branch(items, items, False, ranks, slots, limit, nodes, out)[0])
 
 
-@njit(cache=True)
 def pack_distinct(items: Ints, owner: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints) -> int:
     """As ``pack``, but no rank may hold two items of the same owner.
 
     ``owner``: expert of each item, [ranks * slots], int64. Items of one owner have one load and stand side by side.
     """
-    return branch(items, owner, True, ranks, slots, limit, nodes, out)[0]
+    return int(branch(items, owner, True, ranks, slots, limit, nodes, out)[0])
 
 
-@njit(cache=True)
+@compiled
 def branch(
     items: Ints, owner: Ints, distinct: bool, ranks: int, slots: int, limit: int, nodes: int, out: Ints
 ) -> tuple[int, int]:
@@ -78,7 +77,8 @@ def branch(
     slack[0] = ranks * limit - items.sum()
     if slack[0] < 0 or not _may_fit(items, after, before, ranks, slots, limit):
         return 0, nodes
-    depth, fresh = 0, True
+    depth = np.int64(0)  # a plain 0 would be a type of its own, and everything below compiled once more for it
+    fresh = True
     while depth >= 0:
         rank, slot = depth // slots, depth % slots
         if not fresh:
@@ -108,7 +108,7 @@ def branch(
     return 0, nodes
 
 
-@njit(cache=True)
+@compiled
 def _may_fit(items: Ints, after: Ints, before: Ints, ranks: int, slots: int, limit: int) -> bool:
     """Necessary: items above half the limit meet no other such item, so i of them take i * (slots - 1) light ones."""
     end = items.size
@@ -128,7 +128,7 @@ def _may_fit(items: Ints, after: Ints, before: Ints, ranks: int, slots: int, lim
     return True
 
 
-@njit(cache=True)
+@compiled
 def _improvable(
     items: Ints, owner: Ints, distinct: bool, before: Ints, cursor: Ints, depth: int, slots: int, room: int
 ) -> bool:
@@ -147,7 +147,7 @@ def _improvable(
     return False
 
 
-@njit(cache=True)
+@compiled
 def _candidate(
     items: Ints,
     owner: Ints,
@@ -199,7 +199,7 @@ def _candidate(
     return int(end)
 
 
-@njit(cache=True)
+@compiled
 def _first_at_most(items: Ints, used: npt.NDArray[np.bool_], start: int, room: int) -> int:
     """The first unused item from ``start`` on with load <= room (``items.size`` if none)."""
     low, high = start, items.size
@@ -214,7 +214,7 @@ def _first_at_most(items: Ints, used: npt.NDArray[np.bool_], start: int, room: i
     return low
 
 
-@njit(cache=True)
+@compiled
 def _clashes(owner: Ints, cursor: Ints, depth: int, slot: int, expert: int) -> bool:
     """Whether the rank being filled already holds this expert."""
     for d in range(depth - slot, depth):  # noqa: SIM110 (numba has no any() over generators)
@@ -223,7 +223,7 @@ def _clashes(owner: Ints, cursor: Ints, depth: int, slot: int, expert: int) -> b
     return False
 
 
-@njit(cache=True)
+@compiled
 def _is_only(owner: Ints, i: int) -> bool:
     """Whether an item is its owner's only one."""
     return (i == 0 or owner[i - 1] != owner[i]) and (i + 1 == owner.size or owner[i + 1] != owner[i])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..compiled import compiled
+from ..heuristics.anneal import below, uniform
 from ..pool import Floats, Ints
 
 
-@njit(cache=True)
+@compiled
 def anneal_counts(loads: Floats, counts: Ints, limit: float, steps: int, seed: int) -> Ints:
     """Counts whose best pairing is as light as can be found, [experts]; one replica moves at a time.
 
@@ -19,19 +20,20 @@ def anneal_counts(loads: Floats, counts: Ints, limit: float, steps: int, seed: i
     loads : array [experts], float64; counts : array [experts], int64, with an even sum
     limit : float, load of a pair to aim at
     """
-    np.random.seed(seed)  # noqa: NPY002 (compiled code's own generator)
+    rng = np.array([seed], np.uint64)
     experts = loads.size
     counts, best = counts.copy(), counts.copy()
     values = loads / counts
-    order = np.argsort(-values)
+    order = np.arange(experts)
+    _resort(values, order)
     excess, heaviest = _pairs(values, counts, order, limit)
     lightest = heaviest
     hot = limit * 0.03
     for step in range(steps):
         temperature = hot * 1e-3 ** (step / steps)
-        taken, given = np.random.randint(experts), np.random.randint(experts)  # noqa: NPY002
+        taken, given = below(rng, experts), below(rng, experts)
         while counts[taken] == 1 and counts.sum() > experts:
-            taken = np.random.randint(experts)  # noqa: NPY002
+            taken = below(rng, experts)
         if taken == given or counts[taken] == 1:
             continue
         for e, change in ((taken, -1), (given, 1)):
@@ -42,7 +44,7 @@ def anneal_counts(loads: Floats, counts: Ints, limit: float, steps: int, seed: i
         if heaviest < lightest:
             lightest = heaviest
             best[:] = counts
-        chance = np.random.random()  # noqa: NPY002
+        chance = uniform(rng)
         if new_excess <= excess or chance < np.exp((excess - new_excess) / temperature):
             excess = new_excess
             continue
@@ -53,7 +55,7 @@ def anneal_counts(loads: Floats, counts: Ints, limit: float, steps: int, seed: i
     return best
 
 
-@njit(cache=True)
+@compiled
 def _resort(values: Floats, order: Ints) -> None:
     """Insertion sort, heaviest first, of a list that is almost sorted."""
     for i in range(1, order.size):
@@ -64,7 +66,7 @@ def _resort(values: Floats, order: Ints) -> None:
         order[j] = e
 
 
-@njit(cache=True)
+@compiled
 def _pairs(values: Floats, counts: Ints, order: Ints, limit: float) -> tuple[float, float]:
     """Heaviest with lightest: (load above the limit in all pairs, heaviest pair)."""
     left, right = 0, order.size - 1

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from ..compiled import compiled
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
@@ -16,7 +17,7 @@ COVERED, IMPOSSIBLE, PAUSED = 1, 0, -1
 NEVER = 1 << 20  # cost of a replica that no slot can take: more than all slots
 
 
-@njit(cache=True)
+@compiled
 def list_patterns(
     item: Ints, expert: Ints, count: Ints, extra: Ints, shape: tuple[int, int, bool], limits: tuple[int, int],
     room: tuple[int, int], out: Codes, load: Ints,
@@ -76,7 +77,7 @@ def list_patterns(
     return found
 
 
-@njit(cache=True)
+@compiled
 def _first_at_most(item: Ints, low: int, top: int) -> int:
     """The first type from ``low`` on with load <= top (``item.size`` if none)."""
     high = item.size
@@ -129,7 +130,7 @@ class Tree(NamedTuple):
     tally: Ints
 
 
-@njit(cache=True)
+@compiled
 def cover(code: Codes, expert: Codes, load: Ints, least: Ints, limit: int, ticks: int, tree: Tree) -> tuple[int, int]:
     """Go on with the search for ranks that hold all replicas: (COVERED, IMPOSSIBLE or PAUSED; ticks spent).
 
@@ -171,7 +172,7 @@ def cover(code: Codes, expert: Codes, load: Ints, least: Ints, limit: int, ticks
     return IMPOSSIBLE, spent
 
 
-@njit(cache=True)
+@compiled
 def reset_costs(f: int, least: Ints, slots: int, cost: Codes) -> None:
     """Costs of an expert whose count is open."""
     options = cost.size // (least.size * slots)
@@ -181,7 +182,7 @@ def reset_costs(f: int, least: Ints, slots: int, cost: Codes) -> None:
             cost[(f * options + x) * slots + m] = (x if m == 0 else 0) if usable else NEVER
 
 
-@njit(cache=True)
+@compiled
 def _pivot(tree: Tree) -> int:
     """The expert with replicas to place that the fewest patterns hold; -1 if one has none."""
     best = -1
@@ -194,7 +195,7 @@ def _pivot(tree: Tree) -> int:
     return best
 
 
-@njit(cache=True)
+@compiled
 def _next_candidate(expert: Codes, depth: int, tree: Tree) -> int:
     """Move the cursor to the next pattern that holds the pivot; -1, and the exclusions undone, if there is none."""
     pivot = tree.pivot[depth]
@@ -214,7 +215,7 @@ def _next_candidate(expert: Codes, depth: int, tree: Tree) -> int:
     return -1
 
 
-@njit(cache=True)
+@compiled
 def _put(code: Codes, least: Ints, j: int, depth: int, tree: Tree) -> int:
     """Fill a rank with pattern j; the spare slots that its new counts take."""
     slots, use, new = code.shape[1], 0, 0
@@ -235,7 +236,7 @@ def _put(code: Codes, least: Ints, j: int, depth: int, tree: Tree) -> int:
     return use
 
 
-@njit(cache=True)
+@compiled
 def _take_back(code: Codes, least: Ints, j: int, depth: int, tree: Tree) -> None:
     """Undo ``_put``."""
     slots = code.shape[1]
@@ -252,7 +253,7 @@ def _take_back(code: Codes, least: Ints, j: int, depth: int, tree: Tree) -> None
             reset_costs(f, least, slots, tree.cost)
 
 
-@njit(cache=True)
+@compiled
 def _filter(code: Codes, load: Ints, limit: int, unused: int, use: int, depth: int, tree: Tree) -> int:
     """The patterns of this depth that still fit make the next depth's list; how many were looked at."""
     tree.slack[depth + 1] = slack = tree.slack[depth] - unused
@@ -273,7 +274,7 @@ def _filter(code: Codes, load: Ints, limit: int, unused: int, use: int, depth: i
     return looked
 
 
-@njit(cache=True)
+@compiled
 def _count_experts(expert: Codes, depth: int, slots: int, tree: Tree) -> None:
     tree.tally[:] = 0
     for position in range(tree.size[depth]):

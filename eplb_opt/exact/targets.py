@@ -19,6 +19,7 @@ from ..pool import Ints, Packing, Pool
 SCALE_BITS = 46  # a rank's limit has this many bits; loads are rounded down to integers
 TICKS_PER_WORK = 80_000_000  # ticks of a unit of Limits.work
 CHEAP = 2_000_000  # ticks of a target after which the step to the next one doubles
+LOOK = 20_000  # ticks of a target at least: setting it up takes time, too
 SHARE = 0.5  # of what is left of the limits, for a target from above
 NEARER, TRIES = 0.25, 3  # how much nearer to the bound the next target is, and how often
 
@@ -132,8 +133,12 @@ class Targets:
     def _look(self, target: float, share: float) -> Answer:
         """The answer at a target within a share of what is left; the bound or the incumbent learns from it."""
         now = time.monotonic()
+        if now >= self.deadline:
+            return Answer(None, False, 0.0, StopReason.TIME)
+        if self.ticks <= 0:
+            return Answer(None, False, 0.0, StopReason.WORK)
         answer = self.decide(target, now + (self.deadline - now) * share, self.ticks * share)
-        self.ticks -= answer.ticks
+        self.ticks -= max(answer.ticks, LOOK)
         if answer.packing is not None:
             value = self.value(answer.packing)
             if value >= self.upper:

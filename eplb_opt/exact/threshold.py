@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bounds.certificate import THRESHOLD, Cut, CutCertificate
+from ..bounds.sums import MARGIN
 from ..errors import SolverError
+from ..highs import new_highs, run_highs
+from ..native import in_own_thread
 from ..outcome import StopReason
 from ..pool import Floats, Ints, Pool
 
-MARGIN = 2.0**-48  # relative room for float64 rounding in a + b <= T
 Bools = npt.NDArray[np.bool_]
 
 
@@ -187,8 +189,8 @@ def _below(load: float) -> float:
 
 def relaxation(pool: Pool, cols: Columns, seconds: float) -> Floats:
     """Chain duals [levels] of the linear relaxation that minimises slots (zeros if the solver fails)."""
-    model = _highs(pool, cols, seconds)
-    model.run()
+    model = _highs(pool, cols)
+    run_highs(model, seconds)
     duals = np.array(model.getSolution().row_dual)
     return duals[pool.num_experts + 1 :] if duals.size == pool.num_experts + 1 + cols.levels else np.zeros(cols.levels)
 
@@ -237,7 +239,8 @@ def integer_counts(
     solver.parameters.random_seed = seed
     solver.parameters.max_time_in_seconds = max(seconds, 1e-2)
     solver.parameters.max_deterministic_time = max(work, 1e-3)
-    status = solver.solve(model)
+    solver.parameters.catch_sigint_signal = False  # the process's handlers are the caller's
+    status = in_own_thread(lambda: solver.solve(model))
     if status == cp_model.INFEASIBLE:
         return Answer(None, True, solver.deterministic_time)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
@@ -249,7 +252,7 @@ def integer_counts(
     return Answer(cols.count[picked].copy(), False, solver.deterministic_time)
 
 
-def _highs(pool: Pool, cols: Columns, seconds: float) -> Any:
+def _highs(pool: Pool, cols: Columns) -> Any:
     """The linear relaxation in HiGHS: experts' rows, slots row, chain.
 
     Variables: columns, then stocks 0..levels; stock 0, which the model lacks, is dear, so that there is always a
@@ -269,9 +272,7 @@ def _highs(pool: Pool, cols: Columns, seconds: float) -> Any:
     start, index, value = _matrix(pool, cols)
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = start, index, value
-    model = highspy.Highs()
-    for name, option in {"output_flag": False, "threads": 1, "time_limit": max(seconds, 1e-2)}.items():
-        model.setOptionValue(name, option)
+    model = new_highs()
     model.passModel(lp)
     return model
 

@@ -1,8 +1,8 @@
 """Files: loads in, maps in and out. One module an engine; what a file is, its content says."""
 
 from .atomic import atomic_write, check_writable
-from .checks import agreed
-from .files import MOST_LAYERS, ExpertMap, Loads, number_layers
+from .files import ExpertMap, Loads
+from .layers import MOST_LAYERS, agreed, number_layers
 from .plain import read_report
 from .registry import (
     INPUT_FORMATS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -26,20 +26,22 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     check_writable(path)
     try:
         path = path.resolve()
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:NAME]}.", suffix=".tmp")
-    except (OSError, RuntimeError) as error:
+        temporary = path.with_name(f".{path.name[:NAME]}.{uuid.uuid4().hex}.tmp")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)  # less the umask
+    except (OSError, RuntimeError, ValueError) as error:
         raise _cannot(path, error) from None
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        if path.exists():
+            os.chmod(temporary, path.stat().st_mode & 0o777)
         os.replace(temporary, path)
     except OSError as error:
         raise _cannot(path, error) from None
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: Path) -> None:
@@ -54,15 +56,11 @@ def check_writable(path: Path) -> None:
             raise FormatError(f"cannot write {path}: there is no folder {target.parent}")
         if not os.access(target.parent, os.W_OK):
             raise FormatError(f"cannot write {path}: no permission to write in {target.parent}")
-    except (OSError, RuntimeError) as error:  # a name too long, a loop of links
+    except FormatError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long or with a NUL, a loop of links
         raise _cannot(path, error) from None
 
 
 def _cannot(path: Path, error: BaseException) -> FormatError:
     return FormatError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,14 +1,16 @@
-"""What must hold before a map or loads are written."""
+"""What must hold before a map or loads are written, and what is doubtful of loads that are read."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import FormatError
+from ..errors import FormatError, FormatWarning
 from ..placement import Placement
-from .files import MOST_LAYERS, ExpertMap, Loads
+from .files import ExpertMap, Loads
+from .layers import check_ids, listed
 
 
 def check_map(found: ExpertMap, path: str | Path) -> None:
@@ -27,33 +29,38 @@ def check_map(found: ExpertMap, path: str | Path) -> None:
         )
     if found.num_ranks is not None and (found.num_ranks < 1 or slots % found.num_ranks):
         raise FormatError(f"{path}: {slots} slots on {found.num_ranks} ranks: use --ranks with a divisor of {slots}")
-    _check_ids(ids, found.hidden_layers, path)
+    check_ids(ids, found.hidden_layers, path)
 
 
 def check_loads(found: Loads, path: str | Path) -> None:
     """Raise `FormatError` unless loads are finite and >= 0, and layer ids fit."""
     if not np.isfinite(found.load).all() or found.load.min() < 0:
         raise FormatError(f"{path}: a load is negative or not finite: expected routed tokens, numbers >= 0")
-    _check_ids(found.layer_ids or (), found.hidden_layers, path)
+    check_ids(found.layer_ids or (), found.hidden_layers, path)
 
 
-def agreed(name: str, found: int | None, given: int | None, source: str) -> int | None:
-    """A size that the input says, or an option, or both.
+def warn_of_idle(found: Loads, source: str, asked: bool) -> None:
+    """Warn of loads that may not be what they are taken for.
 
-    Raises
-    ------
-    FormatError
-        They differ.
+    Warns
+    -----
+    FormatWarning
+        Layers without a token, unless they were asked for, or a recording in which most experts do not appear.
     """
-    if found is not None and given is not None and found != given:
-        raise FormatError(f"{source}: it has {found} {name}, the option says {given}: leave it out")
-    return given if found is None else found
-
-
-def _check_ids(ids: tuple[int, ...], hidden_layers: int | None, path: str | Path) -> None:
-    if ids and (len(set(ids)) != len(ids) or min(ids) < 0):
-        raise FormatError(f"{path}: layer ids {ids[:8]}..., expected different integers >= 0")
-    if (hidden_layers or 0) > MOST_LAYERS:
-        raise FormatError(f"{path}: {hidden_layers} hidden layers: no model has more than {MOST_LAYERS}")
-    if ids and hidden_layers is not None and max(ids) >= hidden_layers:
-        raise FormatError(f"{path}: layer {max(ids)} is beyond {hidden_layers} hidden layers: use --hidden-layers")
+    active = (found.load != 0).any(axis=0)  # [layers, experts]
+    silent = np.flatnonzero(~active.any(axis=1)).tolist()
+    if silent and not asked:
+        names = listed(silent if found.layer_ids is None else [found.layer_ids[row] for row in silent])
+        warnings.warn(
+            f"{source}: no token in {len(silent)} of {len(active)} layers ({names}): any map of them counts as "
+            "perfect; if they are dense, leave them out with --layers",
+            FormatWarning, stacklevel=4,
+        )  # fmt: skip
+    experts = active.shape[1]
+    idle = experts - int(np.count_nonzero(active.any(axis=0)))
+    if experts > 2 * (experts - idle) > 0:
+        warnings.warn(
+            f"{source}: most experts ({idle} of {experts}) have no token in any layer and window: one rank's file? Add "
+            "up the recordings of all ranks",
+            FormatWarning, stacklevel=4,
+        )  # fmt: skip

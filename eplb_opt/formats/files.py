@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError, FormatWarning
-
-MOST_LAYERS = 10_000  # of a model
+from .layers import MOST_LAYERS, agreed, check_ids, listed, number_layers, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +30,8 @@ class Loads:
         Layers of the model, dense ones included, where the file says so.
     silent_layers : tuple of int
         Layers that the file has, without a token in any window: dense ones, as far as can be seen.
+    moe_layers_last : bool
+        Without ids: the rows are all MoE layers of a model whose dense layers come first.
     """
 
     load: npt.NDArray[Any]
@@ -38,6 +39,34 @@ class Loads:
     windows: tuple[str, ...]
     hidden_layers: int | None = None
     silent_layers: tuple[int, ...] = ()
+    moe_layers_last: bool = False
+
+    def with_hidden_layers(self, given: int | None, source: str) -> Loads:
+        """With the number of the model's layers, which the file or an option says, or both.
+
+        Raises
+        ------
+        FormatError
+            They differ, a layer is beyond them, or nobody says which of them the rows are.
+
+        Warns
+        -----
+        FormatWarning
+            The rows are taken for the last ones.
+        """
+        hidden_layers = agreed("hidden layers", self.hidden_layers, given, source)
+        rows = self.load.shape[1]
+        ids = self.layer_ids
+        if ids is None and self.moe_layers_last and hidden_layers is not None and MOST_LAYERS >= hidden_layers > rows:
+            ids = tuple(range(hidden_layers - rows, hidden_layers))
+            warnings.warn(
+                f"{source}: its {rows} layers are taken for the last of {hidden_layers}, {ids[0]}..{ids[-1]}; if dense "
+                "layers are among them, say with --layers which they are",
+                FormatWarning, stacklevel=2,
+            )  # fmt: skip
+        number_layers(ids, rows, hidden_layers, source)
+        check_ids(ids or (), hidden_layers, source)
+        return replace(self, layer_ids=ids, hidden_layers=hidden_layers)
 
     def with_layers(self, ids: Sequence[int] | None, source: str) -> Loads:
         """The layers of these absolute ids; a file without ids holds just these; silent layers may be among them.
@@ -57,7 +86,7 @@ class Loads:
             return self
         windows, _, experts = self.load.shape
         if self.layer_ids is not None and set(ids) <= set(self.silent_layers):
-            raise FormatError(f"{source}: no token recorded in any of the layers asked for ({ids[0]}, ...)")
+            raise FormatError(f"{source}: no token recorded in any of the layers asked for ({listed(ids)})")
         silence = np.zeros((windows, len(self.silent_layers), experts), dtype=self.load.dtype)
         load = np.concatenate((self.load, silence), axis=1)
         present = None if self.layer_ids is None else (*self.layer_ids, *self.silent_layers)
@@ -69,8 +98,8 @@ class Loads:
         late = [i for i in self.silent_layers if i > min(self.layer_ids or (0,))]
         if late:
             warnings.warn(
-                f"{source}: no token in {len(late)} of the layers after the first recorded one ({late[0]}, ...): taken "
-                "for dense layers; if they are not, name all MoE layers with --layers",
+                f"{source}: no token in {len(late)} of the layers after the first recorded one ({listed(late)}): "
+                "taken for dense layers; if they are not, name all MoE layers with --layers",
                 FormatWarning, stacklevel=4,
             )  # fmt: skip
 
@@ -138,40 +167,6 @@ class ExpertMap:
             return self
         rows = rows_of(ids, self.layer_ids, len(self.phy2log), source)
         return replace(self, phy2log=self.phy2log[rows], layer_ids=tuple(ids), dense_layers_unknown=False)
-
-
-def number_layers(ids: Sequence[int] | None, rows: int, hidden_layers: int | None, source: str) -> tuple[int, ...]:
-    """Absolute layer ids of rows: those given, else 0, 1, ... unless the model has more layers.
-
-    Raises
-    ------
-    FormatError
-        Nobody says which of the model's layers the rows are.
-    """
-    if ids is None and (hidden_layers or 0) > rows:
-        raise FormatError(
-            f"{source}: its {rows} layers are not numbered, the model has {hidden_layers}: say with --layers which "
-            "they are, such as 3:61"
-        )
-    return tuple(range(rows)) if ids is None else tuple(ids)
-
-
-def rows_of(wanted: Sequence[int], present: Sequence[int] | None, rows: int, source: str) -> list[int]:
-    """Row of each layer wanted.
-
-    Raises
-    ------
-    FormatError
-        A layer is missing, or a file without layer ids has another number of rows.
-    """
-    if present is None:
-        if len(wanted) != rows:
-            raise FormatError(f"{source}: {rows} layers without ids, but {len(wanted)} layers are asked for")
-        return list(range(rows))
-    missing = [i for i in wanted if i not in present]
-    if missing:
-        raise FormatError(f"{source}: no layer {missing[0]} among its layers {min(present)}..{max(present)}")
-    return [list(present).index(i) for i in wanted]
 
 
 def as_loads(load: object, layer_ids: object, windows: object, source: str) -> Loads:

@@ -1,20 +1,23 @@
 """LMDeploy: its recorder's loads, and the load file that it plans from (read in 0.18.0).
 
 LMDeploy loads no map: ``LMDEPLOY_EPLB_EXPERTS_STATISTIC_FILE`` names a JSON array [hidden layers, experts] of loads,
-from which it plans with its own greedy. Recorded loads, torch .pt: ``counts`` [hidden layers, experts] with
-``balancedness``, ``step`` and ``rank``; dense layers are rows of 0 (0.18.0 itself has no recorder).
+from which it plans with its own greedy; dense layers are rows of 0. Recorded loads (pull request 3709; 0.18.0 has no
+recorder), torch .pt: ``counts`` [recorded layers, experts], summed over ranks, with ``balancedness``, ``step`` and
+``rank``. Only layers that recorded have a row, in order and without an id: dense ones have none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import FormatError
-from .files import Loads, as_loads, number_layers, recorded
+from .files import Loads, as_loads, recorded
+from .layers import number_layers
 from .plain import json_bytes
 from .sglang import known_hidden_layers
 
@@ -25,17 +28,19 @@ def has_loads(content: Any) -> bool:
 
 
 def loads(content: Any, source: str) -> Loads:
-    """One window; dense layers are dropped, layer ids are absolute."""
+    """One window. Of a recording the layers are not known; of the bare array rows of 0 are dense layers."""
     if isinstance(content, Mapping):
         if "counts" not in content:
             raise FormatError(f"{source}: no 'counts'")
-        array, label = content["counts"], content.get("step")
+        label = content.get("step")
+        found = as_loads(content["counts"], None, None if label is None else [str(label)[:40]], source)
     else:
-        array, label = content, None
-    found = as_loads(array, None, None if label is None else [str(label)], source)
+        found = as_loads(content, None, None, source)
     if len(found.load) != 1:
         raise FormatError(f"{source}: loads of shape {found.load.shape}, expected [hidden layers, experts]")
-    return recorded(found.load, found.windows, source)
+    if not isinstance(content, Mapping) and not found.load.any(axis=2).all():
+        return recorded(found.load, found.windows, source)
+    return replace(found, moe_layers_last=True)
 
 
 def encode_loads(found: Loads, path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Plain files: a load matrix as npz, npy, json, csv or torch .pt; a map as npz or json.
+"""Plain files: a load matrix as npz, npy, json, table (csv) or torch .pt; a map as npz or json.
 
 Loads: an array ``load`` [layers, experts] or [windows, layers, experts], alone or under that key, with optional
 ``layer_ids`` and ``window`` labels. Maps: ``physical_to_logical_map`` [layers, replicas] and ``layer_ids``, with
@@ -9,30 +9,48 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import FormatError
+from ..errors import FormatError, FormatWarning
+from ..strict import integer, shown
 from .content import read_content
 from .files import ExpertMap, Loads, as_ids, as_loads, as_map
+from .table_loads import folder_loads, loads_of, tables_in
+from .tables import Table
 
 LOAD_KEYS = ("load", "loads", "weight", "weights")
 MAP_KEY = "physical_to_logical_map"
+LIKE_A_MAP = (
+    "looks like a map (each row holds all of 0, 1, 2 and so on): name the array 'load' or 'physical_to_logical_map'"
+)
 SIZES = ("num_experts", "num_ranks", "hidden_layers")
 
 
 def has_loads(content: Any) -> bool:
-    """Anything may be a matrix: this is asked last."""
-    return not isinstance(content, Path)
+    """Anything may be a matrix: this is asked last. A folder must have tables."""
+    return not isinstance(content, Path) or bool(tables_in(content))
 
 
 def loads(content: Any, source: str) -> Loads:
-    """See the module's text."""
+    """See the module's text.
+
+    Warns
+    -----
+    FormatWarning
+        A bare matrix that looks like a map.
+    """
+    if isinstance(content, Path):
+        return folder_loads(content, source)
     if not isinstance(content, Mapping):
-        return as_loads(content, None, None, source)
+        found = loads_of([content], source) if isinstance(content, Table) else as_loads(content, None, None, source)
+        if looks_like_map(content):
+            warnings.warn(f"{source}: read as loads, and {LIKE_A_MAP}", FormatWarning, stacklevel=2)
+        return found
     key = next((k for k in LOAD_KEYS if k in content), None)
     if key is None and len(content) == 1 and MAP_KEY not in content:
         key = next(iter(content))
@@ -42,6 +60,31 @@ def loads(content: Any, source: str) -> Loads:
     return Loads(found.load, found.layer_ids, found.windows, _size(content, "hidden_layers", source))
 
 
+def looks_like_map(content: Any) -> bool:
+    """Whether each row of a bare matrix holds all of the same integers 0, 1, 2 and so on, and no other, as maps do.
+
+    Loads do not, but very small ones: matrices with less than 4 columns are not asked about.
+    """
+    if isinstance(content, Table):
+        rows = list(next(iter(content.counts.values()), {}).values())
+        if not content.bare:
+            return False
+    else:
+        rows = content
+    try:
+        array = np.asarray(rows)
+    except ValueError:
+        return False
+    if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iu" or array.shape[1] < 4:
+        return False
+    experts = int(array.max()) + 1
+    if array.min() < 0 or experts > array.shape[1]:
+        return False
+    every = np.zeros((len(array), experts), dtype=bool)
+    np.put_along_axis(every, array.astype(np.int64), True, axis=1)
+    return bool(every.all())
+
+
 def has_map(content: Any) -> bool:
     """Anything may be a matrix: this is asked last."""
     return not isinstance(content, Path)
@@ -49,6 +92,8 @@ def has_map(content: Any) -> bool:
 
 def expert_map(content: Any, source: str) -> ExpertMap:
     """See the module's text."""
+    if isinstance(content, Table):
+        raise FormatError(f"{source}: a table, which is read as loads only: expected integers as npz, npy or json")
     if not isinstance(content, Mapping):
         return ExpertMap(as_map(content, source))
     if MAP_KEY not in content:
@@ -105,22 +150,29 @@ def _sizes(found: ExpertMap) -> dict[str, int]:
     return {name: value for name in SIZES if (value := getattr(found, name)) is not None}
 
 
-REPORT_KEYS = {
-    "windows": str, "num_replicas": int, "num_groups": int, "num_nodes": int, "num_ranks": int, "distinct": bool,
-    "layers": list,
+REPORT_KEYS: dict[str, type] = {
+    "windows": str, "mode": str, "num_replicas": int, "num_groups": int, "num_nodes": int, "num_ranks": int,
+    "distinct": bool, "layers": list, "totals": dict,
 }  # fmt: skip
 
 
 def read_report(path: str | Path) -> dict[str, Any]:
-    """Read a report that ``solve --json`` wrote.
+    """Read a report that ``solve --json`` wrote: its head is of the right types, what it claims is not looked at.
 
     Raises
     ------
     FormatError
-        The file is missing, truncated, or no such report.
+        The file is missing, truncated, has a key twice, or is no such report.
     """
     content = read_content(Path(path))
     for key, kind in REPORT_KEYS.items():
-        if not isinstance(content, Mapping) or not isinstance(content.get(key), kind):
+        if not isinstance(content, Mapping) or key not in content:
             raise FormatError(f"{path}: no {key!r}: give the report that 'eplb-opt solve --json' wrote")
+        try:
+            if kind is int:
+                integer(content[key])
+            elif not isinstance(content[key], kind):
+                raise ValueError(f"{shown(content[key])}, expected a {kind.__name__}")
+        except ValueError as error:
+            raise FormatError(f"{path}: {key!r}: {error}") from None
     return dict(content)

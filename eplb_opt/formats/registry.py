@@ -13,10 +13,14 @@ from ..errors import EplbError, FormatError
 from ..instance import Instance
 from ..placement import Placement
 from . import lmdeploy, plain, sglang, tensorrt_llm, vllm, vllm_ascend
+from .arrays import first_line
 from .atomic import atomic_write
-from .checks import check_loads, check_map
-from .content import Records, first_line, read_content
-from .files import ExpertMap, Loads, number_layers
+from .checks import check_loads, check_map, warn_of_idle
+from .content import read_content
+from .files import ExpertMap, Loads
+from .layers import check_ids, number_layers
+from .tables import Table
+from .text import Records
 
 
 class LoadFormat(Protocol):
@@ -78,10 +82,20 @@ def read_loads(path: str | Path, input_format: str | None = None, layers: Sequen
     Raises
     ------
     FormatError
-        The file is missing, truncated, holds no loads, or lacks a layer that is wanted.
+        The file is missing, truncated, too large, holds no loads, or lacks a layer that is wanted.
+
+    Warns
+    -----
+    FormatWarning
+        The loads may not be what they are taken for: layers without a token, experts without one anywhere.
     """
     content = read_content(Path(path))
-    return _loads_of(content, str(path), input_format).with_layers(layers, str(path))
+    found = _loads_of(content, str(path), input_format)
+    check_ids(found.layer_ids or (), None, path)
+    chosen = found.with_layers(layers, str(path))
+    check_ids(chosen.layer_ids or (), None, path)
+    warn_of_idle(chosen, str(path), asked=layers is not None and found.layer_ids is not None)
+    return chosen
 
 
 def _loads_of(content: Any, source: str, input_format: str | None) -> Loads:
@@ -96,7 +110,13 @@ def _loads_of(content: Any, source: str, input_format: str | None) -> Loads:
 
 def read_expert_map(path: str | Path, input_format: str | None = None) -> ExpertMap:
     """Read a map as its file holds it; the format is detected from the content (see `read_map`)."""
-    content, source = read_content(Path(path)), str(path)
+    source = str(path)
+    found = _map_of(read_content(Path(path)), source, input_format)
+    check_ids(found.layer_ids or (), None, source)
+    return found
+
+
+def _map_of(content: Any, source: str, input_format: str | None) -> ExpertMap:
     if input_format is not None:
         module: MapFormat = _named(MAP_FORMATS, input_format, "maps")
         return _decode(module.expert_map, content, source)
@@ -107,8 +127,9 @@ def read_expert_map(path: str | Path, input_format: str | None = None) -> Expert
 
 
 def read_map(
-    path: str | Path, num_experts: int, layer_ids: Sequence[int] | None = None, input_format: str | None = None
-) -> Placement:
+    path: str | Path, num_experts: int, layer_ids: Sequence[int] | None = None, input_format: str | None = None,
+    num_ranks: int | None = None,
+) -> Placement:  # fmt: skip
     """Read a map.
 
     Parameters
@@ -119,27 +140,31 @@ def read_map(
         The layers wanted, in order. A file without layer ids is taken to hold just these.
     input_format : str, optional
         One of `MAP_FORMATS`, instead of detection.
+    num_ranks : int, optional
+        Ranks that the map must be for, where its file says for how many it is.
 
     Raises
     ------
     FormatError
-        The file is missing, truncated, holds no map, or lacks a layer that is wanted.
+        The file is missing, truncated, holds no map, is for other sizes, or lacks a layer that is wanted.
     """
     found = read_expert_map(path, input_format).with_layers(layer_ids, str(path))
     if found.num_experts not in (None, num_experts):
         raise FormatError(f"{path}: a map of {found.num_experts} experts, not {num_experts}")
+    if num_ranks is not None and found.num_ranks not in (None, num_ranks):
+        raise FormatError(f"{path}: a map for {found.num_ranks} ranks, not {num_ranks}: its slots lie on other ranks")
     return Placement(found.phy2log, num_experts, found.layer_ids)
 
 
 def holds_map(path: str | Path, name: str) -> bool:
     """Whether a file is to be converted as a map, to the format ``name``; if not, as loads.
 
-    A bare array may be either: it is taken for what the format can hold.
+    A bare array may be either: it is taken for what the format can hold; of both, for what it looks like.
 
     Raises
     ------
     FormatError
-        It holds both, or records that are neither.
+        It holds both, or records that are neither, or looks like a map that the format, or a table, does not hold.
     """
     content = read_content(Path(path))
     if isinstance(content, Records):
@@ -150,7 +175,11 @@ def holds_map(path: str | Path, name: str) -> bool:
         return False
     if isinstance(content, Mapping):
         return plain.MAP_KEY in content or any(m.has_map(content) for k, m in MAP_FORMATS.items() if k != "plain")
-    return name not in LOAD_WRITERS
+    if name in LOAD_WRITERS and plain.looks_like_map(content):
+        if name in MAP_WRITERS and not isinstance(content, Table):
+            return True
+        raise FormatError(f"{path}: {plain.LIKE_A_MAP}, in a file that says it (npz, json)")
+    return name not in LOAD_WRITERS and not isinstance(content, Table)
 
 
 def output_format(path: str | Path, name: str | None = None) -> str:

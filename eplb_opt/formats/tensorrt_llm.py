@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError
-from .content import read_content, read_safetensors
+from .arrays import read_safetensors
+from .content import read_content
 from .files import ExpertMap, Loads, complete
+from .table_loads import check_all_ranks
 from .vllm import ASSIGNMENTS, assignments
 
 META, UPDATES = "meta_info.json", "layer_updates_per_iter"
-KEY = re.compile(r"(\d+)_(\d+)")
+KEY = re.compile(r"([0-9]{1,18})_([0-9]{1,9})")
 Counts = dict[tuple[int, int], npt.NDArray[Any]]
 
 
@@ -41,10 +43,7 @@ def loads(content: Any, source: str) -> Loads:
     files = sorted(path for path in content.glob("rank*.safetensors") if re.fullmatch(r"rank\d+", path.stem))
     if not files:
         raise FormatError(f"{source}: no rank*.safetensors in the folder")
-    numbers = {int(path.stem[4:]) for path in files}
-    absent = sorted(set(range(max(numbers) + 1)) - numbers)
-    if absent:
-        raise FormatError(f"{source}: rank {max(numbers)} without rank {absent[0]}: collect the files of all ranks")
+    check_all_ranks([int(path.stem[4:]) for path in files], source)
     counts: Counts = {}
     ranks: dict[int, set[tuple[str, int]]] = {}
     for path in files:

@@ -1,8 +1,10 @@
 """vLLM: the JSON lines that it is proposed to record and to load (pull request 41141; vLLM 0.33.0 has neither).
 
 Loads: records ``eplb_load_stats`` with ``step``, ``num_ranks``, ``expert_load`` [MoE layers, slots] and ``p2l_map`` of
-the same shape. Maps: one record ``eplb_initial_mapping`` with ``initial_global_assignments`` {MoE layer: slots}. Both
-number the MoE layers 0, 1, ...: where absolute ids differ, our maps keep them in an extra key ``layer_ids``.
+the same shape. Also ``snapshots`` that a fork dumps, in one JSON or one a line: ``step``, ``window_expert_load`` and
+``physical_to_logical_map`` of these shapes. Maps: one record ``eplb_initial_mapping`` with
+``initial_global_assignments`` {MoE layer: slots}. All number the MoE layers from 0: where absolute ids differ, our maps
+keep them in an extra key ``layer_ids``.
 """
 
 from __future__ import annotations
@@ -15,26 +17,28 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
-from .content import Records
-from .files import MOST_LAYERS, ExpertMap, Loads, as_ids, as_map, check_experts
+from .files import ExpertMap, Loads, as_ids, as_map, check_experts
+from .layers import MOST_LAYERS
 from .plain import json_bytes
 from .sglang import to_logical
+from .text import Records
 
 LOADS, MAP, VERSION = "eplb_load_stats", "eplb_initial_mapping", 1
 ASSIGNMENTS = "initial_global_assignments"
 LAYER = re.compile("[0-9]{1,9}")
+SNAPSHOT_LOAD, SNAPSHOT_MAP = "window_expert_load", "physical_to_logical_map"
 
 
 def has_loads(content: Any) -> bool:
-    """Records of loads."""
-    return isinstance(content, Records) and bool(_of_type(content, LOADS))
+    """Records of loads, or snapshots of them."""
+    return bool(_snapshots(content)) or (isinstance(content, Records) and bool(_of_type(content, LOADS)))
 
 
 def loads(content: Any, source: str) -> Loads:
     """Windows are records, labelled by step; layer ids are unknown."""
-    records = _of_type(content, LOADS) if isinstance(content, Records) else []
+    records = _snapshots(content) or (_of_type(content, LOADS) if isinstance(content, Records) else [])
     if not records:
-        raise FormatError(f"{source}: no record of type {LOADS!r}")
+        raise FormatError(f"{source}: no record of type {LOADS!r}, and no snapshots with {SNAPSHOT_LOAD!r}")
     physical: list[Any] = []
     slots: list[Any] = []
     for record in records:
@@ -55,7 +59,11 @@ def loads(content: Any, source: str) -> Loads:
     steps = tuple(str(record.get("step", i)) for i, record in enumerate(records))
     if len(set(steps)) != len(steps):
         raise FormatError(f"{source}: a step is recorded twice: give the records of one rank and one run")
-    return Loads(to_logical(np.stack(physical), np.stack(slots)), None, steps)
+    load = to_logical(np.stack(physical), np.stack(slots))
+    said = {str(record["experts"])[:30] for record in records if record.get("experts") is not None}
+    if said - {str(load.shape[2])}:
+        raise FormatError(f"{source}: {load.shape[2]} experts in the maps, num_logical_experts is {said.pop()}")
+    return Loads(load, None, steps)
 
 
 def has_map(content: Any) -> bool:
@@ -122,11 +130,32 @@ def only_maps(records: Records, source: str) -> bool:
     FormatError
         There are both, or others.
     """
-    kinds = {record.get("record_type") if isinstance(record, dict) else None for record in records}
+    if len(_snapshots(records)) == len(records):
+        return False
+    kinds = {str(record.get("record_type"))[:40] if isinstance(record, dict) else "None" for record in records}
     if len(kinds) != 1 or not kinds <= {LOADS, MAP}:
-        found = ", ".join(sorted(map(str, kinds)))
+        found = ", ".join(sorted(kinds)[:4])
         raise FormatError(f"{source}: records of type {found}: expected all {LOADS!r}, or one {MAP!r}")
     return kinds == {MAP}
+
+
+def _snapshots(content: Any) -> list[dict[str, Any]]:
+    """Snapshots in the form of records; none if there are other things, too."""
+    found = content.get("snapshots", [content]) if isinstance(content, Mapping) else content
+    if not isinstance(found, list) or not all(isinstance(item, dict) and SNAPSHOT_LOAD in item for item in found):
+        return []
+    experts = content.get("num_logical_experts") if isinstance(content, Mapping) else None
+    return [
+        {
+            "record_type": LOADS,
+            "version": VERSION,
+            "step": item.get("step", i),
+            "expert_load": item[SNAPSHOT_LOAD],
+            "p2l_map": item.get(SNAPSHOT_MAP),
+            "experts": item.get("num_logical_experts", experts),
+        }
+        for i, item in enumerate(found)
+    ]
 
 
 def _of_type(records: Records, kind: str) -> list[dict[str, Any]]:

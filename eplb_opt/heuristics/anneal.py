@@ -11,14 +11,15 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from ..compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
 
-@njit(cache=True)
+@compiled
 def draw(rng: Words) -> np.uint64:
     """The next 64 random bits (splitmix64) of the state ``rng``, [1]."""
     rng[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -28,19 +29,19 @@ def draw(rng: Words) -> np.uint64:
     return z ^ (z >> np.uint64(31))  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@compiled
 def below(rng: Words, n: int) -> int:
     """A random integer from 0 to n - 1, n < 2^31."""
     return np.int64(((draw(rng) >> np.uint64(33)) * np.uint64(n)) >> np.uint64(31))  # type: ignore[return-value]
 
 
-@njit(cache=True)
+@compiled
 def uniform(rng: Words) -> float:
     """A random float from [0, 1)."""
     return np.float64(draw(rng) >> np.uint64(11)) * 2.0**-53
 
 
-@njit(cache=True)
+@compiled
 def rank_loads(weights: Floats, experts: Ints, counts: Ints, loads: Floats) -> None:
     """Recompute the load of every rank, [ranks], from the slots."""
     slots = experts.size // loads.size
@@ -49,7 +50,7 @@ def rank_loads(weights: Floats, experts: Ints, counts: Ints, loads: Floats) -> N
         loads[p // slots] += weights[experts[p]] / counts[experts[p]]
 
 
-@njit(cache=True)
+@compiled
 def anneal(
     weights: Floats,
     experts: Ints,
@@ -101,7 +102,7 @@ def anneal(
             _rereplicate(weights, experts, counts, loads, places, index, p, f, bar, slots, distinct)
 
 
-@njit(cache=True)
+@compiled
 def _replica_lists(experts: Ints, counts: Ints) -> tuple[Ints, Ints]:
     """The slots of each expert, [experts, most], and the position of each slot in that list, [slots]."""
     places = np.zeros((counts.size, experts.size - counts.size + 1), np.int64)
@@ -115,7 +116,7 @@ def _replica_lists(experts: Ints, counts: Ints) -> tuple[Ints, Ints]:
     return places, index
 
 
-@njit(cache=True)
+@compiled
 def _holds(experts: Ints, slots: int, rank: int, expert: int) -> bool:
     for p in range(rank * slots, (rank + 1) * slots):  # noqa: SIM110 (numba has no any() over generators)
         if experts[p] == expert:
@@ -123,7 +124,7 @@ def _holds(experts: Ints, slots: int, rank: int, expert: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@compiled
 def _swap(
     weights: Floats,
     experts: Ints,
@@ -153,7 +154,7 @@ def _swap(
     index[p], index[q] = index[q], index[p]
 
 
-@njit(cache=True)
+@compiled
 def _rereplicate(
     weights: Floats,
     experts: Ints,
@@ -193,7 +194,7 @@ def _rereplicate(
     experts[p] = f
 
 
-@njit(cache=True)
+@compiled
 def _shift(loads: Floats, places: Ints, slots: int, by: float) -> float:
     """Add ``by`` to the rank of every slot listed; the rise of the cost."""
     rise = 0.0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..compiled import compiled
 from .exchange import EXCHANGED, HIGH, LOW
 
 HIGH32 = np.int32(HIGH)
 
 
-@njit(cache=True)
+@compiled
 def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-def]
     """Make the steps in place.
 
@@ -52,7 +52,7 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
                     held[s] = old[(s - EXCHANGED) % slots]
 
 
-@njit(cache=True)
+@compiled
 def _order(held, old, ordered, bits, shift, heavy, partners, turn_above):  # type: ignore[no-untyped-def]
     """Sort the ranks by load into ``ordered``, bring them into the order of a step, and turn the partners' slots."""
     slots, ranks = held.shape
@@ -72,7 +72,7 @@ def _order(held, old, ordered, bits, shift, heavy, partners, turn_above):  # typ
             held[s, i] = old[(s - turn) % slots, at]
 
 
-@njit(cache=True)
+@compiled
 def _choose(held, best, ordered, shift, heavy, partners, difference, swap):  # type: ignore[no-untyped-def]
     """Each heavy rank makes its best split with the partner whose heavier side is then lightest."""
     as_pattern = difference.view(np.int32)
@@ -90,13 +90,13 @@ def _choose(held, best, ordered, shift, heavy, partners, difference, swap):  # t
                 held[s, h], held[s, heavy + chosen] = held[s, heavy + chosen], held[s, h]
 
 
-@njit(cache=True)
+@compiled
 def _place(i, heavy, ranks):  # type: ignore[no-untyped-def]
     """Where the i-th rank of a step is in ascending order: heavy ranks first, then partners, then the rest."""
     return ranks - 1 - i if i < heavy else i - heavy
 
 
-@njit(cache=True)
+@compiled
 def _exchanges(loads, mine, theirs, number, here, there, sums):  # type: ignore[no-untyped-def]
     """Differences of a pair after all exchanges slot by slot: the outer sum of two halves, each built by doubling."""
     first = number // 2
@@ -122,7 +122,7 @@ def _exchanges(loads, mine, theirs, number, here, there, sums):  # type: ignore[
             row[j] = base + there[j]
 
 
-@njit(cache=True)
+@compiled
 def _least(pattern, number):  # type: ignore[no-untyped-def]
     for k in range(len(pattern)):
         pattern[k] = (pattern[k] & HIGH32) | number[k]

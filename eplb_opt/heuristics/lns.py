@@ -8,8 +8,8 @@ it finds is kept: the maximum never rises, and ranks below it are shuffled freel
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..compiled import compiled
 from ..exact.packer import branch
 from .anneal import Floats, Ints, Words, below, rank_loads, uniform
 
@@ -19,7 +19,7 @@ LIGHTER = 0.75  # share of the draws that take the lighter of two ranks
 TIGHTEST = 0.2  # exponent: limits crowd just below the maximum, where they are met most often
 
 
-@njit(cache=True)
+@compiled
 def repack(
     weights: Floats,
     experts: Ints,
@@ -95,7 +95,7 @@ def repack(
     return work
 
 
-@njit(cache=True)
+@compiled
 def _choose(loads: Floats, rng: Words, chosen: Ints, start: int) -> None:
     """Fill ``chosen`` from ``start`` on with different ranks, mostly the heaviest and rather light ones."""
     ranks = loads.size
@@ -117,7 +117,7 @@ def _choose(loads: Floats, rng: Words, chosen: Ints, start: int) -> None:
                 fresh = fresh and chosen[j] != chosen[i]
 
 
-@njit(cache=True)
+@compiled
 def _ranks_of_move(experts: Ints, counts: Ints, slots: int, rng: Words, chosen: Ints, move: Ints) -> int:
     """Draw a count move (from, to); put the ranks with the two experts first. How many; 0 if no move was found."""
     for _ in range(8):
@@ -134,7 +134,7 @@ def _ranks_of_move(experts: Ints, counts: Ints, slots: int, rng: Words, chosen: 
     return 0
 
 
-@njit(cache=True)
+@compiled
 def _collect(experts: Ints, slots: int, chosen: Ints, tally: Ints, present: Ints) -> int:
     """Count the replicas of every expert on the chosen ranks (``tally``, zero before); how many experts there are."""
     kinds = 0
@@ -148,7 +148,7 @@ def _collect(experts: Ints, slots: int, chosen: Ints, tally: Ints, present: Ints
     return kinds
 
 
-@njit(cache=True)
+@compiled
 def _move_counts(counts: Ints, tally: Ints, found: Ints, rng: Words, moved: Ints, first: int) -> int:
     """Move replicas between experts whose replicas are all tallied: how many moves were made.
 
@@ -172,7 +172,7 @@ def _move_counts(counts: Ints, tally: Ints, found: Ints, rng: Words, moved: Ints
     return moves
 
 
-@njit(cache=True)
+@compiled
 def _pack_ranks(
     weights: Floats,
     experts: Ints,

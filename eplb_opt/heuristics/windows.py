@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..bounds.pattern_lp import mean_counts
-from ..exact.patterns import decide, list_all, rank_model
+from ..exact.patterns import decide, list_all
+from ..exact.rank_model import rank_model
 from ..outcome import StopReason
 from ..pool import Ints, Packing, Pool
 from .search import restart

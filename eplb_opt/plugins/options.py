@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import OptionError, shown
 from ..heuristics.refine import prepare
-from ..policies import POLICIES, AbstractEplbPolicy, RefinedPolicy, configure
+from ..packages import require_method
+from ..policies import (
+    DISTANCE_IS,
+    POLICIES,
+    STEPS_ARE,
+    AbstractEplbPolicy,
+    RefinedPolicy,
+    SolverPolicy,
+    configure,
+    distance,
+    step_count,
+)
+
+logger = logging.getLogger("eplb_opt.plugins")
 
 PREFIX = "EPLB_OPT_"
 DEFAULT_POLICY = "refined"
 OFF = "off"
-TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+TRUE = ("1", "true", "yes", "on")
+FALSE = ("0", "false", "no", "off")
+MOST_BYTES = 2**16  # of the options file
+MOST_WORK = 3600.0  # units of `Limits.work`, about seconds, on each pool
+MOST_SEED = 2**31 - 1
 
 
 def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """What the user asked for; a variable wins over the file.
 
     ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_STEPS`` (an
-    integer >= 0) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of `RefinedPolicy`), ``EPLB_OPT_WORK`` (a
-    float > 0) and ``EPLB_OPT_SEED`` (for policies that use solvers), or the same names in lower case without prefix in
-    the JSON file that ``EPLB_OPT_CONFIG`` names. Every rank must see the same options.
+    integer from 0 to `policies.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of
+    `RefinedPolicy`), ``EPLB_OPT_WORK`` (a float above 0, up to `MOST_WORK`) and ``EPLB_OPT_SEED`` (for policies that
+    use solvers), or the same names in lower case without prefix in the JSON file that ``EPLB_OPT_CONFIG`` names. Every
+    rank must see the same options.
 
     Returns
     -------
@@ -49,18 +68,36 @@ def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
 
 
 def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None:
-    """The policy that the options name, configured; None if they say ``off``.
+    """The policy that the options name, configured, and loaded as far as it can be; None if they say ``off``.
 
     Raises
     ------
     OptionError
         There is no such policy, or it has no such option.
+    MissingPackageError
+        The policy needs a package that is not installed.
     """
     name = options["policy"]
     if name == OFF:
         return None
     if name not in POLICIES:
-        raise OptionError(f"{PREFIX}POLICY={name!r}: choose from {', '.join(POLICIES)}, or {OFF}")
+        raise OptionError(f"{PREFIX}POLICY={shown(name)}: choose from {', '.join(POLICIES)}, or {OFF}")
+    policy = configure(POLICIES[name], **_settings(name, options))
+    # What a call needs is loaded and compiled now, not in the first rearrangement.
+    if issubclass(policy, SolverPolicy):
+        require_method(policy.method, policy.limits, f"{PREFIX}POLICY={name}")
+    if issubclass(policy, RefinedPolicy):
+        try:
+            prepare()
+        except Exception as error:  # whatever a compiler says that does not fit the versions beside it
+            logger.warning("numba does not work here (%s: %s): %r runs without it, the maps are the same",
+                           type(error).__name__, error, name)  # fmt: skip
+            policy = configure(policy, compiled=False)
+    return policy
+
+
+def _settings(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as `configure` takes them."""
     policy = POLICIES[name]
     settings = {key: options[key] for key in ("distinct", "steps", "greedy_check") if key in options}
     absent = [key for key in settings if not hasattr(policy, key)]
@@ -68,17 +105,23 @@ def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None
         raise OptionError(f"policy {name!r} has no {' or '.join(absent)}: these are options of refined")
     work = {key: options[key] for key in ("work", "seed") if key in options}
     if work:
-        if not hasattr(policy, "limits"):
+        if not issubclass(policy, SolverPolicy):
             raise OptionError(f"policy {name!r} uses no solver: it has no {' or '.join(work)}")
         settings["limits"] = replace(policy.limits, **work)
-    if issubclass(policy, RefinedPolicy):
-        prepare()  # now, not in the first rearrangement
-    return configure(policy, **settings)
+    return settings
 
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        content = json.loads(Path(path).read_text())
+        if Path(path).exists() and not Path(path).is_file():
+            raise ValueError("it is no file")
+        with open(path, "rb") as file:
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES} bytes")
+        content = json.loads(text)
+    except RecursionError:
+        raise OptionError(f"{PREFIX}CONFIG={path!r} cannot be read: lists or objects within each other") from None
     except (OSError, ValueError) as error:
         raise OptionError(f"{PREFIX}CONFIG={path!r} cannot be read: {error}") from None
     if not isinstance(content, dict):
@@ -89,44 +132,60 @@ def _read(path: str) -> dict[str, Any]:
 def _parse(name: str, value: Any, source: str) -> Any:
     if name not in _PARSERS:
         raise OptionError(f"{source} is no option: choose from {', '.join(_PARSERS)}")
+    parse, kind = _PARSERS[name]
     try:
-        if isinstance(value, bool) and name != "distinct":
-            raise TypeError(value)
-        return _PARSERS[name](value)
-    except (ValueError, TypeError):
-        raise OptionError(f"{source}={value!r}: not a value of this option") from None
+        return parse(value)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        raise OptionError(f"{source}={shown(value)}: not a value of this option, give {kind}") from None
 
 
 def _flag(value: Any) -> bool:
-    text = str(value).strip().lower()
+    text = str(value).strip().lower() if isinstance(value, (str, int)) else ""
     if text not in TRUE + FALSE:
-        raise ValueError(text)
+        raise ValueError(value)
     return text in TRUE
 
 
-def _integer(value: Any) -> int:
-    if isinstance(value, float):
-        raise TypeError(value)
-    return int(value)
+def _number(value: Any) -> float:
+    """A number, or the text of one: variables are texts."""
+    return distance(float(value) if isinstance(value, str) else value)
 
 
-def _not_negative(number: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def parse(value: Any) -> Any:
-        found = number(value)
-        if not found >= 0:
-            raise ValueError(found)
-        return found
+def _integer(value: Any) -> Any:
+    """An integer, or the text of one."""
+    return int(value) if isinstance(value, str) else value
 
-    return parse
+
+def _work(value: Any) -> float:
+    work = _number(value)
+    if not 0 < work <= MOST_WORK:
+        raise ValueError(value)
+    return work
+
+
+def _steps(value: Any) -> int:
+    return step_count(_integer(value))
+
+
+def _seed(value: Any) -> int:
+    seed = _integer(value)
+    if isinstance(seed, bool) or not 0 <= seed.__index__() <= MOST_SEED:
+        raise ValueError(value)
+    return int(seed)
 
 
 def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
-    return str(value).strip().lower()
+    return value.strip().lower()
 
 
-_PARSERS: dict[str, Callable[[Any], Any]] = {
-    "policy": _name, "distinct": _flag, "steps": _not_negative(_integer), "greedy_check": _not_negative(float),
-    "work": float, "seed": _integer,
-}  # fmt: skip
+# Option -> how it is read, and what it is.
+_PARSERS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "policy": (_name, f"one of {', '.join(POLICIES)}, or {OFF}"),
+    "distinct": (_flag, "0 or 1"),
+    "steps": (_steps, STEPS_ARE),
+    "greedy_check": (_number, DISTANCE_IS),
+    "work": (_work, f"a number above 0, up to {MOST_WORK:g}"),
+    "seed": (_seed, f"an integer from 0 to {MOST_SEED}"),
+}

@@ -1,7 +1,13 @@
-"""What both engines ask of a policy: their topology, loads without tokens, and slots that stay where they are."""
+"""What both engines ask of a policy: a valid map for any call, their topology, and slots that stay where they are.
+
+An exception here would kill a server. What a policy cannot answer is answered with the map in use, or with another
+valid one, and said once in the log. Causes lie in the call, which is the same on every rank; so are the answers.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -9,54 +15,170 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..instance import Instance
+from ..errors import EplbError, InstanceError
+from ..instance import MAX_EXACT_COUNT, Instance, why_global
 from ..placement import Placement
 from ..policies import POLICIES, AbstractEplbPolicy, configure
 
 Slots = npt.NDArray[np.int64]
+Topology = tuple[int, int, int, int]  # replicas, groups, nodes, ranks
+
+logger = logging.getLogger("eplb_opt.plugins")
+_said: set[Hashable] = set()
 
 
 def plan(
     policy: type[AbstractEplbPolicy], weight: torch.Tensor, num_replicas: int, num_groups: int | None, num_nodes: int,
-    num_ranks: int, old: Any = None,
+    num_ranks: int, old: Any = None, in_use: Callable[[], Any] | None = None,
 ) -> Slots:  # fmt: skip
     """The map [layers, replicas] for an engine's call, the same bits on every rank.
 
     Parameters
     ----------
     weight : tensor [layers, experts] or [steps, layers, experts]
-        Routed tokens, on any device; steps are summed.
+        Routed tokens, on any device; steps are summed. Where they cannot be planned for (NaN, infinite, negative, or
+        beyond 2^53; another shape) or the policy fails, the map in use stays, or else another valid one is returned.
     num_groups, num_nodes : int
-        Where whole groups cannot stay on nodes (``num_groups`` is None or no multiple of ``num_nodes``), the mode is
-        global, as in the engines.
+        Where whole groups cannot stay on nodes (``num_groups`` is None, no multiple of ``num_nodes`` or no divisor of
+        the experts, or ``num_ranks`` is no multiple of ``num_nodes``), the mode is global, as in the engines.
     old : tensor [layers, slots], optional
         The map in use, of any width, -1 for an empty slot. An expert that stays on its rank keeps its slot there.
         Layers without a routed token (all of them when an engine profiles) keep their rows if these are valid.
+    in_use : callable, optional
+        Returns the map in use, or None, where the engine does not pass it: it is asked only if there is no plan.
 
     Raises
     ------
     InstanceError
-        The loads or the topology are not valid.
+        No map is valid: fewer slots than experts, or slots that the ranks do not divide.
     """
-    loads = weight.detach().cpu()
-    if loads.dim() == 3:
-        loads = loads.sum(dim=0)
-    if num_nodes <= 1 or not num_groups or num_groups % num_nodes:
-        num_groups, num_nodes = 1, 1
-    instance = Instance(loads, num_replicas, num_groups, num_nodes, num_ranks, policy.distinct)
+    experts = np.shape(weight)[-1] if np.ndim(weight) else 0
+    topology = (num_replicas, *_nodes(num_groups, num_nodes, num_ranks, experts), num_ranks)
+    loads = None
+    try:
+        loads = _summed(weight)
+        return _planned(policy, loads, topology, old)
+    except Exception as error:  # nothing raises into serving
+        failure = error
+    before = _same_width(in_use() if old is None and in_use is not None else old, num_replicas)
+    layers = np.shape(weight)[-2] if np.ndim(weight) > 1 else max(len(before), 1)
+    phy2log = _any_map(policy, np.ones((layers, experts)) if loads is None else loads, topology, before)
+    _report(failure)
+    return phy2log
+
+
+def _planned(policy: type[AbstractEplbPolicy], loads: torch.Tensor, topology: Topology, old: Any) -> Slots:
+    """The policy's map, with slots and idle layers kept."""
+    instance = Instance(loads, *topology, policy.distinct)
     idle = (instance.weight == 0).all(axis=1)
     if idle.all():  # any valid map will do, without waiting for a solver
         policy = configure(POLICIES["greedy"], distinct=policy.distinct)
-    phy2log: Slots = policy.rebalance_experts(loads, num_replicas, num_groups, num_nodes, num_ranks)[0].numpy().copy()
-    before = None if old is None else _same_width(np.asarray(torch.as_tensor(old).cpu()), num_replicas)
-    if before is None or before.shape != phy2log.shape:
+    phy2log: Slots = policy.rebalance_experts(loads, *topology)[0].numpy().copy()
+    before = _same_width(old, instance.num_replicas)
+    if before.shape != phy2log.shape:
         return phy2log
-    phy2log = keep_slots(phy2log, before, num_ranks)
+    phy2log = keep_slots(phy2log, before, instance.num_ranks)
     if idle.any():
         resting = replace(instance, load=instance.weight[idle], layer_ids=None)
         if not Placement(before[idle], instance.num_experts).violations(resting):
             phy2log[idle] = before[idle]
     return phy2log
+
+
+def _summed(weight: torch.Tensor) -> torch.Tensor:
+    """The loads [layers, experts] as float64, in which sums of half floats and of large integers are what they are.
+
+    Raises
+    ------
+    InstanceError
+        They are no number of tokens, or of another shape.
+    """
+    loads = torch.as_tensor(weight).detach().cpu()
+    if loads.dim() not in (2, 3) or loads.is_complex():
+        raise InstanceError(f"loads of shape {tuple(loads.shape)} and dtype {loads.dtype}")
+    total = torch.zeros(loads.shape[-2:], dtype=torch.float64)
+    for step in loads if loads.dim() == 3 else loads[None]:
+        total += step
+    bad = (
+        ("NaN", total.isnan()),
+        ("infinite", total.isinf()),
+        ("negative", loads.reshape(-1, *total.shape).lt(0).any(dim=0)),
+        ("beyond 2^53", total > MAX_EXACT_COUNT),
+    )
+    for what, where in bad:
+        if where.any():
+            layer, expert = where.nonzero()[0].tolist()
+            raise LoadsError(f"the load of layer {layer}, expert {expert} is {what}", what)
+    return total
+
+
+class LoadsError(InstanceError):
+    """Loads that are no number of tokens.
+
+    Parameters
+    ----------
+    message : str
+    kind : str
+        What they are: one cause, whatever the layer.
+    """
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def _nodes(num_groups: int | None, num_nodes: int, num_ranks: int, experts: int) -> tuple[int, int]:
+    """Groups and nodes of the mode that is possible; said once where it is not the one asked for."""
+    groups = num_groups or 1
+    nodes = num_nodes or 1
+    if nodes == 1:
+        return 1, 1
+    reason = why_global(groups, nodes, num_ranks)
+    if not reason and experts % groups:
+        reason = f"{experts} experts cannot be divided into {groups} equal groups"
+    if not reason:
+        return groups, nodes
+    text = "global mode: %s, so whole groups do not stay on nodes"
+    _say_once(("topology", groups, nodes, num_ranks, experts), logging.WARNING, text, reason)
+    return 1, 1
+
+
+def _any_map(policy: type[AbstractEplbPolicy], loads: Any, topology: Topology, before: Slots) -> Slots:
+    """The map in use if the engine can go on with it, wherever its groups are; else the greedy's; else any.
+
+    Raises
+    ------
+    InstanceError
+        No map is valid.
+    """
+    layers, experts = loads.shape
+    replicas, _, _, ranks = topology
+    instance = Instance(np.ones((layers, experts)), replicas, num_ranks=ranks)
+    if before.shape == (layers, replicas) and not Placement(before, experts).violations(instance):
+        return before
+    try:
+        greedy = configure(POLICIES["greedy"], distinct=policy.distinct)
+        return np.asarray(greedy.rebalance_experts(torch.as_tensor(loads), *topology)[0].numpy().copy())
+    except Exception:  # such as `distinct` with more slots than different experts can fill
+        return np.tile(np.arange(replicas) % experts, (layers, 1))
+
+
+def _report(error: Exception) -> None:
+    """Say once a cause why there is no plan; causes differ by where they are raised, as texts hold numbers."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else None
+    cause = ("no plan", type(error), getattr(error, "kind", where))
+    text = "no plan, the experts stay where they are (%s: %s); not said again"
+    expected = isinstance(error, EplbError)
+    _say_once(cause, logging.ERROR, text, type(error).__name__, error, exc_info=None if expected else error)
+
+
+def _say_once(cause: Hashable, level: int, text: str, *arguments: object, exc_info: Exception | None = None) -> None:
+    if cause not in _said:
+        _said.add(cause)
+        logger.log(level, text, *arguments, exc_info=exc_info)
 
 
 def keep_slots(new: Slots, old: Slots, num_ranks: int) -> Slots:
@@ -87,11 +209,16 @@ def keep_slots(new: Slots, old: Slots, num_ranks: int) -> Slots:
     return result.reshape(layers, slots)
 
 
-def _same_width(old: npt.NDArray[Any], width: int) -> Slots:
-    """The first slots of an old map, -1 where it was narrower."""
-    if old.ndim != 2:
-        return np.empty((0, 0), dtype=np.int64)
-    result = np.full((len(old), width), -1, dtype=np.int64)
-    common = min(width, old.shape[1])
-    result[:, :common] = old[:, :common]
+def _same_width(old: Any, width: int) -> Slots:
+    """The first slots of an old map, -1 where it was narrower; an empty array where there is none to read."""
+    none = np.empty((0, 0), dtype=np.int64)
+    try:
+        before = none if old is None else np.asarray(torch.as_tensor(old).cpu())
+    except (ValueError, TypeError, RuntimeError):
+        return none
+    if before.ndim != 2 or before.dtype.kind not in "iu":
+        return none
+    result = np.full((len(before), width), -1, dtype=np.int64)
+    common = min(width, before.shape[1])
+    result[:, :common] = before[:, :common]
     return result

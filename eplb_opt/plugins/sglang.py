@@ -34,8 +34,9 @@ def register() -> None:
 
     Raises
     ------
-    OptionError
-        An option in the environment or its file is wrong. SGLang logs it and goes on with its own algorithm.
+    OptionError, MissingPackageError
+        An option in the environment or its file is wrong, or the policy needs a package that is not installed. SGLang
+        logs it and goes on with its own algorithm.
     """
     from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
@@ -79,5 +80,17 @@ def rebalance(
         )  # fmt: skip
         return maps
     num_ranks = num_physical_experts // num_local_physical_experts
-    phy2log = plan(algorithm.policy, tokens_per_expert, num_physical_experts, num_groups, num_nodes, num_ranks)
+    phy2log = plan(
+        algorithm.policy, tokens_per_expert, num_physical_experts, num_groups, num_nodes, num_ranks, in_use=map_in_use
+    )
     return Placement(phy2log, tokens_per_expert.shape[-1]).maps()
+
+
+def map_in_use() -> Any:
+    """SGLang's map [layers, slots], which its call does not pass; None before there is one."""
+    try:
+        from sglang.srt.eplb.expert_location import get_global_expert_location_metadata
+
+        return get_global_expert_location_metadata().physical_to_logical_map
+    except Exception:  # no metadata yet, or a version that keeps it elsewhere
+        return None

@@ -27,8 +27,9 @@ def register() -> None:
 
     Raises
     ------
-    OptionError
-        An option in the environment or its file is wrong: vLLM does not start.
+    OptionError, MissingPackageError
+        An option in the environment or its file is wrong, or the policy needs a package that is not installed: vLLM
+        does not start.
     """
     try:
         from vllm.distributed.eplb.policy import EPLB_POLICIES
@@ -62,8 +63,8 @@ def make_policy(base: type[Any], policy: type[AbstractEplbPolicy]) -> type[Any]:
             phy2log = plan(
                 cls.eplb_opt_policy, weight, num_replicas, num_groups, num_nodes, num_ranks, old_global_expert_indices
             )
-        except InstanceError as error:
-            raise AssertionError(str(error)) from error  # what vLLM raises, and its callers expect
+        except InstanceError as error:  # no map is valid: what vLLM raises then, and its callers expect
+            raise AssertionError(str(error)) from error
         return Placement(phy2log, weight.shape[-1]).maps() if tuple_of_three else torch.from_numpy(phy2log)
 
     rebalance_experts.__doc__ = "Place the experts with eplb_opt (see `eplb_opt.plugins.planning.plan`)."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -255,22 +254,6 @@ def test_time_limit() -> None:
     assert limited == trivial_bound(pool)[0]
     assert cert is None
     assert cut_bound(pool, math.inf)[0] > limited
-
-
-def test_highs_on_other_threads_in_the_process() -> None:
-    code = """
-import highspy, numpy as np
-from eplb_opt.bounds.cuts import cut_bound
-from eplb_opt.pool import Pool
-other = highspy.Highs()
-other.setOptionValue("output_flag", False)
-other.setOptionValue("threads", 2)
-other.addVar(0, 1)
-other.run()
-print(cut_bound(Pool(np.array([600.0, 560, 120, 120, 20, 10, 10, 10]), 16, 8), 590 / 3)[0])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(done.stdout) == cut_bound(KNOWN, 590 / 3)[0]
 
 
 @pytest.mark.recorded

@@ -13,11 +13,14 @@ import pytest
 
 pytest.importorskip("numba")
 
-from eplb_opt.bounds import pattern_lp
+from eplb_opt.bounds import pattern_certificate, pattern_lp
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.mean import trivial_bound
-from eplb_opt.bounds.patterns import PatternCertificate, pattern_bound, pattern_certificate_holds
+from eplb_opt.bounds.pattern_certificate import PatternCertificate, pattern_certificate_holds
+from eplb_opt.bounds.patterns import pattern_bound
 from eplb_opt.errors import FormatError
+from eplb_opt.exact.patterns import list_all
+from eplb_opt.exact.rank_model import rank_model
 from eplb_opt.pool import Pool
 
 from .test_cuts import count_vectors, solutions, tiny_pool
@@ -136,6 +139,53 @@ def test_tampering_is_rejected() -> None:
         replace(cert, target=optimum, prices=()), replace(cert, target=2 * optimum),
     ):  # fmt: skip
         assert not pattern_certificate_holds(MIXED, bad)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_check_lists_what_the_prover_lists(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pool = tiny_pool(rng) if seed % 2 else Pool(rng.lognormal(size=8), 12, int(rng.choice([3, 4, 6])), bool(seed % 4))
+    if not pool.loads.any():
+        return
+    for factor in (1.0, 1.01, 1.2, 3.0):
+        model = rank_model(pool, trivial_bound(pool)[0] * factor)
+        if model is None:
+            continue
+        listed = list_all(pool, model, 10**6)
+        assert listed is not None
+        own = [row for block in pattern_certificate.contents(pool, model) for row in block.tolist()]
+        assert sorted(own) == sorted(listed[0].tolist())
+
+
+def test_the_check_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    cert = mixed_certificate()
+    assert pattern_certificate_holds(MIXED, cert)
+    with monkeypatch.context() as patch:
+        patch.setattr(pattern_certificate, "MOST_STEPS", 3)
+        assert not pattern_certificate_holds(MIXED, cert)
+    monkeypatch.setattr(pattern_certificate, "MOST_CELLS", 3)
+    assert not pattern_certificate_holds(MIXED, cert)
+
+
+def test_blocks_are_as_good_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool(np.random.default_rng(0).lognormal(size=12), 24, 6)
+    model = rank_model(pool, pool.mean * 1.05)
+    assert model is not None
+    whole = np.concatenate(list(pattern_certificate.contents(pool, model)))
+    monkeypatch.setattr(pattern_certificate, "AT_ONCE", 1)
+    blocks = np.concatenate(list(pattern_certificate.contents(pool, model)))
+    assert sorted(blocks.tolist()) == sorted(whole.tolist())
+
+
+@pytest.mark.parametrize("price", [True, "1", 1.5, None, 2**63, [1]])
+def test_prices_are_integers(price: object) -> None:
+    with pytest.raises(FormatError, match="to_dict"):
+        PatternCertificate.from_dict({"target": 1.0, "prices": [[0, 1, price]]})
+
+
+def test_a_type_with_two_prices_proves_nothing() -> None:
+    cert = mixed_certificate()
+    assert not pattern_certificate_holds(MIXED, replace(cert, prices=cert.prices * 2))
 
 
 def test_time_limit() -> None:

@@ -75,7 +75,7 @@ def test_the_milp_solvers_take_the_warm_start(solver, capfd, monkeypatch):
     pool = Pool(np.array([90.0, 132, 40, 61, 104, 165, 39, 4, 73, 56, 183, 86]), 16, 8)
     model = assignment_milp.build(assignment(pool))
     if solver == "highs":
-        model.problem.solve(assignment_milp.WarmHiGHS(msg=True, timeLimit=0.5))
+        model.problem.solve(assignment_milp.WarmHiGHS(output_flag=True, time_limit=0.5))
         assert "MIP start solution is feasible, objective value is" in capfd.readouterr().out
     else:
         import pulp

@@ -86,8 +86,10 @@ def tensorrt_llm_folder(path: Path) -> None:
 
 
 def lmdeploy_record(path: Path) -> None:
-    counts = torch.from_numpy(all_layers(LOAD.sum(axis=0)))
-    torch.save({"counts": counts, "balancedness": 0.5, "step": 99, "rank": 0}, path)
+    """Only layers that recorded have a row."""
+    counts = torch.from_numpy(LOAD.sum(axis=0))
+    content = {"counts": counts, "balancedness": torch.ones(2), "total_tokens": counts.sum(dim=1)}
+    torch.save(content | {"step": 99, "rank": 0}, path)
 
 
 def lmdeploy_plan(path: Path) -> None:
@@ -100,7 +102,7 @@ LOADS = {
     "sglang passes": (sglang_passes, "sglang", ("10", "11"), IDS, HIDDEN),
     "vllm": (vllm_records, "vllm", ("10", "11"), None, None),
     "tensorrt-llm": (tensorrt_llm_folder, "tensorrt-llm", ("10", "11"), IDS, None),
-    "lmdeploy": (lmdeploy_record, "lmdeploy", ("99",), IDS, HIDDEN),
+    "lmdeploy": (lmdeploy_record, "lmdeploy", ("99",), None, None),
 }
 
 # Maps, as text: name -> (ending, text)

@@ -201,6 +201,23 @@ def test_a_crash_while_writing_keeps_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["map.json"]
 
 
+def test_a_new_file_has_the_usual_rights_and_an_old_one_keeps_its_own(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_json(tmp_path / "new", [1])
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o640
+    (tmp_path / "new").chmod(0o604)
+    write_json(tmp_path / "new", [2])
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o604
+
+
+def test_writing_changes_no_state_of_the_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", None)  # other threads create files, too
+    write_json(tmp_path / "new", [1])
+
+
 def test_a_link_stays_one_and_its_file_is_written(tmp_path):
     (tmp_path / "file").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "file")

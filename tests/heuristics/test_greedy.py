@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eplb_opt import Instance
+from eplb_opt import Instance, solve
 from eplb_opt.heuristics.greedy import greedy, greedy_pools, replicate
 from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
 from eplb_opt.heuristics.refine import refined
@@ -81,6 +81,13 @@ def test_the_map_is_the_published_one(instance):
 def test_known_maps_are_the_published_ones(known):
     instance = KNOWN[known][0]
     np.testing.assert_array_equal(greedy(instance).phy2log, by_the_rules(instance))
+
+
+@pytest.mark.parametrize("topology", [(24, 8, 4, 8), (24, 4, 2, 8), (20, 1, 1, 5)])
+def test_solve_keeps_the_published_packings(topology):
+    """A node's groups in another order would have other ties, and so another objective."""
+    instance = Instance(np.random.default_rng(0).integers(0, 5, (40, 16)), *topology)
+    np.testing.assert_array_equal(solve(instance, "greedy").objective, greedy(instance).objective(instance))
 
 
 @pytest.mark.recorded

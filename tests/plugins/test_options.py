@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import sys
 from importlib.metadata import entry_points
 
 import pytest
 
-from eplb_opt import POLICIES, OptionError
+from eplb_opt import POLICIES, MissingPackageError, OptionError
+from eplb_opt.plugins import options
 from eplb_opt.plugins.options import DEFAULT_POLICY, engine_policy, read_options
 
 
@@ -48,7 +51,17 @@ def test_policies_are_configured():
         ({"EPLB_OPT_STEPS": "2.5"}, "EPLB_OPT_STEPS='2.5'"),
         ({"EPLB_OPT_GREEDY_CHECK": "nan"}, "EPLB_OPT_GREEDY_CHECK='nan'"),
         ({"EPLB_OPT_POLICY": "greedy", "EPLB_OPT_STEPS": "4"}, "'greedy' has no steps"),
+        ({"EPLB_OPT_STEPS": "1000000000000000000"}, "EPLB_OPT_STEPS='1000000000000000000'.*from 0 to 10000"),
+        ({"EPLB_OPT_STEPS": "9" * 5000}, "EPLB_OPT_STEPS='999"),
+        ({"EPLB_OPT_GREEDY_CHECK": "-1"}, "EPLB_OPT_GREEDY_CHECK='-1'"),
+        ({"EPLB_OPT_POLICY": "optimal", "EPLB_OPT_WORK": "1e18"}, "EPLB_OPT_WORK='1e18'.*up to 3600"),
+        ({"EPLB_OPT_POLICY": "optimal", "EPLB_OPT_WORK": "nan"}, "EPLB_OPT_WORK='nan'"),
+        ({"EPLB_OPT_POLICY": "optimal", "EPLB_OPT_SEED": "1000000000000000000"}, "EPLB_OPT_SEED='1000000000000000000'"),
+        ({"EPLB_OPT_POLICY": "optimal", "EPLB_OPT_SEED": "-1"}, "EPLB_OPT_SEED='-1'"),
         ({"EPLB_OPT_CONFIG": "/nonexistent"}, "cannot be read"),
+        ({"EPLB_OPT_CONFIG": "/dev/zero"}, "it is no file"),
+        ({"EPLB_OPT_CONFIG": "/"}, "it is no file"),
+        ({"EPLB_OPT_CONFIG": "a\0b"}, "cannot be read"),
     ],
 )
 def test_wrong_options_are_named(environ, message):
@@ -71,6 +84,13 @@ def test_wrong_options_are_named(environ, message):
                 ("policy", "null"),
                 ("policy", 3),
                 ("distinct", 2),
+                ("distinct", "[1]"),
+                ("steps", 10**18),
+                ("steps", "[8]"),
+                ("greedy_check", "NaN"),
+                ("greedy_check", "{}"),
+                ("work", "1" + "0" * 400),
+                ("seed", "null"),
             )
         ),
     ],
@@ -80,6 +100,47 @@ def test_wrong_files_are_named(text, message, tmp_path):
     path.write_text(text)
     with pytest.raises(OptionError, match=message):
         read_options({"EPLB_OPT_CONFIG": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 60_000, "within each other"),
+        (b'{"policy": ' * 5_000, "within each other"),
+        (b'{"policy": ' + b"[" * 400 + b"]" * 400 + b"}", "not a value"),
+        (b" " * 2**20, "more than 65536 bytes"),
+        (b"\xff\xfe\xfd", "cannot be read"),
+        (b'{"seed": ' + b"9" * 60_000 + b"}", "cannot be read|not a value"),
+    ],
+)
+def test_files_that_hurt_are_errors_of_one_line(content, message, tmp_path):
+    path = tmp_path / "options.json"
+    path.write_bytes(content)
+    with pytest.raises(OptionError, match=message) as caught:
+        read_options({"EPLB_OPT_CONFIG": str(path)})
+    assert len(str(caught.value)) < 500
+
+
+def test_a_fifo_is_no_options_file(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OptionError, match="it is no file"):
+        read_options({"EPLB_OPT_CONFIG": str(tmp_path / "fifo")})
+
+
+def test_a_compiler_that_does_not_work_is_done_without(monkeypatch, caplog):
+    def fails():
+        raise RuntimeError("cannot cache function")
+
+    monkeypatch.setattr(options, "prepare", fails)
+    assert not engine_policy({"policy": "refined"}).compiled
+    assert "cannot cache function" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "package"), [("milp", "pulp"), ("cpsat", "ortools"), ("optimal", "numba")])
+def test_packages_are_missed_at_registration(name, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match=f"EPLB_OPT_POLICY={name} needs .* pip install {package}"):
+        engine_policy({"policy": name})
 
 
 @pytest.mark.parametrize("group", ["vllm.general_plugins", "sglang.srt.plugins"])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eplb_opt import POLICIES, Instance, InstanceError, Limits, Placement, configure
+from eplb_opt.plugins import planning
 from eplb_opt.plugins.planning import keep_slots, plan
 
 from ..conftest import TWO_LAYERS
@@ -87,12 +88,97 @@ def test_distinct_maps_stay_distinct():
     assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 1, 1, 8, distinct=True)) == []
 
 
-@pytest.mark.parametrize("arguments", [(WEIGHT[0], 16, 1, 1, 8), (WEIGHT, 15, 1, 1, 8), (WEIGHT, 8, 1, 1, 8)])
-def test_bad_calls(arguments):
-    with pytest.raises(InstanceError):
-        plan(quick("greedy"), *arguments)
-    with pytest.raises(InstanceError, match="NaN"):
-        plan(quick("greedy"), WEIGHT * float("nan"), 16, 1, 1, 8)
+@pytest.mark.parametrize("arguments", [(15, 1, 1, 8), (8, 1, 1, 8), (16, 1, 1, 0)])
+def test_calls_without_a_valid_map_are_named(arguments):
+    with pytest.raises(InstanceError, match="num_r"):
+        plan(quick("greedy"), WEIGHT, *arguments)
+
+
+HUGE = torch.full((2, 12), 2**60)
+UNUSABLE = {
+    "NaN": torch.where(WEIGHT == 183, float("nan"), WEIGHT.double()),
+    "infinite": torch.where(WEIGHT == 183, float("inf"), WEIGHT.double()),
+    "negative": torch.where(WEIGHT == 183, -1, WEIGHT),
+    "beyond 2^53": HUGE,
+    "steps beyond 2^53": torch.stack([HUGE, HUGE, HUGE, HUGE]),  # 0 as int64
+    "huge floats": HUGE.double(),
+    "complex": WEIGHT * 1j,
+    "four axes": WEIGHT[None, None].repeat(2, 3, 1, 1),
+}
+
+
+@pytest.fixture
+def log(caplog, monkeypatch):
+    """The log, of a process that has said nothing yet."""
+    monkeypatch.setattr(planning, "_said", set())
+    return caplog
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_loads_that_cannot_be_planned_for_keep_the_map_in_use(name, nodes, kind, log):
+    in_use = INITIAL.flip(1)
+    for _ in range(2):
+        assert np.array_equal(plan(quick(name), UNUSABLE[kind], 16, 4, nodes, 8, in_use), in_use.numpy())
+    assert [record.levelname for record in log.records] == ["ERROR"]
+    assert log.text.count("\n") == 1
+    for old in (None, torch.full((2, 16), -1), INITIAL[:, :12], INITIAL % 11, INITIAL[0], "no map"):
+        phy2log = plan(quick(name), UNUSABLE[kind], 16, 4, nodes, 8, old)
+        assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 4, nodes, 8)) == []
+
+
+def test_loads_of_another_shape_give_a_valid_map(log):
+    assert np.array_equal(plan(quick("greedy"), WEIGHT[0], 16, 4, 1, 8, INITIAL), INITIAL.numpy())
+    phy2log = plan(quick("greedy"), WEIGHT[0], 16, 4, 1, 8)
+    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS[:1], 16, num_ranks=8)) == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError("at 1"), MemoryError(), AssertionError(), InstanceError("of 7")])
+def test_a_policy_that_raises_costs_the_plan_alone(error, log):
+    class Broken(POLICIES["greedy"]):
+        @classmethod
+        def rebalance_experts(cls, *arguments):
+            raise error
+
+    for _ in range(2):
+        assert np.array_equal(plan(Broken, WEIGHT, 16, 4, 2, 8, INITIAL), INITIAL.numpy())
+        assert np.array_equal(plan(Broken, WEIGHT, 16, 4, 2, 8), plan(quick("greedy"), WEIGHT, 16, 4, 2, 8))
+    assert len(log.records) == 1
+    assert type(error).__name__ in log.text
+
+
+def test_distinct_where_it_leaves_no_map_costs_distinct_alone(log):
+    weight = torch.tensor([[5, 4]])
+    phy2log = plan(quick("greedy", distinct=True), weight, 6, 1, 1, 2)
+    assert Placement(phy2log, 2).violations(Instance(weight, 6, num_ranks=2)) == []
+    assert "distinct=True leaves no valid map" in log.text
+
+
+@pytest.mark.parametrize(
+    ("groups", "nodes", "num_ranks", "reason"),
+    [
+        (3, 2, 8, "3 groups cannot be shared out among 2 nodes"),
+        (None, 2, 8, "1 group cannot"),
+        (3, 3, 8, "8 ranks cannot be shared out among 3 nodes"),
+        (12, 12, 4, "4 ranks cannot be shared out among 12 nodes"),
+        (8, 2, 8, "12 experts cannot be divided into 8 equal groups"),
+    ],
+)
+def test_global_mode_is_said_once(groups, nodes, num_ranks, reason, log):
+    expected = plan(quick("greedy"), WEIGHT, 16, 1, 1, num_ranks)
+    for _ in range(2):
+        assert np.array_equal(plan(quick("greedy"), WEIGHT, 16, groups, nodes, num_ranks), expected)
+    assert [record.levelname for record in log.records] == ["WARNING"]
+    assert reason in log.text
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.uint8])
+def test_steps_of_small_types_are_summed_without_loss(dtype):
+    weight = torch.tensor([[250, 120, 60, 30, 16, 8]])
+    steps = weight.to(dtype).repeat(1000, 1, 1)  # 250,000 is beyond what half floats hold
+    expected = plan(quick("greedy"), steps[0].double() * 1000, 8, 1, 1, 4)
+    assert np.array_equal(plan(quick("greedy"), steps, 8, 1, 1, 4), expected)
 
 
 @settings(max_examples=200, deadline=None)

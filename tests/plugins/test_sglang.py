@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 
-from eplb_opt import POLICIES, OptionError
+from eplb_opt import POLICIES, Instance, OptionError, Placement
 from eplb_opt.plugins import sglang as plugin
 
 from ..conftest import TWO_LAYERS
@@ -73,3 +73,19 @@ def test_off_registers_nothing(hooks, monkeypatch):
     monkeypatch.setenv("EPLB_OPT_POLICY", "magic")
     with pytest.raises(OptionError):
         plugin.register()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_bad_loads_keep_the_map_in_use(known, hooks, monkeypatch):
+    in_use = torch.tensor([[*range(12), 3, 2, 1, 0]] * 2)
+    location = ModuleType("sglang.srt.eplb.expert_location")
+    location.get_global_expert_location_metadata = lambda: (
+        SimpleNamespace(physical_to_logical_map=in_use) if known else None
+    )
+    monkeypatch.setitem(sys.modules, "sglang.srt.eplb", ModuleType("sglang.srt.eplb"))
+    monkeypatch.setitem(sys.modules, location.__name__, location)
+    plugin.register()
+    algorithm = hooks["compute_algorithm"](theirs, raw_algorithm="auto", num_groups=4, num_nodes=2)
+    maps = hooks["rebalance_experts"](theirs, STEPS * float("nan"), 16, 2, 4, 2, algorithm=algorithm)
+    assert Placement(maps[0], 12).violations(Instance(TWO_LAYERS, 16, num_ranks=8)) == []
+    assert torch.equal(maps[0], in_use) == known

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from eplb_opt import POLICIES, Instance, OptionError, Placement
+from eplb_opt import POLICIES, Instance, MissingPackageError, OptionError, Placement
 from eplb_opt.plugins import vllm as plugin
 
 from ..conftest import TWO_LAYERS
@@ -91,7 +91,24 @@ def test_older_versions_get_three_maps():
         assert torch.equal(got, want)
 
 
-@pytest.mark.parametrize("arguments", [(WEIGHT, 15, 1, 1, 8), (WEIGHT, 8, 1, 1, 8), (-WEIGHT, 16, 1, 1, 8)])
-def test_errors_are_assertion_errors(arguments):
-    with pytest.raises(AssertionError, match=r"num_replicas|negative"):
+@pytest.mark.parametrize("arguments", [(WEIGHT, 15, 1, 1, 8), (WEIGHT, 8, 1, 1, 8)])
+def test_where_no_map_is_valid_the_error_is_vllms(arguments):
+    with pytest.raises(AssertionError, match="num_replicas"):
         plugin.make_policy(Alone, POLICIES["greedy"]).rebalance_experts(*arguments)
+
+
+@pytest.mark.parametrize("loads", [-WEIGHT, WEIGHT * float("nan"), WEIGHT.to(torch.int64) << 54])
+def test_bad_loads_keep_the_map_in_use(loads):
+    policy = plugin.make_policy(Alone, POLICIES["greedy"])
+    old = torch.tensor([[*range(12), 0, 1, 2, 3]] * 2)
+    assert torch.equal(policy.rebalance_experts(loads, 16, 4, 2, 8, old), old)
+    phy2log = policy.rebalance_experts(loads, 16, 4, 2, 8)
+    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 4, 2, 8)) == []
+
+
+def test_a_package_that_is_missing_is_found_at_registration(registry, monkeypatch):
+    monkeypatch.setenv("EPLB_OPT_POLICY", "optimal")
+    monkeypatch.setitem(sys.modules, "highspy", None)
+    with pytest.raises(MissingPackageError, match="EPLB_OPT_POLICY=optimal needs the package highspy"):
+        plugin.register()
+    assert registry == {"default": Alone}

@@ -1,0 +1,188 @@
+"""The certificate of the pattern bound L2 and its exact check, without a solver or compiled code (L2.2).
+
+The check shares with the prover (`bounds.patterns`) the replica types and the program over counts; it lists rank
+contents by itself, in numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import FormatError
+from ..exact.rank_model import Model, rank_model
+from ..pool import Ints, Pool
+from ..strict import integer, number
+
+MOST_STEPS = 40_000_000  # partial rank contents looked at: as many as the prover's listing may take
+AT_ONCE = 200_000  # partial contents extended together: memory
+MOST_CELLS = 400_000_000  # of the program over counts: types times slots
+MOST_COST = 2**59  # of all replicas: sums stay within int64
+
+
+@dataclass(frozen=True)
+class PatternCertificate:
+    """Proves that no packing of a pool is within ``target`` (L2.2), if ``pattern_certificate_holds``.
+
+    Parameters
+    ----------
+    target : float
+        T, in units of load.
+    prices : tuple of (expert, count, price), integers
+        Multiplier of each replica type; types that are not listed cost nothing.
+    """
+
+    target: float
+    prices: tuple[tuple[int, int, int], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON."""
+        return {"target": self.target, "prices": [list(price) for price in self.prices]}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> PatternCertificate:
+        """The certificate of ``to_dict``.
+
+        Raises
+        ------
+        FormatError
+            A key is missing or a value is of the wrong type.
+        """
+        try:
+            prices = tuple((integer(e), integer(k), integer(price)) for e, k, price in data["prices"])
+            return PatternCertificate(number(data["target"]), prices)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"not a certificate of the pattern bound ({error}): write it with to_dict") from error
+
+
+def pattern_certificate_holds(pool: Pool, cert: PatternCertificate) -> bool:
+    """Whether the certificate proves that no packing is within its target: in integers, without a solver (L2.2)."""
+    if not (math.isfinite(cert.target) and cert.target > 0):
+        return False
+    given = {(e, k): price for e, k, price in cert.prices}
+    if len(given) < len(cert.prices):  # a type with two prices
+        return False
+    if max((abs(price) for price in given.values()), default=0) * pool.slots >= MOST_COST:
+        return False
+    model = rank_model(pool, cert.target)
+    if model is None:
+        return True  # L0
+    if model.item.size * pool.slots > MOST_CELLS:
+        return False
+    experts = model.order[model.expert].tolist()
+    prices = np.array([given.get((e, k), 0) for e, k in zip(experts, model.count.tolist(), strict=True)])
+    cheapest = cheapest_counts(pool, model, prices)
+    try:
+        blocks = contents(pool, model)
+        return all(cheapest > pool.ranks * int(prices[types].sum(axis=1).max()) for types in blocks)
+    except _TooManyError:
+        return False
+
+
+def cheapest_counts(pool: Pool, model: Model, prices: Ints) -> float:
+    """The least of ``sum_e c_e * price(e, c_e)`` over all counts that fill the slots; a dynamic program over slots.
+
+    Parameters
+    ----------
+    prices : array [types], int64
+        With ``slots * max |price| < 2**59``.
+
+    Returns
+    -------
+    float
+        An integer, or infinite if no counts fill the slots.
+    """
+    nowhere = np.iinfo(np.int64).max // 4
+    least = np.full(pool.slots + 1, nowhere)
+    least[0] = 0
+    for e in range(pool.num_experts):
+        after = np.full(pool.slots + 1, nowhere)
+        for t in np.flatnonzero(model.expert == e):
+            k = int(model.count[t])
+            after[k:] = np.minimum(after[k:], least[: pool.slots + 1 - k] + k * prices[t])
+        least = np.where(after >= nowhere // 2, nowhere, after)
+    return math.inf if least[-1] >= nowhere // 2 else float(least[-1])
+
+
+class _TooManyError(Exception):
+    """More rank contents than anyone lists."""
+
+
+class _Partial(NamedTuple):
+    """Beginnings of rank contents: types [n, depth], heaviest first; load, spare slots used and last type's copies."""
+
+    types: Ints
+    load: Ints
+    used: Ints
+    copies: Ints
+
+
+def contents(pool: Pool, model: Model) -> Iterator[Ints]:
+    """All rank contents, in blocks of types [patterns, slots a rank], heaviest type first (X6).
+
+    Depth first over blocks of beginnings, so that memory stays bounded.
+    """
+    zero = np.zeros(1, np.int64)
+    stack = [_Partial(np.zeros((1, 0), np.int64), zero, zero, zero)]
+    steps = 0
+    while stack:
+        partial = stack.pop()
+        first, width = _extensions(pool, model, partial)
+        total = int(width.sum())
+        if total > AT_ONCE and len(width) > 1:
+            half = len(width) // 2
+            stack += [_rows(partial, slice(half, None)), _rows(partial, slice(half))]
+            continue
+        steps += total
+        if steps > MOST_STEPS:
+            raise _TooManyError
+        longer = _extend(pool, model, partial, first, width)
+        if not len(longer.load):
+            continue
+        if longer.types.shape[1] == pool.slots_per_rank:
+            yield longer.types
+        else:
+            stack.append(longer)
+
+
+def _rows(partial: _Partial, which: slice) -> _Partial:
+    return _Partial(*(array[which] for array in partial))
+
+
+def _extensions(pool: Pool, model: Model, partial: _Partial) -> tuple[Ints, Ints]:
+    """The next type of each beginning: the first that the limits allow, and how many follow it, [n] each.
+
+    The rest of the rank is at least as light as the next type, and at least the lightest there is.
+    """
+    depth = partial.types.shape[1]
+    more = pool.slots_per_rank - 1 - depth
+    heaviest = model.limit - partial.load - more * model.item[-1]
+    missing = max(model.limit - model.slack, 0) - partial.load
+    lightest = -(-missing // (more + 1))
+    falling = -model.item
+    first = np.searchsorted(falling, -heaviest, side="left")
+    if depth:
+        first = np.maximum(first, partial.types[:, -1])
+    end = np.searchsorted(falling, -lightest, side="right")
+    return first, np.maximum(end - first, 0)
+
+
+def _extend(pool: Pool, model: Model, partial: _Partial, first: Ints, width: Ints) -> _Partial:
+    """The beginnings with one more replica, without those that no packing has."""
+    parent = np.repeat(np.arange(len(width)), width)
+    start = np.cumsum(width) - width
+    new = np.arange(parent.size) - start[parent] + first[parent]
+    before = partial.types[parent]
+    again = before[:, -1] == new if before.shape[1] else np.zeros(new.size, np.bool_)
+    copies = np.where(again, partial.copies[parent] + 1, 1)
+    used = partial.used[parent] + np.where(again, 0, (model.count - model.least[model.expert])[new])
+    # A type is repeated in a row, as types are in order; its expert anywhere else is the expert with another count.
+    other = (model.expert[before] == model.expert[new][:, None]) & (before != new[:, None])
+    most = 1 if pool.distinct else model.count[new]
+    fits = (copies <= most) & (used <= model.spare) & ~other.any(axis=1)
+    types = np.concatenate([before, new[:, None]], axis=1)
+    return _Partial(types[fits], (partial.load[parent] + model.item[new])[fits], used[fits], copies[fits])

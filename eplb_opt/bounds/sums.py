@@ -1,0 +1,33 @@
+"""Sums of two replica loads: what an objective of two slots a rank can be (``models/README.md``, X5)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..pool import Pool
+
+MARGIN = 2.0**-48  # relative room for float64 rounding in a + b <= T
+
+
+def next_sum(pool: Pool, limit: float, upper: float) -> float:
+    """The least sum of two replica loads above a limit, or ``upper`` if that is less.
+
+    Parameters
+    ----------
+    pool : Pool
+    limit, upper : float
+        In units of load, >= 0.
+
+    Returns
+    -------
+    float
+        Up to rounding, downwards: relatively ``MARGIN`` below the sum at most.
+    """
+    copies = np.arange(1, pool.max_count + 1)
+    values = np.unique(pool.loads[:, None] / copies[None, :])
+    values = values[values <= upper * (1 + MARGIN)]
+    partner = np.searchsorted(values, limit * (1 - MARGIN) - values)
+    inside = partner < values.size
+    with np.errstate(over="ignore"):
+        sums = values[inside] + values[partner[inside]]
+    return float(min(sums.min(initial=upper), upper)) * (1 - MARGIN)

@@ -1,0 +1,51 @@
+"""Signals that end a command: the first one lets it write what it has, a second one ends it at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+INTERRUPTED = 128 + signal.SIGINT
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Signals:
+    """The signal that has come, if any."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        """Raise `KeyboardInterrupt` at first; end the process the second time."""
+        if self.number:
+            os._exit(128 + number)
+        self.number = number
+        raise KeyboardInterrupt
+
+    def exit_code(self) -> int:
+        """As shells have it: 128 and the signal's number; that of Ctrl-C if something else raised the interrupt."""
+        return 128 + (self.number or signal.SIGINT)
+
+
+@contextlib.contextmanager
+def ending_signals() -> Iterator[Signals]:
+    """Handle Ctrl-C, SIGTERM and SIGHUP; those that the caller ignores (``nohup``) stay ignored.
+
+    After a signal the handlers stay: what Python still does at its end can be cut off, too.
+    """
+    signals = Signals()
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDING:
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, signals.handle)
+    try:
+        yield signals
+    finally:
+        if not signals.number:
+            for number, handler in before.items():
+                signal.signal(number, handler)

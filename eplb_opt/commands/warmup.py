@@ -1,0 +1,23 @@
+"""``eplb-opt warmup``: compile ahead of time, as in the build of an image or before a job."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .options import METHODS
+from .output import print_lines
+
+
+def add_parser(commands: Any) -> None:
+    """The command's options."""
+    parser = commands.add_parser("warmup", help="compile once for this installation what the methods call")
+    parser.add_argument("--method", choices=METHODS, default="optimal", help="default: %(default)s")
+    parser.set_defaults(run=_warmup)
+
+
+def _warmup(options: argparse.Namespace) -> None:
+    from ..warmup import warm_up
+
+    seconds = warm_up(options.method)
+    print_lines([f"compiled in {seconds:.1f} s" if seconds else "nothing to compile: numba's cache holds everything"])

@@ -1,0 +1,63 @@
+"""Replica types at a target, as integers: what rank patterns are made of (``models/README.md``, X6 and X7)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ..pool import Ints, Pool
+from .targets import rounded_down, scale_of
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Replica types at a target, in integers; experts are numbered by position, heaviest first.
+
+    Attributes
+    ----------
+    order, least : arrays [experts]
+        Expert of each position; its smallest count.
+    options : int
+        Counts of an expert, from its least, at most.
+    item, expert, count : arrays [types]
+        Load of a replica, position of its expert, and the expert's count; heaviest first.
+    spare, slack, limit : int
+        Slots beyond the least counts; what all ranks together may leave unused; most load of a rank.
+    """
+
+    order: Ints
+    least: Ints
+    options: int
+    item: Ints
+    expert: Ints
+    count: Ints
+    spare: int
+    slack: int
+    limit: int
+
+
+def rank_model(pool: Pool, target: float, near: Ints | None = None, width: int = 0) -> Model | None:
+    """Types and limits; None if counts, mean or largest replica alone exclude the target."""
+    scale = scale_of(target)
+    limit = math.floor(Fraction(target) * scale)
+    slack = pool.ranks * limit - (math.floor(pool.total * scale) - pool.slots)  # rounding hides less than 1 a replica
+    order = np.argsort(-pool.loads, kind="stable")
+    loads = [Fraction(float(w)) * scale for w in pool.loads[order]]
+    least = np.array([int(w // (limit + 1)) + 1 for w in loads])  # the first k with floor(w / k) <= limit
+    if near is not None:
+        least = np.maximum(least, near[order] - width)
+    spare = pool.slots - int(least.sum())
+    if spare < 0 or slack < 0 or least.max() > pool.max_count:
+        return None
+    top = np.minimum(least + spare, pool.max_count)
+    if near is not None:
+        top = np.minimum(top, near[order] + width)
+    options = int((top - least).max()) + 1
+    expert = np.repeat(np.arange(least.size), np.maximum(top - least + 1, 0))
+    count = np.concatenate([np.arange(a, b + 1) for a, b in zip(least, top, strict=True)])
+    item = rounded_down((loads[e] for e in expert), count)
+    heaviest = np.argsort(-item, kind="stable")
+    return Model(order, least, options, item[heaviest], expert[heaviest], count[heaviest], spare, slack, limit)

@@ -1,0 +1,120 @@
+"""What the columns and rows of a table of loads may be called; everything else is asked about, never guessed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .table_cells import whole
+
+LAYOUTS = (
+    "known tables: one row a layer (layer, expert_0, expert_1 and so on), its transpose (expert, layer_3, layer_4), or "
+    "one row a count (layer_id, expert_id, count); each also with rank and step"
+)
+LAYER, EXPERT, COUNT, RANK, WINDOW, INDEX, TOTAL, STATISTIC = (
+    "layer", "expert", "count", "rank", "window", "index", "total", "statistic"
+)  # fmt: skip
+EXPERT_LOAD, LAYER_LOAD, NUMBER, UNKNOWN = "expert load", "layer load", "number", "unknown"
+
+_NUMBERED = ("", "id", "ids", "idx", "index", "no", "num", "number")
+_LAYERS = ("layer", "layers", "moelayer", "hiddenlayer", "decoderlayer", "block", "blk", "l")
+_EXPERTS = ("expert", "experts", "exp", "logicalexpert", "moeexpert", "routedexpert", "globalexpert", "e")
+_COUNTS = (
+    "count", "counts", "load", "loads", "token", "tokens", "tokencount", "tokencounts", "numtokens", "ntokens",
+    "activation", "activations", "activationcount", "activationcounts", "numactivations", "hit", "hits", "hitcount",
+    "selection", "selections", "selectioncount", "routed", "routedtokens", "tokensrouted", "assignments", "calls",
+    "expertload", "expertcount", "expertcounts", "experttokens", "freq", "frequency", "usage", "weight", "weights",
+    "value", "n",
+)  # fmt: skip
+_RANKS = ("rank", "eprank", "dprank", "tprank", "gpu", "device", "worker", "ep", "dp", "tp", "process")
+_WINDOWS = (
+    "window", "step", "iteration", "iter", "pass", "forwardpass", "snapshot", "batch", "interval", "time", "timestamp"
+)  # fmt: skip
+_WITH_NUMBER = {
+    EXPERT_LOAD: {e + i for e in _EXPERTS for i in _NUMBERED} | {c + e for e in _EXPERTS for c in _COUNTS},
+    LAYER_LOAD: {name + i for name in (*_LAYERS, "modellayers") for i in _NUMBERED},
+}
+_TOTALS = (
+    "total", "totals", "sum", "all", "subtotal", "grandtotal", "rowtotal", "rowsum", "totalcount", "totalcounts",
+    "totaltokens", "totalload", "totalloads", "totalactivations", "tokenstotal", "sumtokens", "layertotal",
+)  # fmt: skip
+_STATISTICS = (
+    "mean", "avg", "average", "std", "stddev", "min", "max", "median", "var", "variance", "percent", "percentage",
+    "pct", "%", "share", "ratio", "fraction", "imbalance", "balancedness", "balance", "entropy", "cv", "gini",
+)  # fmt: skip
+_NAMES = (
+    dict.fromkeys((name + i for name in _LAYERS for i in _NUMBERED), LAYER)
+    | dict.fromkeys((name + i for name in _EXPERTS for i in _NUMBERED), EXPERT)
+    | dict.fromkeys((name + i for name in _RANKS for i in _NUMBERED), RANK)
+    | dict.fromkeys((name + i for name in _WINDOWS for i in _NUMBERED), WINDOW)
+    | dict.fromkeys(_COUNTS, COUNT)
+    | dict.fromkeys(("", "index", "idx", "id", "row", "rowid", "rowindex", "rowname", "unnamed"), INDEX)
+    | dict.fromkeys(_TOTALS, TOTAL)
+    | dict.fromkeys(_STATISTICS, STATISTIC)
+)
+_SEPARATORS = re.compile(r"[\s_\-./:#()\[\]<>=]+")
+_SLOTS = re.compile(r"phy|slot|local|replica")
+_DECIMAL = re.compile("[0-9]{1,9}")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column by its name.
+
+    Attributes
+    ----------
+    name : str
+        As the file has it.
+    kind : str
+        One of the constants above.
+    number : int, or None
+        Of the expert or layer that it names.
+    """
+
+    name: str
+    kind: str
+    number: int | None = None
+
+
+def column_of(name: str) -> Column:
+    """What a column of this name holds."""
+    if _DECIMAL.fullmatch(name):
+        return Column(name, NUMBER, int(name))
+    lower = name.lower()
+    digits = re.findall("[0-9]+", lower)
+    words = _SEPARATORS.sub("", lower)
+    if not digits and words in _NAMES and (words or not name):
+        return Column(name, _NAMES[words])
+    if re.fullmatch(r"unnamed:?[\s_]*[0-9]+(_level_[0-9]+)?", lower):
+        return Column(name, INDEX)  # pandas, of a table that had its index written before
+    if len(digits) == 1 and _DECIMAL.fullmatch(digits[0]) and not re.search(r"(^|[^a-z0-9])[-+][0-9]", lower):
+        before, after = words.split(digits[0], 1)
+        for kind, known in _WITH_NUMBER.items():
+            if before in known and after in ("", *_COUNTS):
+                return Column(name, kind, int(digits[0]))
+    return Column(name, UNKNOWN)
+
+
+def why_unknown(name: str) -> str:
+    """What to say of a column that is not known."""
+    if _SLOTS.search(name.lower()):
+        return "counts slots (physical experts), of which no table says whose replicas they are: add them up by expert"
+    return "is in no known format"
+
+
+def label_of(cell: str) -> Column | None:
+    """What a row's label says: a number, ``layer_3``, ``expert 5``, ``total``; None if nothing."""
+    found = column_of(cell)
+    if found.kind == NUMBER or found.kind in (TOTAL, LAYER_LOAD, EXPERT_LOAD):
+        return found
+    inside = re.fullmatch(r"(?:model\.|transformer\.)?(?:layers|blocks|h)\.([0-9]{1,9})(?:\.[a-z_.]+)?", cell.lower())
+    if inside:
+        return Column(cell, LAYER_LOAD, int(inside[1]))
+    number = whole(cell)
+    return None if number is None or number < 0 else Column(cell, NUMBER, number)
+
+
+def ranks_of(stem: str) -> tuple[int, ...]:
+    """The ranks that a file's name says, such as ``rank3``, ``TP0``, ``dp_1_ep_2``."""
+    pattern = r"(?<![a-z])(?:[a-z]{2}[_\-]?)?(?:rank|ep|dp|tp|gpu|device|worker)[_\-]?([0-9]{1,6})(?![0-9])"
+    return tuple(map(int, re.findall(pattern, stem.lower())))

@@ -1,0 +1,10 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+import math
+
+
+def percent(gap: float) -> str:
+    """A gap in percent, e.g. ``0.0123``; ``-`` if it is unknown."""
+    return f"{gap * 100:.4f}" if math.isfinite(gap) else "-"

@@ -1,0 +1,74 @@
+"""Compiling ahead of time: what numba compiles once for a cache, outside every time limit."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+
+from .packages import require
+
+logger = logging.getLogger("eplb_opt")
+
+
+def warm_up(method: str = "optimal") -> float:
+    """Compile what a method calls, unless numba's cache holds it.
+
+    Done once for an installation (or a user, where the installation is read-only); `solve` does it by itself before its
+    clock starts. Later processes only load the machine code. The logger ``eplb_opt`` says one line (INFO) before the
+    first function is compiled.
+
+    Parameters
+    ----------
+    method : str, default ``"optimal"``
+        A method of `solve`; ``greedy`` needs nothing.
+
+    Returns
+    -------
+    float
+        Seconds that compiling took; 0.0 if the cache held everything.
+
+    Raises
+    ------
+    MissingPackageError
+        ``optimal`` without numba; the other methods do without.
+
+    Examples
+    --------
+    >>> from eplb_opt import warm_up
+    >>> seconds = warm_up()
+    >>> warm_up()
+    0.0
+    """
+    if method == "greedy":
+        return 0.0
+    try:
+        require(f"method {method!r}", "numba")
+    except ImportError:
+        if method == "optimal":
+            raise
+        return 0.0
+    from .compiled import announced, compilations
+
+    start = time.monotonic()
+    before = compilations()
+    with announced(lambda: logger.info("compiling, once for this installation: some 20 seconds")):
+        _call_all(method)
+    return time.monotonic() - start if compilations() > before else 0.0
+
+
+@functools.cache
+def _call_all(method: str) -> None:
+    """Call every compiled function of a method, once a process, with the types that it is called with."""
+    from .heuristics import refine
+
+    refine.prepare()
+    if method != "optimal":
+        return
+    from .exact import counts, matching
+    from .heuristics import search, windows
+
+    search.prepare()
+    counts.prepare()
+    windows.prepare()
+    matching.prepare()

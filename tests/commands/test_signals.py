@@ -1,0 +1,158 @@
+"""An interrupted command writes what it has, says so, and ends with 128 and the signal; a second signal ends it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eplb_opt import SolveInterrupted, solver
+from eplb_opt.cli import main
+
+from .common import TOPOLOGY, write_loads
+
+# The command with a solver that says "ready", waits for a signal, and hands over the greedy's result.
+PROGRAM = """
+import sys, time
+from eplb_opt import SolveInterrupted, cli, solver
+solve = solver.solve
+def slow(instance, method, limits, progress=None):
+    try:
+        print("ready", file=sys.stderr, flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        result = solve(instance, "greedy", limits)
+        if {again}:
+            print("again", file=sys.stderr, flush=True)
+            time.sleep(60)
+        raise SolveInterrupted(result) from None
+solver.solve = slow
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_loads(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def stops(monkeypatch):
+    """Make `solve` with one method end as it does on Ctrl-C: with a result, or with none; the others are the greedy."""
+    solve = solver.solve
+
+    def stop(where, with_result=True):
+        def stopped(instance, method, limits, progress=None):
+            result = replace(solve(instance, "greedy", limits), method=method)
+            if method != where:
+                return result
+            raise SolveInterrupted(result) if with_result else KeyboardInterrupt
+
+        monkeypatch.setattr(solver, "solve", stopped)
+
+    return stop
+
+
+SOLVE = ["solve", "loads.npz", *TOPOLOGY, "-o", "map.npz", "--json", "report.json"]
+
+
+def test_solve_keeps_the_best_map_so_far(stops, folder, capsys):
+    stops("optimal")
+    assert main(SOLVE) == 130
+    shown = capsys.readouterr()
+    assert "2 layers x 12 experts" in shown.out
+    assert "map: map.npz" in shown.out
+    assert shown.err == "eplb-opt: interrupted: the best maps so far are kept: map.npz, report.json\n"
+    report = json.loads((folder / "report.json").read_text())
+    assert report["interrupted"]
+    assert [layer["objective"] for layer in report["layers"]] == [138.5, 172]
+    with np.load("map.npz") as archive:
+        assert archive["physical_to_logical_map"].shape == (2, 16)
+    assert main(["verify", "map.npz", "report.json", "loads.npz"]) in (0, 3)
+
+
+def test_without_files_the_table_is_what_is_kept(stops, folder, capsys):
+    stops("optimal")
+    assert main(SOLVE[:-4]) == 130
+    shown = capsys.readouterr()
+    assert "2 layers x 12 experts" in shown.out
+    assert "no file was asked for" in shown.err
+
+
+@pytest.mark.parametrize(
+    "command", [SOLVE, ["gap", "loads.npz", *TOPOLOGY, "--methods", "optimal", "--json", "g.json"]]
+)
+def test_an_interrupt_before_any_result_writes_nothing(command, stops, folder, capsys):
+    stops("optimal", with_result=False)
+    assert main(command) == 130
+    assert capsys.readouterr() == ("", "eplb-opt: interrupted: nothing written\n")
+    assert [path.name for path in folder.iterdir()] == ["loads.npz"]
+
+
+@pytest.mark.parametrize(("with_result", "methods"), [(True, ["greedy", "optimal"]), (False, ["greedy"])])
+def test_gap_and_demo_judge_what_there_is(with_result, methods, stops, folder, capsys):
+    stops("optimal", with_result)
+    for command in (["gap", "loads.npz", *TOPOLOGY, "--methods", "greedy,optimal,refined"], ["demo"]):
+        assert main([*command, "--json", "report.json"]) == 130
+        report = json.loads((folder / "report.json").read_text())
+        assert report["interrupted"]
+        assert report.get("method", methods[-1]) == methods[-1]
+        assert [row["method"] for row in report.get("methods", [])] in (methods, [])
+        assert "report.json" in capsys.readouterr().err
+
+
+def test_what_is_done_is_not_called_interrupted(folder):
+    assert main([*SOLVE, "--method", "greedy"]) == 0
+    assert not json.loads((folder / "report.json").read_text())["interrupted"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_lets_the_command_write_what_it_has(number, code, folder):
+    with started(again=False) as run:
+        assert run.stderr.readline() == "ready\n"
+        run.send_signal(number)
+        out, err = run.communicate(timeout=60)
+    assert run.returncode == code
+    assert err == "eplb-opt: interrupted: the best maps so far are kept: map.npz, report.json\n"
+    assert "map: map.npz" in out
+    assert json.loads((folder / "report.json").read_text())["interrupted"]
+
+
+def test_a_second_signal_ends_it_at_once(folder):
+    with started(again=True) as run:
+        assert run.stderr.readline() == "ready\n"
+        run.send_signal(signal.SIGINT)
+        assert run.stderr.readline() == "again\n"
+        run.send_signal(signal.SIGINT)
+        assert run.communicate(timeout=60) == ("", "")
+    assert run.returncode == 130
+    assert [path.name for path in folder.iterdir()] == ["loads.npz"]
+
+
+def test_a_signal_that_the_caller_ignores_stays_ignored(folder):
+    with started(again=False, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as run:
+        assert run.stderr.readline() == "ready\n"
+        run.send_signal(signal.SIGHUP)
+        run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=60)
+    assert run.returncode == 143
+
+
+def test_handlers_are_put_back(folder):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    main([*SOLVE, "--method", "greedy"])
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def started(again, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(again=again), *SOLVE], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, **options,
+    )  # fmt: skip

@@ -1,0 +1,298 @@
+"""Adversarial: every field of true reports forged in many ways, through the command. None may pass, none may crash."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eplb_opt import Status
+from eplb_opt.bounds.names import CERTIFIED, COUNTS, CUTS, PATTERNS, SEARCHED
+from eplb_opt.cli import main
+from eplb_opt.result import LayerCertificate, totals_of
+from eplb_opt.verify import verify_report
+
+from .reports import CASES, Case
+
+Report = dict[str, Any]
+MARK = "@forged@"
+# What a file may hold in the place of any value, as JSON text.
+HOSTILE = (
+    "null", "true", "false", '"1"', '"x"', '"\\ud800"', "[]", "{}", "[[1]]", "NaN", "Infinity", "-Infinity", "1e400",
+    "-1e400", "1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 5000, "-1", "1e308", "0", "18446744073709551616",
+)  # fmt: skip
+# What says nothing of the map: any value of the right type is as true as another.
+UNCHECKED = ("method", "note", "seconds", "compile_seconds", "stop")
+LAST_LINE = re.compile(
+    r"\d+ layers: \d+ with faults(?: and \d+ in the report's head and totals)?; objectives recomputed; "
+    r"\d+ bounds re-proven in full; largest re-proven gap (?:\d+\.\d{4}|-) %"
+)
+
+
+@pytest.fixture(scope="module")
+def cases() -> Callable[[str], Case]:
+    made: dict[str, Case] = {}
+
+    def case(name: str) -> Case:
+        if name not in made:
+            made[name] = CASES[name]()
+        return made[name]
+
+    return case
+
+
+class Judge:
+    """The command on the files of a case, with another report."""
+
+    def __init__(self, case: Case, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.case, self.folder, self.capsys = case, folder, capsys
+        self.arguments = case.write(folder)
+
+    def text(self, text: str) -> int:
+        """The exit code for a report's text; what is said has the form that it must have."""
+        Path(self.arguments[1]).write_text(text)
+        code = main(["verify", *self.arguments])
+        said = self.capsys.readouterr()
+        if code == 2:
+            assert said.out == ""
+            assert said.err.startswith("eplb-opt: error: ")
+            assert said.err.count("\n") == 1
+            assert len(said.err) < 1000
+        else:
+            assert said.err == ""
+            assert LAST_LINE.fullmatch(said.out.splitlines()[-1])
+        assert said.out.isascii()
+        assert "..." not in said.out + said.err
+        return code
+
+    def report(self, report: Report) -> int:
+        return self.text(json.dumps(report))
+
+    def forged(self, path: tuple[Any, ...], value: str) -> int:
+        """The exit code with JSON text in the place of a value."""
+        report = copy.deepcopy(self.case.report)
+        _parent(report, path)[path[-1]] = MARK
+        return self.text(json.dumps(report).replace(f'"{MARK}"', value))
+
+
+@pytest.fixture(params=CASES)
+def judge(request, cases, tmp_path, capsys) -> Judge:
+    return Judge(cases(request.param), tmp_path, capsys)
+
+
+def _parent(report: Report, path: tuple[Any, ...]) -> Any:
+    found: Any = report
+    for key in path[:-1]:
+        found = found[key]
+    return found
+
+
+def _value(report: Report, path: tuple[Any, ...]) -> Any:
+    return _parent(report, path)[path[-1]]
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every value of a report; of lists the first item, but two proofs."""
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _paths(item, (*path, key))
+    elif isinstance(value, list):
+        for i, item in enumerate(value[: 2 if path[-1] == "proofs" else 1]):
+            yield from _paths(item, (*path, i))
+
+
+def _is_proof(path: tuple[Any, ...]) -> bool:
+    return len(path) > 3 and path[2] == "proofs"
+
+
+def _may_be_true(case: Case, path: tuple[Any, ...], value: str) -> bool:
+    """Whether a forged value may leave the report true."""
+    key, old = path[-1], _value(case.report, path)
+    if json.dumps(old) == value or (old == 0 and value == "0"):
+        return True
+    if key in UNCHECKED or "reached" in path:  # of the right type only
+        return isinstance(old, str) == value.startswith('"') and value not in ("null", "true", "false", "NaN", "[]")
+    if key in ("distinct", "num_groups"):  # other claims, that may hold of the same map
+        return value in ("true", "false")
+    if key == "gap_limit":  # the output says what OPTIMAL means
+        return value in ("0", "1e308", "18446744073709551616")
+    if key in ("proofs", *range(2)) and path[-2] in ("proofs", 0, 1):
+        return case.report["layers"][path[1]]["bound_method"] not in (CUTS, COUNTS, PATTERNS)
+    return _is_proof(path)  # another certificate that holds; that none proves too much is tested with the bounds
+
+
+def test_true_reports(judge):
+    found = verify_report(judge.case.instance, judge.case.placement, judge.case.report)
+    assert found.exit_code == judge.case.code == judge.report(judge.case.report)
+    assert (found.faults, found.unknown) == ((), ())
+    assert all(layer.faults == () for layer in found.layers)
+    assert all(layer["proofs"] for layer in judge.case.report["layers"])
+
+
+def test_hostile_values_everywhere(judge):
+    passed = []
+    for path in _paths(judge.case.report):
+        for value in HOSTILE:
+            code = judge.forged(path, value)
+            assert code in (0, 1, 2, 3)
+            if code in (0, judge.case.code) and not _may_be_true(judge.case, path, value):
+                passed.append((path, value[:20], code))
+    assert passed == []
+
+
+def test_every_key_is_needed(judge):
+    for path in _paths(judge.case.report):
+        if isinstance(path[-1], str):
+            report = copy.deepcopy(judge.case.report)
+            del _parent(report, path)[path[-1]]
+            assert judge.report(report) == 2, path
+
+
+def test_no_key_twice(judge):
+    text = json.dumps(judge.case.report)
+    for key in {path[-1] for path in _paths(judge.case.report) if isinstance(path[-1], str)}:
+        assert judge.text(text.replace(f'"{key}":', f'"{key}": 0, "{key}":', 1)) == 2, key
+
+
+def test_better_figures(judge):
+    """Each figure alone, better by a millionth: it no longer follows from the others."""
+    factors = {"objective": 1 - 1e-6, "lower_bound": 1 + 1e-6, "imbalance": 1 - 1e-6, "balancedness": 1 + 1e-6}
+    totals = {"imbalance_mean": 1 - 1e-6, "imbalance_max": 1 - 1e-6, "balancedness_mean": 1 + 1e-6}
+    for where, figures in ((("layers", 0), factors), (("layers", 1), factors), (("totals",), totals)):
+        for key, factor in figures.items():
+            assert judge.forged((*where, key), repr(_value(judge.case.report, (*where, key)) * factor)) == 1, key
+    for path in (("layers", 0, "gap"), ("layers", 1, "gap"), ("totals", "gap_mean"), ("totals", "gap_max")):
+        gap = _value(judge.case.report, path)
+        assert judge.forged(path, repr(gap - 1e-9 if gap > 1e-9 else 1e-9)) == 1, path
+    for key in ("layers", "optimal"):
+        assert judge.forged(("totals", key), str(judge.case.report["totals"][key] + 1)) == 1
+
+
+def test_status(judge):
+    for i, layer in enumerate(judge.case.report["layers"]):
+        other = "FEASIBLE" if layer["status"] == "OPTIMAL" else "OPTIMAL"
+        assert judge.forged(("layers", i, "status"), f'"{other}"') == 1
+        if layer["status"] == "OPTIMAL":
+            assert judge.forged(("layers", i, "stop"), '"time limit"') == 1
+            assert judge.forged(("layers", i, "gap_limit"), repr(layer["gap"] / 2)) == (
+                1 if layer["gap"] else judge.case.code
+            )
+
+
+def test_head(judge):
+    report = judge.case.report
+    other = {"global": "hierarchical", "hierarchical": "global"}[report["mode"]]
+    assert judge.forged(("mode",), f'"{other}"') == 1
+    for key in ("num_replicas", "num_ranks", "num_nodes", "num_groups"):
+        for value in (report[key] + 1, report[key] * 2, report[key] * 3, 2**62, 10**18):
+            code = judge.forged((key,), str(value))
+            ignored = report["mode"] == "global" and key in ("num_nodes", "num_groups")
+            assert code in ((0, 1, 2, 3) if ignored else (1, 2)), (key, value)
+    assert judge.forged(("windows",), '"1"') == 2
+
+
+def test_layers(judge):
+    report = copy.deepcopy(judge.case.report)
+    report["layers"].reverse()
+    assert judge.report(report) == 2
+    for i in range(2):  # a layer twice, under either number
+        report = copy.deepcopy(judge.case.report)
+        report["layers"][i] = copy.deepcopy(report["layers"][1 - i])
+        assert judge.report(report) == 2
+        report["layers"][i]["layer_id"] = i
+        assert judge.report(report) == 1
+    for change in (lambda layers: layers.pop(), lambda layers: layers.append(layers[0])):
+        report = copy.deepcopy(judge.case.report)
+        change(report["layers"])
+        assert judge.report(report) == 2
+
+
+def test_an_unknown_key_is_named(judge):
+    report = copy.deepcopy(judge.case.report)
+    report["layers"][0]["truly_optimal"] = True
+    assert judge.report(report) == judge.case.code
+    main(["verify", *judge.arguments])
+    assert "not checked, as not known: keys 'truly_optimal'\n" in judge.capsys.readouterr().out
+
+
+def coherent(case: Case, factor: float, method: str) -> Report:
+    """A forgery without an inner contradiction: bounds nearer to the objective, and all that follows from them."""
+    report = copy.deepcopy(case.report)
+    for layer in report["layers"]:
+        layer["lower_bound"] += (layer["objective"] - layer["lower_bound"]) * factor
+        layer["gap"] = layer["objective"] / layer["lower_bound"] - 1
+        layer["bound_method"] = method
+        layer["status"], layer["stop"] = "FEASIBLE", "time limit"
+        if layer["gap"] <= layer["gap_limit"]:
+            layer["status"], layer["stop"] = "OPTIMAL", "gap reached"
+    figures = [LayerCertificate(**{**layer, "status": Status(layer["status"])}) for layer in report["layers"]]
+    report["totals"] = json.loads(json.dumps(totals_of(figures, report["totals"]["seconds"])))
+    return report
+
+
+STRANGE = ("", "magic", "L0a mean ", "l0a mean", "optimal", "\ud800", "x\nlayer 0: fine", "L2" * 4000)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0])
+@pytest.mark.parametrize("name", [name for name in CASES if name != "counts"])  # whose bounds meet the objectives
+def test_bounds_that_are_not_proven(name, factor, cases, tmp_path, capsys):
+    judge = Judge(cases(name), tmp_path, capsys)
+    for method in (*CERTIFIED, *STRANGE):
+        assert judge.report(coherent(judge.case, factor, method)) == 1, method
+    for method in SEARCHED:
+        assert judge.report(coherent(judge.case, factor, method)) == 3, method
+    capsys.readouterr()
+    main(["verify", *judge.arguments])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": claimed bound")[0] for line in lines[1:3]] == [f"layer {i}: NOT PROVEN" for i in (0, 1)]
+    assert all(" re-proven: " in line and SEARCHED[-1] in line for line in lines[1:3])
+
+
+OTHERS = {"cuts": {CUTS, COUNTS}, "counts": {CUTS, COUNTS}, "patterns": {PATTERNS}, "hierarchical": {CUTS, COUNTS}}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_bounds_by_another_name(name, cases, tmp_path, capsys):
+    judge = Judge(cases(name), tmp_path, capsys)
+    for method in (*CERTIFIED, *STRANGE):
+        expected = 0 if method in OTHERS[name] else 1  # certificates of cuts prove either
+        assert judge.report(coherent(judge.case, 0.0, method)) == expected, method
+
+
+def test_proofs_of_others(judge):
+    layers = judge.case.report["layers"]
+    has_certificate = not layers[0]["bound_method"].startswith("L0")
+    report = copy.deepcopy(judge.case.report)
+    for layer, other in zip(report["layers"], reversed(layers), strict=True):  # of the other layer
+        layer["proofs"] = copy.deepcopy(other["proofs"])
+    assert judge.report(report) in (1, 3)
+    for i, layer in enumerate(layers):
+        report = copy.deepcopy(judge.case.report)
+        report["layers"][i]["proofs"] *= 2
+        assert judge.report(report) == 1
+        report["layers"][i]["proofs"] = []
+        assert judge.report(report) == ({0: 1, 3: 3}[judge.case.code] if has_certificate else 0)
+        for groups in ([7], [0, 0], [3, 1], [], [-1], [0, 1, 2, 3, 4, 5, 6, 7, 99], list(range(1000))):
+            report = copy.deepcopy(judge.case.report)
+            report["layers"][i]["proofs"][0]["groups"] = groups
+            assert judge.report(report) == 1, groups
+        if len(layer["proofs"]) > 1:  # of one node set for another
+            report = copy.deepcopy(judge.case.report)
+            first, second, *_ = report["layers"][i]["proofs"]
+            first["groups"], second["groups"] = second["groups"], first["groups"]
+            assert judge.report(report) == 1
+
+
+def test_proofs_of_too_much(judge):
+    for i, layer in enumerate(judge.case.report["layers"]):
+        for j in range(len(layer["proofs"])):
+            for factor in (1.5, 2.0, 1e9, 1e300):
+                path = ("layers", i, "proofs", j, "target")
+                assert judge.forged(path, repr(_value(judge.case.report, path) * factor)) in (1, 2)
