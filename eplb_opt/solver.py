@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from .errors import InstanceError, OptionError, SolveInterrupted
 from .heuristics.greedy import greedy, greedy_pools
@@ -195,10 +194,8 @@ def _pack_sets(instance: Instance, wanted: list[tuple[int, NodeSet]]) -> list[Pa
     if not wanted:
         return []
     loads = np.stack([instance.weight[layer, members(instance, s)] for layer, s in wanted])
-    slots = greedy_pools(
-        torch.from_numpy(loads), instance.slots_per_pool, instance.ranks_per_pool, distinct=instance.distinct
-    )
-    return [Packing(row) for row in slots.numpy().reshape(len(wanted), instance.ranks_per_pool, -1)]
+    slots = greedy_pools(loads, instance.slots_per_pool, instance.ranks_per_pool, distinct=instance.distinct)
+    return [Packing(row) for row in slots.reshape(len(wanted), instance.ranks_per_pool, -1)]
 
 
 def _take(instance: Instance, layers: list[LayerState], placement: Placement, method: str) -> None:

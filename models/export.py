@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from eplb_opt.exact import assignment_cpsat, assignment_milp
 from eplb_opt.exact.assignment import Assignment
@@ -28,8 +28,8 @@ def read_pool(path: Path) -> Pool:
 
 def assignment(pool: Pool) -> Assignment:
     """The formulation's data, started from the greedy."""
-    slots = greedy_pools(torch.tensor(pool.loads)[None], pool.slots, pool.ranks, distinct=pool.distinct)
-    return Assignment.of(pool, Packing(slots.numpy().reshape(pool.ranks, -1)))
+    slots = greedy_pools(np.asarray(pool.loads)[None], pool.slots, pool.ranks, distinct=pool.distinct)
+    return Assignment.of(pool, Packing(slots.reshape(pool.ranks, -1)))
 
 
 def export(path: Path, folder: Path) -> None:
