@@ -76,7 +76,7 @@ def test_the_milp_solvers_take_the_warm_start(solver, capfd, monkeypatch):
     model = assignment_milp.build(assignment(pool))
     if solver == "highs":
         model.problem.solve(assignment_milp.WarmHiGHS(output_flag=True, time_limit=0.5))
-        assert "MIP start solution is feasible, objective value is" in capfd.readouterr().out
+        assert "MIP start solution is feasible" in capfd.readouterr().out
     else:
         import pulp
 
