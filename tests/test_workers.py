@@ -164,7 +164,10 @@ def wait_for(condition, seconds=60.0):
 
 def start_child(limits):
     code = textwrap.dedent(CHILD.format(limits=limits))
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whatever the tests were started with
+    )  # fmt: skip
     assert child.stdout.readline() == "begin\n"
     return child
 

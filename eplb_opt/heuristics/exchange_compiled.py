@@ -8,6 +8,7 @@ from ..compiled import compiled
 from .exchange import EXCHANGED, HIGH, LOW
 
 HIGH32 = np.int32(HIGH)
+GAPS = (701, 301, 132, 57, 23, 10, 4, 1)  # Ciura's, of Shell's sort
 
 
 @compiled
@@ -62,14 +63,28 @@ def _order(held, old, ordered, bits, shift, heavy, partners, turn_above):  # typ
             ordered[r] += held[s, r] >> bits
     for r in range(ranks):
         ordered[r] = (ordered[r] << shift) | r
-    ordered.sort()
+    _sort(ordered)
     turned = ordered[ranks - 1] >> shift > turn_above
     old[:] = held
     for i in range(ranks):
         at = ordered[_place(i, heavy, ranks)] & ((1 << shift) - 1)
         turn = 1 if turned and heavy <= i < heavy * (1 + partners) else 0
-        for s in range(slots):
-            held[s, i] = old[(s - turn) % slots, at]
+        held[0, i] = old[slots - turn if turn else 0, at]
+        for s in range(1, slots):
+            held[s, i] = old[s - turn, at]
+
+
+@compiled
+def _sort(keys):  # type: ignore[no-untyped-def]
+    """Shell's sort of different keys, in place: numba takes seconds to compile the sort of arrays."""
+    for gap in GAPS:
+        for i in range(gap, len(keys)):
+            key = keys[i]
+            j = i
+            while j >= gap and keys[j - gap] > key:
+                keys[j] = keys[j - gap]
+                j -= gap
+            keys[j] = key
 
 
 @compiled

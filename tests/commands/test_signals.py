@@ -151,8 +151,14 @@ def test_handlers_are_put_back(folder):
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
-def started(again, **options):
+def default_signals():
+    """As a terminal starts a command, whatever the tests were started by ignores."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def started(again, preexec_fn=default_signals):
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM.format(again=again), *SOLVE], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, **options,
+        text=True, preexec_fn=preexec_fn,
     )  # fmt: skip
