@@ -57,7 +57,7 @@ def run_highs(solver: Any, seconds: float | None = None) -> bool:
     if seconds is not None:
         allowed = min(max(seconds, LEAST_SECONDS), MOST_SECONDS)
         solver.setOptionValue("time_limit", solver.getRunTime() + allowed)  # the limit is on the sum of all runs
-    status = in_own_thread(solver.run)
+    status = in_own_thread(solver.run, lambda: solver.setOptionValue("time_limit", 0.0))
     if status == highspy.HighsStatus.kError:
         raise SolverError(f"HiGHS failed ({solver.modelStatusToString(solver.getModelStatus())})")
     return bool(solver.getModelStatus() == highspy.HighsModelStatus.kOptimal)

@@ -10,16 +10,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def in_own_thread(call: Callable[[], T]) -> T:
+def in_own_thread(call: Callable[[], T], cancel: Callable[[], object]) -> T:
     """Run a call in a new thread and wait for it.
 
     A native solver keeps state a thread (HiGHS its scheduler, with the number of threads that came first): here it
     neither meets what the caller's thread has set, nor leaves any. An interrupt reaches the waiting thread at once; the
-    call then goes on by itself until its own limit and its answer is lost.
+    solver is then told to stop, and its answer is lost.
 
     Parameters
     ----------
     call : callable without arguments
+    cancel : callable without arguments
+        Asks the solver to stop soon; called from the waiting thread.
 
     Returns
     -------
@@ -39,5 +41,10 @@ def in_own_thread(call: Callable[[], T]) -> T:
         except BaseException as error:  # whatever it is, the waiting thread raises it
             answer.set_exception(error)
 
-    threading.Thread(target=run, name="eplb_opt solver", daemon=True).start()
-    return answer.result()
+    # No daemon: the process may end only after the solver, whose native frames cannot be unwound.
+    threading.Thread(target=run, name="eplb_opt solver").start()
+    try:
+        return answer.result()
+    finally:
+        if not answer.done():
+            cancel()

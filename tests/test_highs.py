@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -104,6 +105,20 @@ def test_an_error_in_the_thread_is_raised_in_the_caller():
     def fails():
         raise SolverError("from the thread")
 
+    cancelled = []
     with pytest.raises(SolverError, match="from the thread"):
-        in_own_thread(fails)
-    assert in_own_thread(lambda: 7) == 7
+        in_own_thread(fails, lambda: cancelled.append("fails"))
+    assert in_own_thread(lambda: 7, lambda: cancelled.append("7")) == 7
+    assert cancelled == []
+
+
+def test_an_interrupt_reaches_the_caller_at_once_and_stops_the_solver():
+    stopped = threading.Event()
+
+    def interrupted():
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return stopped.wait(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        in_own_thread(interrupted, stopped.set)
+    assert stopped.is_set()

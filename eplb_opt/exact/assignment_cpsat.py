@@ -161,7 +161,7 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
     if seconds is not None and seconds <= 0:
         return PoolOutcome(incumbent, None, StopReason.TIME, method, note="time ran out while building the model")
     solver = _solver(limits, seconds)
-    status = in_own_thread(lambda: solver.solve(m.model))
+    status = in_own_thread(lambda: solver.solve(m.model), solver.stop_search)
     if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
         raise SolverError(f"CP-SAT says {solver.status_name(status)} of a model with a solution: the greedy's is kept")
     best = incumbent

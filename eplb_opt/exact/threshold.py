@@ -240,7 +240,7 @@ def integer_counts(
     solver.parameters.max_time_in_seconds = max(seconds, 1e-2)
     solver.parameters.max_deterministic_time = max(work, 1e-3)
     solver.parameters.catch_sigint_signal = False  # the process's handlers are the caller's
-    status = in_own_thread(lambda: solver.solve(model))
+    status = in_own_thread(lambda: solver.solve(model), solver.stop_search)
     if status == cp_model.INFEASIBLE:
         return Answer(None, True, solver.deterministic_time)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
