@@ -42,8 +42,9 @@ def in_own_thread(call: Callable[[], T], cancel: Callable[[], object]) -> T:
             answer.set_exception(error)
 
     # No daemon: the process may end only after the solver, whose native frames cannot be unwound.
-    threading.Thread(target=run, name="eplb_opt solver").start()
+    thread = threading.Thread(target=run, name="eplb_opt solver")
     try:
+        thread.start()
         return answer.result()
     finally:
         if not answer.done():
