@@ -120,7 +120,7 @@ class _Run:
                     layer.add(node_set, packing)  # another order of a node's groups has other ties
             _pin(self.instance, self.layers, placement)
             return
-        self.compile_seconds += warm_up("refined")
+        self._compile("refined")
         if self.method == "refined":
             placement = refined(self.instance)
             _take(self.instance, self.layers, placement, "refined")
@@ -130,8 +130,15 @@ class _Run:
             _take(self.instance, self.layers, warm_start, "warm start")
         _take_refined(self.instance, self.layers, self._deadline())
         if any(layer.is_open(self.limits.gap) for layer in self.layers):
-            self.compile_seconds += warm_up(self.method)  # not before: with the machine code cached, it takes time, too
+            self._compile(self.method)  # not before: with the machine code cached, it takes time, too
             self._run_tasks(self._deadline())
+
+    def _compile(self, method: str) -> None:
+        """Compile what a method calls; no clock counts it."""
+        seconds = warm_up(method)
+        self.compile_seconds += seconds
+        for layer in self.layers:
+            layer.start += seconds
 
     def _deadline(self) -> float | None:
         """When the call ends, as far as is known: compiling puts it off."""

@@ -52,9 +52,15 @@ def warm_up(method: str = "optimal") -> float:
 
     start = time.monotonic()
     before = compilations()
-    with announced(lambda: logger.info("compiling, once for this installation: some 20 seconds")):
+    with announced(_say):
         _call_all(method)
     return time.monotonic() - start if compilations() > before else 0.0
+
+
+@functools.cache
+def _say() -> None:
+    """Said once a process, however many methods are compiled."""
+    logger.info("compiling, once for this installation: some 20 seconds")
 
 
 @functools.cache
