@@ -1,8 +1,10 @@
-"""``python -m tests.any_input [INSTANCES]``: loads of every type and memory order give the map of the plain ones.
+"""``python -m tests.any_input [INSTANCES [KIND]]``: loads of every type and memory order give the plain ones' map.
 
 Random instances, one after the other; their loads are given as arrays and tensors of every real type, contiguous,
 transposed, backwards, with steps, broadcast and in Fortran's order, to the policies and to the heuristics themselves.
 Prints how many were tried; exit code 1 if one raises or has another map than the same numbers as contiguous float64.
+``KIND`` is numpy, torch or cuda alone; cuda (where there is a GPU) is in torch's operations, as the kernels are
+compiled for every shape: `tests.heuristics` has some of these.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import numpy as np
 import torch
 
 from eplb_opt import POLICIES, Instance
+from eplb_opt.heuristics import refine
 from eplb_opt.heuristics.arrays import to_numpy
 from eplb_opt.heuristics.greedy import greedy_maps
+from eplb_opt.heuristics.optional import optional
 from eplb_opt.heuristics.refine import refine_maps
 
 EXACT = {  # type -> integers up to here are exact in it
@@ -75,8 +79,11 @@ def given(array: np.ndarray, dtype: str, layout: str, kind: str) -> Any:
 
 
 def cases(dtype: str) -> list[str]:
-    """The libraries that have the type."""
-    return [k for k, without in (("numpy", TORCH_ONLY), ("torch", NUMPY_ONLY)) if dtype not in without]
+    """The libraries, and the device, that have the type."""
+    kinds = [("numpy", TORCH_ONLY), ("torch", NUMPY_ONLY)]
+    if torch.cuda.is_available():
+        kinds.append(("cuda", NUMPY_ONLY))
+    return [kind for kind, without in kinds if dtype not in without]
 
 
 def check(random: np.random.Generator, dtype: str, layout: str, kind: str) -> None:
@@ -89,13 +96,15 @@ def check(random: np.random.Generator, dtype: str, layout: str, kind: str) -> No
     windows, layers = int(random.integers(1, 4)), int(random.integers(1, 6))
     integers = random.integers(0, EXACT[dtype] + 1, size=(windows, layers, experts))
     loads = given(integers, dtype, layout, kind)
-    plain = np.array(loads.to(torch.float64).numpy() if kind == "torch" else loads, dtype=np.float64, order="C")
+    plain = np.array(loads if kind == "numpy" else loads.to(torch.float64).numpy(), dtype=np.float64, order="C")
+    if kind == "cuda":
+        loads = loads.cuda()
     topology = (slots, groups, nodes, ranks)
     name = f"{kind} {dtype}, {layout}, {plain.shape}, topology {topology}"
     for policy in ("refined", "greedy"):
         expected = POLICIES[policy].rebalance_experts(plain, *topology)
         found = POLICIES[policy].rebalance_experts(loads, *topology)
-        if not all(torch.equal(a, b) for a, b in zip(expected, found, strict=True)):
+        if not all(torch.equal(a, b.cpu()) for a, b in zip(expected, found, strict=True)):
             raise SystemExit(f"{policy}: another map of {name}")
     instance = Instance(plain[0], *topology)
     size = (slots, ranks, groups if instance.hierarchical else 1, instance.num_pools)
@@ -109,7 +118,9 @@ def main() -> None:
     """Run it."""
     instances = int(sys.argv[1]) if len(sys.argv) > 1 else 30_000
     random = np.random.default_rng(0)
-    tried = [(d, layout, kind) for d in EXACT for layout in LAYOUTS for kind in cases(d)]
+    wanted = sys.argv[2:] or ["numpy", "torch", "cuda"]
+    tried = [(d, layout, kind) for d in EXACT for layout in LAYOUTS for kind in cases(d) if kind in wanted]
+    refine.optional = lambda name: None if name == "fused" else optional(name)
     start = time.monotonic()
     for number in range(instances):
         check(random, *tried[number % len(tried)])
