@@ -191,13 +191,14 @@ def _next_multiple(value: int, of: int) -> int:
 
 
 def _to_numpy(load: Any) -> npt.NDArray[Any]:
-    if hasattr(load, "detach"):  # a torch tensor; torch itself need not be imported here
-        if str(load.dtype) in ("torch.bfloat16", "torch.float16"):
-            load = load.float()
-        load = load.detach().cpu().numpy()
     try:
+        if hasattr(load, "detach"):  # a torch tensor; torch itself need not be imported here
+            load = load.detach().cpu().resolve_neg()
+            load = load.to_dense() if load.is_sparse else load
+            is_small = str(load.dtype).startswith(("torch.bfloat16", "torch.float16", "torch.float8"))
+            load = (load.float() if is_small else load).numpy()
         return np.asarray(load)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # NotImplementedError is a RuntimeError
         raise InstanceError(f"loads are no rectangular array of numbers ({error})") from None
 
 

@@ -126,8 +126,9 @@ class _Crew:
     def _start(self, key: Key, task: Task) -> None:
         path = self.folder / f"{self.number}.outcome"
         self.number += 1
+        executor = _executor(self.size)  # it starts loky's tracker, which would let Ctrl-C in again
         with _interrupts_held():  # workers started here leave Ctrl-C to this process
-            future = _executor(self.size).submit(timed_run, self.method, task, path)
+            future = executor.submit(timed_run, self.method, task, path)
         self.pending[future] = key, task, path
 
     def _collect(self, future: Future[tuple[PoolOutcome, float]]) -> None:

@@ -133,3 +133,22 @@ def test_limits_are_validated(options):
 def test_pools_are_validated(arguments, message):
     with pytest.raises(InstanceError, match=message):
         Pool(*arguments)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.tensor([[1.0, 2, 3]]).to(torch.float8_e4m3fn),
+        torch.tensor([[1.0, 2, 3]]).to_sparse(),
+        torch._neg_view(-torch.tensor([[1.0, 2, 3]])),
+        torch.tensor([[1, 2, 3]], dtype=torch.uint16),
+    ],
+    ids=["float8", "sparse", "negative view", "uint16"],
+)
+def test_unusual_tensors_are_their_numbers(tensor):
+    assert Instance(tensor, 4, num_ranks=2).weight.tolist() == [[1, 2, 3]]
+
+
+def test_a_tensor_without_values_is_named():
+    with pytest.raises(InstanceError, match="no rectangular array of numbers"):
+        Instance(torch.empty((1, 3), device="meta"), 4, num_ranks=2)

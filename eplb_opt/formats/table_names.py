@@ -114,6 +114,12 @@ def label_of(cell: str) -> Column | None:
     return None if number is None or number < 0 else Column(cell, NUMBER, number)
 
 
+def says_total(label: str) -> bool:
+    """Whether the rank or step of a row is the total of all: ``all``, ``rank_all``, ``Total``."""
+    words = re.findall("[a-z]+", label.lower())
+    return bool(words) and words[-1] in _TOTALS
+
+
 def ranks_of(stem: str) -> tuple[int, ...]:
     """The ranks that a file's name says, such as ``rank3``, ``TP0``, ``dp_1_ep_2``."""
     pattern = r"(?<![a-z])(?:[a-z]{2}[_\-]?)?(?:rank|ep|dp|tp|gpu|device|worker)[_\-]?([0-9]{1,6})(?![0-9])"

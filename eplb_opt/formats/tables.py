@@ -30,6 +30,7 @@ from .table_names import (
     Column,
     column_of,
     label_of,
+    says_total,
     why_unknown,
 )
 
@@ -37,6 +38,7 @@ Number = int | float
 Row = list[Number] | dict[int, Number]  # by expert; a list has all of them
 MOST_LOAD = 1 << 53  # larger integers are not exact in float64
 MOST_EXPERTS = 1 << 16
+MOST_STEP = 4  # between the layers of a model that have experts
 
 
 @dataclass
@@ -122,9 +124,10 @@ class _Sheet:
             self.fail(line, f"{kind.split()[0]} {found.number}: no model has so many")
         return found.number
 
-    def key(self, cells: Cells, window: int | None, rank: int | None) -> tuple[str, str]:
-        """The window and the rank of a row."""
-        return "" if window is None else cells[window], "" if rank is None else cells[rank]
+    def key(self, cells: Cells, window: int | None, rank: int | None) -> tuple[str, str] | None:
+        """The window and the rank of a row; None: it is the total of all."""
+        labels = ("" if window is None else cells[window], "" if rank is None else cells[rank])
+        return None if any(map(says_total, labels)) else labels
 
     def check_index(self) -> None:
         """Raise `FormatError` unless the index, which is left out beside a column of layers, only counts rows."""
@@ -197,19 +200,24 @@ def _wide(sheet: _Sheet) -> Table:
     table = Table(numbered=layer is not None)
     for row, (line, cells) in enumerate(sheet.rows):
         number = row if layer is None else sheet.label(line, cells, layer, LAYER_LOAD)
-        if number is None:
+        key = sheet.key(cells, window, rank)
+        if number is None or key is None:
             continue
-        layers = table.counts.setdefault(sheet.key(cells, window, rank), {})
+        layers = table.counts.setdefault(key, {})
         if number in layers:
             sheet.fail(line, f"layer {number} is there twice")
         layers[number] = [sheet.load(line, cells, column) for column in columns]
     ids = [set(layers) for layers in table.counts.values()]
     if any(found != ids[0] for found in ids):
         raise FormatError(f"{sheet.source}: not all steps and ranks have all layers")
-    relative = layer is not None and sheet.columns[layer].name.lower().lstrip().startswith("moe")
-    if relative and ids and ids[0] == set(range(len(ids[0]))):
-        table.numbered = False  # the first MoE layer is 0, whatever its index in the model
+    if layer is not None and ids and _counts_moe_layers(sheet.columns[layer].name, ids[0]):
+        table.numbered = False
     return table
+
+
+def _counts_moe_layers(name: str, ids: set[int]) -> bool:
+    """The first MoE layer is 0, whatever its index in the model: of a column ``moe_layer`` with 0, 1, 2 and so on."""
+    return name.lower().lstrip().startswith("moe") and ids == set(range(len(ids)))
 
 
 def _transposed(sheet: _Sheet) -> Table:
@@ -233,7 +241,8 @@ def _transposed(sheet: _Sheet) -> Table:
     layers: dict[int, Row] = {
         layer: [sheet.load(line, cells, column) for line, cells in order] for layer, column in columns.items()
     }
-    return Table(numbered=True, counts={("", ""): layers})
+    is_relative = all(_counts_moe_layers(sheet.columns[column].name, set(columns)) for column in columns.values())
+    return Table(numbered=not is_relative, counts={("", ""): layers})
 
 
 def _complete(sheet: _Sheet, found: dict[int, int], what: str) -> list[int]:
@@ -260,13 +269,32 @@ def _long(sheet: _Sheet) -> Table:
     for line, cells in sheet.rows:
         layer_id = sheet.label(line, cells, layer, LAYER_LOAD)
         expert_id = sheet.label(line, cells, expert, EXPERT_LOAD)
-        if layer_id is None or expert_id is None:
+        key = sheet.key(cells, window, rank)
+        if layer_id is None or expert_id is None or key is None:
             continue
-        row = table.counts.setdefault(sheet.key(cells, window, rank), {}).setdefault(layer_id, {})
+        row = table.counts.setdefault(key, {}).setdefault(layer_id, {})
         if expert_id in row:
             sheet.fail(line, f"expert {expert_id} of layer {layer_id} is there twice: name its rank or step")
         row[expert_id] = sheet.load(line, cells, count)
+    ids = {layer_id for layers in table.counts.values() for layer_id in layers}
+    if _counts_moe_layers(sheet.columns[layer].name, ids):
+        table.numbered = False
     return table
+
+
+def _may_be_layers(ids: list[int]) -> bool:
+    """Small numbers in equal steps, up or down, as every other layer has them; of two rows, one after the other."""
+    steps = {two - one for one, two in pairwise(ids)}
+    most = MOST_STEP if len(ids) > 2 else 1
+    return len(steps) == 1 and 0 < abs(next(iter(steps))) <= most and max(ids) < MOST_LAYERS
+
+
+def _may_be_places(places: list[tuple[int, int]], width: int) -> bool:
+    """Pairs that come once each: all that two lists of numbers make, or, of a table of counts, in rising order."""
+    firsts, seconds = ({place[i] for place in places} for i in (0, 1))
+    is_grid = len(set(places)) == len(places) == len(firsts) * len(seconds) and min(len(firsts), len(seconds)) > 1
+    is_rising = all(one < two for one, two in pairwise(places)) and len(firsts) < len(places)
+    return is_grid or (is_rising and width in (3, 4))
 
 
 def _bare(sheet: _Sheet) -> Table:
@@ -280,14 +308,13 @@ def _bare(sheet: _Sheet) -> Table:
     width = len(sheet.columns)
     pairs = [(whole(cells[0]), whole(cells[-1] if width == 1 else cells[1])) for _, cells in sheet.rows]
     ids = [first for first, _ in pairs if first is not None]
-    if width > 1 and len(pairs) == len(ids) > 1 and ids == list(range(ids[0], ids[0] + len(ids))):
+    if width > 1 and len(pairs) == len(ids) > 1 and _may_be_layers(ids):
         raise FormatError(
             f"{sheet.source}: the first column counts {ids[0]}..{ids[-1]}: layers, or loads of expert 0? Give the "
             f"table a header; {LAYOUTS}"
         )
     places = [(first, second) for first, second in pairs if first is not None and second is not None]
-    rising = len(places) == len(pairs) and all(one < two for one, two in pairwise(places))
-    if width in (3, 4) and rising and len(set(ids)) < len(ids):
+    if width > 2 and len(places) == len(pairs) and _may_be_places(places, width):
         raise FormatError(
             f"{sheet.source}: the first two columns count: layers and experts? Give the table a header; {LAYOUTS}"
         )

@@ -60,11 +60,21 @@ def plan(
         return _planned(policy, loads, topology, old)
     except Exception as error:  # nothing raises into serving
         failure = error
-    before = _same_width(in_use() if old is None and in_use is not None else old, num_replicas)
-    layers = np.shape(weight)[-2] if np.ndim(weight) > 1 else max(len(before), 1)
+    before = _in_use(old, in_use, num_replicas)
+    shape: tuple[int, ...] = tuple(getattr(weight, "shape", ()))
+    layers = shape[-2] if len(shape) > 1 else max(len(before), 1)
     phy2log = _any_map(policy, np.ones((layers, experts)) if loads is None else loads, topology, before)
     _report(failure)
     return phy2log
+
+
+def _in_use(old: Any, in_use: Callable[[], Any] | None, width: int) -> Slots:
+    """The map in use as far as it can be told: the engine may not know it itself."""
+    try:
+        return _same_width(in_use() if old is None and in_use is not None else old, width)
+    except Exception as error:  # nothing raises into serving
+        _report(error)
+        return _same_width(None, width)
 
 
 def _planned(policy: type[AbstractEplbPolicy], loads: torch.Tensor, topology: Topology, old: Any) -> Slots:
@@ -93,16 +103,22 @@ def _summed(weight: torch.Tensor) -> torch.Tensor:
     InstanceError
         They are no number of tokens, or of another shape.
     """
-    loads = torch.as_tensor(weight).detach().cpu()
+    loads = weight if hasattr(weight, "detach") else torch.from_numpy(np.array(weight, order="C"))
+    loads = loads.detach().cpu()
+    if loads.is_sparse:
+        loads = loads.to_dense()
     if loads.dim() not in (2, 3) or loads.is_complex():
         raise InstanceError(f"loads of shape {tuple(loads.shape)} and dtype {loads.dtype}")
     total = torch.zeros(loads.shape[-2:], dtype=torch.float64)
-    for step in loads if loads.dim() == 3 else loads[None]:
+    negative = torch.zeros(total.shape, dtype=torch.bool)
+    for recorded in loads if loads.dim() == 3 else loads[None]:
+        step = recorded.to(torch.float64)  # torch compares and adds few of the types that it has
+        negative |= step < 0
         total += step
     bad = (
         ("NaN", total.isnan()),
         ("infinite", total.isinf()),
-        ("negative", loads.reshape(-1, *total.shape).lt(0).any(dim=0)),
+        ("negative", negative),
         ("beyond 2^53", total > MAX_EXACT_COUNT),
     )
     for what, where in bad:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -253,3 +254,48 @@ def test_a_folder_that_is_not_one_recording_is_refused(names, message, tmp_path)
         (tmp_path / name).write_text(table(["layer", *EXPERTS["e0"]], wide()))
     with pytest.raises(FormatError, match=message):
         read_loads(tmp_path)
+
+
+@pytest.mark.parametrize("label", ["all", "Total", "rank_all"])
+def test_total_rows_of_ranks_and_steps_are_left_out(tmp_path, label):
+    path = tmp_path / "loads.csv"
+    for column, windows in (("rank", [[[11, 11, 2, 2]]]), ("step", [[[10, 1, 1, 1]], [[1, 10, 1, 1]]])):
+        path.write_text(
+            f"{column},layer,expert_0,expert_1,expert_2,expert_3\n0,0,10,1,1,1\n1,0,1,10,1,1\n{label},0,11,11,2,2\n"
+        )
+        assert read_loads(path).load.tolist() == windows
+    path.write_text(f"rank,layer,expert,count\n0,0,0,3\n0,0,1,4\n1,0,0,5\n1,0,1,2\n{label},0,0,8\n{label},0,1,6\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert read_loads(path).load.tolist() == [[[8, 6]]]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["0,1,5", "0,0,7", "1,0,9", "1,1,3"],
+        ["0,0,5", "1,0,7", "0,1,9", "1,1,4"],
+        ["3,10,20,30", "5,1,2,3", "7,4,4,4"],
+        ["0,9,8,7", "2,1,2,3", "4,4,4,4"],
+        ["2,9,8,7", "1,1,2,3", "0,4,4,4"],
+        ["0,0,5,6,7", "0,1,1,2,3", "1,0,4,4,4", "1,1,5,5,5"],
+    ],
+)
+def test_bare_tables_that_can_be_read_in_two_ways_are_refused(tmp_path, rows):
+    path = tmp_path / "loads.csv"
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(FormatError, match="Give the table a header"):
+        read_loads(path)
+
+
+def test_moe_layers_are_counted_in_every_layout(tmp_path):
+    path = tmp_path / "loads.csv"
+    wide = "moe_layer_id,expert_0,expert_1,expert_2,expert_3\n0,1,2,3,4\n1,5,6,7,8\n"
+    long = "moe_layer_id,expert_id,count\n" + "".join(
+        f"{layer},{expert},{4 * layer + expert + 1}\n" for layer in range(2) for expert in range(4)
+    )
+    for text in (wide, long):
+        path.write_text(text)
+        found = read_loads(path, layers=[3, 4])
+        assert found.layer_ids == (3, 4)
+        assert found.load.tolist() == [[[1, 2, 3, 4], [5, 6, 7, 8]]]

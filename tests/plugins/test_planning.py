@@ -197,3 +197,34 @@ def test_keep_slots_against_a_plain_loop(data):
             before, after = old[layer, part].tolist(), kept[layer, part].tolist()
             possible = sum(min(before.count(e), after.count(e)) for e in range(experts))
             assert sum(a == b for a, b in zip(before, after, strict=True)) == possible
+
+
+def small_counts():
+    return torch.arange(1, 17).reshape(1, 16)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64", "float8_e4m3fn", "float16", "bfloat16"])
+def test_every_type_of_tensor_is_planned_for(dtype, log):
+    expected = plan(POLICIES["refined"], small_counts().double(), 24, 1, 1, 8)
+    loads = small_counts().to(getattr(torch, dtype))
+    np.testing.assert_array_equal(plan(POLICIES["refined"], loads, 24, 1, 1, 8), expected)
+    np.testing.assert_array_equal(plan(POLICIES["refined"], loads.expand(3, 1, 16), 24, 1, 1, 8), expected)
+    assert log.records == []
+
+
+def test_sparse_and_backwards_loads_are_planned_for(log):
+    expected = plan(POLICIES["refined"], small_counts().double(), 24, 1, 1, 8)
+    sparse = small_counts().double().to_sparse()
+    backwards = small_counts().numpy()[:, ::-1].copy()[:, ::-1]
+    for loads in (sparse, backwards):
+        np.testing.assert_array_equal(plan(POLICIES["refined"], loads, 24, 1, 1, 8), expected)
+    assert log.records == []
+
+
+def test_an_engine_that_does_not_know_its_map_costs_nothing():
+    def unknown():
+        raise RuntimeError("no metadata yet")
+
+    loads = small_counts().double() * float("nan")
+    found = plan(POLICIES["refined"], loads, 24, 1, 1, 8, in_use=unknown)
+    assert not Placement(found, 16).violations(Instance(np.ones((1, 16)), 24, num_ranks=8))
