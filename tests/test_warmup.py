@@ -62,7 +62,9 @@ def test_compiling_is_outside_the_limit_and_reported(monkeypatch):
     result = solve(instance, "optimal", Limits(seconds=60.0, gap=0.0))
     assert deadlines[0] >= start + 1500.0 + 60.0
     assert result.compile_seconds == 1500.0
-    assert all(moment < 1000.0 for c in result.certificates for moment in c.reached if moment is not None)
+    moments = [moment for c in result.certificates for moment in c.reached if moment is not None]
+    assert moments
+    assert max(moments) < -900.0  # compiling is left out of them, and this one took no time
     assert result.totals()["compile_seconds"] == 1500.0
 
 
