@@ -151,6 +151,11 @@ def larger(one: Array, other: Array) -> Array:
     return np.maximum(one, other) if isinstance(one, np.ndarray) else torch.maximum(one, other)
 
 
+def lesser(one: Array, other: Array) -> Array:
+    """The smaller of two, number by number."""
+    return np.minimum(one, other) if isinstance(one, np.ndarray) else torch.minimum(one, other)
+
+
 def sort_rows(keys: Array) -> Array:
     """The last axis in ascending order; numpy sorts in place."""
     if isinstance(keys, np.ndarray):

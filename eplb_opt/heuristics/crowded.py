@@ -18,6 +18,8 @@ TRIED = 4  # values of n that are packed
 MORE_STEPS = 16  # besides the steps of other pools
 HOT = 6.0  # an expert with more of the pool's load than one part in so many
 CLOSE = UNIT + (UNIT >> 10)  # a bound up to here says nothing against the counts, and a rank up to here is light enough
+MOST_SHORT = 2048  # ranks whose bounds together have less than 31 bits
+MOST = 1 << 62  # more than any key
 SETTLED = 1 << 30  # the goal of packings that are not worked on: more than any load
 
 
@@ -58,10 +60,8 @@ def packing_floors(loads: Array, ranks: int) -> tuple[Array, Array]:
     return xp.greatest(shared, 1), xp.greatest(alone, 1)
 
 
-def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> tuple[Array, Array]:
+def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> Array:
     """The experts of the extra copies for `TRIED` vectors of counts a pool, [TRIED * pools, slots - experts] (int64).
-
-    And the unit of load in which each is packed, relative to that of the pool's smallest, [TRIED, pools].
 
     Parameters
     ----------
@@ -89,10 +89,7 @@ def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> tuple[
     light = whole * (1.0 - heavy)
     free = [xp.clip(ranks - number - xp.cast(heavy.sum(1), xp.INT64), 0, ranks) for number in numbers]
     others = extra_copies(xp.concat(_held_back(light, free, bound, slots // ranks), 0), extra, max_count, 1)
-    chosen = _shared_out(xp.repeat(first, TRIED), xp.flip(others), xp.concat(numbers, 0))
-    many = xp.repeat(whole, TRIED)
-    bounds = pool_bound(many, many / (xp.counted(chosen, experts) + 1.0), ranks).reshape(TRIED, -1)
-    return chosen, bounds / xp.least(bounds, 0)
+    return _shared_out(xp.repeat(first, TRIED), xp.flip(others), xp.concat(numbers, 0))
 
 
 def _shared_out(first: Array, others: Array, number: Array) -> Array:
@@ -104,7 +101,8 @@ def _shared_out(first: Array, others: Array, number: Array) -> Array:
 
 def _fits(scaled: Array, copies: Array, ranks: int) -> Array:
     """Whether it is not the number of large replicas that keeps these counts from a bound, [pools]."""
-    each = xp.cast(xp.rounded(scaled / (xp.counted(copies, scaled.shape[1]) + 1.0)), xp.INT64)
+    kind = xp.INT32 if ranks < MOST_SHORT else xp.INT64  # no replica is heavier than the ranks' bounds together
+    each = xp.cast(xp.rounded(scaled / (xp.counted(copies, scaled.shape[1]) + 1.0)), kind)
     shared, alone = packing_floors(xp.sort_rows(xp.concat((each, xp.take_rows(each, copies)), 1)), ranks)
     return (shared <= CLOSE) | (shared <= alone)
 
@@ -114,15 +112,14 @@ def _held_back(light: Array, free: list[Array], bound: Array, each: int) -> list
 
     Of whole loads [pools, experts] for each number of such ranks [pools], of ``each`` slots and ``bound`` [pools] load.
     """
-    experts, at, bits = light.shape[1], xp.place(light), expert_bits(light.shape[1])
-    place = xp.arange(experts, at)
-    keys = xp.cast(light, xp.INT64) << bits | (experts - 1 - place)
+    experts = light.shape[1]
+    bits = expert_bits(experts)
+    keys = xp.cast(light, xp.INT64) << bits | (experts - 1 - xp.arange(experts, xp.place(light)))
     ordered = xp.flip(xp.sort_rows(keys + 0))
     load = xp.cast(ordered >> bits, xp.FLOAT64).cumsum(1)
     left = []
     for ranks in free:
-        held = (load <= (ranks * bound)[:, None]) & (place < ranks[:, None] * each)
-        number = xp.cast(held, xp.INT64).sum(1)[:, None]
-        least = xp.take_rows(ordered, xp.clip(number - 1, 0, experts))
-        left.append(light * xp.cast((keys < least) | (number == 0), xp.FLOAT64))
+        number = xp.lesser((load <= (ranks * bound)[:, None]).sum(1), ranks * each)[:, None]
+        lightest = xp.take_rows(ordered, xp.clip(number - 1, 0, experts))
+        left.append(light * (keys < xp.where(number > 0, lightest, MOST)))
     return left

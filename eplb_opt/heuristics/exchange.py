@@ -123,17 +123,58 @@ def workspace(state: Array, schedule: list[tuple[int, int, int]]) -> Array:
     return xp.empty((split_arrays(len(state))[2].shape[1] * most * state.shape[2],), xp.FLOAT32, xp.place(state))
 
 
-def exchange(
-    state: Array, bits: int, heavy: int, partners: int, goal: Array | int, turn_above: int, room: Array
-) -> Array:
-    """One step; packings whose heaviest rank is within ``goal`` stay as they are.
+def exchanges(state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: Array | int) -> Array:
+    """The state after the steps of a schedule; a packing whose heaviest rank is within ``goal`` stays as it is.
 
     Parameters
     ----------
     state : array [slots, ranks, packings], int32 keys
+    bits : int
+        Bits of a key that hold the expert.
+    schedule : list of (heavy, partners, turn_above)
+        See `exchange`; a step a line.
+    goal : int or array [packings]
+        Quantised rank load that is good enough.
+    """
+    room = workspace(state, schedule)
+    if xp.place(state) is None:
+        goal = np.broadcast_to(goal, state.shape[2])
+        return _exchanges_of_open(state, bits, schedule, goal, room)
+    for heavy, partners, turn_above in schedule:
+        ordered = rank_order(xp.total(state >> bits, 0)).T
+        is_open = ordered[-1] >> rank_bits(state.shape[1]) > goal
+        state = xp.where(is_open, exchange(state, ordered, bits, heavy, partners, turn_above, room), state)
+    return state
+
+
+def _exchanges_of_open(
+    state: np.ndarray, bits: int, schedule: list[tuple[int, int, int]], goal: np.ndarray, room: np.ndarray
+) -> np.ndarray:
+    """`exchanges` of numpy arrays: work is spent on packings above the goal only."""
+    result, working = state, np.arange(state.shape[2])
+    for heavy, partners, turn_above in schedule:
+        ordered = rank_order(xp.total(state >> bits, 0)).T
+        still = np.flatnonzero(ordered[-1] >> rank_bits(state.shape[1]) > goal[working])
+        if len(still) < len(working):
+            result[:, :, working] = state
+            if not len(still):
+                return result
+            state, ordered, working = state[:, :, still], ordered[:, still], working[still]
+        state = exchange(state, ordered, bits, heavy, partners, turn_above, room)
+    result[:, :, working] = state
+    return result
+
+
+def exchange(state: Array, ordered: Array, bits: int, heavy: int, partners: int, turn_above: int, room: Array) -> Array:
+    """One step of all packings.
+
+    Parameters
+    ----------
+    state : array [slots, ranks, packings], int32 keys
+    ordered : array [ranks, packings]
+        The state's `rank_order`, transposed.
     bits : bits of a key that hold the expert
     heavy, partners : h and m, ``h * (m + 1) <= ranks``
-    goal : quantised rank load that is good enough, one number or one a packing
     turn_above : quantised rank load
         In packings with a heavier rank, a slot of a heavy rank faces the next slot of the light one (only exchanges
         slot by slot depend on that): coarser changes, and slots of different rows mix.
@@ -141,7 +182,6 @@ def exchange(
     """
     slots, ranks, packings = state.shape
     shift, at = rank_bits(ranks), xp.place(state)
-    ordered = rank_order(xp.total(state >> bits, 0)).T
     heaviest = ordered[-1] >> shift
     ordered = xp.take(ordered, _order(ranks, heavy, partners, at), 0)
     column = xp.cast(ordered & ((1 << shift) - 1), xp.INT64) * packings + xp.arange(packings, at)
@@ -151,14 +191,15 @@ def exchange(
     if slots > FULL_SPLITS:
         _turn(light, heaviest > turn_above)
     best = _differences(flat[:, : heavy * packings + pairs] >> bits, partners, room)
-    split = (best & LOW).reshape(-1, packings) * (heaviest > goal)
+    split = (best & LOW).reshape(-1, packings)
     pair = None
     if partners > 1:
         lightest = ordered[heavy : heavy * (1 + partners)] >> shift
         pair = _choose(best, lightest, partners).reshape(-1)
         split, pair = xp.take(split.reshape(-1), pair, 0), pair + heavy * packings
     _apply(flat, split.reshape(-1), pair)
-    return flat.reshape(slots, ranks, packings)
+    state = flat.reshape(slots, ranks, packings)
+    return roll(state, EXCHANGED) if slots > EXCHANGED + 1 else state
 
 
 def _turn(light: Array, turns: Array) -> None:

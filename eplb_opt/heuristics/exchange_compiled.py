@@ -38,15 +38,16 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
         held = state[packing]
         for step in range(len(schedule)):
             heavy, partners, turn_above = schedule[step, 0], schedule[step, 1], schedule[step, 2]
-            _order(held, old, ordered, bits, shift, heavy, partners, turn_above)
-            if ordered[ranks - 1] >> shift > goal[packing]:
-                for s in range(slots):
-                    for i in range(heavy * (1 + partners)):
-                        loads[s, i] = held[s, i] >> bits
-                for q in range(heavy * partners):
-                    _exchanges(loads, q % heavy, heavy + q, numbered, here, there, sums)
-                    best[q] = _least(pattern, number)
-                _choose(held, best, ordered, shift, heavy, partners, difference, swap)
+            if _total_loads(held, ordered, bits) <= goal[packing]:
+                break
+            _order(held, old, ordered, shift, heavy, partners, turn_above)
+            for s in range(slots):
+                for i in range(heavy * (1 + partners)):
+                    loads[s, i] = held[s, i] >> bits
+            for q in range(heavy * partners):
+                _exchanges(loads, q % heavy, heavy + q, numbered, here, there, sums)
+                best[q] = _least(pattern, number)
+            _choose(held, best, ordered, shift, heavy, partners, difference, swap)
             if slots > EXCHANGED + 1:
                 old[:] = held
                 for s in range(slots):
@@ -54,13 +55,24 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
 
 
 @compiled
-def _order(held, old, ordered, bits, shift, heavy, partners, turn_above):  # type: ignore[no-untyped-def]
-    """Sort the ranks by load into ``ordered``, bring them into the order of a step, and turn the partners' slots."""
+def _total_loads(held, total, bits):  # type: ignore[no-untyped-def]
+    """Add up each rank's load into ``total``; the heaviest."""
     slots, ranks = held.shape
-    ordered[:] = 0
+    total[:] = 0
     for s in range(slots):
         for r in range(ranks):
-            ordered[r] += held[s, r] >> bits
+            total[r] += held[s, r] >> bits
+    heaviest = total[0]
+    for r in range(ranks):
+        if total[r] > heaviest:
+            heaviest = total[r]
+    return heaviest
+
+
+@compiled
+def _order(held, old, ordered, shift, heavy, partners, turn_above):  # type: ignore[no-untyped-def]
+    """Sort the ranks by the loads in ``ordered``, bring them into the order of a step, turn the partners' slots."""
+    slots, ranks = held.shape
     for r in range(ranks):
         ordered[r] = (ordered[r] << shift) | r
     _sort(ordered)

@@ -38,7 +38,7 @@ def refine_pools_fused(
     ----------
     loads : tensor [pools, experts], float64, on CUDA
     schedule : for each step the heavy ranks, the partners of each, and the load above which packings turn their slots.
-    goal : see `exchange.exchange`.
+    goal : see `exchange.exchanges`.
     """
     pools = len(loads)
     constants, tables = launch(loads, slots, ranks, max_count, schedule)
@@ -151,7 +151,7 @@ def _kernel(
         heavy = tl.load(steps + 3 * step)
         partners = tl.load(steps + 3 * step + 1)
         turn_above = tl.load(steps + 3 * step + 2)
-        part.exchange(here + was * P, here + (1 - was) * P, ranked, weights, order, heavy, partners, turn_above, goal,
+        part.step(here + was * P, here + (1 - was) * P, ranked, weights, order, heavy, partners, turn_above, goal,
                  R, R2, S, K, SPLITS, SPLITS2, BITS, RANK_BITS, FULL, ROLL, LOW_, HIGH_)  # fmt: skip
         was = 1 - was
     rough = part.heaviest_rank(here + was * P, R, R2, S, BITS) > CLOSE_
@@ -225,9 +225,9 @@ def _relieve_kernel(
                     heavy = tl.load(steps + 3 * step)
                     partners = tl.load(steps + 3 * step + 1)
                     turn_above = tl.load(steps + 3 * step + 2)
-                    part.exchange(state + step % 2 * P, state + (1 - step % 2) * P, ranked, weights, order, heavy,
-                                  partners, turn_above, CLOSE_, R, R2, S, K, SPLITS, SPLITS2, BITS, RANK_BITS, FULL,
-                                  ROLL, LOW_, HIGH_)  # fmt: skip
+                    part.step(state + step % 2 * P, state + (1 - step % 2) * P, ranked, weights, order, heavy,
+                              partners, turn_above, CLOSE_, R, R2, S, K, SPLITS, SPLITS2, BITS, RANK_BITS, FULL,
+                              ROLL, LOW_, HIGH_)  # fmt: skip
                 heaviest = part.heaviest_rank(state + end % 2 * P, R, R2, S, BITS)
                 weighed = (heaviest.to(tl.float64) * (tl.load(units + k) / least)).to(tl.int64)
                 tl.store(value + c, (weighed << 6) | c)

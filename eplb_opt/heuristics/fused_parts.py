@@ -162,9 +162,27 @@ def deal(
         load += tl.load(state + column * R + rank, inside, 0) >> BITS
 
 
+@triton.jit
+def step(
+    old, new, ranked, weights, order, heavy, partners, turn_above, goal,
+    R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, K: tl.constexpr, SPLITS: tl.constexpr,
+    SPLITS2: tl.constexpr, BITS: tl.constexpr, RANK_BITS: tl.constexpr, FULL: tl.constexpr, ROLL: tl.constexpr,
+    LOW_: tl.constexpr, HIGH_: tl.constexpr,
+):  # fmt: skip
+    """One step of `exchange.exchanges`: a state whose heaviest rank is within the goal is copied as it is."""
+    if heaviest_rank(old, R, R2, S, BITS) > goal:
+        exchange(old, new, ranked, weights, order, heavy, partners, turn_above, R, R2, S, K, SPLITS, SPLITS2, BITS,
+                 RANK_BITS, FULL, ROLL, LOW_, HIGH_)  # fmt: skip
+    else:
+        lane = tl.arange(0, R2)
+        for j in range(S):
+            tl.store(new + j * R + lane, tl.load(old + j * R + lane, lane < R, 0), lane < R)
+        tl.debug_barrier()
+
+
 @triton.jit(noinline=True)  # compiles in half the time
 def exchange(
-    old, new, ranked, weights, order, heavy, partners, turn_above, goal,
+    old, new, ranked, weights, order, heavy, partners, turn_above,
     R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, K: tl.constexpr, SPLITS: tl.constexpr,
     SPLITS2: tl.constexpr, BITS: tl.constexpr, RANK_BITS: tl.constexpr, FULL: tl.constexpr, ROLL: tl.constexpr,
     LOW_: tl.constexpr, HIGH_: tl.constexpr,
@@ -211,7 +229,7 @@ def exchange(
         other = lane % heavy + j * heavy
         least = tl.minimum(least, tl.load(ranked + R + other, light, 0x7FFFFFFF).to(tl.int32))
     chosen = paired & (value == least)
-    best = tl.where(chosen & (heaviest > goal), best & LOW_, 0)
+    best = tl.where(chosen, best & LOW_, 0)
     for j in tl.static_range(S):
         k = tl.load(order + j * SPLITS + best)
         of_light = k >= S

@@ -10,13 +10,17 @@ from ..pool import Floats, Ints
 from . import arrays as xp
 from .arrays import Array
 from .greedy import candidates, greedy_members, pack_ordered, replicate
+from .optional import optional
 
 ROUNDING = 1e-13  # of sums of a rank's loads in different orders
 TINY = 2.0**-960  # of a layer with no larger load, quotients lose digits (they may be subnormal): nothing is told of it
 
 
-def unsure_layers(instance: Instance, objective: Floats, greedy_check: float) -> Ints:
-    """Layers further above a simple bound than ``greedy_check`` whose objective the greedy may beat."""
+def unsure_layers(instance: Instance, objective: Floats, greedy_check: float, *, compiled: bool = False) -> Ints:
+    """Layers further above a simple bound than ``greedy_check`` whose objective the greedy may beat.
+
+    ``compiled`` lets numba pack, where it is installed; the layers are the same.
+    """
     load = np.asarray(instance.weight)
     tiny = load.max(axis=1) < TINY
     layers = np.flatnonzero((objective > (1 + greedy_check + ROUNDING) * simple_bound(instance)) | tiny)
@@ -24,7 +28,7 @@ def unsure_layers(instance: Instance, objective: Floats, greedy_check: float) ->
         return layers
     lighter, groups = objective[layers] * (1 - ROUNDING), instance.num_groups if instance.hierarchical else 1
     topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
-    found = greedy_objective(load[layers], *topology, enough=lighter)
+    found = greedy_objective(load[layers], *topology, enough=lighter, compiled=compiled)
     return np.asarray(layers[(found < lighter) | tiny[layers]], dtype=np.int64)
 
 
@@ -67,7 +71,7 @@ def simple_bound(instance: Instance) -> Floats:
 
 def greedy_objective(
     weight: Floats, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1,
-    enough: Floats | None = None,
+    enough: Floats | None = None, compiled: bool = False,
 ) -> Floats:  # fmt: skip
     """Load of the heaviest rank under the greedy, [layers], of loads [layers, experts]; no map is made.
 
@@ -82,7 +86,9 @@ def greedy_objective(
     each, ranks = _replica_loads(weight, num_replicas // num_nodes), num_ranks // num_nodes
     result = sharing_bound(each, ranks) if each.shape[1] > 2 * ranks else packing_bound(each, ranks)
     wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < np.repeat(enough, num_nodes))
-    result[wanted] = _pack_objective(each[wanted], ranks)
+    kernel = optional("greedy_compiled") if compiled else None
+    pack_heaviest = kernel.heaviest_of_greedy if kernel and ranks <= kernel.MOST_RANKS else _pack_objective
+    result[wanted] = pack_heaviest(np.ascontiguousarray(each[wanted]), ranks)
     return np.asarray(result.reshape(layers, num_nodes).max(axis=1), dtype=np.float64)
 
 

@@ -22,13 +22,13 @@ from . import arrays as xp
 from .arrays import Array
 from .crowded import CLOSE, MORE_STEPS, SETTLED, TRIED, is_crowded, is_hot, other_copies
 from .deal import deal
-from .exchange import EXCHANGED, FULL_SPLITS, MOST_PARTNERS, exchange, rank_bits, roll, split_arrays, workspace
+from .exchange import FULL_SPLITS, MOST_PARTNERS, exchanges, rank_bits, split_arrays
 from .greedy import greedy_maps, greedy_pools
 from .greedy_check import heaviest_load, is_lighter, unsure_layers
 from .groups import share_out
 from .optional import optional
 from .pair_counts import is_searched, search_pairs
-from .replicas import UNIT, expert_bits, replica_keys, whole_loads
+from .replicas import UNIT, expert_bits, keys_of_copies, replica_keys, whole_loads
 from .separate import separate
 
 MOST_EXPERTS = 1024  # of a pool, as keys have 31 bits; larger ones get the greedy's packing
@@ -74,7 +74,8 @@ def refined(
         if greedy_check == math.inf:
             return placement
         objective = heaviest_load(load, phy2log, instance.num_ranks, placement.counts())
-        unsure = unsure_layers(instance, objective, greedy_check)
+        many_slots = instance.num_replicas // instance.num_ranks > FULL_SPLITS  # numba is at work there already
+        unsure = unsure_layers(instance, objective, greedy_check, compiled=compiled and many_slots)
         if not len(unsure):
             return placement
         greedy = greedy_maps(load[unsure], *topology, distinct=instance.distinct)
@@ -211,8 +212,12 @@ def _relieved(
         return placed
     loads, was = loads[rows], placed[rows]
     slots, bits = placed.shape[1], expert_bits(experts)
-    copies, units = other_copies(whole_loads(loads), slots, ranks, max_count)
-    state = deal(replica_keys(xp.repeat(loads, TRIED), slots, ranks, max_count, 1, copies), bits, ranks)
+    whole = whole_loads(loads)
+    copies = other_copies(whole, slots, ranks, max_count)
+    keys, bounds = keys_of_copies(xp.repeat(whole, TRIED), copies, ranks)
+    state = deal(xp.sort_rows(keys), bits, ranks)
+    bounds = bounds.reshape(TRIED, -1)
+    units = bounds / xp.least(bounds, 0)
     found = _experts(_refine(state, bits, TRIED, steps + MORE_STEPS, CLOSE, kernel, units), bits)
     counts = xp.counted(found, experts)
     lighter = heaviest_load(loads, found, ranks, counts) < heaviest_load(loads, was, ranks)
@@ -248,7 +253,7 @@ def _refine(
     for last, left in [*_keep(variants, steps).items(), (steps - 1, 1)]:
         part = schedule[start : last + 1]
         goals = goal if isinstance(goal, int) else xp.concat([goal] * variants, 0)
-        state = _run(kernel, state, bits, part, goals) if kernel else _steps(state, bits, part, goals)
+        state = _run(kernel, state, bits, part, goals) if kernel else exchanges(state, bits, part, goals)
         start = last + 1
         if variants > left:
             best = _best(state, bits, variants, left, units)
@@ -257,17 +262,8 @@ def _refine(
     return state
 
 
-def _steps(state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: Array | int) -> Array:
-    room = workspace(state, schedule)
-    for heavy, partners, turn_above in schedule:
-        state = exchange(state, bits, heavy, partners, goal, turn_above, room)
-        if len(state) > EXCHANGED + 1:
-            state = roll(state, EXCHANGED)
-    return state
-
-
 def _run(kernel: ModuleType, state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: Array | int) -> Array:
-    """`_steps` in compiled code."""
+    """`exchanges` in compiled code."""
     held = np.ascontiguousarray(state.transpose(2, 0, 1))
     numbers = np.array(schedule, dtype=np.int64).reshape(-1, 3)
     goals = np.broadcast_to(goal, len(held)).astype(np.int64)

@@ -53,20 +53,31 @@ def replica_keys(
         The experts of the extra copies, instead of the greedy's choice.
     """
     pools, experts = loads.shape
-    bits, at = expert_bits(experts), xp.place(loads)
+    bits = expert_bits(experts)
     whole = whole_loads(loads)
     extra = slots - experts
     if extra and won is None:
         won = extra_copies(whole, extra, max_count, variants)
     if variants > 1:
         whole = xp.repeat(whole, variants)
+    keys, _ = keys_of_copies(whole, won, ranks)
+    return xp.sort_rows(keys) if variants == 1 else _perturbed_order(keys, pools, bits)
+
+
+def keys_of_copies(whole: Array, won: Array | None, ranks: int) -> tuple[Array, Array]:
+    """Keys of all replicas in no order, int32 [pools, slots], and the pools' bounds, in the unit of the whole loads.
+
+    Of `whole_loads` [pools, experts] and the experts of the extra copies [pools, slots - experts].
+    """
+    experts, at = whole.shape[1], xp.place(whole)
     each = whole if won is None else whole / (xp.counted(won, experts) + 1.0)
+    bound = pool_bound(whole, each, ranks)
     # A power of two over a tensor is rounded once on CUDA as well.
-    keys = xp.rounded(each * (UNIT / pool_bound(whole, each, ranks))[:, None])
-    keys = xp.cast(keys, xp.INT32) << bits | xp.cast(xp.arange(experts, at), xp.INT32)
+    keys = xp.rounded(each * (UNIT / bound)[:, None])
+    keys = xp.cast(keys, xp.INT32) << expert_bits(experts) | xp.cast(xp.arange(experts, at), xp.INT32)
     if won is not None:
         keys = xp.concat((keys, xp.take_rows(keys, won)), 1)
-    return xp.sort_rows(keys) if variants == 1 else _perturbed_order(keys, pools, bits)
+    return keys, bound
 
 
 def pool_bound(whole: Array, each: Array, ranks: int) -> Array:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from eplb_opt import POLICIES, Instance, OptionError, Placement, configure
 from eplb_opt.heuristics.deal import deal
-from eplb_opt.heuristics.exchange import FULL_SPLITS, exchange, rank_order, splits, workspace
+from eplb_opt.heuristics.exchange import FULL_SPLITS, exchanges, splits
 from eplb_opt.heuristics.greedy import greedy, greedy_maps
 from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
 from eplb_opt.heuristics.refine import pairs, refine_maps, refine_pools, refined
@@ -143,7 +143,7 @@ def test_a_step_permutes_the_slots_and_never_raises_the_heaviest_rank(each, step
     bits = expert_bits(experts)
     state = deal(replica_keys(lognormal(6, experts), slots, ranks, slots), bits, ranks)
     heavy, partners = pairs(ranks, step)
-    after = exchange(state.copy(), bits, heavy, partners, 0, 0, workspace(state, [(heavy, partners, 0)]))
+    after = exchanges(state.copy(), bits, [(heavy, partners, 0)], 0)
     np.testing.assert_array_equal(*(np.sort(s.reshape(slots, -1), axis=0) for s in (state, after)))
     heaviest, was = ((s >> bits).sum(0).max(0) for s in (after, state))
     assert (heaviest <= was).all()
@@ -154,11 +154,13 @@ def test_packings_within_the_goal_stay_as_they_are():
     experts, slots, ranks = SHAPES[9]
     bits = expert_bits(experts)
     state = deal(replica_keys(lognormal(6, experts), slots, ranks, slots), bits, ranks)
-    after = exchange(state.copy(), bits, 2, 1, 100 * UNIT, 100 * UNIT, workspace(state, [(2, 1, 0)]))
-    by_load = rank_order((state >> bits).sum(0)) & 7  # the ranks are sorted, no slot moves
-    for packing in range(6):
-        ours = {tuple(state[:, r, packing].tolist()) for r in by_load[packing].tolist()}
-        assert ours == {tuple(after[:, r, packing].tolist()) for r in range(ranks)}
+    heaviest = (state >> bits).sum(0).max(0)
+    goal = np.where(np.arange(6) % 2, heaviest, 0)
+    after = exchanges(state.copy(), bits, [(2, 1, 0)] * 3, goal)
+    np.testing.assert_array_equal(after[:, :, 1::2], state[:, :, 1::2])
+    assert ((after >> bits).sum(0).max(0)[::2] < heaviest[::2]).all()
+    tensors = torch.from_numpy(state), bits, [(2, 1, 0)] * 3, torch.from_numpy(goal)
+    np.testing.assert_array_equal(after, exchanges(*tensors))
 
 
 @pytest.mark.parametrize("slots", range(3, FULL_SPLITS + 1))
@@ -251,7 +253,9 @@ def test_the_greedy_objective_is_that_of_its_map(loads, ranks, more):
     slots = ranks * (-(-len(loads) // ranks) + more)
     instance = Instance([loads], slots, num_ranks=ranks)
     expected = greedy(instance).objective(instance)
-    np.testing.assert_allclose(greedy_objective(instance.weight.copy(), slots, ranks), expected, rtol=1e-12)
+    for compiled in (False, True):
+        objective = greedy_objective(instance.weight.copy(), slots, ranks, compiled=compiled)
+        np.testing.assert_allclose(objective, expected, rtol=1e-12)
 
 
 @pytest.mark.recorded

@@ -1,0 +1,49 @@
+"""The greedy's heaviest rank replica by replica, compiled for the CPU (numba)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compiled import compiled
+
+MOST_RANKS = 128  # that are looked through for every replica; with more, numpy's rounds are faster
+
+
+@compiled
+def heaviest_of_greedy(ordered, ranks):  # type: ignore[no-untyped-def]
+    """Load of the heaviest rank of the greedy's packing, float64 [pools].
+
+    Parameters
+    ----------
+    ordered : float64 [pools, slots], replica loads, heaviest first
+    ranks : int
+        Of which the number of slots is a multiple.
+    """
+    pools, slots = ordered.shape
+    heaviest = np.zeros(pools)
+    load = np.empty(ranks)
+    pattern = load.view(np.int64)  # of numbers >= 0, in the same order; only the least integer is found in blocks
+    room = np.empty(ranks, dtype=np.int64)
+    for pool in range(pools):
+        load[:] = 0
+        room[:] = slots // ranks
+        for slot in range(slots):
+            lightest = _first_least(pattern)
+            load[lightest] += ordered[pool, slot]
+            room[lightest] -= 1
+            if room[lightest] == 0:
+                heaviest[pool] = max(heaviest[pool], load[lightest])
+                load[lightest] = np.inf
+    return heaviest
+
+
+@compiled
+def _first_least(numbers):  # type: ignore[no-untyped-def]
+    least = numbers[0]
+    for at in range(len(numbers)):
+        if numbers[at] < least:  # not min(): this is vectorised
+            least = numbers[at]
+    at = 0
+    while numbers[at] != least:
+        at += 1
+    return at
