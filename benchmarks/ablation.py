@@ -20,14 +20,14 @@ import numpy as np
 
 from eplb_opt import Limits, warm_up
 from eplb_opt.bounds.cuts import cut_bound
-from eplb_opt.bounds.mean import trivial_bound
+from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.exact.counts import solve_counts
-from eplb_opt.exact.patterns import solve_patterns
-from eplb_opt.heuristics import windows
-from eplb_opt.heuristics.search import search
-from eplb_opt.instance import Instance
-from eplb_opt.outcome import StopReason
-from eplb_opt.pool import Packing, Pool
+from eplb_opt.exact.cover import solve_patterns
+from eplb_opt.problem.instance import Instance
+from eplb_opt.problem.pool import Packing, Pool
+from eplb_opt.problem.status import StopReason
+from eplb_opt.search import count_ranges as windows
+from eplb_opt.search.search import search
 from eplb_opt.solver import start_layers
 from models.export import assignment
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from eplb_opt.instance import Instance
+from eplb_opt.problem.instance import Instance
 
 from .environment import ROOT
 from .store import Store
@@ -76,8 +76,8 @@ def contradictions(objective: np.ndarray, bound: np.ndarray) -> list[int]:
 
 def check(instance: Instance, layers: list[dict[str, Any]]) -> tuple[int, list[str]]:
     """Re-prove stored bounds without a solver: how many layers in full, and what is wrong."""
+    from eplb_opt.checker.verify import verify
     from eplb_opt.heuristics.greedy import greedy
-    from eplb_opt.verify import verify
 
     placement = greedy(instance)
     names = ("lower_bound", "bound_method", "proofs")  # what is said of bounds; the map is the greedy's

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eplb_opt.instance import Instance
+from eplb_opt.problem.instance import Instance
 from eplb_opt.synthetic import synthetic_load
 
 from .environment import ROOT

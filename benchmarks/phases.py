@@ -18,7 +18,7 @@ import torch
 
 from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
 from eplb_opt.heuristics.refine import STEPS, refine_maps, refined
-from eplb_opt.instance import Instance
+from eplb_opt.problem.instance import Instance
 
 from .cases import cases
 from .environment import ROOT, environment

@@ -19,8 +19,8 @@ import numpy as np
 from eplb_opt import FallbackWarning, Limits, solve
 from eplb_opt.errors import PolicyError
 from eplb_opt.external import call_policy
-from eplb_opt.instance import Instance
-from eplb_opt.placement import Placement
+from eplb_opt.problem.instance import Instance
+from eplb_opt.problem.placement import Placement
 
 from .bounds import PATH as BOUNDS
 from .bounds import Bounds, contradictions, instance_key

@@ -1,4 +1,4 @@
-"""The same maps, bounds and certificates on two commits: ``python -m benchmarks.same FILE`` on each, then ``--compare``.
+"""The same maps, bounds and certificates on two commits: ``python -m benchmarks.same FILE`` on each.
 
 ``refined`` on random instances of all kinds, and ``optimal`` under work limits on smaller ones: a line an instance,
 with digests of the map and of everything that its certificates prove. ``python -m benchmarks.same --compare OLD NEW``

@@ -20,8 +20,8 @@ import torch
 
 from eplb_opt.errors import EplbError
 from eplb_opt.external import as_placement, topology
-from eplb_opt.instance import Instance
-from eplb_opt.placement import Placement
+from eplb_opt.problem.instance import Instance
+from eplb_opt.problem.placement import Placement
 
 from .bounds import Bounds, contradictions, instance_key
 from .cases import QUICK, cases

@@ -8,7 +8,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
+    from .certificates.layer import LayerCertificate
     from .errors import (
         EplbError,
         FormatError,
@@ -16,36 +19,53 @@ if TYPE_CHECKING:
         MissingPackageError,
         OptionError,
         PolicyError,
-        SolveInterrupted,
         SolverError,
         TopologyWarning,
     )
-    from .instance import Instance
     from .limits import Limits
-    from .outcome import Status, StopReason
-    from .placement import Placement
     from .policies import POLICIES, AbstractEplbPolicy, configure
-    from .result import LayerCertificate, Result
+    from .problem.instance import Instance
+    from .problem.placement import Placement
+    from .problem.status import Status, StopReason
+    from .result import Result, SolveInterrupted
     from .solver import FallbackWarning, solve
     from .warmup import warm_up
 
-_HOME = {
-    "EplbError": "errors", "FormatError": "errors", "InstanceError": "errors", "OptionError": "errors",
-    "MissingPackageError": "errors", "PolicyError": "errors", "SolveInterrupted": "errors", "SolverError": "errors",
-    "TopologyWarning": "errors", "Instance": "instance", "Limits": "limits", "Status": "outcome",
-    "StopReason": "outcome", "Placement": "placement", "POLICIES": "policies", "AbstractEplbPolicy": "policies",
-    "configure": "policies", "LayerCertificate": "result", "Result": "result", "FallbackWarning": "solver",
-    "solve": "solver", "warm_up": "warmup",
-}  # fmt: skip
+_NAMES = {  # module -> public names
+    "errors": (
+        "EplbError",
+        "FormatError",
+        "InstanceError",
+        "MissingPackageError",
+        "OptionError",
+        "PolicyError",
+        "SolverError",
+        "TopologyWarning",
+    ),
+    "certificates.layer": ("LayerCertificate",),
+    "limits": ("Limits",),
+    "policies": ("POLICIES", "AbstractEplbPolicy", "configure"),
+    "problem.instance": ("Instance",),
+    "problem.placement": ("Placement",),
+    "problem.status": ("Status", "StopReason"),
+    "result": ("Result", "SolveInterrupted"),
+    "solver": ("FallbackWarning", "solve"),
+    "warmup": ("warm_up",),
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "POLICIES", "AbstractEplbPolicy", "EplbError", "FallbackWarning", "FormatError", "Instance", "InstanceError",
     "LayerCertificate", "Limits", "MissingPackageError", "OptionError", "Placement", "PolicyError", "Result",
-    "SolveInterrupted", "SolverError", "Status", "StopReason", "TopologyWarning", "configure", "solve", "warm_up",
+    "SolveInterrupted", "SolverError", "Status", "StopReason", "TopologyWarning", "__version__", "configure", "solve",
+    "warm_up",
 ]  # fmt: skip
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

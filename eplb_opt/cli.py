@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import __version__
 from .commands import convert, demo, gap, solve, verify, warmup
 from .commands.files import written
 from .commands.output import one_line_messages, say, say_interrupted
@@ -17,6 +16,7 @@ from .commands.signals import INTERRUPTED, ending_signals
 from .commands.streams import standard_streams
 from .errors import EplbError
 from .packages import missing
+from .version import __version__
 
 COMMANDS = (solve, gap, verify, convert, demo, warmup)
 BAD = 2  # bad input, or what was to be shown is lost

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .result import Result
-
-
 MOST_SHOWN = 60  # characters of a value in an error's line
 
 
@@ -65,22 +59,6 @@ class FormatWarning(UserWarning):
 
 class TopologyWarning(UserWarning):
     """Whole groups cannot stay on nodes as the call's topology asks: the mode is global."""
-
-
-class SolveInterrupted(KeyboardInterrupt):
-    """Ctrl-C while `solve` was at work; what it had found is kept.
-
-    A `KeyboardInterrupt`, so that programs which expect one stop as ever.
-
-    Attributes
-    ----------
-    result : Result
-        The best map so far, valid, with the certificates that were proven so far.
-    """
-
-    def __init__(self, result: Result) -> None:
-        self.result = result
-        super().__init__("interrupted: the best map so far is kept")
 
 
 def shown(value: object) -> str:

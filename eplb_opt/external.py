@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from .errors import PolicyError
-from .instance import Instance
-from .placement import Placement
+from .problem.instance import Instance
+from .problem.placement import Placement
 
 PolicyCall = Callable[..., Any]
 

@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .bounds.mean import trivial_bound
-from .bounds.names import CERTIFIED, GROUPS, MEAN, REPLICA, not_certified
-from .bounds.proofs import Certificate, certified_bound, true_name
-from .hierarchy import NodeSet, bottleneck_partition, group_loads, members
-from .instance import Instance
+from .certificates.layer import MILESTONES, LayerCertificate, certify
+from .certificates.mean import trivial_bound
+from .certificates.names import CERTIFIED, GROUPS, MEAN, REPLICA, not_certified
+from .certificates.registry import Certificate, certified_bound, true_name
 from .limits import Limits
-from .outcome import PoolOutcome, StopReason, exceeds
-from .pool import Ints, Packing, Pool
+from .outcome import PoolOutcome
 from .portfolio import Task
-from .result import MILESTONES, LayerCertificate, certify
+from .problem.hierarchy import NodeSet, bottleneck_partition, group_loads, members
+from .problem.instance import Instance
+from .problem.pool import Ints, Packing, Pool
+from .problem.status import StopReason, exceeds
 
 MOST_OF_GAP = 0.9  # by which a pool's bound may exceed the layer's before another partition is looked for
 
@@ -132,7 +133,7 @@ class LayerState:
 
         Where it fails, the layer keeps the partitions that it has, and its note says why.
         """
-        from .exact.grouping import assign_groups
+        from .grouping import assign_groups
 
         instance, known = self.instance, {s: p.lower_bound for s, p in self.pools.items()}
         start = min((self.hopeful, self.partition), key=lambda p: max(known[s] for s in p)) if self.hopeful else None

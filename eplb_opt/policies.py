@@ -18,8 +18,8 @@ import torch
 from .errors import OptionError, TopologyWarning, shown
 from .heuristics.greedy import greedy
 from .heuristics.refine import GREEDY_CHECK, STEPS, refined
-from .instance import Instance
 from .limits import Limits
+from .problem.instance import Instance
 
 if TYPE_CHECKING:
     from .result import Result

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .bounds.names import CUTS, PATTERNS
-from .bounds.proofs import Certificate
+from .certificates.names import CUTS, PATTERNS
+from .certificates.registry import Certificate
 from .errors import SolverError
 from .limits import Limits
-from .outcome import PoolOutcome, StopReason
-from .pool import Packing, Pool
+from .outcome import PoolOutcome
+from .problem.pool import Packing, Pool
+from .problem.status import StopReason
 
 # Seconds of the first steps, or the same in units of Limits.work. Most layers end with the search before the bound,
 # most pools of few experts with the first proof by rank patterns.
@@ -207,7 +208,7 @@ class _Attempt:
 
     def _search(self, share: float | None, seed: int) -> None:
         def step() -> None:
-            from .heuristics.search import search
+            from .search.search import search
 
             work, deadline = self._within(share)
             found = search(
@@ -220,7 +221,7 @@ class _Attempt:
 
     def _windows(self, share: float, seed: int) -> None:
         def step() -> None:
-            from .heuristics.windows import window_search
+            from .search.count_ranges import window_search
 
             work, deadline = self._within(share)
             found = window_search(
@@ -248,7 +249,7 @@ class _Attempt:
             self._raise(bound, PATTERNS, certificate)
 
     def _patterns(self, share: float) -> None:
-        from .exact.patterns import solve_patterns
+        from .exact.cover import solve_patterns
 
         self._step("rank patterns", lambda: self._prove(solve_patterns, share))
 

@@ -9,20 +9,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from .errors import InstanceError, OptionError, SolveInterrupted
+from .errors import InstanceError, OptionError
 from .heuristics.greedy import greedy, greedy_pools
 from .heuristics.refine import refined
-from .hierarchy import NodeSet, members, node_sets
-from .instance import Instance
 from .layer import LayerState
 from .limits import Limits
-from .outcome import PoolOutcome, StopReason
+from .outcome import PoolOutcome
 from .packages import require_method
-from .placement import Placement
-from .pool import Ints, Packing
 from .portfolio import METHODS as IMPROVERS
 from .portfolio import Task
-from .result import Result
+from .problem.hierarchy import NodeSet, members, node_sets
+from .problem.instance import Instance
+from .problem.placement import Placement
+from .problem.pool import Ints, Packing
+from .problem.status import StopReason
+from .result import Result, SolveInterrupted
 from .warmup import warm_up
 from .workers import run_tasks
 

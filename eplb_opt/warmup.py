@@ -72,7 +72,8 @@ def _call_all(method: str) -> None:
     if method != "optimal":
         return
     from .exact import counts, matching
-    from .heuristics import search, windows
+    from .search import count_ranges as windows
+    from .search import search
 
     search.prepare()
     counts.prepare()

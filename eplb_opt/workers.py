@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from .limits import Limits
-from .outcome import PoolOutcome, StopReason
+from .outcome import PoolOutcome
 from .packages import require
 from .portfolio import Task, run
+from .problem.status import StopReason
 
 Key = Any
 NextTask = Callable[[], "tuple[Key, Task] | None"]

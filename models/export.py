@@ -15,7 +15,7 @@ import numpy as np
 from eplb_opt.exact import assignment_cpsat, assignment_milp
 from eplb_opt.exact.assignment import Assignment
 from eplb_opt.heuristics.greedy import greedy_pools
-from eplb_opt.pool import Packing, Pool
+from eplb_opt.problem.pool import Packing, Pool
 
 TINY = Path(__file__).parent / "tiny"
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from eplb_opt import Instance, Limits, Placement, Result, StopReason, solve
 from eplb_opt.bounds.cuts import cut_bound
-from eplb_opt.bounds.names import PATTERNS
 from eplb_opt.bounds.patterns import pattern_bound
-from eplb_opt.bounds.proofs import Certificate
+from eplb_opt.certificates.layer import certify
+from eplb_opt.certificates.names import PATTERNS
+from eplb_opt.certificates.registry import Certificate
 from eplb_opt.formats import write_json, write_map
-from eplb_opt.hierarchy import NodeSet, members
-from eplb_opt.result import certify
+from eplb_opt.problem.hierarchy import NodeSet, members
 
 WORK = Limits(seconds=None, work=0.3)
 

@@ -15,17 +15,17 @@ from fractions import Fraction
 import numpy as np
 
 from eplb_opt import Limits
-from eplb_opt.bounds.certificate import certificate_holds
 from eplb_opt.bounds.cuts import cut_bound
-from eplb_opt.bounds.mean import trivial_bound
-from eplb_opt.bounds.pattern_certificate import pattern_certificate_holds
 from eplb_opt.bounds.patterns import pattern_bound
+from eplb_opt.certificates.cuts import certificate_holds
+from eplb_opt.certificates.mean import trivial_bound
+from eplb_opt.certificates.patterns import pattern_certificate_holds
+from eplb_opt.checker.verify import holds
 from eplb_opt.exact.counts import decide_counts, solve_counts
+from eplb_opt.exact.cover import decide, solve_patterns
 from eplb_opt.exact.matching import solve_matching
-from eplb_opt.exact.patterns import decide, solve_patterns
-from eplb_opt.pool import Packing, Pool
 from eplb_opt.portfolio import Task, run
-from eplb_opt.verify import holds
+from eplb_opt.problem.pool import Packing, Pool
 from models.export import assignment
 
 from .bounds.test_cuts import check_cuts, solutions

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from eplb_opt import Status
-from eplb_opt.bounds.names import CERTIFIED, COUNTS, CUTS, PATTERNS, SEARCHED
+from eplb_opt.certificates.layer import LayerCertificate, totals_of
+from eplb_opt.certificates.names import CERTIFIED, COUNTS, CUTS, PATTERNS, SEARCHED
+from eplb_opt.checker.verify import verify_report
 from eplb_opt.cli import main
-from eplb_opt.result import LayerCertificate, totals_of
-from eplb_opt.verify import verify_report
 
 from .reports import CASES, Case
 

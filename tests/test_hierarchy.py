@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eplb_opt import Instance, Limits, hierarchy, solve, solver
-from eplb_opt.exact import grouping
-from eplb_opt.exact.grouping import assign_groups
-from eplb_opt.exact.patterns import solve_patterns
-from eplb_opt.hierarchy import bottleneck_partition, members, node_sets
-from eplb_opt.outcome import StopReason
+from eplb_opt import Instance, Limits, grouping, solve, solver
+from eplb_opt.exact.cover import solve_patterns
+from eplb_opt.grouping import assign_groups
+from eplb_opt.problem import hierarchy
+from eplb_opt.problem.hierarchy import bottleneck_partition, members, node_sets
+from eplb_opt.problem.status import StopReason
 from eplb_opt.result import Status
 
 
@@ -140,7 +140,7 @@ def test_an_assignment_of_groups_that_fails_costs_only_itself(monkeypatch):
     def broken(*arguments):
         raise RuntimeError("out of patience")
 
-    monkeypatch.setattr("eplb_opt.exact.grouping.assign_groups", broken)
+    monkeypatch.setattr("eplb_opt.grouping.assign_groups", broken)
     result = solve(MANY_GROUPS, "optimal", Limits(seconds=None, work=0.02))
     assert not result.placement.violations(MANY_GROUPS)
     assert result.objective <= solve(MANY_GROUPS, "greedy").objective

@@ -17,7 +17,7 @@ from eplb_opt.errors import SolverError
 from eplb_opt.exact.threshold import columns, relaxation
 from eplb_opt.highs import new_highs, run_highs
 from eplb_opt.native import in_own_thread
-from eplb_opt.pool import Pool
+from eplb_opt.problem.pool import Pool
 
 highspy = pytest.importorskip("highspy")
 
@@ -67,7 +67,7 @@ def test_nothing_is_printed():
         from eplb_opt.bounds.cuts import cut_bound
         from eplb_opt.exact.assignment_milp import solve_milp
         from eplb_opt.limits import Limits
-        from eplb_opt.pool import Packing, Pool
+        from eplb_opt.problem.pool import Packing, Pool
         pool = Pool(np.array([5.0, 3, 2, 1]), 6, 3)
         cut_bound(pool, 10.0)
         solve_milp(pool, Packing(np.array([[0, 1], [0, 2], [3, 1]])), Limits())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eplb_opt import EplbError, Instance, InstanceError, Limits, OptionError, solve
-from eplb_opt.pool import Pool
+from eplb_opt.problem.pool import Pool
 
 LOAD = [[3.0, 1, 2, 5], [0, 0, 1, 1]]
 

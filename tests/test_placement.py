@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eplb_opt import Instance, InstanceError, Placement
-from eplb_opt.pool import Packing
+from eplb_opt.problem.pool import Packing
 
 INSTANCE = Instance([[6, 4, 2, 1]], 8, 2, 2, 4)  # groups {0, 1}, {2, 3}; two ranks a node, two slots a rank
 

@@ -11,12 +11,12 @@ import pytest
 pytest.importorskip("numba")
 
 from eplb_opt import portfolio
-from eplb_opt.bounds.mean import trivial_bound
+from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.exact.targets import Answer, Targets
 from eplb_opt.limits import Limits
-from eplb_opt.outcome import StopReason
-from eplb_opt.pool import Packing, Pool
 from eplb_opt.portfolio import Task, run
+from eplb_opt.problem.pool import Packing, Pool
+from eplb_opt.problem.status import StopReason
 
 from .exact.oracle_counts import optimum
 from .exact.test_matching import any_packing
@@ -75,7 +75,7 @@ def test_a_step_that_raises_costs_only_itself(step, monkeypatch):
 def test_an_invalid_packing_of_a_step_costs_only_itself(monkeypatch):
     start = any_packing(HARD)
     invalid = Packing(np.zeros_like(start.experts))
-    monkeypatch.setattr("eplb_opt.heuristics.windows.window_search", lambda *_, **__: invalid)
+    monkeypatch.setattr("eplb_opt.search.count_ranges.window_search", lambda *_, **__: invalid)
     outcome = run("optimal", Task(HARD, start, trivial_bound(HARD)[0], Limits(seconds=None, work=0.2, gap=0.0)))
     assert "invalid packing from count windows" in outcome.note
     assert not outcome.packing.violations(HARD)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from eplb_opt import Instance, Status, StopReason
-from eplb_opt.outcome import agrees, exceeds
-from eplb_opt.result import MILESTONES, certify
+from eplb_opt.certificates.layer import MILESTONES, certify
+from eplb_opt.problem.status import agrees, exceeds
 from eplb_opt.solver import solve
 
 INSTANCE = Instance([[6.0, 3, 2, 1], [0, 0, 0, 0]], 6, num_ranks=3)  # means 4 and 0

@@ -168,7 +168,7 @@ def test_unknown_method():
 def test_an_invalid_packing_from_a_method_is_refused(monkeypatch):
     def broken(task, report):
         from eplb_opt.outcome import PoolOutcome
-        from eplb_opt.pool import Packing
+        from eplb_opt.problem.pool import Packing
 
         return PoolOutcome(Packing(np.zeros_like(task.incumbent.experts)), 0.0, StopReason.GAP, "broken")
 

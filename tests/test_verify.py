@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from eplb_opt import FormatError, Instance, Limits, Placement, solve
-from eplb_opt.bounds.names import CERTIFIED, SEARCHED
+from eplb_opt.certificates.names import CERTIFIED, SEARCHED
+from eplb_opt.checker.verify import verify, verify_report
 from eplb_opt.cli import main
-from eplb_opt.verify import verify, verify_report
 
 from .conftest import KNOWN
 from .reports import CASES
@@ -236,7 +236,8 @@ def test_many_groups_are_looked_at(capsys):
 
 def test_names_of_searches_are_those_of_the_methods():
     pytest.importorskip("numba")
-    from eplb_opt.exact import counts, matching, patterns
+    from eplb_opt.exact import counts, matching
+    from eplb_opt.exact import cover as patterns
 
     assert {counts.METHOD, matching.MATCHING, patterns.METHOD} < set(SEARCHED)
     result = solve(Instance([[5.0, 3, 2, 1]], 6, num_ranks=2), "cpsat", WORK)
@@ -246,8 +247,8 @@ def test_names_of_searches_are_those_of_the_methods():
 
 
 def test_a_name_needs_its_certificate():
-    from eplb_opt.bounds.names import COUNTS, CUTS, MEAN, PATTERNS
-    from eplb_opt.bounds.proofs import read_certificate, true_name
+    from eplb_opt.certificates.names import COUNTS, CUTS, MEAN, PATTERNS
+    from eplb_opt.certificates.registry import read_certificate, true_name
 
     case = CASES["cuts"]()
     layer, pool = case.report["layers"][0], case.instance.pool(0)
@@ -261,7 +262,7 @@ def test_a_name_needs_its_certificate():
 
 def test_a_layers_bound_needs_all_partitions_certified():
     """The pool that decides is certified, those of the other partitions are not: nor is the layer's bound."""
-    from eplb_opt.bounds.names import REPLICA
+    from eplb_opt.certificates.names import REPLICA
     from eplb_opt.solver import start_layers
 
     instance = Instance(np.random.default_rng(0).lognormal(size=(1, 16)), 16, num_groups=4, num_nodes=2, num_ranks=8)

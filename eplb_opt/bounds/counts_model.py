@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..certificates import cuts as certificate
+from ..certificates.cuts import AGGREGATE, Cut, CutCertificate
 from ..highs import new_highs, run_highs
-from ..pool import Floats, Ints, Pool
-from . import certificate
-from .certificate import AGGREGATE, Cut, CutCertificate
+from ..problem.pool import Floats, Ints, Pool
 from .separation import Grid, violated_cuts
 
 CUTS_A_ROUND = 20

@@ -8,11 +8,11 @@ import time
 
 import numpy as np
 
-from ..pool import Floats, Ints, Pool
-from . import certificate
-from .certificate import Cut, CutCertificate, certificate_holds
+from ..certificates import cuts as certificate
+from ..certificates.cuts import Cut, CutCertificate, certificate_holds
+from ..certificates.mean import trivial_bound
+from ..problem.pool import Floats, Ints, Pool
 from .counts_model import NOISE, CountsModel
-from .mean import trivial_bound
 from .separation import Grid, retarget, violated_cuts
 
 __all__ = ["Cut", "CutCertificate", "certificate_holds", "cut_bound"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..pool import Ints, Pool
-from . import certificate
-from .certificate import Array, CutCertificate
+from ..certificates import cuts as certificate
+from ..certificates.cuts import Array, CutCertificate
+from ..problem.pool import Ints, Pool
 from .counts_model import NOISE, CountsModel
 from .separation import Grid
 

@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..exact.rank_model import Model
+from ..certificates.rank_model import Model
 from ..highs import new_highs, run_highs
-from ..pool import Floats, Ints, Pool
+from ..problem.pool import Floats, Ints, Pool
 
 NOISE = 1e-6  # infeasibility of the linear program, and reduced costs, that do not count
 SMOOTH = 0.5  # share of the best multipliers so far in those that price patterns

@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 
-from ..exact.patterns import list_all
-from ..exact.rank_model import Model, rank_model
-from ..pool import Floats, Ints, Pool
-from .mean import trivial_bound
-from .pattern_certificate import PatternCertificate, cheapest_counts
+from ..certificates.mean import trivial_bound
+from ..certificates.patterns import PatternCertificate, cheapest_counts
+from ..certificates.rank_model import Model, rank_model
+from ..problem.pool import Floats, Ints, Pool
+from .pattern_list import list_all
 from .pattern_lp import multipliers
 
 PRICE_BITS = 30  # multipliers, from -1 to 1, are rounded to multiples of 2**-PRICE_BITS

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..pool import Floats
-from .certificate import AGGREGATE, THRESHOLD, Cut, companions
+from ..certificates.cuts import AGGREGATE, THRESHOLD, Cut, companions
+from ..problem.pool import Floats
 
 PRECISION = 36  # bits of targets and levels: floats of so few bits keep the exact check in short integers
 

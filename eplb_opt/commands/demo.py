@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
 
 def _demo(options: argparse.Namespace) -> int:
     from ..formats import write_json
-    from ..instance import Instance
+    from ..problem.instance import Instance
     from ..report.gap import best_bound, gap_rows
     from ..report.tables import gap_table
     from ..synthetic import MODELS, synthetic_load

@@ -105,7 +105,7 @@ def read_selected(options: argparse.Namespace) -> Any:
 
 def instance_of(options: argparse.Namespace, loads: Any) -> Any:
     """The instance that the options state."""
-    from ..instance import Instance
+    from ..problem.instance import Instance
 
     return Instance(
         loads.load, options.replicas, options.groups, options.nodes, options.ranks, options.distinct,

@@ -12,8 +12,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SolveInterrupted
 from ..limits import Limits
+from ..result import SolveInterrupted
 from .files import written
 
 PACKAGE = __name__.partition(".")[0]

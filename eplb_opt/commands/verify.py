@@ -12,7 +12,7 @@ from .options import add_loads
 from .output import print_lines
 
 if TYPE_CHECKING:
-    from ..verify import LayerCheck, ReportCheck
+    from ..checker.verify import LayerCheck, ReportCheck
 
 MOST_UNKNOWN = 8  # keys named
 
@@ -37,9 +37,9 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The exit code, which is the verdict, known before anything is printed."""
+    from ..checker.verify import verify_report
     from ..formats import read_loads, read_map, read_report
-    from ..instance import Instance
-    from ..verify import verify_report
+    from ..problem.instance import Instance
 
     report = read_report(options.report)
     loads = read_loads(options.loads, options.input_format, options.layers).select(report["windows"])

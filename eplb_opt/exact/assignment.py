@@ -10,9 +10,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ..bounds.mean import trivial_bound
+from ..certificates.mean import trivial_bound
 from ..errors import SolverError
-from ..pool import Packing, Pool
+from ..problem.pool import Packing, Pool
 
 # The incumbent's objective is a rounded sum; this much above it is safely an upper bound.
 UPPER_MARGIN = 1e-9

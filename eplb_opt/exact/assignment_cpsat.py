@@ -13,12 +13,13 @@ from fractions import Fraction
 
 from ortools.sat.python import cp_model
 
-from ..bounds.mean import floor_float
+from ..certificates.mean import floor_float
 from ..errors import SolverError
 from ..limits import Limits
 from ..native import in_own_thread
-from ..outcome import PoolOutcome, StopReason
-from ..pool import Packing, Pool
+from ..outcome import PoolOutcome
+from ..problem.pool import Packing, Pool
+from ..problem.status import StopReason
 from .assignment import Assignment
 
 # The mean rank load has about this many bits: rounding costs at most slots_per_rank / 2^24 of it.

@@ -18,8 +18,9 @@ import pulp
 from ..errors import OptionError, SolverError
 from ..highs import new_highs, run_highs
 from ..limits import Limits
-from ..outcome import PoolOutcome, StopReason
-from ..pool import Packing, Pool
+from ..outcome import PoolOutcome
+from ..problem.pool import Packing, Pool
+from ..problem.status import StopReason
 from .assignment import Assignment
 
 # Rank loads are scaled to a mean of SCALE, so that the solvers' absolute tolerances (1e-6) are small beside them; the

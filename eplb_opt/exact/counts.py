@@ -10,12 +10,13 @@ import time
 
 import numpy as np
 
-from ..bounds.certificate import exact_range
 from ..bounds.exclusion import learn_prices
 from ..bounds.separation import Grid
+from ..certificates.cuts import exact_range
 from ..limits import Limits
-from ..outcome import PoolOutcome, StopReason
-from ..pool import Ints, Packing, Pool
+from ..outcome import PoolOutcome
+from ..problem.pool import Ints, Packing, Pool
+from ..problem.status import StopReason
 from . import fixed_counts
 from .counts_kernel import (
     IMPOSSIBLE,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiled import compiled
-from ..heuristics.anneal import Words, below
+from ..random_numbers import Words, below
 from .packer import branch
 
 Ints = npt.NDArray[np.int64]

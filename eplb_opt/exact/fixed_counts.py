@@ -8,11 +8,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..outcome import StopReason
-from ..pool import Floats, Ints, Packing, Pool
+from ..certificates.rank_model import rounded_down, scale_of
+from ..problem.pool import Floats, Ints, Packing, Pool
+from ..problem.status import StopReason
+from .cover import decide
 from .packer import pack, pack_distinct
-from .patterns import decide
-from .targets import Answer, rounded_down, scale_of, whole
+from .targets import Answer, whole
 
 FIRST, GROWTH = 2_000, 50  # ticks of the packer's first turn, items placed; how the turns grow
 TICKS_PER_SECOND = 5_000_000  # of the packer, roughly

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..bounds.certificate import CutCertificate, certificate_holds
-from ..bounds.mean import max_replica_bound, trivial_bound
-from ..bounds.names import COUNTS, REPLICA
-from ..bounds.sums import next_sum
+from ..certificates.cuts import CutCertificate, certificate_holds
+from ..certificates.mean import max_replica_bound, trivial_bound
+from ..certificates.names import COUNTS, REPLICA
+from ..certificates.sums import next_sum
 from ..errors import SolverError
 from ..limits import Limits
-from ..outcome import PoolOutcome, StopReason, relative_gap
-from ..pool import Ints, Packing, Pool
+from ..outcome import PoolOutcome
+from ..problem.pool import Ints, Packing, Pool
+from ..problem.status import StopReason, relative_gap
 from .pairing import crowded, pair_counts, pair_distinct
 from .threshold import (
     Bools,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..pool import Floats, Ints, Packing, Pool
+from ..problem.pool import Floats, Ints, Packing, Pool
 
 BISECTIONS = 60
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import compiled
-from ..heuristics.anneal import below, uniform
-from ..pool import Floats, Ints
+from ..problem.pool import Floats, Ints
+from ..random_numbers import below, uniform
 
 
 @compiled

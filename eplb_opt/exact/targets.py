@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 
-import numpy as np
-
-from ..bounds.mean import trivial_bound
+from ..certificates.mean import trivial_bound
+from ..certificates.rank_model import SCALE_BITS
 from ..errors import SolverError
 from ..limits import Limits
-from ..outcome import PoolOutcome, StopReason, relative_gap
-from ..pool import Ints, Packing, Pool
+from ..outcome import PoolOutcome
+from ..problem.pool import Packing, Pool
+from ..problem.status import StopReason, relative_gap
 
-SCALE_BITS = 46  # a rank's limit has this many bits; loads are rounded down to integers
 TICKS_PER_WORK = 80_000_000  # ticks of a unit of Limits.work
 CHEAP = 2_000_000  # ticks of a target after which the step to the next one doubles
 LOOK = 20_000  # ticks of a target at least: setting it up takes time, too
@@ -40,17 +38,6 @@ class Answer:
 
 # Given a target, a deadline (time.monotonic) and ticks: an answer. Items are rounded down as in X7.
 Decide = Callable[[float, float, float], Answer]
-
-
-def scale_of(target: float) -> Fraction:
-    """The power of two that turns loads into the integers of X7."""
-    return Fraction(2) ** (SCALE_BITS - math.frexp(target)[1])
-
-
-def rounded_down(loads: Iterable[Fraction], counts: Iterable[int]) -> Ints:
-    """``floor(load / count)`` of each pair, [pairs]."""
-    pairs = zip(loads, counts, strict=True)
-    return np.array([w.numerator // (w.denominator * int(k)) for w, k in pairs], dtype=np.int64)
 
 
 def whole(ticks: float) -> float:

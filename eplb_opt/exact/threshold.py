@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..bounds.certificate import THRESHOLD, Cut, CutCertificate
-from ..bounds.sums import MARGIN
+from ..certificates.cuts import THRESHOLD, Cut, CutCertificate
+from ..certificates.sums import MARGIN
 from ..errors import SolverError
 from ..highs import new_highs, run_highs
 from ..native import in_own_thread
-from ..outcome import StopReason
-from ..pool import Floats, Ints, Pool
+from ..problem.pool import Floats, Ints, Pool
+from ..problem.status import StopReason
 
 Bools = npt.NDArray[np.bool_]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FormatError, FormatWarning
-from ..placement import Placement
+from ..problem.placement import Placement
 from .files import ExpertMap, Loads
 from .layers import check_ids, listed
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from ..errors import EplbError, FormatError
-from ..instance import Instance
-from ..placement import Placement
+from ..problem.instance import Instance
+from ..problem.placement import Placement
 from . import lmdeploy, plain, sglang, tensorrt_llm, vllm, vllm_ascend
 from .arrays import first_line
 from .atomic import atomic_write

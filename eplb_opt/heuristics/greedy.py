@@ -16,9 +16,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from ..instance import Instance
-from ..placement import Placement
-from ..pool import Floats, Ints
+from ..problem.instance import Instance
+from ..problem.placement import Placement
+from ..problem.pool import Floats, Ints
 from . import arrays as xp
 from .arrays import Array
 from .separate import separate

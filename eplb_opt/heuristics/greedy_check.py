@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..instance import Instance
-from ..pool import Floats, Ints
+from ..problem.instance import Instance
+from ..problem.pool import Floats, Ints
 from . import arrays as xp
 from .arrays import Array
 from .greedy import candidates, greedy_members, pack_ordered, replicate

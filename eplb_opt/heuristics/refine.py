@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from ..errors import OptionError
-from ..instance import Instance
-from ..placement import Placement
+from ..problem.instance import Instance
+from ..problem.placement import Placement
 from . import arrays as xp
 from .arrays import Array
 from .crowded import CLOSE, MORE_STEPS, SETTLED, TRIED, is_crowded, is_hot, other_copies

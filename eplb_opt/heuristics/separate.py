@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..pool import Floats, Ints
+from ..problem.pool import Floats, Ints
 
 
 def separate(loads: Floats, placed: Ints, ranks: int) -> Ints:

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import torch
 
 from ..errors import EplbError, InstanceError
-from ..instance import MAX_EXACT_COUNT, Instance, why_global
-from ..placement import Placement
 from ..policies import POLICIES, AbstractEplbPolicy, configure
+from ..problem.instance import MAX_EXACT_COUNT, Instance, why_global
+from ..problem.placement import Placement
 
 Slots = npt.NDArray[np.int64]
 Topology = tuple[int, int, int, int]  # replicas, groups, nodes, ranks

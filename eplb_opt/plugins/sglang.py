@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from ..placement import Placement
 from ..policies import AbstractEplbPolicy
+from ..problem.placement import Placement
 from .options import engine_policy, read_options
 from .planning import plan
 

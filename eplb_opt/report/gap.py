@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..instance import Instance
-from ..outcome import relative_gap
-from ..pool import Floats
+from ..problem.instance import Instance
+from ..problem.pool import Floats
+from ..problem.status import relative_gap
 from ..result import Result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..outcome import Status
+from ..problem.status import Status
 from ..result import Result
 from .figures import percent
 from .layout import Column

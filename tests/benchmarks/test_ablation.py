@@ -9,7 +9,7 @@ pytest.importorskip("numba")
 
 from benchmarks import ablation
 from eplb_opt import Limits
-from eplb_opt.pool import Pool
+from eplb_opt.problem.pool import Pool
 
 from ..oracle import pool_optimum
 

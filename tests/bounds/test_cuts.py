@@ -12,7 +12,9 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from eplb_opt.bounds.certificate import (
+from eplb_opt.bounds.cuts import cut_bound
+from eplb_opt.bounds.separation import Grid, aggregate_cut, threshold_cut, violated_cuts
+from eplb_opt.certificates.cuts import (
     AGGREGATE,
     THRESHOLD,
     Cut,
@@ -21,11 +23,9 @@ from eplb_opt.bounds.certificate import (
     count_range,
     dual_value,
 )
-from eplb_opt.bounds.cuts import cut_bound
-from eplb_opt.bounds.mean import trivial_bound
-from eplb_opt.bounds.separation import Grid, aggregate_cut, threshold_cut, violated_cuts
+from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.errors import FormatError
-from eplb_opt.pool import Pool
+from eplb_opt.problem.pool import Pool
 
 from ..conftest import recorded
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eplb_opt.bounds.mean import floor_float, max_replica_bound, mean_bound, trivial_bound
-from eplb_opt.pool import Pool
+from eplb_opt.certificates.mean import floor_float, max_replica_bound, mean_bound, trivial_bound
+from eplb_opt.problem.pool import Pool
 
 from ..oracle import count_vectors, pool_optimum
 

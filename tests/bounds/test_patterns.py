@@ -13,15 +13,16 @@ import pytest
 
 pytest.importorskip("numba")
 
-from eplb_opt.bounds import pattern_certificate, pattern_lp
+from eplb_opt.bounds import pattern_lp
 from eplb_opt.bounds.cuts import cut_bound
-from eplb_opt.bounds.mean import trivial_bound
-from eplb_opt.bounds.pattern_certificate import PatternCertificate, pattern_certificate_holds
+from eplb_opt.bounds.pattern_list import list_all
 from eplb_opt.bounds.patterns import pattern_bound
+from eplb_opt.certificates import patterns as pattern_certificate
+from eplb_opt.certificates.mean import trivial_bound
+from eplb_opt.certificates.patterns import PatternCertificate, pattern_certificate_holds
+from eplb_opt.certificates.rank_model import rank_model
 from eplb_opt.errors import FormatError
-from eplb_opt.exact.patterns import list_all
-from eplb_opt.exact.rank_model import rank_model
-from eplb_opt.pool import Pool
+from eplb_opt.problem.pool import Pool
 
 from .test_cuts import count_vectors, solutions, tiny_pool
 

@@ -15,7 +15,7 @@ from ortools.sat.python import cp_model
 from eplb_opt import Limits, OptionError, StopReason
 from eplb_opt.exact import assignment_cpsat, assignment_milp
 from eplb_opt.exact.assignment import Assignment
-from eplb_opt.pool import Packing, Pool
+from eplb_opt.problem.pool import Packing, Pool
 from models.export import TINY, assignment, export, read_pool
 
 from ..oracle import pool_optimum

@@ -10,19 +10,19 @@ import pytest
 
 pytest.importorskip("numba")
 
-from eplb_opt.bounds.certificate import exact_range
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.exclusion import learn_prices
-from eplb_opt.bounds.mean import trivial_bound
 from eplb_opt.bounds.separation import Grid
+from eplb_opt.certificates.cuts import exact_range
+from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.exact import counts as module
 from eplb_opt.exact import fixed_counts
 from eplb_opt.exact.counts import METHOD, count_vectors, decide_counts, solve_counts
 from eplb_opt.exact.counts_kernel import LEAF_STEPS, NEVER, Counts, cheapest, tree_size
 from eplb_opt.limits import Limits
-from eplb_opt.outcome import StopReason
-from eplb_opt.pool import Pool
 from eplb_opt.portfolio import Task, run
+from eplb_opt.problem.pool import Pool
+from eplb_opt.problem.status import StopReason
 from models.export import assignment
 
 from ..bounds.test_cuts import solutions

@@ -13,8 +13,8 @@ from eplb_opt.errors import SolverError
 from eplb_opt.exact.matching import SINGLE, solve_matching, water_filling
 from eplb_opt.exact.pairing import pair_counts
 from eplb_opt.limits import Limits
-from eplb_opt.outcome import StopReason
-from eplb_opt.pool import Packing, Pool
+from eplb_opt.problem.pool import Packing, Pool
+from eplb_opt.problem.status import StopReason
 
 from .oracle_counts import count_vectors, least_heaviest, optimum
 

@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("numba")
 
-from eplb_opt.bounds.mean import trivial_bound
-from eplb_opt.exact import patterns
-from eplb_opt.exact.patterns import METHOD, decide, solve_patterns
+from eplb_opt.certificates.mean import trivial_bound
+from eplb_opt.exact import cover as patterns
+from eplb_opt.exact.cover import METHOD, decide, solve_patterns
 from eplb_opt.limits import Limits
-from eplb_opt.outcome import StopReason
-from eplb_opt.pool import Pool
+from eplb_opt.problem.pool import Pool
+from eplb_opt.problem.status import StopReason
 
 from .oracle_counts import count_vectors, least_heaviest, optimum
 from .test_matching import any_packing, check

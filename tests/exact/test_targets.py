@@ -8,10 +8,10 @@ import pytest
 pytest.importorskip("numba")
 
 from eplb_opt.exact.counts import decide_counts, solve_counts
-from eplb_opt.exact.patterns import decide, solve_patterns
+from eplb_opt.exact.cover import decide, solve_patterns
 from eplb_opt.limits import Limits
-from eplb_opt.outcome import StopReason
-from eplb_opt.pool import Pool
+from eplb_opt.problem.pool import Pool
+from eplb_opt.problem.status import StopReason
 
 from .oracle_counts import optimum
 from .test_matching import any_packing, check

@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip("numba")
 
-from eplb_opt.bounds.mean import trivial_bound
-from eplb_opt.heuristics.search import prepare, search
-from eplb_opt.pool import Packing, Pool
+from eplb_opt.certificates.mean import trivial_bound
+from eplb_opt.problem.pool import Packing, Pool
+from eplb_opt.search.search import prepare, search
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("numba")
 
 from eplb_opt.exact.targets import Answer
-from eplb_opt.heuristics import windows
-from eplb_opt.heuristics.windows import window_search
-from eplb_opt.outcome import StopReason
-from eplb_opt.pool import Pool
+from eplb_opt.problem.pool import Pool
+from eplb_opt.problem.status import StopReason
+from eplb_opt.search import count_ranges as windows
+from eplb_opt.search.count_ranges import window_search
 
 from .test_search import dealt, optimum, random_pool
 

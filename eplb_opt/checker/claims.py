@@ -9,12 +9,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .bounds.proofs import Certificate, read_certificate
-from .errors import FormatError
-from .hierarchy import NodeSet
-from .outcome import Status, StopReason
-from .result import MILESTONES
-from .strict import integer, number, shown, text
+from ..certificates.layer import MILESTONES
+from ..certificates.registry import Certificate, read_certificate
+from ..errors import FormatError
+from ..problem.hierarchy import NodeSet
+from ..problem.status import Status, StopReason
+from ..strict import integer, number, shown, text
 
 Fields = dict[str, Any]
 Reader = Callable[[Any], Any]  # raises ValueError for a value of another type

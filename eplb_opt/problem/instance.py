@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InstanceError
+from ..errors import InstanceError
 from .pool import Floats, Ints, Pool
 
 MAX_EXACT_COUNT = 2**53

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..pool import Ints, Pool
+from ..problem.pool import Ints, Pool
 from .names import MEAN, REPLICA
 
 

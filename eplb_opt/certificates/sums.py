@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..pool import Pool
+from ..problem.pool import Pool
 
 MARGIN = 2.0**-48  # relative room for float64 rounding in a + b <= T
 

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ..pool import Pool
-from .certificate import CutCertificate, certificate_holds
+from ..problem.pool import Pool
+from .cuts import CutCertificate, certificate_holds
 from .mean import trivial_bound
 from .names import COUNTS, CUTS, PATTERNS, not_certified
-from .pattern_certificate import PatternCertificate, pattern_certificate_holds
+from .patterns import PatternCertificate, pattern_certificate_holds
 from .sums import next_sum
 
 Certificate = CutCertificate | PatternCertificate

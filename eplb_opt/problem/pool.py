@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InstanceError
+from ..errors import InstanceError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 
-from ..bounds.mean import trivial_bound
-from ..pool import Packing, Pool
+from ..certificates.mean import trivial_bound
+from ..problem.pool import Packing, Pool
 from .anneal import anneal
-from .lns import repack
+from .repack import repack
 
 CHUNK = 100_000  # work between two looks at the clock: 3-15 ms
 ANNEAL = 300_000, 1_000  # work of one annealing run: at least, and a slot

@@ -1,4 +1,4 @@
-"""Compiled: list the contents that a rank may have, and cover all replicas with them (``models/README.md``, X6-X8)."""
+"""Compiled: cover all replicas with contents that a rank may have (``models/README.md``, X6-X8)."""
 
 from __future__ import annotations
 
@@ -15,79 +15,6 @@ Bools = npt.NDArray[np.bool_]
 
 COVERED, IMPOSSIBLE, PAUSED = 1, 0, -1
 NEVER = 1 << 20  # cost of a replica that no slot can take: more than all slots
-
-
-@compiled
-def list_patterns(
-    item: Ints, expert: Ints, count: Ints, extra: Ints, shape: tuple[int, int, bool], limits: tuple[int, int],
-    room: tuple[int, int], out: Codes, load: Ints,
-) -> int:  # fmt: skip
-    """All multisets of replica types that fill a rank; how many, -1 if the room does not suffice.
-
-    Parameters
-    ----------
-    item, expert, count, extra : arrays [types], int64
-        Types, heaviest first: load of a replica, its expert, the expert's count, the count beyond the expert's least.
-    shape : slots per rank, spare slots beyond all least counts, distinct.
-    limits : least and most load of a rank.
-    room : most patterns; most steps.
-    out : array [capacity, slots], int32
-        The types of each pattern, heaviest first.
-    load : array [capacity], int64
-    """
-    slots, spare, distinct = shape
-    types, found, steps, depth = item.size, 0, 0, 0
-    at, sums, used = np.zeros(slots, np.int64), np.zeros(slots + 1, np.int64), np.zeros(slots + 1, np.int64)
-    at[0] = -1
-    while depth >= 0:
-        at[depth] += 1
-        i, more = at[depth], slots - 1 - depth
-        steps += 1
-        if steps > room[1]:
-            return -1
-        if i == types or sums[depth] + (more + 1) * item[i] < limits[0]:
-            depth -= 1
-            continue
-        top = limits[1] - sums[depth] - more * item[types - 1]
-        if item[i] > top:
-            at[depth] = _first_at_most(item, i, top) - 1
-            continue
-        taken = 0  # replicas of this type; -1: the expert is here with another count
-        for d in range(depth):
-            if at[d] == i:
-                taken += 1
-            elif expert[at[d]] == expert[i]:
-                taken = -slots
-        if taken < 0 or taken == (1 if distinct else count[i]):
-            continue
-        spent = used[depth] + (extra[i] if taken == 0 else 0)
-        if spent > spare:
-            continue
-        sums[depth + 1], used[depth + 1] = sums[depth] + item[i], spent
-        if more:
-            depth += 1
-            at[depth] = i - 1
-            continue
-        if found == room[0]:
-            return -1
-        for d in range(slots):
-            out[found, d] = at[d]
-        load[found] = sums[slots]
-        found += 1
-    return found
-
-
-@compiled
-def _first_at_most(item: Ints, low: int, top: int) -> int:
-    """The first type from ``low`` on with load <= top (``item.size`` if none)."""
-    high = item.size
-    while low < high:
-        middle = (low + high) // 2
-        if item[middle] > top:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 class Tree(NamedTuple):

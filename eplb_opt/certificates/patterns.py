@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import FormatError
-from ..exact.rank_model import Model, rank_model
-from ..pool import Ints, Pool
+from ..problem.pool import Ints, Pool
 from ..strict import integer, number
+from .rank_model import Model, rank_model
 
 MOST_STEPS = 40_000_000  # partial rank contents looked at: as many as the prover's listing may take
 AT_ONCE = 200_000  # partial contents extended together: memory

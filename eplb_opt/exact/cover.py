@@ -13,18 +13,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..bounds.pattern_list import list_all
+from ..certificates.rank_model import Model, rank_model
 from ..limits import Limits
-from ..outcome import PoolOutcome, StopReason
-from ..pool import Ints, Packing, Pool
-from .patterns_kernel import COVERED, IMPOSSIBLE, Codes, Tree, cover, list_patterns, reset_costs
-from .rank_model import Model, rank_model
+from ..outcome import PoolOutcome
+from ..problem.pool import Ints, Packing, Pool
+from ..problem.status import StopReason
+from .cover_kernel import COVERED, IMPOSSIBLE, Codes, Tree, cover, reset_costs
 from .targets import Answer, Targets, whole
 
 METHOD = "rank patterns"
 CHUNK = 10_000_000  # ticks between two looks at the clock
 MOST_PATTERNS = 400_000
 MOST_ENTRIES = 20_000_000  # patterns times ranks: memory
-LISTING = 200  # steps of listing for a pattern of MOST_PATTERNS
 
 Content = tuple[int, ...]  # experts of a rank, ascending
 
@@ -109,21 +110,6 @@ def worth_of(packing: Packing, pool: Pool, worth: Mapping[Content, float]) -> fl
     """The objective of a packing, with what the contents of its ranks count for."""
     contents = [tuple(rank) for rank in np.sort(packing.experts, axis=1).tolist()] if worth else []
     return max(packing.objective(pool), *(worth.get(content, 0.0) for content in contents), 0.0)
-
-
-def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
-    """Types [patterns, slots] and loads [patterns] of all patterns, fullest first; None if there are too many."""
-    slots = pool.slots_per_rank
-    capacity, steps = most, most * LISTING
-    out, load = np.empty((capacity, slots), np.int32), np.empty(capacity, np.int64)
-    found = list_patterns(
-        model.item, model.expert, model.count, model.count - model.least[model.expert],
-        (slots, model.spare, pool.distinct), (model.limit - model.slack, model.limit), (capacity, steps), out, load,
-    )  # fmt: skip
-    if found < 0:
-        return None
-    fullest = np.argsort(-load[:found], kind="stable")
-    return out[fullest].astype(np.int64), load[fullest]
 
 
 def _without(model: Model, types: Ints, load: Ints, forbidden: Sequence[Content]) -> tuple[Ints, Ints]:

@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from .bounds.mean import max_replica_bound, mean_bound
-from .bounds.names import CERTIFIED, MEAN, REPLICA, SEARCHED
-from .bounds.proofs import bound_of, holds, names_of
+from ..certificates.mean import max_replica_bound, mean_bound
+from ..certificates.names import CERTIFIED, MEAN, REPLICA, SEARCHED
+from ..certificates.registry import bound_of, holds, names_of
+from ..errors import FormatError
+from ..problem.hierarchy import NodeSet, bottleneck_partition, members, node_sets
+from ..problem.instance import Instance
+from ..problem.placement import Placement
+from ..problem.pool import Floats, Pool
+from ..problem.status import Status, agrees, exceeds, relative_gap
+from ..strict import shown
 from .claims import BOUND, HEAD, LAYER, OPTIONAL, TOTALS, Fields, Proof, read_fields, unknown_keys
 from .consistency import derived_faults, totals_faults
-from .errors import FormatError
-from .hierarchy import NodeSet, bottleneck_partition, members, node_sets
-from .instance import Instance
-from .outcome import Status, agrees, exceeds, relative_gap
-from .placement import Placement
-from .pool import Floats, Pool
-from .strict import shown
 
 __all__ = ["LayerCheck", "ReportCheck", "holds", "verify", "verify_report"]
 

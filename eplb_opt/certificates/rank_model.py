@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from ..pool import Ints, Pool
-from .targets import rounded_down, scale_of
+from ..problem.pool import Ints, Pool
+
+SCALE_BITS = 46  # a rank's limit has this many bits; loads are rounded down to integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,3 +63,14 @@ def rank_model(pool: Pool, target: float, near: Ints | None = None, width: int =
     item = rounded_down((loads[e] for e in expert), count)
     heaviest = np.argsort(-item, kind="stable")
     return Model(order, least, options, item[heaviest], expert[heaviest], count[heaviest], spare, slack, limit)
+
+
+def scale_of(target: float) -> Fraction:
+    """The power of two that turns loads into the integers of X7."""
+    return Fraction(2) ** (SCALE_BITS - math.frexp(target)[1])
+
+
+def rounded_down(loads: Iterable[Fraction], counts: Iterable[int]) -> Ints:
+    """``floor(load / count)`` of each pair, [pairs]."""
+    pairs = zip(loads, counts, strict=True)
+    return np.array([w.numerator // (w.denominator * int(k)) for w, k in pairs], dtype=np.int64)

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..compiled import compiled
 from ..exact.packer import branch
-from .anneal import Floats, Ints, Words, below, rank_loads, uniform
+from ..random_numbers import Words, below, uniform
+from .anneal import Floats, Ints, rank_loads
 
 UNIT = 2.0**40  # the mean rank load in the packer's integers
 ELSEWHERE = 0.3  # share of the rounds that need not include the heaviest rank

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InstanceError
+from ..errors import InstanceError
 from .instance import Instance
 from .pool import Floats, Ints
 

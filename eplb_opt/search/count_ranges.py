@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..bounds.pattern_list import list_all
 from ..bounds.pattern_lp import mean_counts
-from ..exact.patterns import decide, list_all
-from ..exact.rank_model import rank_model
-from ..outcome import StopReason
-from ..pool import Ints, Packing, Pool
+from ..certificates.rank_model import rank_model
+from ..exact.cover import decide
+from ..problem.pool import Ints, Packing, Pool
+from ..problem.status import StopReason
 from .search import restart
 
 ANNEALING = 300_000  # work of one annealing run, in the search's unit

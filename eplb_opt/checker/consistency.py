@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..certificates.layer import MILESTONES, LayerCertificate, totals_of
+from ..errors import FormatError
+from ..problem.status import Status, StopReason, agrees, relative_gap
+from ..strict import shown
 from .claims import Fields
-from .errors import FormatError
-from .outcome import Status, StopReason, agrees, relative_gap
-from .result import MILESTONES, LayerCertificate, totals_of
-from .strict import shown
 
 
 def derived_faults(mean: float, fields: Fields) -> list[str]:

@@ -9,14 +9,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..bounds.cuts import cut_bound
-from ..bounds.mean import floor_float
-from ..heuristics.search import search
-from ..hierarchy import NodeSet
-from ..limits import Limits
-from ..outcome import StopReason
-from ..pool import Floats, Packing, Pool
-from .patterns import solve_patterns, worth_of
+from .bounds.cuts import cut_bound
+from .certificates.mean import floor_float
+from .exact.cover import solve_patterns, worth_of
+from .limits import Limits
+from .problem.hierarchy import NodeSet
+from .problem.pool import Floats, Packing, Pool
+from .problem.status import StopReason
+from .search.search import search
 
 SHARE = 0.25  # of the gap, for the groups; their pools need the rest
 START_WORK = 300_000  # of a search: some 20 ms

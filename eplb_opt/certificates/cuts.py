@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError
-from ..pool import Floats, Ints, Pool
+from ..problem.pool import Floats, Ints, Pool
 from ..strict import number, text
 
 AGGREGATE, THRESHOLD = "aggregate", "threshold"

@@ -1,0 +1,1 @@
+"""The problem: instances, pools, packings and placements."""
