@@ -65,7 +65,7 @@ def registry() -> dict[str, Callable[[], Instance]]:
         if (data_folder() / Path(case["data"]).name).exists():
             found[case["name"]] = lambda case=case: _recorded(case)
     for name, (model, *topology) in SYNTHETIC.items():
-        found[name] = lambda model=model, topology=topology: Instance(synthetic_load(model), *topology)
+        found[name] = lambda model=model, topology=topology: _engine_instance(synthetic_load(model), *topology)
     for name, (slots, ranks) in RANDOM_POOLS.items():
         found[name] = lambda slots=slots, ranks=ranks: Instance(_random_pools(), slots, num_ranks=ranks)
     return found
@@ -76,8 +76,13 @@ def _recorded(case: dict[str, Any]) -> Instance:
         load, ids = archive["load"], archive["layer_ids"]
     if case["windows"] != "all":
         load = load[case["windows"]]
-    topology = (case["num_replicas"], case["num_groups"], case["num_nodes"], case["num_ranks"])
-    return Instance(load, *topology, layer_ids=ids)
+    topology = {name: case[name] for name in ("num_ranks", "num_groups", "num_nodes")}
+    return Instance(load, case["num_replicas"], **topology, layer_ids=ids)
+
+
+def _engine_instance(load: np.ndarray, replicas: int, groups: int, nodes: int, ranks: int) -> Instance:
+    """An instance in the engines' order of arguments."""
+    return Instance(load, replicas, num_ranks=ranks, num_groups=groups, num_nodes=nodes)
 
 
 def _random_pools() -> np.ndarray:

@@ -24,31 +24,33 @@ import torch
 from eplb_opt.heuristics import refine
 from eplb_opt.heuristics.greedy_check import heaviest_load
 from eplb_opt.heuristics.refine import refine_maps
+from eplb_opt.problem.topology import Topology
 from eplb_opt.synthetic import synthetic_load
 
 SEED = 0
 REPLAYS = 200
 
 
-def cases() -> Iterator[tuple[str, np.ndarray, tuple[int, int, int, int]]]:
-    """Name, loads [layers, experts], (replicas, ranks, groups, nodes)."""
+def cases() -> Iterator[tuple[str, np.ndarray, int, Topology]]:
+    """Name, loads [layers, experts], replicas and topology."""
     folder = Path(os.environ.get("EPLB_OPT_DATA", Path(__file__).parents[2] / "shared" / "data"))
     path = folder / "deepseek_v3.npz"
     kind = "ds3-decode" if path.exists() else "synthetic-ds3-decode"
     load = np.load(path)["load"][0] if path.exists() else synthetic_load("deepseek-v3-decode", seed=SEED)[0]
-    for name, topology in (
+    for name, (replicas, ranks, groups, nodes) in (
         ("ep32", (288, 32, 1, 1)), ("ep32-hier", (288, 32, 8, 4)), ("ep32-r0", (256, 32, 1, 1)),
         ("ep64", (320, 64, 1, 1)), ("ep72", (288, 72, 1, 1)), ("ep144", (288, 144, 1, 1)),
         ("ep144-hier", (288, 144, 8, 4)), ("ep320", (320, 320, 1, 1)),
     ):  # fmt: skip
-        yield f"{kind}-{name}", load, topology
+        topology = Topology(num_ranks=ranks, num_groups=groups, num_nodes=nodes)
+        yield f"{kind}-{name}", load, replicas, topology
     random = np.random.default_rng(SEED)
     for layers, experts, replicas, ranks in (
         (24, 32, 64, 16), (24, 32, 48, 16), (26, 64, 80, 16), (94, 128, 144, 16), (61, 512, 640, 64),
         (61, 1024, 1152, 128), (61, 1024, 2048, 1024),
     ):  # fmt: skip
         load = random.lognormal(0, 0.7, (layers, experts)) * 1e5
-        yield f"lognormal-{layers}x{experts}-{replicas}-ep{ranks}", load, (replicas, ranks, 1, 1)
+        yield f"lognormal-{layers}x{experts}-{replicas}-ep{ranks}", load, replicas, Topology(num_ranks=ranks)
 
 
 def replay_times(call: Callable[[], Any]) -> list[float]:
@@ -69,7 +71,7 @@ def replay_times(call: Callable[[], Any]) -> list[float]:
     return times
 
 
-def run(name: str, load: np.ndarray, topology: tuple[int, int, int, int], steps: int, fused: bool) -> dict[str, Any]:
+def run(name: str, load: np.ndarray, replicas: int, topology: Topology, steps: int, fused: bool) -> dict[str, Any]:
     """One row: bits, imbalance and times of one case with the kernel or in torch operations alone."""
     weight = np.asarray(load, dtype=np.float64)
     on_device = torch.from_numpy(weight.copy()).cuda()
@@ -77,13 +79,13 @@ def run(name: str, load: np.ndarray, topology: tuple[int, int, int, int], steps:
     try:
         with torch.inference_mode():
             start = time.perf_counter()
-            expected = refine_maps(weight, *topology, steps=steps)
+            expected = refine_maps(weight, replicas, topology, steps=steps)
             cpu = (time.perf_counter() - start) * 1e3
-            found = refine_maps(on_device, *topology, steps=steps).cpu().numpy()
-            times = np.array(replay_times(lambda: refine_maps(on_device, *topology, steps=steps)))
+            found = refine_maps(on_device, replicas, topology, steps=steps).cpu().numpy()
+            times = np.array(replay_times(lambda: refine_maps(on_device, replicas, topology, steps=steps)))
     finally:
         refine.optional = optional
-    ranks = topology[1]
+    ranks = topology.num_ranks
     imbalance = heaviest_load(weight, found, ranks) / (weight.sum(1) / ranks)
     return {
         "case": name, "path": "fused" if fused else "torch", "steps": steps,
@@ -120,12 +122,12 @@ def main() -> None:
     }  # fmt: skip
     print(head)
     rows = []
-    for name, load, topology in cases():
+    for name, load, replicas, topology in cases():
         for steps in (2, 4, 12):
             for fused in (True, False):
                 if not fused and steps not in (2, 12):
                     continue
-                row = run(name, load, topology, steps, fused)
+                row = run(name, load, replicas, topology, steps, fused)
                 rows.append(head | row)
                 print(line(row), flush=True)
     if options.json:

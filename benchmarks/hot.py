@@ -48,7 +48,7 @@ def main() -> None:
     """Print a line a shape."""
     print(environment(SEED) | {"layers": LAYERS, "calls": CALLS})
     for name, (experts, replicas, ranks, groups, nodes) in SHAPES.items():
-        instance = Instance(hot_loads(experts), replicas, groups, nodes, ranks)
+        instance = Instance(hot_loads(experts), replicas, num_groups=groups, num_nodes=nodes, num_ranks=ranks)
         objective = refined(instance).objective(instance)
         spent = milliseconds(instance)
         with warnings.catch_warnings():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,28 +51,26 @@ def measure(instance: Instance, repeats: int) -> dict[str, float]:
     """Milliseconds by phase."""
     loads = instance.weight.copy()
     weight = torch.from_numpy(loads.copy())
-    groups = instance.num_groups if instance.hierarchical else 1
-    size = (instance.num_replicas, instance.num_groups, instance.num_nodes, instance.num_ranks)
-    topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
+    size = (instance.num_replicas, instance.topology)
     placement = refined(instance)
 
     def maps(steps: int, given: np.ndarray | torch.Tensor, compiled: bool = True) -> Any:
         with torch.inference_mode():
-            return refine_maps(given, *topology, steps=steps, compiled=compiled)
+            return refine_maps(given, *size, steps=steps, compiled=compiled)
 
     dealt, whole = (median(lambda s=s: maps(s, loads), repeats) for s in (0, STEPS))  # type: ignore[misc]
     by_torch = [median(lambda s=s: maps(s, weight), repeats) for s in (0, STEPS)]  # type: ignore[misc]
-    plain = median(lambda: refined(Instance(weight, *size), compiled=False).maps(), repeats)
+    plain = median(lambda: refined(replace(instance, load=weight), compiled=False).maps(), repeats)
     return {
         "without compiled code": plain,
-        "instance": median(lambda: Instance(weight, *size), repeats),
+        "instance": median(lambda: replace(instance, load=weight), repeats),
         "counts and deal": dealt,
         "a step": (whole - dealt) / STEPS,
         "by torch": (by_torch[1] - by_torch[0]) / STEPS,
         "loads of the map": median(lambda: heaviest_load(loads, placement.phy2log, instance.num_ranks), repeats),
-        "the greedy's objective": median(lambda: greedy_objective(loads, *topology), repeats),
+        "the greedy's objective": median(lambda: greedy_objective(loads, *size), repeats),
         "tables": median(placement.maps, repeats),
-        "whole call": median(lambda: refined(Instance(weight, *size)).maps(), repeats),
+        "whole call": median(lambda: refined(replace(instance, load=weight)).maps(), repeats),
     }
 
 

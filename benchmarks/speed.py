@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from eplb_opt.errors import EplbError
-from eplb_opt.external import as_placement, topology
+from eplb_opt.external import as_placement, engine_arguments
 from eplb_opt.problem.instance import Instance
 from eplb_opt.problem.placement import Placement
 
@@ -102,7 +102,7 @@ def _map(entry: Entry, weight: torch.Tensor, instance: Instance) -> Placement:
     """The warm-up calls, and the last one's map, validated."""
     for _ in range(WARM_UP):
         try:
-            output = entry.call(weight.clone(), *topology(instance))
+            output = entry.call(weight.clone(), *engine_arguments(instance))
         except NotImplementedError:
             raise
         except Exception as error:  # a peer may raise anything
@@ -139,7 +139,7 @@ def _rounds(
                 loads = weight.clone()
                 wait()
                 start = time.perf_counter()
-                found[i].call(loads, *topology(instance))
+                found[i].call(loads, *engine_arguments(instance))
                 wait()
                 times[i].append(time.perf_counter() - start)
     finally:

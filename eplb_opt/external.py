@@ -79,7 +79,7 @@ def call_policy(policy: PolicyCall, instance: Instance, name: str = "policy") ->
     import torch
 
     try:
-        output = policy(torch.from_numpy(instance.weight.copy()), *topology(instance))
+        output = policy(torch.from_numpy(instance.weight.copy()), *engine_arguments(instance))
     except (Exception, SystemExit) as error:  # a policy from outside may raise anything
         raise PolicyError(
             f"{name} failed ({type(error).__name__}: {error}); it is called as "
@@ -88,7 +88,7 @@ def call_policy(policy: PolicyCall, instance: Instance, name: str = "policy") ->
     return as_placement(output, instance, name)
 
 
-def topology(instance: Instance) -> tuple[int, int, int, int]:
+def engine_arguments(instance: Instance) -> tuple[int, int, int, int]:
     """The interface's arguments after the loads: replicas, groups, nodes, ranks.
 
     Nodes that do not divide the ranks are one node, as in the engines.

@@ -84,7 +84,9 @@ class AbstractEplbPolicy(ABC):
     def _instance(
         cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int
     ) -> Instance:
-        instance = Instance(weight, num_replicas, num_groups, num_nodes, num_ranks, cls.distinct)
+        instance = Instance(
+            weight, num_replicas, num_groups=num_groups, num_nodes=num_nodes, num_ranks=num_ranks, distinct=cls.distinct
+        )
         if instance.why_global:
             cls._warn_once(instance)
         return instance

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from eplb_opt import POLICIES, Instance
+from eplb_opt import POLICIES
 from eplb_opt.heuristics import refine
 from eplb_opt.heuristics.arrays import to_numpy
 from eplb_opt.heuristics.greedy import greedy_maps
 from eplb_opt.heuristics.optional import optional
 from eplb_opt.heuristics.refine import refine_maps
+
+from .conftest import engine_instance
 
 EXACT = {  # type -> integers up to here are exact in it
     "bool": 1, "int8": 127, "uint8": 255, "int16": 9000, "uint16": 9000, "int32": 10**6, "uint32": 10**6,
@@ -106,7 +108,7 @@ def check(random: np.random.Generator, dtype: str, layout: str, kind: str) -> No
         found = POLICIES[policy].rebalance_experts(loads, *topology)
         if not all(torch.equal(a, b.cpu()) for a, b in zip(expected, found, strict=True)):
             raise SystemExit(f"{policy}: another map of {name}")
-    instance = Instance(plain[0], *topology)
+    instance = engine_instance(plain[0], *topology)
     size = (slots, ranks, groups if instance.hierarchical else 1, instance.num_pools)
     for maps in (refine_maps, greedy_maps):
         got = maps(loads[0], *size)

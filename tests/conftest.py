@@ -15,11 +15,18 @@ TWO_LAYERS = [
     [90, 132, 40, 61, 104, 165, 39, 4, 73, 56, 183, 86],
     [20, 107, 104, 64, 19, 197, 187, 157, 172, 86, 16, 27],
 ]
+
+
+def engine_instance(load, replicas, groups, nodes, ranks, **options) -> Instance:
+    """An instance in the order in which engines give a topology."""
+    return Instance(load, replicas, num_ranks=ranks, num_groups=groups, num_nodes=nodes, **options)
+
+
 # name -> (instance, optimum of each layer, greedy's objective of each layer); all proven
 KNOWN = {
     "pool": (Instance([POOL], 16, num_ranks=8), [590 / 3], [232]),
-    "hierarchical": (Instance(TWO_LAYERS, 16, 4, 2, 8), [151, 179.5], [156, 179.5]),
-    "global": (Instance(TWO_LAYERS, 16, 4, 1, 8), [136, 172], [138.5, 172]),
+    "hierarchical": (Instance(TWO_LAYERS, 16, num_groups=4, num_nodes=2, num_ranks=8), [151, 179.5], [156, 179.5]),
+    "global": (Instance(TWO_LAYERS, 16, num_groups=4, num_nodes=1, num_ranks=8), [136, 172], [138.5, 172]),
 }
 # Ordinary input at the edges: name -> Instance arguments
 EDGES = {

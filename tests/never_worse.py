@@ -44,7 +44,7 @@ def instance(random: np.random.Generator) -> Instance:
         load[:, : int(random.integers(1, 4))] *= experts * random.uniform(0.1, 10)
     else:  # the smallest numbers there are
         load = random.integers(0, int(random.choice([2, 20, 1000])), shape) * 5e-324
-    return Instance(load, slots, groups, nodes, ranks)
+    return Instance(load, slots, num_groups=groups, num_nodes=nodes, num_ranks=ranks)
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ def test_solve_writes_a_map_and_a_report(nodes, optimum, loads, tmp_path, capsys
     with np.load(out) as archive:
         placement = Placement(archive["physical_to_logical_map"], 12)
         assert archive["layer_ids"].tolist() == [5, 8]
-    instance = Instance(TWO_LAYERS, 16, 4, nodes, 8)
+    instance = Instance(TWO_LAYERS, 16, num_groups=4, num_nodes=nodes, num_ranks=8)
     np.testing.assert_allclose(placement.objective(instance), optimum)
     content = json.loads(report.read_text())
     for layer, layer_id, best in zip(content["layers"], [5, 8], optimum, strict=True):

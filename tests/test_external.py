@@ -12,7 +12,7 @@ from eplb_opt import POLICIES, EplbError, Instance, PolicyError
 from eplb_opt.cli import main
 from eplb_opt.external import as_placement, as_policy, call_policy, load_policy
 
-from .conftest import KNOWN, TWO_LAYERS
+from .conftest import KNOWN, TWO_LAYERS, engine_instance
 
 MODULE = '''
 import torch
@@ -123,7 +123,7 @@ def test_a_class_without_the_method_is_no_policy():
 
 
 def test_a_policy_cannot_change_the_instance():
-    instance = Instance(TWO_LAYERS, 16, 4, 1, 8)
+    instance = Instance(TWO_LAYERS, 16, num_groups=4, num_nodes=1, num_ranks=8)
 
     def greedy_that_writes(weight, *topology):
         maps = POLICIES["greedy"].rebalance_experts(weight.clone(), *topology)
@@ -174,7 +174,7 @@ def test_nodes_that_do_not_divide_the_ranks_are_one_as_in_the_engines():
         return POLICIES["greedy"].rebalance_experts(weight, *topology)
 
     for topology in ((16, 12, 3, 8), (16, 4, 2, 8)):
-        call_policy(noting, Instance(TWO_LAYERS, *topology))
+        call_policy(noting, engine_instance(TWO_LAYERS, *topology))
     assert calls == [(16, 12, 1, 8), (16, 4, 2, 8)]
 
 

@@ -104,7 +104,7 @@ def test_assignment_of_loads_that_are_zero():
 @pytest.mark.parametrize("seed", range(3))
 def test_groups_assigned_or_listed_the_optimum_is_the_same(seed, monkeypatch):
     loads = np.random.default_rng(seed).integers(1, 300, (2, 24)).astype(float)
-    instance = Instance(loads, 32, 8, 4, 16)
+    instance = Instance(loads, 32, num_groups=8, num_nodes=4, num_ranks=16)
     limits = Limits(seconds=None, workers=1)
     listed = solve(instance, "optimal", limits)
     monkeypatch.setattr(hierarchy, "MAX_NODE_SETS", 1)
@@ -117,11 +117,11 @@ def test_groups_assigned_or_listed_the_optimum_is_the_same(seed, monkeypatch):
 
 
 def test_node_sets_and_members():
-    instance = Instance([[1] * 8], 8, 4, 2, 4)
+    instance = Instance([[1] * 8], 8, num_groups=4, num_nodes=2, num_ranks=4)
     assert len(node_sets(instance)) == 6
     assert members(instance, (1, 3)).tolist() == [2, 3, 6, 7]
-    assert node_sets(Instance([[1] * 8], 8, 1, 1, 4)) == [(0,)]
-    assert node_sets(Instance([[1] * 64], 64, 32, 4, 8)) is None
+    assert node_sets(Instance([[1] * 8], 8, num_groups=1, num_nodes=1, num_ranks=4)) == [(0,)]
+    assert node_sets(Instance([[1] * 64], 64, num_groups=32, num_nodes=4, num_ranks=8)) is None
 
 
 MANY_GROUPS = Instance(

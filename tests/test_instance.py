@@ -9,6 +9,8 @@ import torch
 from eplb_opt import EplbError, Instance, InstanceError, Limits, OptionError, solve
 from eplb_opt.problem.pool import Pool
 
+from .conftest import engine_instance
+
 LOAD = [[3.0, 1, 2, 5], [0, 0, 1, 1]]
 
 
@@ -38,7 +40,7 @@ LOAD = [[3.0, 1, 2, 5], [0, 0, 1, 1]]
 )
 def test_bad_input_is_named(load, topology, message):
     with pytest.raises(InstanceError, match=message):
-        Instance(load, *topology)
+        engine_instance(load, *topology)
 
 
 def test_errors_are_value_errors_of_one_family():
@@ -46,25 +48,37 @@ def test_errors_are_value_errors_of_one_family():
     assert issubclass(InstanceError, ValueError)
 
 
+def test_ranks_are_required_and_given_by_name():
+    with pytest.raises(TypeError, match="num_ranks"):
+        Instance(LOAD, 4)
+    with pytest.raises(TypeError, match="positional"):
+        Instance(LOAD, 4, 2)
+
+
 def test_mode_follows_the_engines_rule():
-    assert Instance(LOAD, 8, 2, 2, 4).mode == "hierarchical"
-    assert Instance(LOAD, 8, 1, 2, 4).mode == "global"  # one group cannot be divided among nodes
-    assert Instance(LOAD, 8, 2, 1, 4).mode == "global"
-    assert Instance(LOAD, 6, 2, 2, 3).mode == "global"  # three ranks cannot either
-    assert Instance(LOAD, 4, 4, 4, 2).mode == "global"  # more nodes than ranks
+    assert Instance(LOAD, 8, num_groups=2, num_nodes=2, num_ranks=4).mode == "hierarchical"
+    one_group = Instance(LOAD, 8, num_groups=1, num_nodes=2, num_ranks=4)
+    assert one_group.mode == "global"
+    assert Instance(LOAD, 8, num_groups=2, num_nodes=1, num_ranks=4).mode == "global"
+    assert Instance(LOAD, 6, num_groups=2, num_nodes=2, num_ranks=3).mode == "global"  # three ranks cannot either
+    assert Instance(LOAD, 4, num_groups=4, num_nodes=4, num_ranks=2).mode == "global"  # more nodes than ranks
 
 
 def test_why_the_mode_is_global_is_said():
-    assert Instance(LOAD, 8, 2, 2, 4).why_global == Instance(LOAD, 8, 2, 1, 4).why_global == ""
-    assert Instance(LOAD, 8, 1, 2, 4).why_global == "1 group cannot be shared out among 2 nodes"
-    instance = Instance(LOAD, 6, 2, 2, 3)
+    assert Instance(LOAD, 8, num_groups=2, num_nodes=2, num_ranks=4).why_global == ""
+    assert Instance(LOAD, 8, num_groups=2, num_nodes=1, num_ranks=4).why_global == ""
+    assert (
+        Instance(LOAD, 8, num_groups=1, num_nodes=2, num_ranks=4).why_global
+        == "1 group cannot be shared out among 2 nodes"
+    )
+    instance = Instance(LOAD, 6, num_groups=2, num_nodes=2, num_ranks=3)
     assert instance.why_global == "3 ranks cannot be shared out among 2 nodes"
     assert "global mode (3 ranks cannot be shared out among 2 nodes)" in instance.describe()
     assert (instance.num_pools, instance.ranks_per_pool, instance.slots_per_pool, instance.group_size) == (1, 3, 6, 4)
 
 
 def test_where_ranks_cannot_be_shared_out_the_solution_is_the_global_one():
-    instance = Instance(LOAD, 6, 2, 2, 3)
+    instance = Instance(LOAD, 6, num_groups=2, num_nodes=2, num_ranks=3)
     for method in ("greedy", "refined", "optimal"):
         result = solve(instance, method, Limits(seconds=None, work=0.2))
         expected = solve(Instance(LOAD, 6, num_ranks=3), method, Limits(seconds=None, work=0.2))
@@ -77,7 +91,7 @@ def test_distinct_must_be_feasible():
     with pytest.raises(InstanceError, match="use fewer replicas"):
         Instance(LOAD, 12, num_ranks=2, distinct=True)
     with pytest.raises(InstanceError, match="use fewer replicas"):
-        Instance(LOAD, 12, 2, 2, 4, distinct=True)
+        Instance(LOAD, 12, num_groups=2, num_nodes=2, num_ranks=4, distinct=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.int16, torch.bfloat16, torch.float16, torch.float32, torch.bool])

@@ -8,7 +8,8 @@ import pytest
 from eplb_opt import Instance, InstanceError, Placement
 from eplb_opt.problem.pool import Packing
 
-INSTANCE = Instance([[6, 4, 2, 1]], 8, 2, 2, 4)  # groups {0, 1}, {2, 3}; two ranks a node, two slots a rank
+# Groups {0, 1} and {2, 3}; two ranks a node, two slots a rank.
+INSTANCE = Instance([[6, 4, 2, 1]], 8, num_groups=2, num_nodes=2, num_ranks=4)
 
 
 def test_loads_by_hand():
@@ -37,7 +38,7 @@ def test_maps_by_hand():
     ],
 )
 def test_violations_are_named(row, distinct, message):
-    instance = Instance([[6, 4, 2, 1]], 8, 2, 2, 4, distinct)
+    instance = Instance([[6, 4, 2, 1]], 8, num_groups=2, num_nodes=2, num_ranks=4, distinct=distinct)
     placement = Placement([row], 4)
     assert any(message in found for found in placement.violations(instance))
     with pytest.raises(InstanceError, match="does not fit"):

@@ -24,7 +24,7 @@ from eplb_opt import (
     portfolio,
 )
 
-from .conftest import EDGES, KNOWN, TWO_LAYERS
+from .conftest import EDGES, KNOWN, TWO_LAYERS, engine_instance
 
 pytestmark = pytest.mark.parametrize("name", POLICIES)
 
@@ -56,7 +56,7 @@ def check(maps, instance: Instance) -> Placement:
 @pytest.mark.filterwarnings("ignore::eplb_opt.TopologyWarning")
 @pytest.mark.parametrize("edge", EDGES)
 def test_edges(name, edge):
-    instance = Instance(*EDGES[edge])
+    instance = engine_instance(*EDGES[edge])
     weight = torch.tensor(EDGES[edge][0], dtype=torch.float64)
     check(quick(name).rebalance_experts(weight, *EDGES[edge][1:]), instance)
 
@@ -67,7 +67,7 @@ def test_never_worse_than_greedy(name, known, distinct):
     instance, optimum, _ = KNOWN[known]
     topology = (instance.num_replicas, instance.num_groups, instance.num_nodes, instance.num_ranks)
     weight = torch.from_numpy(instance.weight.copy())
-    strict = Instance(weight, *topology, distinct)
+    strict = engine_instance(weight, *topology, distinct=distinct)
     placement = check(quick(name, distinct=distinct).rebalance_experts(weight, *topology), strict)
     greedy = configure(POLICIES["greedy"], distinct=distinct).rebalance_experts(weight, *topology)[0]
     assert (placement.objective(strict) <= Placement(greedy.numpy(), instance.num_experts).objective(strict)).all()

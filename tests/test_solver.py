@@ -24,7 +24,7 @@ from eplb_opt import (
 )
 from eplb_opt.heuristics.refine import refined
 
-from .conftest import EDGES, KNOWN, recorded
+from .conftest import EDGES, KNOWN, engine_instance, recorded
 from .oracle import layer_optimum
 
 WORK = Limits(seconds=None, work=5.0)
@@ -52,7 +52,7 @@ def test_known_answers_are_proven(method, known):
 @pytest.mark.parametrize("method", ["greedy", "refined", *METHODS])
 def test_edges_have_valid_maps_and_sound_bounds(method, edge):
     arguments = EDGES[edge]
-    instance = Instance(*arguments)
+    instance = engine_instance(*arguments)
     result = solve(instance, method, WORK)
     assert result.placement.violations(instance) == []
     for layer, certificate in enumerate(result.certificates):
@@ -80,7 +80,7 @@ def tiny_instances(draw):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tiny_instances())
 def test_every_method_brackets_the_brute_force_optimum(arguments):
-    instance = Instance(*arguments)
+    instance = engine_instance(*arguments)
     optimum = float(layer_optimum(tuple(map(float, arguments[0][0])), *arguments[1:]))
     for method in ("greedy", "refined", *METHODS):
         result = solve(instance, method, WORK)
@@ -181,7 +181,7 @@ def test_an_invalid_packing_from_a_method_is_refused(monkeypatch):
 
 def test_many_groups_use_the_assignment_model():
     random = np.random.default_rng(5)
-    instance = Instance(random.lognormal(size=(2, 64)), 80, 32, 4, 16)
+    instance = Instance(random.lognormal(size=(2, 64)), 80, num_groups=32, num_nodes=4, num_ranks=16)
     result = solve(instance, "optimal", Limits(seconds=8, workers=2))
     greedy = solve(instance, "greedy")
     assert result.placement.violations(instance) == []
@@ -191,15 +191,15 @@ def test_many_groups_use_the_assignment_model():
 
 def test_hierarchical_and_global_bounds_are_ordered():
     load = recorded("deepseek_v3")[0][:4]
-    hierarchical = solve(Instance(load, 288, 8, 4, 32), "greedy")
-    globally = solve(Instance(load, 288, 1, 1, 32), "greedy")
+    hierarchical = solve(Instance(load, 288, num_groups=8, num_nodes=4, num_ranks=32), "greedy")
+    globally = solve(Instance(load, 288, num_groups=1, num_nodes=1, num_ranks=32), "greedy")
     assert (hierarchical.lower_bound >= globally.lower_bound).all()
 
 
 def test_greedy_on_recorded_loads(deepseek_decode):
     result = solve(Instance(deepseek_decode, 288, num_ranks=32), "greedy")
     assert result.imbalance.mean() == pytest.approx(1.0076, abs=1e-4)
-    hierarchical = solve(Instance(deepseek_decode, 288, 8, 4, 32), "greedy")
+    hierarchical = solve(Instance(deepseek_decode, 288, num_groups=8, num_nodes=4, num_ranks=32), "greedy")
     assert hierarchical.imbalance.mean() == pytest.approx(1.2542, abs=1e-4)
 
 

@@ -108,8 +108,8 @@ def instance_of(options: argparse.Namespace, loads: Any) -> Any:
     from ..problem.instance import Instance
 
     return Instance(
-        loads.load, options.replicas, options.groups, options.nodes, options.ranks, options.distinct,
-        loads.layer_ids,
+        loads.load, options.replicas, num_groups=options.groups, num_nodes=options.nodes,
+        num_ranks=options.ranks, distinct=options.distinct, layer_ids=loads.layer_ids,
     )  # fmt: skip
 
 

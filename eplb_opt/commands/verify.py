@@ -44,8 +44,8 @@ def run(options: argparse.Namespace) -> int:
     report = read_report(options.report)
     loads = read_loads(options.loads, options.input_format, options.layers).select(report["windows"])
     instance = Instance(
-        loads.load, report["num_replicas"], report["num_groups"], report["num_nodes"], report["num_ranks"],
-        report["distinct"], loads.layer_ids,
+        loads.load, report["num_replicas"], num_ranks=report["num_ranks"], num_groups=report["num_groups"],
+        num_nodes=report["num_nodes"], distinct=report["distinct"], layer_ids=loads.layer_ids,
     )  # fmt: skip
     placement = read_map(options.map, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks)
     try:

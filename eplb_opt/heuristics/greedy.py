@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.pool import Floats, Ints
+from ..problem.topology import Topology
 from . import arrays as xp
 from .arrays import Array
 from .separate import separate
@@ -29,27 +30,20 @@ ROUNDS = 4  # rounds a slot of a rank after which a row is packed one item after
 
 def greedy(instance: Instance) -> Placement:
     """The greedy's placement of an instance."""
-    phy2log = greedy_maps(
-        instance.weight, instance.num_replicas, instance.num_ranks,
-        instance.num_groups if instance.hierarchical else 1, instance.num_pools, distinct=instance.distinct,
-    )  # fmt: skip
+    phy2log = greedy_maps(instance.weight, instance.num_replicas, instance.topology, distinct=instance.distinct)
     return Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
 
 
-def greedy_maps(
-    weight: Array, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1,
-    *, distinct: bool = False,
-) -> Array:  # fmt: skip
+def greedy_maps(weight: Array, num_replicas: int, topology: Topology, *, distinct: bool = False) -> Array:
     """Physical-to-logical map of loads by the greedy.
 
     Parameters
     ----------
     weight : array or tensor [layers, experts]
-        Of any real dtype, memory order and device; the work is done on the CPU. Not validated, nor is the topology.
-    num_replicas, num_ranks : int
+        Of any real dtype, memory order and device; the work is done on the CPU. Not validated.
+    num_replicas : int
         Of all nodes.
-    num_groups, num_nodes : int
-        ``num_nodes > 1`` is hierarchical mode and ``num_groups`` a multiple of it.
+    topology : Topology
     distinct : bool
         At most one replica of an expert on a rank (not a rule of the published greedy).
 
@@ -59,22 +53,23 @@ def greedy_maps(
     """
     loads = xp.to_numpy(xp.floats(weight))
     layers = len(loads)
-    members = greedy_members(loads, num_groups, num_nodes)
-    by_node = np.take_along_axis(loads, members, axis=1).reshape(layers * num_nodes, -1)
-    local = greedy_pools(by_node, num_replicas // num_nodes, num_ranks // num_nodes, distinct=distinct)
-    phy2log = np.take_along_axis(members.reshape(layers * num_nodes, -1), local, axis=1)
+    nodes = topology.num_pools
+    members = greedy_members(loads, topology)
+    by_node = np.take_along_axis(loads, members, axis=1).reshape(layers * nodes, -1)
+    local = greedy_pools(by_node, num_replicas // nodes, topology.ranks_per_pool, distinct=distinct)
+    phy2log = np.take_along_axis(members.reshape(layers * nodes, -1), local, axis=1)
     return xp.constant(phy2log.reshape(layers, num_replicas), xp.place(weight))
 
 
-def greedy_members(weight: Floats, num_groups: int, num_nodes: int) -> Ints:
+def greedy_members(weight: Floats, topology: Topology) -> Ints:
     """Experts of each node, node by node, in the order in which their groups came, [layers, experts]."""
     layers, experts = weight.shape
-    size = experts // num_groups
-    by_group = weight.reshape(layers, num_groups, size)
+    size = experts // topology.groups_in_force
+    by_group = weight.reshape(layers, -1, size)
     total = by_group[:, :, 0]
     for expert in range(1, size):  # one after the other: the same bits whatever adds them
         total = total + by_group[:, :, expert]
-    groups = pack(total, num_nodes)
+    groups = pack(total, topology.num_pools)
     return np.asarray((groups[:, :, None] * size + np.arange(size)).reshape(layers, experts))
 
 

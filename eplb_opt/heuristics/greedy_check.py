@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ..problem.instance import Instance
 from ..problem.pool import Floats, Ints
+from ..problem.topology import Topology
 from . import arrays as xp
 from .arrays import Array
 from .greedy import candidates, greedy_members, pack_ordered, replicate
@@ -26,9 +27,8 @@ def unsure_layers(instance: Instance, objective: Floats, greedy_check: float, *,
     layers = np.flatnonzero((objective > (1 + greedy_check + ROUNDING) * simple_bound(instance)) | tiny)
     if instance.distinct or not len(layers):
         return layers
-    lighter, groups = objective[layers] * (1 - ROUNDING), instance.num_groups if instance.hierarchical else 1
-    topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
-    found = greedy_objective(load[layers], *topology, enough=lighter, compiled=compiled)
+    lighter = objective[layers] * (1 - ROUNDING)
+    found = greedy_objective(load[layers], instance.num_replicas, instance.topology, enough=lighter, compiled=compiled)
     return np.asarray(layers[(found < lighter) | tiny[layers]], dtype=np.int64)
 
 
@@ -70,9 +70,8 @@ def simple_bound(instance: Instance) -> Floats:
 
 
 def greedy_objective(
-    weight: Floats, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1,
-    enough: Floats | None = None, compiled: bool = False,
-) -> Floats:  # fmt: skip
+    weight: Floats, num_replicas: int, topology: Topology, *, enough: Floats | None = None, compiled: bool = False
+) -> Floats:
     """Load of the heaviest rank under the greedy, [layers], of loads [layers, experts]; no map is made.
 
     Up to rounding: the sums are in another order than those of a map. Of a layer in which any packing of the greedy's
@@ -80,16 +79,18 @@ def greedy_objective(
     `packing_bound` with two slots a rank, where it is often that large.
     """
     layers = len(weight)
-    if num_nodes > 1:
-        members = greedy_members(weight, num_groups, num_nodes)
-        weight = np.take_along_axis(weight, members, axis=1).reshape(layers * num_nodes, -1)
-    each, ranks = _replica_loads(weight, num_replicas // num_nodes), num_ranks // num_nodes
+    nodes = topology.num_pools
+    ranks = topology.ranks_per_pool
+    if topology.hierarchical:
+        members = greedy_members(weight, topology)
+        weight = np.take_along_axis(weight, members, axis=1).reshape(layers * nodes, -1)
+    each = _replica_loads(weight, num_replicas // nodes)
     result = sharing_bound(each, ranks) if each.shape[1] > 2 * ranks else packing_bound(each, ranks)
-    wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < np.repeat(enough, num_nodes))
+    wanted = np.arange(len(each)) if enough is None else np.flatnonzero(result < np.repeat(enough, nodes))
     kernel = optional("greedy_compiled") if compiled else None
     pack_heaviest = kernel.heaviest_of_greedy if kernel and ranks <= kernel.MOST_RANKS else _pack_objective
     result[wanted] = pack_heaviest(np.ascontiguousarray(each[wanted]), ranks)
-    return np.asarray(result.reshape(layers, num_nodes).max(axis=1), dtype=np.float64)
+    return np.asarray(result.reshape(layers, nodes).max(axis=1), dtype=np.float64)
 
 
 def _pack_objective(each: Floats, ranks: int) -> Floats:

@@ -18,6 +18,7 @@ import torch
 from ..errors import OptionError
 from ..problem.instance import Instance
 from ..problem.placement import Placement
+from ..problem.topology import Topology
 from . import arrays as xp
 from .arrays import Array
 from .crowded import CLOSE, MORE_STEPS, SETTLED, TRIED, is_crowded, is_hot, other_copies
@@ -64,11 +65,11 @@ def refined(
     if steps < 0 or not greedy_check >= 0:
         raise OptionError(f"steps={steps}, greedy_check={greedy_check}: give numbers >= 0")
     load = np.asarray(instance.weight)
-    groups = instance.num_groups if instance.hierarchical else 1
-    topology = (instance.num_replicas, instance.num_ranks, groups, instance.num_pools)
+    replicas = instance.num_replicas
+    topology = instance.topology
     with torch.inference_mode():
         weight = load if torch.device(device).type == "cpu" else torch.from_numpy(load.copy()).to(device)
-        found = refine_maps(weight, *topology, distinct=instance.distinct, steps=steps, compiled=compiled)
+        found = refine_maps(weight, replicas, topology, distinct=instance.distinct, steps=steps, compiled=compiled)
         phy2log = xp.to_numpy(found)
         placement = Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
         if greedy_check == math.inf:
@@ -78,7 +79,7 @@ def refined(
         unsure = unsure_layers(instance, objective, greedy_check, compiled=compiled and many_slots)
         if not len(unsure):
             return placement
-        greedy = greedy_maps(load[unsure], *topology, distinct=instance.distinct)
+        greedy = greedy_maps(load[unsure], replicas, topology, distinct=instance.distinct)
         better = is_lighter(load[unsure], greedy, phy2log[unsure], instance.num_ranks)
         phy2log[unsure[better]] = greedy[better]
     return Placement(phy2log, instance.num_experts, placement.layer_ids)
@@ -90,51 +91,52 @@ def prepare() -> None:
 
 
 def refine_maps(
-    weight: Array, num_replicas: int, num_ranks: int, num_groups: int = 1, num_nodes: int = 1, *,
-    distinct: bool = False, steps: int = STEPS, compiled: bool = True,
+    weight: Array, num_replicas: int, topology: Topology, *, distinct: bool = False, steps: int = STEPS,
+    compiled: bool = True,
 ) -> Array:  # fmt: skip
     """Physical-to-logical map [layers, replicas] (int64) of loads [layers, experts] (float64), where the loads are.
 
-    ``num_nodes > 1`` is hierarchical mode and ``num_groups`` a multiple of it; arguments are not validated here. Groups
-    are packed on nodes by the same heuristic (exactly, with one or two groups a node), and with few slots a rank also
-    (unless ``steps`` is 0) as `share_out` does it: the better map of each layer is kept. Without ``distinct``
-    a call on CUDA does not wait for the device.
+    Arguments are not validated here. In hierarchical mode groups are packed on nodes by the same heuristic (exactly,
+    with one or two groups a node), and with few slots a rank also (unless ``steps`` is 0) as `share_out` does it: the
+    better map of each layer is kept. Without ``distinct`` a call on CUDA does not wait for the device.
     """
     weight = xp.floats(weight)
     layers, experts = weight.shape
-    ranks = num_ranks // num_nodes
+    nodes = topology.num_pools
+    ranks = topology.ranks_per_pool
     max_count = ranks if distinct else num_replicas
-    if num_nodes == 1:
-        phy2log = refine_pools(weight, num_replicas, num_ranks, max_count=max_count, steps=steps, compiled=compiled)
-        return _separated(weight, phy2log, num_ranks) if distinct else phy2log
+    if not topology.hierarchical:
+        phy2log = refine_pools(weight, num_replicas, ranks, max_count=max_count, steps=steps, compiled=compiled)
+        return _separated(weight, phy2log, ranks) if distinct else phy2log
+    num_groups = topology.num_groups
     whole = whole_loads(weight)  # sums of groups are exact
-    shared = _shares(whole, num_replicas // num_nodes, ranks, num_groups, num_nodes, max_count, steps, compiled)
+    shared = _shares(whole, num_replicas // nodes, topology, max_count, steps, compiled)
     size = experts // num_groups
     members = (shared[:, :, None] * size + xp.arange(size, xp.place(weight))).reshape(len(shared), experts)
-    loads = xp.take_rows(xp.repeat(whole, len(shared) // layers), members).reshape(len(shared) * num_nodes, -1)
-    local = refine_pools(loads, num_replicas // num_nodes, ranks, max_count=max_count, steps=steps, compiled=compiled)
+    loads = xp.take_rows(xp.repeat(whole, len(shared) // layers), members).reshape(len(shared) * nodes, -1)
+    local = refine_pools(loads, num_replicas // nodes, ranks, max_count=max_count, steps=steps, compiled=compiled)
     local = _separated(loads, local, ranks) if distinct else local
     phy2log = xp.take_rows(members.reshape(len(loads), -1), local).reshape(-1, layers, num_replicas)
     if len(phy2log) == 1:
         return phy2log[0]
-    heaviest = xp.greatest(heaviest_load(loads, local, ranks).reshape(2, layers, num_nodes), 2)
+    heaviest = xp.greatest(heaviest_load(loads, local, ranks).reshape(2, layers, nodes), 2)
     return xp.where((heaviest[1] < heaviest[0])[:, None], phy2log[1], phy2log[0])
 
 
-def _shares(
-    whole: Array, slots: int, ranks: int, num_groups: int, num_nodes: int, max_count: int, steps: int,
-    compiled: bool,
-) -> Array:  # fmt: skip
+def _shares(whole: Array, slots: int, topology: Topology, max_count: int, steps: int, compiled: bool) -> Array:
     """Groups node by node, [layers, groups]: packed by their loads, and with few slots a rank again, by `share_out`."""
-    sums = whole.reshape(len(whole), num_groups, -1).sum(2)
-    by_load = refine_pools(sums, num_groups, num_nodes, steps=steps, compiled=compiled)
+    groups = topology.num_groups
+    nodes = topology.num_nodes
+    ranks = topology.ranks_per_pool
+    sums = whole.reshape(len(whole), groups, -1).sum(2)
+    by_load = refine_pools(sums, groups, nodes, steps=steps, compiled=compiled)
     if not steps or slots // ranks > SHARED_SLOTS:
         return by_load
 
     def pack(loads: Array) -> Array:
         return refine_pools(loads, slots, ranks, max_count=max_count, steps=0, variants=1)
 
-    by_packing = share_out(whole, num_groups, num_nodes, pack, ranks)
+    by_packing = share_out(whole, groups, nodes, pack, ranks)
     return by_load if by_packing is None else xp.concat((by_load, by_packing), 0)
 
 

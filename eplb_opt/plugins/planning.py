@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,11 @@ import torch
 
 from ..errors import EplbError, InstanceError
 from ..policies import POLICIES, AbstractEplbPolicy, configure
-from ..problem.instance import MAX_EXACT_COUNT, Instance, why_global
+from ..problem.instance import MAX_EXACT_COUNT, Instance
 from ..problem.placement import Placement
+from ..problem.topology import Topology
 
 Slots = npt.NDArray[np.int64]
-Topology = tuple[int, int, int, int]  # replicas, groups, nodes, ranks
 
 logger = logging.getLogger("eplb_opt.plugins")
 _said: set[Hashable] = set()
@@ -53,17 +53,17 @@ def plan(
         No map is valid: fewer slots than experts, or slots that the ranks do not divide.
     """
     experts = np.shape(weight)[-1] if np.ndim(weight) else 0
-    topology = (num_replicas, *_nodes(num_groups, num_nodes, num_ranks, experts), num_ranks)
+    topology = _possible(num_groups, num_nodes, num_ranks, experts)
     loads = None
     try:
         loads = _summed(weight)
-        return _planned(policy, loads, topology, old)
+        return _planned(policy, loads, num_replicas, topology, old)
     except Exception as error:  # nothing raises into serving
         failure = error
     before = _in_use(old, in_use, num_replicas)
     shape: tuple[int, ...] = tuple(getattr(weight, "shape", ()))
     layers = shape[-2] if len(shape) > 1 else max(len(before), 1)
-    phy2log = _any_map(policy, np.ones((layers, experts)) if loads is None else loads, topology, before)
+    phy2log = _any_map(policy, np.ones((layers, experts)) if loads is None else loads, num_replicas, topology, before)
     _report(failure)
     return phy2log
 
@@ -77,13 +77,15 @@ def _in_use(old: Any, in_use: Callable[[], Any] | None, width: int) -> Slots:
         return _same_width(None, width)
 
 
-def _planned(policy: type[AbstractEplbPolicy], loads: torch.Tensor, topology: Topology, old: Any) -> Slots:
+def _planned(
+    policy: type[AbstractEplbPolicy], loads: torch.Tensor, replicas: int, topology: Topology, old: Any
+) -> Slots:
     """The policy's map, with slots and idle layers kept."""
-    instance = Instance(loads, *topology, policy.distinct)
+    instance = Instance(loads, replicas, **asdict(topology), distinct=policy.distinct)
     idle = (instance.weight == 0).all(axis=1)
     if idle.all():  # any valid map will do, without waiting for a solver
         policy = configure(POLICIES["greedy"], distinct=policy.distinct)
-    phy2log: Slots = policy.rebalance_experts(loads, *topology)[0].numpy().copy()
+    phy2log = _map_of(policy, loads, replicas, topology)
     before = _same_width(old, instance.num_replicas)
     if before.shape != phy2log.shape:
         return phy2log
@@ -143,23 +145,33 @@ class LoadsError(InstanceError):
         self.kind = kind
 
 
-def _nodes(num_groups: int | None, num_nodes: int, num_ranks: int, experts: int) -> tuple[int, int]:
-    """Groups and nodes of the mode that is possible; said once where it is not the one asked for."""
+def _map_of(policy: type[AbstractEplbPolicy], loads: Any, replicas: int, topology: Topology) -> Slots:
+    """The map of a policy, which is called as the engines do."""
+    maps = policy.rebalance_experts(
+        torch.as_tensor(loads), replicas, topology.num_groups, topology.num_nodes, topology.num_ranks
+    )
+    return np.array(maps[0].numpy())
+
+
+def _possible(num_groups: int | None, num_nodes: int, num_ranks: int, experts: int) -> Topology:
+    """The topology of the mode that is possible; said once where it is not the one asked for."""
     groups = num_groups or 1
     nodes = num_nodes or 1
+    asked = Topology(num_ranks=num_ranks, num_groups=groups, num_nodes=nodes)
+    one_pool = Topology(num_ranks=num_ranks)
     if nodes == 1:
-        return 1, 1
-    reason = why_global(groups, nodes, num_ranks)
+        return one_pool
+    reason = asked.why_global
     if not reason and experts % groups:
         reason = f"{experts} experts cannot be divided into {groups} equal groups"
     if not reason:
-        return groups, nodes
+        return asked
     text = "global mode: %s, so whole groups do not stay on nodes"
     _say_once(("topology", groups, nodes, num_ranks, experts), logging.WARNING, text, reason)
-    return 1, 1
+    return one_pool
 
 
-def _any_map(policy: type[AbstractEplbPolicy], loads: Any, topology: Topology, before: Slots) -> Slots:
+def _any_map(policy: type[AbstractEplbPolicy], loads: Any, replicas: int, topology: Topology, before: Slots) -> Slots:
     """The map in use if the engine can go on with it, wherever its groups are; else the greedy's; else any.
 
     Raises
@@ -168,13 +180,12 @@ def _any_map(policy: type[AbstractEplbPolicy], loads: Any, topology: Topology, b
         No map is valid.
     """
     layers, experts = loads.shape
-    replicas, _, _, ranks = topology
-    instance = Instance(np.ones((layers, experts)), replicas, num_ranks=ranks)
+    instance = Instance(np.ones((layers, experts)), replicas, num_ranks=topology.num_ranks)
     if before.shape == (layers, replicas) and not Placement(before, experts).violations(instance):
         return before
     try:
         greedy = configure(POLICIES["greedy"], distinct=policy.distinct)
-        return np.asarray(greedy.rebalance_experts(torch.as_tensor(loads), *topology)[0].numpy().copy())
+        return _map_of(greedy, loads, replicas, topology)
     except Exception:  # such as `distinct` with more slots than different experts can fill
         return np.tile(np.arange(replicas) % experts, (layers, 1))
 

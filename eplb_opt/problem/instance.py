@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import InstanceError
 from .pool import Floats, Ints, Pool
+from .topology import Topology, positive_int
 
 MAX_EXACT_COUNT = 2**53
 
@@ -27,14 +28,14 @@ class Instance:
         [windows, layers, experts].
     num_replicas : int
         Physical experts (slots) a layer, a multiple of ``num_ranks``, at least ``experts``.
+    num_ranks : int
+        GPUs, a divisor of ``num_replicas``. Required and, as all that follow, given by name.
     num_groups : int
         Expert groups of the router, each of ``experts / num_groups`` experts: a divisor of ``experts`` in either mode.
     num_nodes : int
         Nodes of the cluster. The mode is *hierarchical* if ``num_nodes > 1`` and both ``num_groups`` and ``num_ranks``
         are multiples of it (the engines' rule): each node then hosts ``num_groups / num_nodes`` whole groups and only
         these. Otherwise the mode is *global*: groups and nodes have no effect, and `why_global` says why.
-    num_ranks : int
-        GPUs, a divisor of ``num_replicas``.
     distinct : bool
         Forbid two replicas of one expert on one rank (vllm-ascend rejects such maps).
     layer_ids : sequence of int, optional
@@ -48,15 +49,17 @@ class Instance:
 
     load: Any
     num_replicas: int
+    _: KW_ONLY
+    num_ranks: int
     num_groups: int = 1
     num_nodes: int = 1
-    num_ranks: int = 1
     distinct: bool = False
     layer_ids: Sequence[int] | None = None  # a tuple once built
 
     def __post_init__(self) -> None:
-        for name in ("num_replicas", "num_groups", "num_nodes", "num_ranks"):
-            object.__setattr__(self, name, _positive_int(name, getattr(self, name)))
+        object.__setattr__(self, "num_replicas", positive_int("num_replicas", self.num_replicas))
+        for name, value in asdict(self.topology).items():
+            object.__setattr__(self, name, value)
         object.__setattr__(self, "distinct", bool(self.distinct))
         object.__setattr__(self, "load", _as_load(self.load))
         object.__setattr__(self, "layer_ids", _as_layer_ids(self.layer_ids, self.num_layers))
@@ -102,30 +105,35 @@ class Instance:
         """Slots on each rank."""
         return self.num_replicas // self.num_ranks
 
+    @cached_property
+    def topology(self) -> Topology:
+        """Ranks, nodes and groups."""
+        return Topology(num_ranks=self.num_ranks, num_groups=self.num_groups, num_nodes=self.num_nodes)
+
     @property
     def hierarchical(self) -> bool:
         """Whole groups stay on one node."""
-        return self.num_nodes > 1 and not self.why_global
+        return self.topology.hierarchical
 
     @property
     def why_global(self) -> str:
         """Why whole groups do not stay on one of several nodes; empty if they do, or if there is one node."""
-        return why_global(self.num_groups, self.num_nodes, self.num_ranks)
+        return self.topology.why_global
 
     @property
     def mode(self) -> str:
         """``"hierarchical"`` or ``"global"``."""
-        return "hierarchical" if self.hierarchical else "global"
+        return self.topology.mode
 
     @property
     def num_pools(self) -> int:
         """Pools a layer: the nodes, or one."""
-        return self.num_nodes if self.hierarchical else 1
+        return self.topology.num_pools
 
     @property
     def ranks_per_pool(self) -> int:
         """Ranks of each pool."""
-        return self.num_ranks // self.num_pools
+        return self.topology.ranks_per_pool
 
     @property
     def slots_per_pool(self) -> int:
@@ -135,7 +143,7 @@ class Instance:
     @property
     def group_size(self) -> int:
         """Experts a group (hierarchical mode), or all experts."""
-        return self.num_experts // (self.num_groups if self.hierarchical else 1)
+        return self.num_experts // self.topology.groups_in_force
 
     @cached_property
     def weight(self) -> Floats:
@@ -169,21 +177,6 @@ class Instance:
             f"{self.num_layers} layers x {self.num_experts} experts, {self.num_replicas} replicas, {place}{groups}: "
             f"{mode}, {self.slots_per_rank} slots a rank" + (", distinct" if self.distinct else "")
         )
-
-
-def why_global(num_groups: int, num_nodes: int, num_ranks: int) -> str:
-    """Why whole groups cannot stay on nodes, for people; empty if they can, or if there is one node."""
-    for number, what in ((num_groups, "group"), (num_ranks, "rank")):
-        if number % num_nodes:
-            plural = "" if number == 1 else "s"
-            return f"{number} {what}{plural} cannot be shared out among {num_nodes} nodes"
-    return ""
-
-
-def _positive_int(name: str, value: Any) -> int:
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__") or int(value) < 1:
-        raise InstanceError(f"{name}={value!r}: give a positive integer")
-    return int(value)
 
 
 def _next_multiple(value: int, of: int) -> int:

@@ -13,10 +13,10 @@ import torch
 
 from benchmarks.peers import PEERS, PeerMissingError, adapters, fetch, unpacked
 from eplb_opt import Instance
-from eplb_opt.external import as_placement, call_policy, topology
+from eplb_opt.external import as_placement, call_policy, engine_arguments
 from eplb_opt.policies import POLICIES
 
-from ..conftest import KNOWN, TWO_LAYERS
+from ..conftest import KNOWN, TWO_LAYERS, engine_instance
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_every_peer_gives_valid_maps(name, known):
     instance = KNOWN[known][0]
     weight = torch.from_numpy(instance.weight.copy())
     try:
-        output = place(weight, *topology(instance))
+        output = place(weight, *engine_arguments(instance))
     except NotImplementedError:
         assert name.startswith("ascend")
         return
@@ -91,7 +91,7 @@ def test_the_published_greedy_agrees_with_the_peers_that_ship_it(name):
     place = loaded(name)
     random = np.random.default_rng(3)
     for topology_ in [(20, 1, 1, 5), (24, 4, 2, 8)]:
-        instance = Instance(random.integers(1, 10**6, (6, 16)), *topology_)
+        instance = engine_instance(random.integers(1, 10**6, (6, 16)), *topology_)
         ours = call_policy(POLICIES["greedy"].rebalance_experts, instance)
         theirs = call_policy(place, instance)
         np.testing.assert_allclose(theirs.objective(instance), ours.objective(instance), rtol=1e-6)
@@ -107,7 +107,9 @@ def test_a_table_interface_starts_from_the_engine_s_first_map():
     place = adapters._from_table(keep)
     weight = torch.tensor(TWO_LAYERS, dtype=torch.float64)
     instance = Instance(weight, 16, num_ranks=4)
-    assert as_placement(place(weight, *topology(instance)), instance).counts().tolist() == [[2] * 4 + [1] * 8] * 2
+    assert (
+        as_placement(place(weight, *engine_arguments(instance)), instance).counts().tolist() == [[2] * 4 + [1] * 8] * 2
+    )
     assert seen["table"][0].ravel().tolist() == [*range(12), 0, 1, 2, 3]
     np.testing.assert_allclose(seen["load"].sum(axis=(1, 2)), weight.sum(1))
     with pytest.raises(NotImplementedError, match="hierarchical"):

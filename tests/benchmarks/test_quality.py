@@ -113,7 +113,8 @@ def test_the_key_names_loads_and_topology():
         instance_key(instance)
         for instance in (
             Instance(loads, 12, num_ranks=4), Instance(loads, 12, num_ranks=3), Instance(loads * 2, 12, num_ranks=4),
-            Instance(loads, 12, 4, 2, 4), Instance(loads, 12, num_ranks=4, distinct=True),
+            Instance(loads, 12, num_groups=4, num_nodes=2, num_ranks=4),
+            Instance(loads, 12, num_ranks=4, distinct=True),
         )
     }  # fmt: skip
     assert len(keys) == 5

@@ -32,7 +32,9 @@ wide = [[50, 100, 75, 120, 90, 60, 80, 110, 40, 70, 95, 85, 65, 55, 45, 35]]
 cases = [(two, 16, 4, 2, 8), ([[1000] + [1] * 7], 12, 2, 2, 4), (wide, 24, 8, 4, 8),
          ([[200, 150, 100, 50, 25, 12], [12, 25, 50, 100, 150, 200]], 10, 3, 1, 2)]
 for load, *topology in cases:
-    instance, weight = Instance(load, *topology), torch.tensor(load)
+    replicas, groups, nodes, ranks = topology
+    instance = Instance(load, replicas, num_ranks=ranks, num_groups=groups, num_nodes=nodes)
+    weight = torch.tensor(load)
     theirs = Placement(DefaultEplbPolicy.rebalance_experts(weight, *topology).numpy(), len(load[0])).objective(instance)
     for name in {names}:
         ours = Placement(plan(POLICIES[name], weight, *topology), len(load[0])).objective(instance)

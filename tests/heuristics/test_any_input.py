@@ -15,6 +15,7 @@ from eplb_opt.heuristics.greedy import greedy, greedy_maps
 from eplb_opt.heuristics.refine import refine_maps, refined
 
 from .. import any_input
+from ..conftest import engine_instance
 
 
 @st.composite
@@ -55,7 +56,7 @@ def test_an_instance_keeps_its_loads_row_by_row(order):
 def test_calls_in_threads_leave_torch_as_it_was_and_give_the_same_maps():
     random = np.random.default_rng(0)
     shapes = [(128, 144, 1, 1, 16), (64, 80, 1, 1, 16), (32, 48, 8, 4, 16), (64, 80, 1, 1, 40)]
-    instances = [Instance(random.lognormal(size=(6, s[0])), *s[1:]) for s in shapes] * 6
+    instances = [engine_instance(random.lognormal(size=(6, s[0])), *s[1:]) for s in shapes] * 6
     expected = [(refined(i).phy2log, greedy(i).phy2log, refined(i).maps()[1]) for i in instances]
     threads = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -15,8 +15,9 @@ from eplb_opt.heuristics.greedy import greedy, replicate
 from eplb_opt.heuristics.greedy_check import heaviest_load, sharing_bound
 from eplb_opt.heuristics.refine import refine_maps, refine_pools, refined
 from eplb_opt.heuristics.replicas import replica_keys, whole_loads
+from eplb_opt.problem.topology import Topology
 
-from ..conftest import recorded
+from ..conftest import engine_instance, recorded
 from ..oracle import pool_optimum
 
 SHAPES = {  # name: (experts, replicas, groups, nodes, ranks)
@@ -49,7 +50,7 @@ def lower_bound(instance: Instance) -> np.ndarray:
 @pytest.mark.parametrize("sigma", [0.0, 0.5])  # with more, the optimum is not always near the mean
 def test_one_very_hot_expert_is_within_a_hundredth_of_the_optimum(name, sigma):
     experts, *topology = SHAPES[name]
-    instance = Instance(hot(np.linspace(0.3, 0.99, 24), experts, sigma), *topology)
+    instance = engine_instance(hot(np.linspace(0.3, 0.99, 24), experts, sigma), *topology)
     found = refined(instance).objective(instance)
     assert (found <= lower_bound(instance) * 1.01).all()
     assert (greedy(instance).objective(instance) > lower_bound(instance) * 1.2).any()
@@ -128,8 +129,10 @@ def test_torch_and_plain_numpy_give_the_same_bits(shape, seed, distinct, steps):
 
 def test_a_layer_does_not_depend_on_its_batch():
     load = hot(np.array([0.9, 0.05, 0.5, 0.0, 0.99]), 64, 0.7)
-    together = refine_maps(load, 72, 8)
-    np.testing.assert_array_equal(together, np.concatenate([refine_maps(row[None], 72, 8) for row in load]))
+    together = refine_maps(load, 72, Topology(num_ranks=8))
+    np.testing.assert_array_equal(
+        together, np.concatenate([refine_maps(row[None], 72, Topology(num_ranks=8)) for row in load])
+    )
 
 
 def test_it_is_never_worse_than_without(monkeypatch):

@@ -15,7 +15,7 @@ from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
 from eplb_opt.heuristics.refine import refined
 from eplb_opt.heuristics.separate import separate_ranks
 
-from ..conftest import KNOWN, recorded
+from ..conftest import KNOWN, engine_instance, recorded
 from ..published_greedy import layer_map
 
 
@@ -58,7 +58,7 @@ def instances(draw):
     load = LOADS[draw(st.sampled_from(list(LOADS)))]
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     layers = draw(st.sampled_from([1, 2, 20]))  # few rows are packed one by one, many in rounds
-    return Instance(load(random, (layers, experts)), slots, groups, nodes, ranks)
+    return Instance(load(random, (layers, experts)), slots, num_groups=groups, num_nodes=nodes, num_ranks=ranks)
 
 
 @settings(max_examples=600, deadline=None)
@@ -67,9 +67,9 @@ def test_the_map_is_the_published_one(instance):
     """Ties included; and so are its objective without a map, and what `refined` must not exceed."""
     found = greedy(instance)
     np.testing.assert_array_equal(found.phy2log, by_the_rules(instance))
-    topology = (instance.num_replicas, instance.num_ranks, instance.num_groups if instance.hierarchical else 1)
     value = heaviest_load(instance.weight, found.phy2log, instance.num_ranks)
-    np.testing.assert_allclose(greedy_objective(instance.weight, *topology, instance.num_pools), value, rtol=1e-12)
+    objective = greedy_objective(instance.weight, instance.num_replicas, instance.topology)
+    np.testing.assert_allclose(objective, value, rtol=1e-12)
     better = refined(instance)
     assert (better.objective(instance) <= found.objective(instance) * (1 + 1e-12)).all()
     if instance.weight.max() < 1e-300:  # nor before quotients are rounded to multiples of the smallest float
@@ -86,14 +86,14 @@ def test_known_maps_are_the_published_ones(known):
 @pytest.mark.parametrize("topology", [(24, 8, 4, 8), (24, 4, 2, 8), (20, 1, 1, 5)])
 def test_solve_keeps_the_published_packings(topology):
     """A node's groups in another order would have other ties, and so another objective."""
-    instance = Instance(np.random.default_rng(0).integers(0, 5, (40, 16)), *topology)
+    instance = engine_instance(np.random.default_rng(0).integers(0, 5, (40, 16)), *topology)
     np.testing.assert_array_equal(solve(instance, "greedy").objective, greedy(instance).objective(instance))
 
 
 @pytest.mark.recorded
 @pytest.mark.parametrize("topology", [(72, 1, 1, 8), (80, 1, 1, 16), (80, 1, 1, 40), (64, 1, 1, 16), (80, 8, 4, 8)])
 def test_small_windows_are_full_of_ties(topology):
-    instance = Instance(recorded("deepseek_v2_lite_windows")[1], *topology)
+    instance = engine_instance(recorded("deepseek_v2_lite_windows")[1], *topology)
     found = greedy(instance)
     np.testing.assert_array_equal(found.phy2log, by_the_rules(instance))
     assert (refined(instance).objective(instance) <= found.objective(instance) * (1 + 1e-12)).all()

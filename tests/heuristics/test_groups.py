@@ -63,7 +63,7 @@ def test_torch_shares_out_the_same_way(seed, each):
 def test_one_slot_a_rank_ends_at_the_optimum(loads, more):
     """Counts are exact there (X1 of models/README.md), so the sharing out is as well."""
     slots = 8 + 2 * more
-    instance = Instance([loads], slots, 4, 2, slots)
+    instance = Instance([loads], slots, num_groups=4, num_nodes=2, num_ranks=slots)
     optimum = float(layer_optimum(tuple(map(float, loads)), slots, 4, 2, slots))
     assert refined(instance).objective(instance)[0] <= optimum * (1 + 1e-9)
 
@@ -71,7 +71,7 @@ def test_one_slot_a_rank_ends_at_the_optimum(loads, more):
 @pytest.mark.parametrize("each", [1, 2, 3])
 def test_with_few_slots_packings_share_out_better_than_loads(each, monkeypatch):
     load = np.random.default_rng(8).lognormal(sigma=1.2, size=(20, 64))
-    instance = Instance(load, 72, 8, 4, 72 // each)
+    instance = Instance(load, 72, num_groups=8, num_nodes=4, num_ranks=72 // each)
     found = refined(instance).objective(instance)
     monkeypatch.setattr(refine, "SHARED_SLOTS", 0)
     by_load = refined(instance).objective(instance)

@@ -19,6 +19,7 @@ from eplb_opt.heuristics.pair_counts import AIM, HEAVIEST, MOST_ABOVE, TENURE, s
 from eplb_opt.heuristics.pair_prices import FAR, ONE, cost, num_bins, prices
 from eplb_opt.heuristics.refine import refine_maps, refined
 from eplb_opt.heuristics.replicas import SCALE, UNIT, extra_copies
+from eplb_opt.problem.topology import Topology
 
 from ..oracle import pool_optimum
 
@@ -166,7 +167,9 @@ def test_pools_searched_in_parts_end_as_together(monkeypatch):
 def test_most_of_the_greedys_gap_to_the_optimum_is_closed():
     load = np.random.default_rng(5).lognormal(size=(40, 5)).round(3)
     optimum = np.array([float(pool_optimum(tuple(map(float, row)), 10, 5)) for row in load])
-    start, found = (heaviest_load(load, refine_maps(load, 10, 5, steps=steps), 5) / optimum - 1 for steps in (0, 16))
+    topology = Topology(num_ranks=5)
+    maps = [refine_maps(load, 10, topology, steps=steps) for steps in (0, 16)]
+    start, found = (heaviest_load(load, phy2log, 5) / optimum - 1 for phy2log in maps)
     assert found.min() > -1e-12
     assert found.mean() < 0.2 * start.mean()
 
@@ -175,7 +178,8 @@ def test_most_of_the_greedys_gap_to_the_optimum_is_closed():
 def test_a_hot_expert_keeps_its_copies(experts, ranks):
     load = np.random.default_rng(1).lognormal(size=(4, experts))
     load[:, 0] = [experts, experts / 10, 10 * experts, 2.0]
-    start, found = (refine_maps(load, 2 * ranks, ranks, steps=s) for s in (0, 8))
+    topology = Topology(num_ranks=ranks)
+    start, found = (refine_maps(load, 2 * ranks, topology, steps=s) for s in (0, 8))
     assert (heaviest_load(load, found, ranks) <= heaviest_load(load, start, ranks) * (1 + 1e-5)).all()
 
 

@@ -18,8 +18,9 @@ from eplb_opt.heuristics.greedy import greedy, greedy_maps
 from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
 from eplb_opt.heuristics.refine import pairs, refine_maps, refine_pools, refined
 from eplb_opt.heuristics.replicas import UNIT, expert_bits, replica_keys
+from eplb_opt.problem.topology import Topology
 
-from ..conftest import recorded
+from ..conftest import engine_instance, recorded
 from ..oracle import layer_optimum
 
 SHAPES = {  # slots a rank: (experts, slots, ranks)
@@ -53,7 +54,7 @@ def instances(draw):
 @settings(max_examples=400, deadline=None)
 @given(instances())
 def test_valid_and_never_worse_than_the_greedy(arguments):
-    instance = Instance(*arguments)
+    instance = engine_instance(*arguments)
     found = refined(instance)
     assert found.violations(instance) == []
     assert (found.objective(instance) <= greedy(instance).objective(instance) * (1 + 1e-12)).all()
@@ -88,12 +89,12 @@ def test_compiled_code_gives_the_same_bits_in_every_shape(each):
 @given(instances(), st.integers(0, 12), st.booleans())
 def test_torch_gives_the_same_bits_as_numpy(arguments, steps, distinct):
     load, slots, groups, nodes, ranks = arguments
-    instance = Instance(load, slots, groups, nodes, ranks)
-    topology = (slots, ranks, groups if instance.hierarchical else 1, instance.num_pools)
+    instance = Instance(load, slots, num_groups=groups, num_nodes=nodes, num_ranks=ranks)
+    size = (slots, instance.topology)
     if distinct and slots // instance.num_pools > load.shape[1] // instance.num_pools * (ranks // instance.num_pools):
         return
-    found = refine_maps(instance.weight, *topology, distinct=distinct, steps=steps)
-    by_torch = refine_maps(torch.from_numpy(instance.weight.copy()), *topology, distinct=distinct, steps=steps)
+    found = refine_maps(instance.weight, *size, distinct=distinct, steps=steps)
+    by_torch = refine_maps(torch.from_numpy(instance.weight.copy()), *size, distinct=distinct, steps=steps)
     np.testing.assert_array_equal(found, by_torch.numpy())
 
 
@@ -111,7 +112,7 @@ def test_distinct(arguments):
     load, slots, groups, nodes, ranks = arguments
     if slots // nodes > load.shape[1] // (nodes if nodes > 1 and groups % nodes == 0 else 1) * (ranks // nodes):
         return
-    instance = Instance(load, slots, groups, nodes, ranks, distinct=True)
+    instance = Instance(load, slots, num_groups=groups, num_nodes=nodes, num_ranks=ranks, distinct=True)
     found = refined(instance)
     assert found.violations(instance) == []
     assert (found.objective(instance) <= greedy(instance).objective(instance) * (1 + 1e-12)).all()
@@ -181,9 +182,9 @@ def test_the_result_of_a_layer_does_not_depend_on_its_batch():
 
 def test_scaling_all_loads_by_a_power_of_two_changes_nothing():
     load = lognormal(3, 64)
-    expected = refine_maps(load, 80, 16)
+    expected = refine_maps(load, 80, Topology(num_ranks=16))
     for factor in (2.0**-900, 2.0**900):
-        np.testing.assert_array_equal(refine_maps(load * factor, 80, 16), expected)
+        np.testing.assert_array_equal(refine_maps(load * factor, 80, Topology(num_ranks=16)), expected)
 
 
 def test_more_steps_never_make_a_large_pool_worse():
@@ -208,8 +209,9 @@ def test_rank_loads_stay_within_the_range_of_exact_float32(arguments):
 def test_more_experts_than_a_key_holds_get_the_greedys_packing():
     load = np.ones((1, 1025))
     load[0, 7] = 1e4
-    expected = greedy_maps(torch.from_numpy(load), 1026, 513)
-    np.testing.assert_array_equal(refine_maps(load, 1026, 513), expected.numpy())
+    topology = Topology(num_ranks=513)
+    expected = greedy_maps(torch.from_numpy(load), 1026, topology)
+    np.testing.assert_array_equal(refine_maps(load, 1026, topology), expected.numpy())
 
 
 def test_negative_options_are_refused():
@@ -224,7 +226,7 @@ def test_without_the_comparison_the_map_is_the_heuristics_own():
         experts, slots, ranks = SHAPES[each]
         instance = Instance(lognormal(40, experts, sigma=2.0), slots, num_ranks=ranks)
         alone = refined(instance, steps=1, greedy_check=math.inf)
-        np.testing.assert_array_equal(alone.phy2log, refine_maps(instance.weight, slots, ranks, steps=1))
+        np.testing.assert_array_equal(alone.phy2log, refine_maps(instance.weight, slots, instance.topology, steps=1))
         compared = refined(instance, steps=1).objective(instance)
         assert (compared <= alone.objective(instance)).all()
 
@@ -238,7 +240,7 @@ def test_steps_are_an_option():
 @settings(max_examples=100, deadline=None)
 @given(instances())
 def test_the_heaviest_load_is_that_of_the_placement(arguments):
-    instance = Instance(*arguments)
+    instance = engine_instance(*arguments)
     placement = greedy(instance)
     expected = placement.objective(instance)
     found = heaviest_load(instance.weight, placement.phy2log, instance.num_ranks)
@@ -254,7 +256,7 @@ def test_the_greedy_objective_is_that_of_its_map(loads, ranks, more):
     instance = Instance([loads], slots, num_ranks=ranks)
     expected = greedy(instance).objective(instance)
     for compiled in (False, True):
-        objective = greedy_objective(instance.weight.copy(), slots, ranks, compiled=compiled)
+        objective = greedy_objective(instance.weight.copy(), slots, instance.topology, compiled=compiled)
         np.testing.assert_allclose(objective, expected, rtol=1e-12)
 
 
@@ -273,19 +275,20 @@ CUDA_SHAPES = {  # slots a rank: (experts, slots, ranks, groups, nodes)
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("each", CUDA_SHAPES)
 def test_a_captured_call_gives_the_same_bits_again(each):
-    experts, *topology = CUDA_SHAPES[each]
+    experts, slots, ranks, groups, nodes = CUDA_SHAPES[each]
+    size = (slots, Topology(num_ranks=ranks, num_groups=groups, num_nodes=nodes))
     loads = [lognormal(7, experts, sigma=1.5, seed=seed) for seed in range(3)]
     given_loads = torch.from_numpy(loads[0]).cuda()
     with torch.inference_mode():
-        refine_maps(given_loads, *topology)
+        refine_maps(given_loads, *size)
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            found = refine_maps(given_loads, *topology)
+            found = refine_maps(given_loads, *size)
         for load in loads[::-1]:
             given_loads.copy_(torch.from_numpy(load))
             graph.replay()
-            np.testing.assert_array_equal(found.cpu().numpy(), refine_maps(load, *topology))
+            np.testing.assert_array_equal(found.cpu().numpy(), refine_maps(load, *size))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -295,8 +298,8 @@ def test_cuda_divides_as_numpy_does():
     load[:, 1:] += (49 * 2**21 - load.sum(1, keepdims=True)) // 488 * 2
     load[:, 1] += 49 * 2**21 - load.sum(1)  # and 2^21 is not 49 * 2^21 * (1 / 49)
     load = load.astype(np.float64)
-    found = refine_maps(torch.from_numpy(load).cuda(), 245, 49)
-    np.testing.assert_array_equal(found.cpu().numpy(), refine_maps(load, 245, 49))
+    found = refine_maps(torch.from_numpy(load).cuda(), 245, Topology(num_ranks=49))
+    np.testing.assert_array_equal(found.cpu().numpy(), refine_maps(load, 245, Topology(num_ranks=49)))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -39,7 +39,7 @@ def ranks(phy2log, num_ranks=8):
 )
 def test_valid_with_any_old_map(name, nodes, old):
     phy2log = plan(quick(name), WEIGHT, 16, 4, nodes, 8, old)
-    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 4, nodes, 8)) == []
+    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, num_groups=4, num_nodes=nodes, num_ranks=8)) == []
     fresh = quick(name).rebalance_experts(WEIGHT, 16, 4, nodes, 8)[0].numpy()
     assert ranks(phy2log) == ranks(fresh)
     assert phy2log.dtype == np.int64
@@ -71,21 +71,26 @@ def test_layers_without_tokens_stay(nodes):
     old = torch.from_numpy(plan(quick("greedy"), WEIGHT, 16, 4, nodes, 8))
     assert np.array_equal(plan(Forbidden, WEIGHT * 0, 16, 4, nodes, 8, old), old.numpy())
     phy2log = plan(Forbidden, WEIGHT * 0, 16, 4, nodes, 8)
-    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 4, nodes, 8)) == []
+    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, num_groups=4, num_nodes=nodes, num_ranks=8)) == []
     weight = WEIGHT.clone()
     weight[0] = 0
     changed = plan(quick("greedy"), weight, 16, 4, nodes, 8, old.flip(0))
     assert np.array_equal(changed[0], old[1].numpy())
     broken = torch.full_like(old, 3)  # not valid: must not be kept
     phy2log = plan(quick("greedy"), weight, 16, 4, nodes, 8, broken)
-    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 4, nodes, 8)) == []
+    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, num_groups=4, num_nodes=nodes, num_ranks=8)) == []
 
 
 def test_distinct_maps_stay_distinct():
     policy = quick("greedy", distinct=True)
     crowded = torch.tensor([[0, 0, *range(12), 1, 2]] * 2)  # valid, but rank 0 holds an expert twice
     phy2log = plan(policy, WEIGHT * 0, 16, 1, 1, 8, crowded)
-    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 1, 1, 8, distinct=True)) == []
+    assert (
+        Placement(phy2log, 12).violations(
+            Instance(TWO_LAYERS, 16, num_groups=1, num_nodes=1, num_ranks=8, distinct=True)
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("arguments", [(15, 1, 1, 8), (8, 1, 1, 8), (16, 1, 1, 0)])
@@ -125,7 +130,10 @@ def test_loads_that_cannot_be_planned_for_keep_the_map_in_use(name, nodes, kind,
     assert log.text.count("\n") == 1
     for old in (None, torch.full((2, 16), -1), INITIAL[:, :12], INITIAL % 11, INITIAL[0], "no map"):
         phy2log = plan(quick(name), UNUSABLE[kind], 16, 4, nodes, 8, old)
-        assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 4, nodes, 8)) == []
+        assert (
+            Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, num_groups=4, num_nodes=nodes, num_ranks=8))
+            == []
+        )
 
 
 def test_loads_of_another_shape_give_a_valid_map(log):

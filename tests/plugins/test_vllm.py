@@ -50,7 +50,7 @@ def test_the_default_policy_is_replaced_once(registry):
     phy2log = first.rebalance_experts(WEIGHT, 16, 4, 2, 8)
     assert isinstance(phy2log, torch.Tensor)
     assert (phy2log.dtype, phy2log.device) == (torch.int64, torch.device("cpu"))
-    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 4, 2, 8)) == []
+    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, num_groups=4, num_nodes=2, num_ranks=8)) == []
     assert torch.equal(phy2log, POLICIES["greedy"].rebalance_experts(WEIGHT, 16, 4, 2, 8)[0])
 
 
@@ -103,7 +103,7 @@ def test_bad_loads_keep_the_map_in_use(loads):
     old = torch.tensor([[*range(12), 0, 1, 2, 3]] * 2)
     assert torch.equal(policy.rebalance_experts(loads, 16, 4, 2, 8, old), old)
     phy2log = policy.rebalance_experts(loads, 16, 4, 2, 8)
-    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, 4, 2, 8)) == []
+    assert Placement(phy2log, 12).violations(Instance(TWO_LAYERS, 16, num_groups=4, num_nodes=2, num_ranks=8)) == []
 
 
 def test_a_package_that_is_missing_is_found_at_registration(registry, monkeypatch):
