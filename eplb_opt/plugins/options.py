@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import OptionError, shown
 from ..heuristics.refine import prepare
-from ..packages import require_method
+from ..methods.needs import require_method
 from ..policies import (
     DISTANCE_IS,
     POLICIES,
