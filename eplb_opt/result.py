@@ -60,6 +60,11 @@ class Result:
         return np.array([c.imbalance for c in self.certificates])
 
     @property
+    def window_imbalance(self) -> Floats:
+        """Heaviest over mean rank load of the map in each recorded window, [windows, layers]."""
+        return self.placement.window_imbalance(self.instance)
+
+    @property
     def status(self) -> tuple[Status, ...]:
         """OPTIMAL or FEASIBLE, one a layer."""
         return tuple(c.status for c in self.certificates)

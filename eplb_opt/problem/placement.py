@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InstanceError
 from .instance import Instance
 from .pool import Floats, Ints
+from .value import rank_times
 
 if TYPE_CHECKING:
     import torch
@@ -78,9 +79,24 @@ class Placement:
             The map is not valid for the instance.
         """
         self.require_valid(instance)
-        per_replica = instance.weight / self.counts()
-        slots = np.take_along_axis(per_replica, self.phy2log, axis=1)
-        return np.asarray(slots.reshape(len(slots), instance.num_ranks, -1).sum(axis=2), dtype=np.float64)
+        placed = self.phy2log.reshape(len(self.phy2log), instance.num_ranks, -1)
+        return rank_times(instance.weight[:, None, :], placed)[:, 0]
+
+    def window_imbalance(self, instance: Instance) -> Floats:
+        """Heaviest over mean rank load in each recorded window, [windows, layers]; 1 where nothing was routed.
+
+        Raises
+        ------
+        InstanceError
+            The map is not valid for the instance.
+        """
+        self.require_valid(instance)
+        placed = self.phy2log.reshape(len(self.phy2log), instance.num_ranks, -1)
+        times = rank_times(instance.load.transpose(1, 0, 2), placed)
+        heaviest = times.max(axis=2).T
+        mean = instance.load.sum(axis=2) / instance.num_ranks
+        imbalance: Floats = np.divide(heaviest, mean, out=np.ones_like(mean), where=mean > 0)
+        return imbalance
 
     def objective(self, instance: Instance) -> Floats:
         """Load of the heaviest rank, [layers]."""
