@@ -24,9 +24,12 @@ def rank_times(loads: npt.NDArray[np.float64], placed: npt.NDArray[np.int64]) ->
     layers, windows, experts = loads.shape
     _, ranks, slots = placed.shape
     flat = placed.reshape(layers, -1)
-    row = np.arange(layers)[:, None] * experts  # experts of all layers in one count
-    counts = np.bincount((flat + row).ravel(), minlength=layers * experts).reshape(layers, experts)
-    of_replica = loads / np.maximum(counts, 1)[:, None, :]
+    first = np.arange(layers) * experts
+    numbered = flat + first[:, None]  # experts of all layers in one count
+    counts = np.bincount(numbered.ravel(), minlength=layers * experts)
+    sharing = np.maximum(counts, 1).reshape(layers, 1, experts)
+    of_replica = loads / sharing
     of_slot = np.take_along_axis(of_replica, flat[:, None, :], axis=2)
-    times: npt.NDArray[np.float64] = of_slot.reshape(layers, windows, ranks, slots).sum(axis=3)
+    by_rank = of_slot.reshape(layers, windows, ranks, slots)
+    times: npt.NDArray[np.float64] = by_rank.sum(axis=3)
     return times
