@@ -10,8 +10,8 @@ import numpy as np
 
 from .certificates.layer import MILESTONES, LayerCertificate, certify
 from .certificates.mean import trivial_bound
-from .certificates.names import CERTIFIED, GROUPS, MEAN, REPLICA, not_certified
-from .certificates.registry import Certificate, certified_bound, true_name
+from .certificates.names import GROUPS, MEAN, REPLICA
+from .certificates.registry import Certificate, certified_names, not_certified, true_name
 from .limits import Limits
 from .methods.task import Task
 from .outcome import PoolOutcome
@@ -59,8 +59,10 @@ class PoolState:
 
     def certified(self) -> float:
         """The bound that `verify` can prove again."""
-        is_trivial = self.bound_method in (MEAN, REPLICA)
-        return self.lower_bound if is_trivial else certified_bound(self.pool, self.proof)
+        if self.bound_method in (MEAN, REPLICA):
+            return self.lower_bound
+        trivial = trivial_bound(self.pool)[0]
+        return trivial if self.proof is None else max(trivial, self.proof.bound(self.pool))
 
 
 class LayerState:
@@ -240,7 +242,7 @@ class LayerState:
 
         The pool that decides may be certified while another one, whose packings would be lighter, is not.
         """
-        if self.bound_method not in CERTIFIED or not self.complete or self.lower_bound <= self.floor:
+        if self.bound_method not in certified_names() or not self.complete or self.lower_bound <= self.floor:
             return self.bound_method
         certified = {s: p.certified() for s, p in self.pools.items()}
         if not exceeds(self.lower_bound, bottleneck_partition(certified, self.instance.num_groups)[0]):

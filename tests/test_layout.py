@@ -29,7 +29,7 @@ FLOORS = (
     ("exact",),
     ("search",),
     ("methods",),
-    ("grouping", "portfolio"),
+    ("grouping",),
     ("warmup", "layer", "workers"),
     ("result",),
     ("solver", "report"),

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from eplb_opt import FormatError, Instance, Limits, Placement, solve
-from eplb_opt.certificates.names import CERTIFIED, SEARCHED
+from eplb_opt.certificates.registry import certified_names, searched_names
 from eplb_opt.checker.verify import verify, verify_report
 from eplb_opt.cli import main
 
 from .conftest import KNOWN
 from .reports import CASES
 
+CERTIFIED = certified_names()
+SEARCHED = searched_names()
 WORK = Limits(seconds=None, work=1.0)
 
 
