@@ -11,7 +11,8 @@ import numpy as np
 
 from .certificates.layer import MILESTONES, LayerCertificate, certify
 from .certificates.mean import trivial_bound
-from .certificates.names import CERTIFIED, GROUPS, not_certified
+from .certificates.names import GROUPS
+from .certificates.registry import certified_names, not_certified
 from .limits import Limits
 from .methods.task import Task
 from .outcome import PoolOutcome
@@ -227,7 +228,7 @@ class LayerState:
 
         The pool that decides may be certified while another one, whose packings would be lighter, is not.
         """
-        if self.bound_method not in CERTIFIED or not self.complete or self.lower_bound <= self.floor:
+        if self.bound_method not in certified_names() or not self.complete or self.lower_bound <= self.floor:
             return self.bound_method
         certified = {node_set: state.certified() for node_set, state in self.pools.items()}
         proven, _ = bottleneck_partition(certified, self.instance.num_groups)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .bracket import Bracket
 from .certificates.mean import trivial_bound
 from .certificates.names import MEAN, REPLICA
-from .certificates.registry import certified_bound, true_name
+from .certificates.registry import true_name
 from .outcome import PoolOutcome
 from .problem.pool import Ints, Packing, Pool
 from .problem.status import StopReason
@@ -75,7 +75,9 @@ class PoolState:
         """The bound that `verify` can prove again."""
         if self.bracket.bound_method in (MEAN, REPLICA):
             return self.lower_bound
-        return certified_bound(self.pool, self.bracket.proof)
+        trivial, _ = trivial_bound(self.pool)
+        proof = self.bracket.proof
+        return trivial if proof is None else max(trivial, proof.bound(self.pool))
 
     def phy2log(self) -> Ints:
         """The layer's expert in each of the pool's slots, [slots]."""

@@ -9,13 +9,13 @@ import time
 import numpy as np
 
 from ..certificates import cuts as certificate
-from ..certificates.cuts import Cut, CutCertificate, certificate_holds
+from ..certificates.cuts import Cut, CutCertificate
 from ..certificates.mean import trivial_bound
 from ..problem.pool import Floats, Ints, Pool
 from .counts_model import NOISE, CountsModel
 from .separation import Grid, retarget, violated_cuts
 
-__all__ = ["Cut", "CutCertificate", "certificate_holds", "cut_bound"]
+__all__ = ["Cut", "CutCertificate", "cut_bound"]
 
 ROUNDS = 300  # LPs at one target
 STRETCH = 4.0  # the next target lies so many gains above the bound
@@ -40,7 +40,7 @@ def cut_bound(
     bound : float
         In units of load; the certificate's target, or L0.
     certificate : CutCertificate or None
-        Has passed ``certificate_holds``: the bound is valid whatever the LP solver does.
+        Has passed ``holds``: the bound is valid whatever the LP solver does.
     """
     search = _Search(pool, upper, gap, math.inf if seconds is None else time.perf_counter() + seconds)
     if pool.slots_per_rank > 1 and 2.0**-900 < search.low < min(upper / (1 + gap), 2.0**900):
@@ -91,7 +91,7 @@ class _Search:
                 if target <= self.floor:
                     break
                 cert = certificate.rounded(self._moved(proof, target))
-                if certificate_holds(self.pool, cert):
+                if cert.holds(self.pool):
                     return cert.target, cert
         return self.floor, None
 

@@ -40,7 +40,7 @@ def pattern_bound(
     bound : float
         In units of load; the certificate's target, or what was known before: never less than ``lower`` and L0.
     certificate : PatternCertificate or None
-        Has passed ``pattern_certificate_holds``: the bound is valid whatever the LP solver does.
+        Has passed ``holds``: the bound is valid whatever the LP solver does.
     """
     deadline = math.inf if seconds is None else time.perf_counter() + seconds
     low, best = max(lower, trivial_bound(pool)[0]), None

@@ -86,7 +86,17 @@ def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
     parser.add_argument("--gap", type=float, default=1e-4, help="gap at which a layer is OPTIMAL; default: 1e-4")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; default: all cores")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything shown here")
+    add_json(parser)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The file that takes everything shown."""
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write everything shown here; - is standard output, which then has nothing else",
+    )
 
 
 def limits_of(options: argparse.Namespace) -> Limits:

@@ -10,7 +10,16 @@ from ..methods import METHODS
 from ..methods.needs import require_method
 from .files import check_files, save
 from .options import add_input, add_output, instance_of, limits_of, read_selected, say_no_effect
-from .output import print_lines, print_result, run_methods, say_interrupted, unnumbered
+from .output import (
+    STANDARD_OUTPUT,
+    json_file,
+    print_lines,
+    print_report,
+    run_methods,
+    save_json,
+    say_interrupted,
+    unnumbered,
+)
 from .signals import INTERRUPTED
 
 
@@ -25,13 +34,14 @@ def add_parser(commands: Any) -> None:
 
 
 def _solve(options: argparse.Namespace) -> int:
-    from ..formats import output_format, write_json
+    from ..checker.schema import in_order
+    from ..formats import output_format
 
     limits = limits_of(options)
     require_method(options.method, limits)
     if options.output is not None:
         options.format = output_format(options.output, options.format)
-    check_files({"-o": options.output, "--json": options.json}, [options.loads])
+    check_files({"-o": options.output, "--json": json_file(options.json)}, [options.loads])
     loads = read_selected(options).with_hidden_layers(options.hidden_layers, str(options.loads))
     instance = instance_of(options, loads)
     if options.output is not None:
@@ -39,12 +49,12 @@ def _solve(options: argparse.Namespace) -> int:
     notes = say_no_effect(options, instance)
     results, interrupted = run_methods(instance, [options.method], limits)
     saved = None if options.output is None else _write(options, loads, results[0].placement)
-    if options.json is not None:
-        head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
-        save(options.json, lambda path: write_json(path, head | results[0].to_dict()))
-    print_result(results[0])
-    if saved:
-        print_lines([saved])
+    head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
+    report = in_order(head | results[0].to_dict())
+    save_json(options.json, report)
+    if options.json != STANDARD_OUTPUT:
+        print_report(report, instance.describe())
+        print_lines([saved] if saved else [])
     if interrupted:
         say_interrupted()
     return INTERRUPTED if interrupted else 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..bracket import Bracket
 from ..budget import Budget
-from ..certificates.cuts import CutCertificate, certificate_holds
+from ..certificates.cuts import CutCertificate
 from ..certificates.mean import max_replica_bound, trivial_bound
 from ..certificates.names import COUNTS, REPLICA
 from ..certificates.sums import next_sum
@@ -240,7 +240,7 @@ class _Halving:
         return cols.keep(with_column <= self.pool.slots), False
 
     def _keep(self, proof: CutCertificate) -> None:
-        if certificate_holds(self.pool, proof):
+        if proof.holds(self.pool):
             self.bracket.proof = proof
 
     def _target(self) -> float:

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ..checker.claims import read_head
 from ..errors import FormatError, FormatWarning
-from ..strict import integer, shown
 from .content import read_content
 from .files import ExpertMap, Loads, as_ids, as_loads, as_map
 from .table_loads import folder_loads, loads_of, tables_in
@@ -150,29 +150,14 @@ def _sizes(found: ExpertMap) -> dict[str, int]:
     return {name: value for name in SIZES if (value := getattr(found, name)) is not None}
 
 
-REPORT_KEYS: dict[str, type] = {
-    "windows": str, "mode": str, "num_replicas": int, "num_groups": int, "num_nodes": int, "num_ranks": int,
-    "distinct": bool, "layers": list, "totals": dict,
-}  # fmt: skip
-
-
 def read_report(path: str | Path) -> dict[str, Any]:
     """Read a report that ``solve --json`` wrote: its head is of the right types, what it claims is not looked at.
 
     Raises
     ------
     FormatError
-        The file is missing, truncated, has a key twice, or is no such report.
+        The file is missing, truncated, has a key twice, is of a newer schema, or is no such report.
     """
     content = read_content(Path(path))
-    for key, kind in REPORT_KEYS.items():
-        if not isinstance(content, Mapping) or key not in content:
-            raise FormatError(f"{path}: no {key!r}: give the report that 'eplb-opt solve --json' wrote")
-        try:
-            if kind is int:
-                integer(content[key])
-            elif not isinstance(content[key], kind):
-                raise ValueError(f"{shown(content[key])}, expected a {kind.__name__}")
-        except ValueError as error:
-            raise FormatError(f"{path}: {key!r}: {error}") from None
+    read_head(content, str(path), needs_windows=True)
     return dict(content)
