@@ -30,6 +30,17 @@ class Result:
         Wall-clock time of the whole call, without compiling.
     compile_seconds : float
         What compiling took before, 0.0 where numba's cache held everything.
+
+    Examples
+    --------
+    >>> from eplb_opt import Instance, solve
+    >>> result = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "greedy")
+    >>> result
+    Result(method='greedy', layers=1, optimal=0, imbalance=1.1667, gap=0.1667)
+    >>> result.placement.phy2log.shape  # [layers, replicas]
+    (1, 4)
+    >>> print(result.status[0])
+    FEASIBLE
     """
 
     placement: Placement
@@ -38,6 +49,12 @@ class Result:
     method: str
     seconds: float
     compile_seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        """The method and the totals; imbalance and gap are means over layers."""
+        totals = self.totals()
+        figures = f"imbalance={totals['imbalance_mean']:.4f}, gap={totals['gap_mean']:.4g}"
+        return f"Result(method={self.method!r}, layers={totals['layers']}, optimal={totals['optimal']}, {figures})"
 
     @property
     def objective(self) -> Floats:
@@ -100,6 +117,16 @@ class SolveInterrupted(KeyboardInterrupt):
     ----------
     result : Result
         The best map so far, valid, with the certificates that were proven so far.
+
+    Examples
+    --------
+    >>> from eplb_opt import Instance, SolveInterrupted, solve
+    >>> try:
+    ...     result = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "greedy")
+    ... except SolveInterrupted as interrupt:
+    ...     result = interrupt.result
+    >>> result.placement.violations(result.instance)
+    []
     """
 
     def __init__(self, result: Result) -> None:
