@@ -1,6 +1,6 @@
 """What parts of the exact methods are worth: ``python -m benchmarks.ablation``.
 
-*Counts from the linear program*: the search over windows of counts with and without them, equal work and seed, from the
+*Counts from the linear program*: the search over ranges of counts with and without them, equal work and seed, from the
 same start, on every other layer.
 
 *Enumeration of counts* against rank patterns: which of them proves the pools that search and L1 leave open, each alone
@@ -20,13 +20,14 @@ import numpy as np
 
 from eplb_opt import Limits, warm_up
 from eplb_opt.bounds.cuts import cut_bound
+from eplb_opt.budget import Budget
 from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.exact.counts import solve_counts
 from eplb_opt.exact.cover import solve_patterns
 from eplb_opt.problem.instance import Instance
 from eplb_opt.problem.pool import Packing, Pool
 from eplb_opt.problem.status import StopReason
-from eplb_opt.search import count_ranges as windows
+from eplb_opt.search import count_ranges
 from eplb_opt.search.search import search
 from eplb_opt.solver import start_layers
 from models.export import assignment
@@ -44,7 +45,7 @@ RANDOM = 6  # pools of each shape
 PROVERS = {"rank patterns": solve_patterns, "count enumeration": solve_counts}
 GAP = 1e-4
 LIMITS = Limits(seconds=5.0, gap=GAP)  # of each method on each pool
-FIRST_WORK, WORK = 6_000_000, 60_000_000  # of the search that both parts start from, and of the windows
+FIRST_WORK, WORK = 6_000_000, 60_000_000  # of the search that both parts start from, and of the ranges
 
 
 def main() -> None:
@@ -55,13 +56,13 @@ def main() -> None:
     options = parser.parse_args()
     store = Store(options.output, ("case", "part"))
     for name, instance in cases(WINDOWS):
-        store.put(environment(0) | {"case": name, "part": "windows"} | compare_windows(instance, options.work))
-        print(f"{name}: windows compared", flush=True)
+        store.put(environment(0) | {"case": name, "part": "windows"} | compare_ranges(instance, options.work))
+        print(f"{name}: ranges compared", flush=True)
     warm_up()
     for name, pools in _pools():
         store.put(environment(0) | {"case": name, "part": "enumeration"} | compare_proofs(pools))
         print(f"{name}: proofs compared", flush=True)
-    print(f"{windows_table(list(store))}\n\n{enumeration_table(list(store))}")
+    print(f"{ranges_table(list(store))}\n\n{enumeration_table(list(store))}")
 
 
 def _pools() -> Iterator[tuple[str, list[Pool]]]:
@@ -72,20 +73,22 @@ def _pools() -> Iterator[tuple[str, list[Pool]]]:
         yield f"{experts} experts, {slots} slots, {ranks} ranks", random_pools(experts, slots, ranks)
 
 
-def compare_windows(instance: Instance, work: int) -> dict[str, Any]:
+def compare_ranges(instance: Instance, work: int) -> dict[str, Any]:
     """Excess over the mean rank load, mean and largest, and seconds a layer, with and without the program's counts."""
-    windows.prepare()
+    count_ranges.prepare()
     excess: dict[str, list[float]] = {"with": [], "without": [], "start": []}
     seconds: dict[str, list[float]] = {"with": [], "without": []}
     for layer in start_layers(instance)[::2]:
         state = next(iter(layer.pools.values()))
         pool, target = state.pool, state.pool.mean * (1 + GAP)
-        start = search(pool, state.packing, target=target, work=FIRST_WORK)
+        start = search(pool, state.packing, target=target, budget=Budget(work=FIRST_WORK))
         excess["start"].append(start.objective(pool) / pool.mean - 1)
         for name in seconds:
-            with mock.patch.object(windows, "PROGRAM_PATTERNS", windows.PROGRAM_PATTERNS if name == "with" else 0):
+            with mock.patch.object(
+                count_ranges, "PROGRAM_PATTERNS", count_ranges.PROGRAM_PATTERNS if name == "with" else 0
+            ):
                 began = time.perf_counter()
-                found = windows.window_search(pool, start, target=target, work=work)
+                found = count_ranges.search_count_ranges(pool, start, target=target, budget=Budget(work=work))
                 seconds[name].append(time.perf_counter() - began)
             excess[name].append(found.objective(pool) / pool.mean - 1)
     return {
@@ -114,7 +117,7 @@ def compare_proofs(pools: list[Pool], limits: Limits = LIMITS) -> dict[str, Any]
 def _opened(pool: Pool) -> tuple[Packing, float]:
     """A packing of the search, and the bound of L1."""
     dealt = assignment(pool).incumbent
-    found = search(pool, dealt, target=trivial_bound(pool)[0] * (1 + GAP), work=FIRST_WORK)
+    found = search(pool, dealt, target=trivial_bound(pool)[0] * (1 + GAP), budget=Budget(work=FIRST_WORK))
     return found, cut_bound(pool, found.objective(pool), GAP)[0]
 
 
@@ -125,8 +128,8 @@ def random_pools(experts: int, slots: int, ranks: int) -> list[Pool]:
     return [Pool(load, slots, ranks) for load in loads]
 
 
-def windows_table(rows: list[dict[str, Any]]) -> str:
-    """The search over windows with and without the program's counts."""
+def ranges_table(rows: list[dict[str, Any]]) -> str:
+    """The search over ranges of counts with and without the program's counts."""
     table = [["case", "start", "without the program's counts", "with them", "seconds a layer"]]
     for row in rows:
         if row["part"] == "windows":

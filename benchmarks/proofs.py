@@ -17,7 +17,7 @@ import numpy as np
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.patterns import pattern_bound
 from eplb_opt.certificates.mean import trivial_bound
-from eplb_opt.portfolio import MOST_LP_SLOTS
+from eplb_opt.methods.schedule import MOST_LP_SLOTS
 from eplb_opt.problem.instance import Instance
 
 from .bounds import Bounds, instance_key

@@ -63,7 +63,7 @@ def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> s
         "phases": phases_section(RESULTS / "phases.jsonl"),
         "scaling": scaling_section(RESULTS / "scaling.jsonl"),
         "proofs": proofs_section(RESULTS / "proofs.jsonl"),
-        "windows": ablation.windows_table(tried),
+        "windows": ablation.ranges_table(tried),
         "enumeration": f"{ablation.enumeration_table(tried)}\n\n{origins(tried)}",
         "origin": origins(quality),
         "speed_section": speed_section(speed, plots),

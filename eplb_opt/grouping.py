@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -10,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from .bounds.cuts import cut_bound
+from .budget import Budget
 from .certificates.mean import floor_float
 from .exact.cover import solve_patterns, worth_of
 from .limits import Limits
@@ -47,30 +47,31 @@ def assign_groups(
     partition : list of node sets
     """
     pool = Pool(loads, len(loads), num_nodes)  # groups are the experts, nodes the ranks; one copy of each
-    deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
+    budget = Budget.of(limits)
     limits = replace(limits, gap=limits.gap * SHARE)
     least = floor_float(Fraction(lower) * ranks_per_node)
     if start is None:
-        first = _search(pool, limits, 0, deadline)
-        least = max(least, cut_bound(pool, first.objective(pool), limits.gap, _left(deadline))[0])
+        first = _search(pool, limits, 0, budget)
+        least = max(least, cut_bound(pool, first.objective(pool), limits.gap, _seconds(budget))[0])
     else:
         first = Packing(np.array(start))
     worth = {node_set: floor_float(Fraction(bound) * ranks_per_node) for node_set, bound in known.items()}
-    outcome = solve_patterns(pool, first, limits.with_seconds(_left(deadline)), least, worth)
+    outcome = solve_patterns(pool, first, limits.with_seconds(_seconds(budget)), least, worth)
     best = first if outcome.packing is None else outcome.packing
     if outcome.stop is StopReason.TOO_LARGE:
-        again = _search(pool, limits, len(known), deadline)
+        again = _search(pool, limits, len(known), budget)
         best = min(best, again, key=lambda p: worth_of(p, pool, worth))
     bound = max(least, outcome.lower_bound or 0.0)
     partition = [tuple(sorted(node)) for node in best.experts.tolist()]
     return floor_float(Fraction(bound) / ranks_per_node), partition
 
 
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(deadline - time.monotonic(), 0.0)
+def _seconds(budget: Budget) -> float | None:
+    return budget.seconds() if budget.has_clock else None
 
 
-def _search(pool: Pool, limits: Limits, seed: int, deadline: float | None) -> Packing:
+def _search(pool: Pool, limits: Limits, seed: int, budget: Budget) -> Packing:
     dealt = Packing(np.argsort(-pool.loads, kind="stable").reshape(-1, pool.ranks).T)
     goal = pool.mean * (1 + limits.gap)
-    return search(pool, dealt, target=goal, work=START_WORK, seed=seed, deadline=deadline)
+    start = Budget(deadline=budget.deadline, work=START_WORK)
+    return search(pool, dealt, target=goal, budget=start, seed=seed)

@@ -13,8 +13,8 @@ from .certificates.mean import trivial_bound
 from .certificates.names import CERTIFIED, GROUPS, MEAN, REPLICA, not_certified
 from .certificates.registry import Certificate, certified_bound, true_name
 from .limits import Limits
+from .methods.task import Task
 from .outcome import PoolOutcome
-from .portfolio import Task
 from .problem.hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .problem.instance import Instance
 from .problem.pool import Ints, Packing, Pool

@@ -5,40 +5,9 @@ from __future__ import annotations
 import importlib
 
 from .errors import MissingPackageError
-from .limits import Limits
 
 # Module -> name on PyPI, where they differ.
 PYPI_NAMES = {"yaml": "pyyaml"}
-# Methods that are not here need torch and numpy only.
-METHOD_NEEDS = {
-    "milp": ("pulp", "highspy"),
-    "cpsat": ("ortools",),
-    "optimal": ("numba", "highspy", "ortools"),
-}
-WORKERS_NEED = "loky"
-
-
-def require_method(method: str, limits: Limits, needed_for: str = "") -> None:
-    """Import what a method needs, or say which package to install: to be asked before any work.
-
-    Parameters
-    ----------
-    method : str
-        A method of `solve`; one that is unknown needs nothing.
-    limits : Limits
-        Its tasks run in worker processes if there are several workers or a wall-clock limit.
-    needed_for : str, optional
-        What needs it, as a person would say it; default: the method by name.
-
-    Raises
-    ------
-    MissingPackageError
-        A package is not installed, or its import fails.
-    """
-    modules = METHOD_NEEDS.get(method, ())
-    in_workers = limits.workers > 1 or limits.seconds is not None
-    workers = (WORKERS_NEED,) if modules and in_workers else ()
-    require(needed_for or f"method {method!r}", *modules, *workers)
 
 
 def require(needed_for: str, *modules: str) -> None:

@@ -14,10 +14,10 @@ from .heuristics.greedy import greedy, greedy_pools
 from .heuristics.refine import refined
 from .layer import LayerState
 from .limits import Limits
+from .methods import METHODS
+from .methods.needs import require_method
+from .methods.task import Task
 from .outcome import PoolOutcome
-from .packages import require_method
-from .portfolio import METHODS as IMPROVERS
-from .portfolio import Task
 from .problem.hierarchy import NodeSet, members, node_sets
 from .problem.instance import Instance
 from .problem.placement import Placement
@@ -27,9 +27,7 @@ from .result import Result, SolveInterrupted
 from .warmup import warm_up
 from .workers import run_tasks
 
-METHODS = ("greedy", "refined", *IMPROVERS)
 START_STEPS = 200  # of `refined` where it is a warm start: what it finds need not be searched for
-REPEATED = ("optimal",)  # methods that use a second attempt on the same pool
 ASSIGN_SHARE = 0.1  # part of the time that choosing the groups of nodes may take
 LEAST_SHARE = 0.05  # seconds
 WARM_SHARE = 0.5  # of the time that is left, for the next layers' warm starts
@@ -86,7 +84,7 @@ def solve(
     Raises
     ------
     OptionError
-        Unknown method.
+        Unknown method, or one that cannot do the instance.
     InstanceError
         ``warm_start`` does not fit the instance.
     MissingPackageError
@@ -115,6 +113,9 @@ def solve(
     """
     if method not in METHODS:
         raise OptionError(f"method {method!r}: choose one of {', '.join(METHODS)}")
+    unsupported = METHODS[method].supports(instance)
+    if unsupported:
+        raise OptionError(f"method {method!r}: {unsupported}")
     limits = Limits() if limits is None else limits
     if warm_start is not None:
         warm_start.require_valid(instance)
@@ -149,10 +150,11 @@ class _Run:
                     layer.add(node_set, packing)  # another order of a node's groups has other ties
             _pin(self.instance, self.layers, placement)
             return
-        self._compile("refined")
-        if self.method == "refined":
-            placement = refined(self.instance)
-            _take(self.instance, self.layers, placement, "refined")
+        place = METHODS[self.method].place
+        self._compile(self.method if place is not None else "refined")
+        if place is not None:
+            placement = place(self.instance)
+            _take(self.instance, self.layers, placement, self.method)
             _pin(self.instance, self.layers, placement)
             return
         if warm_start is not None:
@@ -184,7 +186,7 @@ class _Run:
 
     def finish(self, untried: StopReason) -> Result:
         """Placement and certificates of what is there; ``untried`` is said of open layers that no task worked on."""
-        if self.method in ("greedy", "refined") and untried is StopReason.NOT_TRIED:
+        if METHODS[self.method].place is not None and untried is StopReason.NOT_TRIED:
             untried = StopReason.COMPLETED
         for layer in self.layers:  # an interrupt may have come between a pool's change and its layer's
             layer.refresh()
@@ -299,7 +301,7 @@ class _Schedule:
             node_set = layer.next_pool(self.limits.gap, {s for j, s in self.busy if j == i})
             if node_set is None or (self.deadline is None and any(j == i for j, _ in self.busy)):
                 continue  # without a clock a layer's pools go one by one: their order must not depend on timing
-            if layer.pools[node_set].attempts and (self.method not in REPEATED or self.deadline is None):
+            if layer.pools[node_set].attempts and (not METHODS[self.method].repeats or self.deadline is None):
                 continue
             candidates.append((layer.pools[node_set].attempts, sum(j == i for j, _ in self.busy), i, node_set))
         limits = self._share(len(candidates))

@@ -6,6 +6,7 @@ import functools
 import logging
 import time
 
+from .methods import METHODS
 from .packages import require
 
 logger = logging.getLogger("eplb_opt")
@@ -40,12 +41,13 @@ def warm_up(method: str = "optimal") -> float:
     >>> warm_up("refined")
     0.0
     """
-    if method == "greedy":
+    chosen = METHODS[method]
+    if chosen.place is not None and not chosen.may_do_without:
         return 0.0
     try:
         require(f"method {method!r}", "numba")
     except ImportError:
-        if method == "optimal":
+        if "numba" in chosen.needs:
             raise
         return 0.0
     from .compiled import announced, compilations
@@ -66,16 +68,4 @@ def _say() -> None:
 @functools.cache
 def _call_all(method: str) -> None:
     """Call every compiled function of a method, once a process, with the types that it is called with."""
-    from .heuristics import refine
-
-    refine.prepare()
-    if method != "optimal":
-        return
-    from .exact import counts, matching
-    from .search import count_ranges as windows
-    from .search import search
-
-    search.prepare()
-    counts.prepare()
-    windows.prepare()
-    matching.prepare()
+    METHODS[method].compile_all()

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from .limits import Limits
+from .methods.run import run
+from .methods.task import Task
 from .outcome import PoolOutcome
 from .packages import require
-from .portfolio import Task, run
 from .problem.status import StopReason
 
 Key = Any
@@ -144,7 +145,7 @@ class _Crew:
 
 
 def timed_run(method: str, task: Task, path: Path | None = None) -> tuple[PoolOutcome, float]:
-    """`portfolio.run` and the seconds it took; the function that workers import."""
+    """`methods.run.run` and the seconds it took; the function that workers import."""
     start = time.monotonic()
     outcome = run(method, task, Handover(path).put)
     return outcome, time.monotonic() - start

@@ -24,7 +24,8 @@ from eplb_opt.checker.verify import holds
 from eplb_opt.exact.counts import decide_counts, solve_counts
 from eplb_opt.exact.cover import decide, solve_patterns
 from eplb_opt.exact.matching import solve_matching
-from eplb_opt.portfolio import Task, run
+from eplb_opt.methods.run import run
+from eplb_opt.methods.task import Task
 from eplb_opt.problem.pool import Packing, Pool
 from models.export import assignment
 

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,8 +23,8 @@ from eplb_opt import (
     SolverError,
     TopologyWarning,
     configure,
-    portfolio,
 )
+from eplb_opt.methods import METHODS
 
 from .conftest import EDGES, KNOWN, TWO_LAYERS, engine_instance
 
@@ -235,7 +236,7 @@ def test_a_failing_solver_falls_back_and_says_so(name, monkeypatch):
     def fails(*_):
         raise SolverError("no answer")
 
-    monkeypatch.setitem(portfolio.METHODS, name, fails)
+    monkeypatch.setitem(METHODS, name, replace(METHODS[name], improve=fails))
     instance, _, greedy = KNOWN["pool"]
     with pytest.warns(FallbackWarning, match="kept the best map so far"):
         maps = quick(name).rebalance_experts(torch.from_numpy(instance.weight.copy()), 16, 1, 1, 8)

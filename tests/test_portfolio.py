@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 
 pytest.importorskip("numba")
 
-from eplb_opt import portfolio
 from eplb_opt.certificates.mean import trivial_bound
-from eplb_opt.exact.targets import Answer, Targets
+from eplb_opt.exact.targets import Targets, Verdict
 from eplb_opt.limits import Limits
-from eplb_opt.portfolio import Task, run
+from eplb_opt.methods import optimal
+from eplb_opt.methods.run import run
+from eplb_opt.methods.schedule import SCHEDULE
+from eplb_opt.methods.task import Task
 from eplb_opt.problem.pool import Packing, Pool
 from eplb_opt.problem.status import StopReason
 
@@ -57,17 +60,18 @@ def test_nothing_is_done_for_a_pool_that_cannot_matter():
 HARD = Pool(np.random.default_rng(5).lognormal(0, 1, 16).round(3), 24, 8)
 
 
-@pytest.mark.parametrize("step", ["_cuts", "_pattern_lp", "_prove"])
-def test_a_step_that_raises_costs_only_itself(step, monkeypatch):
+@pytest.mark.parametrize("name", sorted({step.name for step in SCHEDULE} - {"search"}))
+def test_a_step_that_raises_costs_only_itself(name, monkeypatch):
     """The search comes before it, and stays."""
 
     def broken(*arguments):
         raise RuntimeError("no memory")
 
     start = any_packing(HARD)
-    monkeypatch.setattr(portfolio._Attempt, step, broken)
+    schedule = [replace(step, run=broken) if step.name == name else step for step in SCHEDULE]
+    monkeypatch.setattr(optimal, "SCHEDULE", schedule)
     outcome = run("optimal", Task(HARD, start, trivial_bound(HARD)[0], Limits(seconds=None, work=0.2, gap=0.0)))
-    assert "RuntimeError: no memory" in outcome.note
+    assert outcome.note == f"{name}: RuntimeError: no memory"
     assert outcome.stop is StopReason.FAILED
     assert outcome.packing.objective(HARD) < start.objective(HARD)
 
@@ -75,7 +79,7 @@ def test_a_step_that_raises_costs_only_itself(step, monkeypatch):
 def test_an_invalid_packing_of_a_step_costs_only_itself(monkeypatch):
     start = any_packing(HARD)
     invalid = Packing(np.zeros_like(start.experts))
-    monkeypatch.setattr("eplb_opt.search.count_ranges.window_search", lambda *_, **__: invalid)
+    monkeypatch.setattr("eplb_opt.search.count_ranges.search_count_ranges", lambda *_, **__: invalid)
     outcome = run("optimal", Task(HARD, start, trivial_bound(HARD)[0], Limits(seconds=None, work=0.2, gap=0.0)))
     assert "invalid packing from count windows" in outcome.note
     assert not outcome.packing.violations(HARD)
@@ -111,14 +115,14 @@ def test_a_deadline_ends_the_search_for_targets():
     """Targets so near to each other that their number has no end."""
     looks = []
 
-    def decide(target, deadline, ticks):
+    def decide(target, budget):
         looks.append(target)
-        return Answer(None, True, 0.0)
+        return Verdict(None, True, 0.0)
 
     limits = Limits(seconds=0.05, gap=1e-9)
-    outcome = Targets(HARD, any_packing(HARD), limits, 0.0, "test", decide, lambda p: p.objective(HARD))
-    outcome.deadline = 0.0
-    for search in (outcome.ascend, outcome.descend):
+    targets = Targets(HARD, any_packing(HARD), limits, 0.0, "test", decide)
+    targets.budget.deadline = 0.0
+    for search in (targets.ascend, targets.descend):
         assert search().stop is StopReason.TIME
     assert looks == []
 
@@ -128,8 +132,8 @@ def test_work_ends_a_search_whose_targets_cost_nothing():
     start = any_packing(HARD)
     number = itertools.count()
 
-    def decide(target, deadline, ticks):
-        return Answer(start, False, 0.0)
+    def decide(target, budget):
+        return Verdict(start, False, 0.0)
 
     def value(packing):
         return 1000.0 * (1 - 1e-9 * next(number))

@@ -17,8 +17,8 @@ import pytest
 
 from eplb_opt import Instance, Limits, SolveInterrupted, StopReason, solve
 from eplb_opt import workers as workers_module
+from eplb_opt.methods.task import Task
 from eplb_opt.outcome import PoolOutcome
-from eplb_opt.portfolio import Task
 from eplb_opt.problem.pool import Packing, Pool
 from eplb_opt.workers import Handover, _unfinished, run_tasks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..packages import require_method
+from ..methods.needs import require_method
 from .files import check_files, save
 from .options import add_limits, limits_of
 from .output import print_lines, print_result, print_table, run_methods, say_interrupted

@@ -11,9 +11,10 @@ from typing import Any
 
 from ..errors import OptionError
 from ..limits import Limits
-from ..packages import require_method
+from ..methods import METHODS
+from ..methods.needs import require_method
 from .files import check_files, save
-from .options import METHODS, add_input, instance_of, limits_of, read_selected, say_no_effect
+from .options import add_input, instance_of, limits_of, read_selected, say_no_effect
 from .output import finite, print_lines, print_table, run_methods, say_interrupted
 from .signals import INTERRUPTED
 

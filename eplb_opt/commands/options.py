@@ -13,8 +13,6 @@ from .output import say
 INPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "plain")
 OUTPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "npz", "json")
 
-METHODS = ("greedy", "refined", "milp", "cpsat", "optimal")
-
 
 def add_input(parser: argparse.ArgumentParser) -> None:
     """The loads and the topology to solve for."""

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..packages import require_method
+from ..methods import METHODS
+from ..methods.needs import require_method
 from .files import check_files, save
-from .options import METHODS, add_input, add_output, instance_of, limits_of, read_selected, say_no_effect
+from .options import add_input, add_output, instance_of, limits_of, read_selected, say_no_effect
 from .output import print_lines, print_result, run_methods, say_interrupted, unnumbered
 from .signals import INTERRUPTED
 
@@ -17,7 +18,7 @@ def add_parser(commands: Any) -> None:
     """The command's options."""
     parser = commands.add_parser("solve", help="place experts and certify the map")
     add_input(parser)
-    parser.add_argument("--method", choices=METHODS, default="optimal", help="default: %(default)s")
+    parser.add_argument("--method", choices=list(METHODS), default="optimal", help="default: %(default)s")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the map here")
     add_output(parser)
     parser.set_defaults(run=_solve)

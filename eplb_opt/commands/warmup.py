@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .options import METHODS
+from ..methods import METHODS
 from .output import print_lines
 
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
     parser = commands.add_parser("warmup", help="compile once for this installation what the methods call")
-    parser.add_argument("--method", choices=METHODS, default="optimal", help="default: %(default)s")
+    parser.add_argument("--method", choices=list(METHODS), default="optimal", help="default: %(default)s")
     parser.set_defaults(run=_warmup)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..bounds.exclusion import learn_prices
 from ..bounds.separation import Grid
+from ..budget import Budget
 from ..certificates.cuts import exact_range
 from ..limits import Limits
 from ..outcome import PoolOutcome
@@ -30,7 +31,7 @@ from .counts_kernel import (
     tree_size,
 )
 from .fixed_counts import FIRST, decide_fixed, replica_loads
-from .targets import Answer, Targets, shrink_of, whole
+from .targets import Targets, Verdict, shrink_of
 
 METHOD = "count enumeration"
 MOST_VECTORS = 1e11  # of counts that a target allows, before L1 is asked
@@ -56,29 +57,27 @@ def solve_counts(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0)
         A bound that is proven already.
     """
 
-    def within(target: float, deadline: float, ticks: float) -> Answer:
-        return decide_counts(pool, target, deadline, ticks, shrink_of(pool, limits.gap))
+    def within(target: float, budget: Budget) -> Verdict:
+        return decide_counts(pool, target, budget, shrink_of(pool, limits.gap))
 
-    return Targets(pool, upper, limits, lower, METHOD, within, lambda packing: packing.objective(pool)).descend()
+    return Targets(pool, upper, limits, lower, METHOD, within).descend()
 
 
-def decide_counts(
-    pool: Pool, target: float, deadline: float = math.inf, ticks: float = math.inf, shrink: float = 0.0
-) -> Answer:
-    """Find a packing within a target or prove that there is none; parameters as in `patterns.decide`.
+def decide_counts(pool: Pool, target: float, budget: Budget, shrink: float = 0.0) -> Verdict:
+    """Find a packing within a target or prove that there is none; parameters as in `cover.decide`.
 
     With ``shrink > 0`` the search goes on from a packing that it found, at a target lower than it by that share.
     """
-    if ticks < PROGRAMS * PROGRAM:
-        return Answer(None, False, 0.0, StopReason.WORK)
+    if budget.work < PROGRAMS * PROGRAM:
+        return Verdict(None, False, 0.0, StopReason.WORK)
     if not 2.0**-900 < target < 2.0**900:
-        return Answer(None, False, 0.0, StopReason.TOO_LARGE)
+        return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
     counts = exact_range(pool, Grid(pool.mean).up(target))  # where cuts are; it only allows more
     if counts is None:
-        return Answer(None, True, 0.0)
+        return Verdict(None, True, 0.0)
     if count_vectors(*counts, pool.slots) > MOST_VECTORS:
-        return Answer(None, False, 0.0, StopReason.TOO_LARGE)
-    return _Enumeration(pool, target, *counts, deadline, ticks).run(shrink)
+        return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
+    return _Enumeration(pool, target, *counts, budget).run(shrink)
 
 
 def count_vectors(low: Ints, high: Ints, slots: int) -> float:
@@ -94,82 +93,88 @@ def count_vectors(low: Ints, high: Ints, slots: int) -> float:
 
 
 class _Enumeration:
-    """The counts that a target allows, heaviest expert first, and what is left of the limits."""
+    """The counts that a target allows, heaviest expert first, and what is left of the budget."""
 
-    def __init__(
-        self, pool: Pool, target: float, low: Ints, high: Ints, deadline: float, ticks: float
-    ) -> None:  # fmt: skip
-        self.pool, self.deadline, self.ticks = pool, deadline, whole(ticks)
-        seconds = deadline - time.monotonic()
-        prices = learn_prices(
-            pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, time.perf_counter() + seconds
-        )
-        self.spent = float(PROGRAMS * PROGRAM)
+    def __init__(self, pool: Pool, target: float, low: Ints, high: Ints, budget: Budget) -> None:
+        self.pool = pool
+        self.budget = budget.scaled(1.0)
+        self.spent = 0.0
+        until = time.perf_counter() + budget.seconds()
+        prices = learn_prices(pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, until)
+        self._spend(float(PROGRAMS * PROGRAM))
         self.order = np.argsort(-pool.loads, kind="stable")
-        self.least, self.options = low[self.order], (high - low)[self.order] + 1
-        self.most, self.cost = prices.most, np.ascontiguousarray(prices.cost[:, self.order])
-        spare, depths = pool.slots - int(low.sum()), low.size + 1
+        self.least = low[self.order]
+        self.options = (high - low)[self.order] + 1
+        self.most = prices.most
+        self.cost = np.ascontiguousarray(prices.cost[:, self.order])
+        spare = pool.slots - int(low.sum())
+        depths = low.size + 1
         self.rest = cheapest(self.cost, self.options, spare)
         self.at = Counts(
             np.zeros(2, np.int64), np.full(depths, -1), np.full(depths, spare), np.zeros((depths, self.most.size), int)
         )
-        self.owner, self.out = np.empty(pool.slots, np.int64), np.empty(pool.slots, np.int64)
+        self.owner = np.empty(pool.slots, np.int64)
+        self.out = np.empty(pool.slots, np.int64)
         self._aim(target)
 
-    def run(self, shrink: float) -> Answer:
+    def run(self, shrink: float) -> Verdict:
         """Look at every count vector that no price excludes, if it seems that the limits allow it."""
         size = tree_size(
             self.cost, self.most, self.rest, self.options, self.pool.slots, DIVES, np.zeros(1, np.uint64), self.at
         )
-        left = min(self.ticks - self.spent, (self.deadline - time.monotonic()) * TICKS_PER_SECOND)
+        left = min(self.budget.work, self.budget.seconds() * TICKS_PER_SECOND)
         if size > left:
-            return Answer(None, False, self.spent, StopReason.TOO_LARGE)
+            return Verdict(None, False, self.spent, StopReason.TOO_LARGE)
         self.at.state[:] = 0
         most = min(left, 1e12) * LEAF_SHARE / max(size / (self.pool.slots * LEAF_STEPS), 1.0)
-        best, status = None, PAUSED
+        best = None
+        status = PAUSED
         while status != IMPOSSIBLE:
+            stop: StopReason | None = None
             if status == OPEN_LEAF:
-                answer = self._leaf(most)
-                found, stop = answer.packing, StopReason.GAP if answer.impossible else answer.stop
-                status = PAUSED if answer.packing is None else OPEN_LEAF
+                verdict = self._leaf(most)
+                packing = verdict.packing
+                status = PAUSED if packing is None else OPEN_LEAF
+                if packing is None and not verdict.impossible:
+                    stop = verdict.stop
             else:
                 status = self._go_on()
-                found, stop = self._packed() if status == PACKED else None, StopReason.GAP
-            if found is not None:
-                best = found
+                packing = self._packed() if status == PACKED else None
+            if packing is not None:
+                best = packing
                 if not shrink:
-                    return Answer(best, False, self.spent)
-                self._aim(found.objective(self.pool) / (1 + shrink))
-            elif stop is not StopReason.GAP:
-                return Answer(best, False, self.spent, stop)
-            if self.spent >= self.ticks:
-                return Answer(best, False, self.spent, StopReason.WORK)
-            if time.monotonic() >= self.deadline:
-                return Answer(best, False, self.spent, StopReason.TIME)
-        return Answer(best, True, self.spent, target=self.target)
+                    return Verdict(best, False, self.spent)
+                self._aim(packing.objective(self.pool) / (1 + shrink))
+            stop = stop or self.budget.stop()
+            if stop is not None:
+                return Verdict(best, False, self.spent, stop)
+        return Verdict(best, True, self.spent, target=self.target)
+
+    def _spend(self, ticks: float) -> None:
+        self.spent += ticks
+        self.budget.spend(ticks)
 
     def _packed(self) -> Packing:
         held = self.owner[np.argsort(self.out, kind="stable")].reshape(self.pool.ranks, -1)
         return Packing(self.order[held])
 
     def _go_on(self) -> int:
-        chunk = int(min(CHUNK, max(self.ticks - self.spent, 0)))
+        chunk = int(min(CHUNK, max(self.budget.work, 0)))
         shape = (self.pool.ranks, self.pool.slots_per_rank, self.pool.distinct)
         status, used = enumerate_counts(
             self.cost, self.most, self.rest, self.options, self.least, self.item, shape, self.limit, chunk, FIRST,
             self.at, self.owner, self.out,
         )  # fmt: skip
-        self.spent += used
+        self._spend(used)
         return int(status)
 
-    def _leaf(self, most: float) -> Answer:
-        """The answer for the count vector that the packer left open."""
+    def _leaf(self, most: float) -> Verdict:
+        """The verdict on the count vector that the packer left open."""
         counts = np.empty_like(self.least)
         counts[self.order] = self.least + self.at.extra[:-1]
-        ticks = min(max(most, LEAF), self.ticks - self.spent)
-        answer = decide_fixed(self.pool, self.target, counts, self.deadline, ticks)
-        self.spent += answer.ticks
-        return answer
+        verdict = decide_fixed(self.pool, self.target, counts, self.budget.at_most(max(most, LEAF)))
+        self._spend(verdict.ticks)
+        return verdict
 
     def _aim(self, target: float) -> None:
         """Look for packings within this target from now on, which is not above the first one."""
@@ -181,5 +186,5 @@ class _Enumeration:
 def prepare() -> None:
     """Compile (or load from the cache) what `decide_counts` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
-    decide_counts(pool, pool.mean * 1.2)
+    decide_counts(pool, pool.mean * 1.2, Budget())
     fixed_counts.prepare()

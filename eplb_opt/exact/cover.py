@@ -7,20 +7,19 @@ the counts.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..bounds.pattern_list import list_all
+from ..budget import Budget
 from ..certificates.rank_model import Model, rank_model
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
 from ..problem.status import StopReason
 from .cover_kernel import COVERED, IMPOSSIBLE, Codes, Tree, cover, reset_costs
-from .targets import Answer, Targets, whole
+from .targets import Targets, Verdict
 
 METHOD = "rank patterns"
 CHUNK = 10_000_000  # ticks between two looks at the clock
@@ -58,52 +57,57 @@ def solve_patterns(
     """
     known = worth or {}
 
-    def within(target: float, deadline: float, ticks: float) -> Answer:
+    def within(target: float, budget: Budget) -> Verdict:
         forbidden = [content for content, load in known.items() if load > target]
-        return decide(pool, target, deadline, ticks, forbidden=forbidden)
+        return decide(pool, target, budget, forbidden=forbidden)
 
-    return Targets(pool, upper, limits, lower, METHOD, within, lambda packing: worth_of(packing, pool, known)).ascend()
+    def value(packing: Packing) -> float:
+        return worth_of(packing, pool, known)
+
+    return Targets(pool, upper, limits, lower, METHOD, within, value).ascend()
 
 
 def decide(
-    pool: Pool, target: float, deadline: float = math.inf, ticks: float = math.inf, near: Ints | None = None,
-    width: int = 0, forbidden: Sequence[Content] = (),
-) -> Answer:  # fmt: skip
+    pool: Pool, target: float, budget: Budget, near: Ints | None = None, width: int = 0,
+    forbidden: Sequence[Content] = (),
+) -> Verdict:  # fmt: skip
     """Find a packing within a target or prove that there is none.
 
     Parameters
     ----------
     target : float
         Load of the heaviest rank, > 0, in units of load.
-    deadline : float
-        ``time.monotonic()`` at which to give up.
-    ticks : float
-        Patterns that may be looked at. With ``ticks`` alone the answer is deterministic.
+    budget : Budget
+        Patterns that may be looked at; without a clock the verdict is deterministic. It is not changed: the verdict
+        says what was spent.
     near, width : array [experts], int
         If given, only counts that differ by at most ``width`` from these: ``impossible`` then says nothing of others.
     forbidden : experts of a rank (ascending) that no rank may hold
     """
     model = rank_model(pool, target, near, width)
     if model is None:
-        return Answer(None, True, 0.0)
+        return Verdict(None, True, 0.0)
     most = min(MOST_PATTERNS, MOST_ENTRIES // pool.ranks)
     patterns = list_all(pool, model, most)
     if patterns is None:
-        return Answer(None, False, 0.0, StopReason.TOO_LARGE)
+        return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
     types, load = _without(model, *patterns, forbidden)
     code, expert = _encode(model, types)
     tree = _tree(pool, model, expert)
-    ticks, spent = whole(ticks), 0.0
+    left = budget.scaled(1.0)
+    spent = 0.0
     while True:
-        status, used = cover(code, expert, load, model.least, model.limit, int(min(CHUNK, ticks - spent)), tree)
+        status, used = cover(code, expert, load, model.least, model.limit, int(min(CHUNK, left.work)), tree)
         spent += used
+        left.spend(used)
         if status == COVERED:
             chosen = tree.lists[np.arange(pool.ranks), tree.cursor]
-            return Answer(Packing(model.order[model.expert[types[chosen]]]), False, spent)
+            return Verdict(Packing(model.order[model.expert[types[chosen]]]), False, spent)
         if status == IMPOSSIBLE:
-            return Answer(None, True, spent)
-        if spent >= ticks or time.monotonic() >= deadline:
-            return Answer(None, False, spent, StopReason.WORK if spent >= ticks else StopReason.TIME)
+            return Verdict(None, True, spent)
+        stop = left.stop()
+        if stop is not None:
+            return Verdict(None, False, spent, stop)
 
 
 def worth_of(packing: Packing, pool: Pool, worth: Mapping[Content, float]) -> float:

@@ -3,57 +3,59 @@
 from __future__ import annotations
 
 import math
-import time
 from fractions import Fraction
 
 import numpy as np
 
+from ..budget import Budget
 from ..certificates.rank_model import rounded_down, scale_of
 from ..problem.pool import Floats, Ints, Packing, Pool
-from ..problem.status import StopReason
 from .cover import decide
 from .packer import pack, pack_distinct
-from .targets import Answer, whole
+from .targets import Verdict
 
 FIRST, GROWTH = 2_000, 50  # ticks of the packer's first turn, items placed; how the turns grow
 TICKS_PER_SECOND = 5_000_000  # of the packer, roughly
 COVER = 20  # patterns looked at for an item that the packer may place
 
 
-def decide_fixed(pool: Pool, target: float, counts: Ints, deadline: float, ticks: float) -> Answer:
+def decide_fixed(pool: Pool, target: float, counts: Ints, budget: Budget) -> Verdict:
     """Find a packing with these counts [experts] within a target or prove that there is none.
 
     The packer is quick where ranks are far from full, the cover by rank patterns where they are nearly full.
 
     Parameters
     ----------
-    deadline : float
-        ``time.monotonic()`` at which to give up.
-    ticks : float
-        Items placed and patterns looked at before giving up.
+    budget : Budget
+        Items placed and patterns looked at before giving up; it is not changed.
     """
     loads, limit = replica_loads(pool.loads, counts, target)
     order = np.argsort(-loads, kind="stable")
     expert = np.repeat(order, counts[order])
-    items, out = loads[expert], np.empty(pool.slots, np.int64)
-    ticks, turn, spent = whole(ticks), FIRST, 0.0
-    while spent < ticks and time.monotonic() < deadline:
-        answer = decide(pool, target, deadline, min(turn * COVER, ticks - spent), counts)
-        spent += answer.ticks
-        if answer.packing is not None or answer.impossible:
-            return Answer(answer.packing, answer.impossible, spent)
+    items = loads[expert]
+    out = np.empty(pool.slots, np.int64)
+    left = budget.scaled(1.0)
+    turn = FIRST
+    spent = 0.0
+    while (stop := left.stop()) is None:
+        verdict = decide(pool, target, left.at_most(turn * COVER), counts)
+        spent += verdict.ticks
+        left.spend(verdict.ticks)
+        if verdict.packing is not None or verdict.impossible:
+            return Verdict(verdict.packing, verdict.impossible, spent)
         turn *= GROWTH
-        soon = (deadline - time.monotonic()) * TICKS_PER_SECOND  # the packer looks at no clock
-        budget = int(max(min(turn, ticks - spent, soon), 0))
+        soon = left.seconds() * TICKS_PER_SECOND  # the packer looks at no clock
+        nodes = int(max(min(turn, left.work, soon), 0))
         if pool.distinct:
-            status = pack_distinct(items, expert, pool.ranks, pool.slots_per_rank, limit, budget, out)
+            status = pack_distinct(items, expert, pool.ranks, pool.slots_per_rank, limit, nodes, out)
         else:
-            status = pack(items, pool.ranks, pool.slots_per_rank, limit, budget, out)
-        spent += budget
+            status = pack(items, pool.ranks, pool.slots_per_rank, limit, nodes, out)
+        spent += nodes
+        left.spend(nodes)
         if status >= 0:
             held = expert[np.argsort(out, kind="stable")].reshape(pool.ranks, -1)
-            return Answer(Packing(held) if status else None, not status, spent)
-    return Answer(None, False, spent, StopReason.WORK if spent >= ticks else StopReason.TIME)
+            return Verdict(Packing(held) if status else None, not status, spent)
+    return Verdict(None, False, spent, stop)
 
 
 def prepare() -> None:

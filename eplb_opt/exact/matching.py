@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..bracket import Bracket
+from ..budget import Budget
 from ..certificates.cuts import CutCertificate, certificate_holds
 from ..certificates.mean import max_replica_bound, trivial_bound
 from ..certificates.names import COUNTS, REPLICA
@@ -17,7 +17,7 @@ from ..errors import SolverError
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
-from ..problem.status import StopReason, relative_gap
+from ..problem.status import StopReason
 from .pairing import crowded, pair_counts, pair_distinct
 from .threshold import (
     Bools,
@@ -30,11 +30,15 @@ from .threshold import (
     slot_bound,
 )
 
-SINGLE, MATCHING = "s=1 closed form", "s=2 matching CP-SAT"
+SINGLE = "s=1 closed form"
+MATCHING = "s=2 matching CP-SAT"
 FINEST = 2.0**-44  # relative steps below this drown in rounding
 COARSE = 2e-4  # relative precision of the search with the relaxation alone
-MODEL_WORK, RELAXATION_WORK = 0.02, 0.02  # what building a model and a relaxation cost, in units of Limits.work
-ANNEALING_STEPS, ANNEALING_WORK = 50_000, 0.05
+MODEL_WORK = 0.02  # what building a model costs, in units of Limits.work
+RELAXATION_WORK = 0.02  # and a relaxation
+ANNEALING_STEPS = 50_000
+ANNEALING_WORK = 0.05
+LONGEST = 1e9  # seconds or work that a solver is told where there is no limit
 AIMS = (0.1, 0.4)  # loads that annealing aims at, as parts of the open interval
 MOST_SEEDS = 6  # annealing runs for each aim; fewer where experts are many, as a step costs that much more
 MOST_COLUMNS = 300_000
@@ -74,7 +78,7 @@ def solve_matching(
         raise SolverError(f"{pool.slots_per_rank} slots a rank: the matching method solves pools with 1 or 2")
     if pool.slots_per_rank == 1:
         return _single(pool, upper)
-    return _Search(pool, upper, limits, lower, cutoff=cutoff, report=report).run()
+    return _Halving(pool, upper, limits, lower, cutoff, report).run()
 
 
 def water_filling(pool: Pool) -> Ints:
@@ -94,104 +98,104 @@ def _single(pool: Pool, upper: Packing) -> PoolOutcome:
     return PoolOutcome(best, max_replica_bound(pool), StopReason.GAP, SINGLE, REPLICA)
 
 
-@dataclass
-class _Search:
-    """State of the search for the least limit: everything below ``lower`` is impossible, ``best`` is the incumbent."""
+class _Halving:
+    """The search for the least limit: everything below the bracket's ``lower`` is impossible."""
 
-    pool: Pool
-    best: Packing
-    limits: Limits
-    lower: float = 0.0
-    bound_method: str = ""
-    deadline: float = np.inf
-    work: float = np.inf
-    upper: float = np.inf
-    cutoff: float = np.inf
-    improved: bool = False  # by the integer model, and it has proven no limit since
-    proof: CutCertificate | None = None  # of the largest limit that the relaxation alone proves impossible
-    note: str = ""
-    report: Callable[[PoolOutcome], None] = lambda _: None
-    crowds: list[tuple[int, float]] = field(default_factory=list)  # (expert, its replica load) that overfilled ranks
+    def __init__(
+        self, pool: Pool, upper: Packing, limits: Limits, lower: float, cutoff: float,
+        report: Callable[[PoolOutcome], None],
+    ) -> None:  # fmt: skip
+        self.pool = pool
+        self.limits = limits
+        self.budget = Budget.of(limits)
+        self.is_cut_off = cutoff < upper.objective(pool)  # the question is whether this pool is of any use
+        self.improved = False  # by the integer model, and it has proven no limit since
+        self.crowds: list[tuple[int, float]] = []  # (expert, its replica load) that overfilled ranks
+        trivial, name = trivial_bound(pool)
+        self.bracket = Bracket(
+            pool, upper, MATCHING, lower=trivial, bound_method=name, gap=max(limits.gap, 2 * FINEST), cutoff=cutoff,
+            report=lambda bracket: report(bracket.outcome(StopReason.TIME)),
+        )  # fmt: skip
+        if lower > trivial:
+            self.bracket.lower = lower  # the caller's
+            self.bracket.bound_method = ""
 
     def run(self) -> PoolOutcome:
         """Bounds and start, then the relaxation alone, then the integer model, until the gap or a limit is reached."""
-        if self.limits.seconds is not None:
-            self.deadline = time.monotonic() + self.limits.seconds
-        if self.limits.work is not None:
-            self.work = self.limits.work
-        trivial, name = trivial_bound(self.pool)
-        if trivial >= self.lower:
-            self.lower, self.bound_method = trivial, name
-        self.upper = min(self.best.objective(self.pool), self.cutoff)
-        for counts in (self.best.counts(self.pool), water_filling(self.pool)):
+        for counts in (self.bracket.packing.counts(self.pool), water_filling(self.pool)):
             self._offer(pair_counts(self.pool, counts))
         stop = StopReason.GAP
+        note = ""
         try:
-            if not self._closed():
+            if self.bracket.is_open():
                 stop = self._relax() or self._decide()
         except Exception as error:  # a solver may fail in its own way: what is known is kept
             stop = StopReason.FAILED
-            self.note = str(error) if isinstance(error, SolverError) else f"{type(error).__name__}: {error}"
-        return self._outcome(stop)
-
-    def _outcome(self, stop: StopReason) -> PoolOutcome:
-        """What is known now."""
-        bound = self.lower if self.bound_method else None  # None: no more than the caller knew
-        return PoolOutcome(self.best, bound, stop, MATCHING, self.bound_method or None, self.note, self.proof)
+            note = str(error) if isinstance(error, SolverError) else f"{type(error).__name__}: {error}"
+        return self.bracket.outcome(stop, note)
 
     def _relax(self) -> StopReason | None:
-        """Raise ``lower`` with the relaxation alone; a reason if a limit stops it."""
-        high, limit = self.upper, (self.lower + self.upper) / 2
-        if self.cutoff < self.best.objective(self.pool):  # the question is whether this pool is of any use
-            limit = self._last_target()
-        while high > self.lower * (1 + COARSE) and not self._closed():
-            if (stop := self._stop()) is not None:
+        """Raise the bound with the relaxation alone; a reason if a limit stops it."""
+        bracket = self.bracket
+        high = bracket.upper
+        limit = self._last_target() if self.is_cut_off else (bracket.lower + bracket.upper) / 2
+        while high > bracket.lower * (1 + COARSE) and bracket.is_open():
+            stop = self.budget.stop()
+            if stop is not None:
                 return stop
             _, proven = self._columns(limit)
             if proven:
                 self._raise(limit, COUNTS)
             else:
                 high = limit
-            limit = (self.lower + high) / 2
+            limit = (bracket.lower + high) / 2
         return None
 
     def _anneal(self) -> None:
         """Improve the incumbent; exact answers do not depend on it, times do."""
-        if self._closed() or self._stop() is not None or self.pool.num_experts < 2:
+        if not self._goes_on() or self.pool.num_experts < 2:
             return
         try:
             from .pairing_search import anneal_counts
         except ImportError:  # no numba
             return
+        bracket = self.bracket
         start = water_filling(self.pool)
         seeds = max(1, min(MOST_SEEDS, 256 // self.pool.num_experts))
         for shift, part in itertools.product(range(seeds), AIMS):
-            aim = self.lower + part * (self.upper - self.lower)
+            aim = bracket.lower + part * (bracket.upper - bracket.lower)
             counts = anneal_counts(self.pool.loads, start, aim, ANNEALING_STEPS, self.limits.seed + shift)
             self._offer(pair_counts(self.pool, counts))
-            self.work -= ANNEALING_WORK / seeds
-            if self._closed() or self._stop() is not None:
+            self.budget.spend(ANNEALING_WORK / seeds)
+            if not self._goes_on():
                 return
+
+    def _goes_on(self) -> bool:
+        return self.bracket.is_open() and self.budget.stop() is None
 
     def _decide(self) -> StopReason:
         """Close the gap with the integer model, after a quick search for a good incumbent."""
         self._anneal()
-        while not self._closed():
+        while self.bracket.is_open():
             limit = self._target()
             cols, proven = self._columns(limit)
             if cols is None or proven:
                 self._raise(limit, COUNTS)
-            elif (stop := self._counts(limit, cols)) is not None:
+                continue
+            stop = self._counts(limit, cols)
+            if stop is not None:
                 return stop
         return StopReason.GAP
 
     def _counts(self, limit: float, cols: Columns) -> StopReason | None:
         """Find counts within the limit or prove that there are none; a reason if neither succeeds."""
-        while (stop := self._stop()) is None:
+        while (stop := self.budget.stop()) is None:
             rows = [(row, self.pool.ranks) for e, load in self.crowds if (row := _crowd_row(cols, e, load)).any()]
-            seconds, work = min(self._seconds(), 1e9), min(self.work, 1e9)
-            answer = integer_counts(self.pool, cols, rows, seconds, work, self.limits.seed, self.best.counts(self.pool))
-            self.work -= MODEL_WORK + answer.work
+            seconds = min(self.budget.seconds(), LONGEST)
+            work = min(self.budget.work, LONGEST)
+            start = self.bracket.packing.counts(self.pool)
+            answer = integer_counts(self.pool, cols, rows, seconds, work, self.limits.seed, start)
+            self.budget.spend(MODEL_WORK + answer.work)
             if answer.proven:
                 self._raise(limit, MATCHING)
                 return None
@@ -215,9 +219,7 @@ class _Search:
         else:  # more replicas of a light expert never hurt
             counts = counts.copy()
             counts[np.argmin(pool.loads / counts)] += pool.slots - counts.sum()
-        before = self.upper
-        self._offer(pair_counts(pool, counts))
-        if self.upper >= before:
+        if not self._offer(pair_counts(pool, counts)):
             raise SolverError(f"CP-SAT returned counts that do not fit within the limit {limit!r} of its own model")
         return True
 
@@ -229,8 +231,8 @@ class _Search:
             return None, True
         if cols.expert.size > MOST_COLUMNS:
             raise SolverError(f"{cols.expert.size} columns are too many for the matching model")
-        self.work -= RELAXATION_WORK
-        duals = relaxation(self.pool, cols, self._seconds())
+        self.budget.spend(RELAXATION_WORK)
+        duals = relaxation(self.pool, cols, self.budget.seconds())
         bound, with_column = slot_bound(self.pool, cols, duals)
         if bound > self.pool.slots:
             self._keep(chain_certificate(self.pool, cols, duals, limit))
@@ -239,37 +241,25 @@ class _Search:
 
     def _keep(self, proof: CutCertificate) -> None:
         if certificate_holds(self.pool, proof):
-            self.proof = proof
+            self.bracket.proof = proof
 
     def _target(self) -> float:
         """The next limit to decide: the last one, as the incumbent may be optimal; if it was not, one half-way."""
         last = self._last_target()
-        return min((self.lower + self.upper) / 2, last) if self.improved else last
+        half_way = (self.bracket.lower + self.bracket.upper) / 2
+        return min(half_way, last) if self.improved else last
 
     def _last_target(self) -> float:
-        return self.upper / (1 + max(self.limits.gap * (1 - 1e-6), FINEST))
+        return self.bracket.upper / (1 + max(self.limits.gap * (1 - 1e-6), FINEST))
 
     def _raise(self, limit: float, method: str) -> None:
         """No packing is within the limit: the optimum is at least the next sum of two replica loads."""
-        self.lower, self.bound_method = max(limit, next_sum(self.pool, limit, self.upper)), method
+        bound = max(limit, next_sum(self.pool, limit, self.bracket.upper))
+        self.bracket.raise_to(bound, method)
         self.improved = False
-        self.report(self._outcome(StopReason.TIME))
 
-    def _offer(self, packing: Packing | None) -> None:
-        if packing is not None and (value := packing.objective(self.pool)) < self.upper:
-            self.best, self.upper = packing, value
-            self.report(self._outcome(StopReason.TIME))
-
-    def _closed(self) -> bool:
-        return relative_gap(self.upper, self.lower) <= max(self.limits.gap, 2 * FINEST)
-
-    def _seconds(self) -> float:
-        return self.deadline - time.monotonic()
-
-    def _stop(self) -> StopReason | None:
-        if self._seconds() <= 0:
-            return StopReason.TIME
-        return StopReason.WORK if self.work <= 0 else None
+    def _offer(self, packing: Packing | None) -> bool:
+        return self.bracket.offer(packing, MATCHING)
 
 
 def prepare() -> None:

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..bracket import Bracket
+from ..budget import Budget
 from ..certificates.mean import trivial_bound
 from ..certificates.rank_model import SCALE_BITS
 from ..errors import SolverError
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
-from ..problem.status import StopReason, relative_gap
+from ..problem.status import StopReason
 
 TICKS_PER_WORK = 80_000_000  # ticks of a unit of Limits.work
 CHEAP = 2_000_000  # ticks of a target after which the step to the next one doubles
 LOOK = 20_000  # ticks of a target at least: setting it up takes time, too
 SHARE = 0.5  # of what is left of the limits, for a target from above
-NEARER, TRIES = 0.25, 3  # how much nearer to the bound the next target is, and how often
+NEARER = 0.25  # how much nearer to the bound the next target is where one was too much
+TRIES = 3  # how often it may be
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """``packing`` found within the target; ``impossible``: there is none; else why the search stopped.
+class Verdict:
+    """What is possible within a target.
 
-    ``ticks``: what was spent, in the method's unit. With both, ``impossible`` is of ``target``, below the packing.
+    Attributes
+    ----------
+    packing : Packing or None
+        One within the target.
+    impossible : bool
+        There is none; with a packing as well, that is said of ``target``, below the packing.
+    ticks : float
+        What was spent, in the method's unit.
+    stop : StopReason
+        Why the search stopped, if there is neither.
+    target : float
+        See ``impossible``.
     """
 
     packing: Packing | None
@@ -36,13 +48,8 @@ class Answer:
     target: float = 0.0
 
 
-# Given a target, a deadline (time.monotonic) and ticks: an answer. Items are rounded down as in X7.
-Decide = Callable[[float, float, float], Answer]
-
-
-def whole(ticks: float) -> float:
-    """Ticks without a fraction that no step could ever spend."""
-    return ticks if math.isinf(ticks) else float(math.floor(ticks))
+# Given a target and a budget of ticks: a verdict. Items are rounded down as in X7.
+Decide = Callable[[float, Budget], Verdict]
 
 
 def shrink_of(pool: Pool, gap: float) -> float:
@@ -51,13 +58,13 @@ def shrink_of(pool: Pool, gap: float) -> float:
 
 
 class Targets:
-    """The search for the least target: everything below ``lower`` is impossible, ``best`` is the incumbent.
+    """The search for the least target: everything below the bracket's ``lower`` is impossible.
 
     Parameters
     ----------
     pool : Pool
     upper : Packing
-        A solution to start from; ``best`` is never worse.
+        A solution to start from.
     limits : Limits
         ``gap``, ``seconds`` and ``work``. Below a gap of about 1e-12, that much is proven.
     lower : float
@@ -66,75 +73,68 @@ class Targets:
         Name of the method, and of the bounds that it proves.
     decide : callable
         What is possible within a target.
-    value : callable
-        What a packing counts for: at least its objective.
+    value : callable, optional
+        What a packing counts for: at least its objective, which is the default.
     """
 
     def __init__(
         self, pool: Pool, upper: Packing, limits: Limits, lower: float, method: str, decide: Decide,
-        value: Callable[[Packing], float],
+        value: Callable[[Packing], float] | None = None,
     ) -> None:  # fmt: skip
-        self.method, self.decide, self.value = method, decide, value
-        self.best, self.upper = upper, value(upper)
-        self.deadline = math.inf if limits.seconds is None else time.monotonic() + limits.seconds
-        self.ticks = math.inf if limits.work is None else limits.work * TICKS_PER_WORK
-        self.gap = max(limits.gap, 2 * shrink_of(pool, 0.0))
+        self.method = method
+        self.decide = decide
+        self.budget = Budget.of(limits, TICKS_PER_WORK)
         self.shrink = shrink_of(pool, limits.gap)
-        self.lower, self.bound_method = trivial_bound(pool)
-        if lower > self.lower:
-            self.lower, self.bound_method = lower, ""
+        gap = max(limits.gap, 2 * shrink_of(pool, 0.0))
+        trivial, name = trivial_bound(pool)
+        self.bracket = Bracket(pool, upper, method, lower=trivial, bound_method=name, gap=gap, value=value)
+        self.bracket.raise_to(lower, "")  # it is the caller's
 
     def ascend(self) -> PoolOutcome:
         """From the bound upwards, in steps of the gap, which double while they cost next to nothing."""
-        step = self.gap
-        while self._is_open():
-            answer = self._look(min(self.lower * (1 + step) if self.lower > 0 else self._goal(), self._goal()), 1.0)
-            if answer.packing is not None:
-                step = self.gap
-            elif answer.impossible:
-                step = 2 * step if answer.ticks < CHEAP else self.gap
-            elif answer.stop is StopReason.TOO_LARGE and step > self.gap:
-                step = self.gap
+        bracket = self.bracket
+        step = bracket.gap
+        while bracket.is_open():
+            target = bracket.lower * (1 + step) if bracket.lower > 0 else self._goal()
+            verdict = self._look(min(target, self._goal()), 1.0)
+            if verdict.packing is not None:
+                step = bracket.gap
+            elif verdict.impossible:
+                step = 2 * step if verdict.ticks < CHEAP else bracket.gap
+            elif verdict.stop is StopReason.TOO_LARGE and step > bracket.gap:
+                step = bracket.gap
             else:
-                return self._outcome(answer.stop)
-        return self._outcome(StopReason.GAP)
+                return bracket.outcome(verdict.stop)
+        return bracket.outcome(StopReason.GAP)
 
     def descend(self) -> PoolOutcome:
         """From the incumbent downwards; where a share of the limits does not suffice, nearer to the bound."""
+        bracket = self.bracket
         nearer = 1.0
-        while self._is_open():
-            answer = self._look(self.lower + (self._goal() - self.lower) * nearer, SHARE)
-            if answer.packing is None and not answer.impossible:
+        while bracket.is_open():
+            verdict = self._look(bracket.lower + (self._goal() - bracket.lower) * nearer, SHARE)
+            if verdict.packing is None and not verdict.impossible:
                 nearer *= NEARER
-                if nearer < NEARER**TRIES or answer.stop is StopReason.TOO_LARGE:
-                    return self._outcome(answer.stop)
-        return self._outcome(StopReason.GAP)
-
-    def _is_open(self) -> bool:
-        return relative_gap(self.upper, self.lower) > self.gap
+                if nearer < NEARER**TRIES or verdict.stop is StopReason.TOO_LARGE:
+                    return bracket.outcome(verdict.stop)
+        return bracket.outcome(StopReason.GAP)
 
     def _goal(self) -> float:
         """The target that ends the search if it is impossible."""
-        return self.upper / (1 + self.shrink)
+        return self.bracket.upper / (1 + self.shrink)
 
-    def _look(self, target: float, share: float) -> Answer:
-        """The answer at a target within a share of what is left; the bound or the incumbent learns from it."""
-        now = time.monotonic()
-        if now >= self.deadline:
-            return Answer(None, False, 0.0, StopReason.TIME)
-        if self.ticks <= 0:
-            return Answer(None, False, 0.0, StopReason.WORK)
-        answer = self.decide(target, now + (self.deadline - now) * share, self.ticks * share)
-        self.ticks -= max(answer.ticks, LOOK)
-        if answer.packing is not None:
-            value = self.value(answer.packing)
-            if value >= self.upper:
-                raise SolverError(f"{self.method} gave {value!r} for a target below {self.upper!r}")
-            self.best, self.upper = answer.packing, value
-        if answer.impossible:
-            self.lower, self.bound_method = answer.target or target, self.method
-        return answer
-
-    def _outcome(self, stop: StopReason) -> PoolOutcome:
-        bound = self.lower if self.bound_method else None  # None: no more than the caller knew
-        return PoolOutcome(self.best, bound, stop, self.method, self.bound_method or None)
+    def _look(self, target: float, share: float) -> Verdict:
+        """The verdict on a target within a share of what is left; the bracket learns from it."""
+        stop = self.budget.stop()
+        if stop is not None:
+            return Verdict(None, False, 0.0, stop)
+        verdict = self.decide(target, self.budget.share(share))
+        self.budget.spend(max(verdict.ticks, LOOK))
+        upper = self.bracket.upper
+        if verdict.packing is not None and not self.bracket.offer(verdict.packing, self.method):
+            raise SolverError(
+                f"{self.method} gave {self.bracket.value(verdict.packing)!r} for a target below {upper!r}"
+            )
+        if verdict.impossible:
+            self.bracket.raise_to(verdict.target or target, self.method)
+        return verdict

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import OptionError, shown
 from ..heuristics.refine import prepare
 from ..limits import DISTANCE_IS, STEPS_ARE, distance, step_count
-from ..packages import require_method
+from ..methods.needs import require_method
 from ..policies import POLICIES, AbstractEplbPolicy, RefinedPolicy, SolverPolicy, configure
 
 logger = logging.getLogger("eplb_opt.plugins")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import time
+import math
 
 import numpy as np
 
+from ..bracket import Bracket
+from ..budget import Budget
 from ..certificates.mean import trivial_bound
 from ..problem.pool import Packing, Pool
 from .anneal import anneal
@@ -16,7 +18,6 @@ from .repack import repack
 CHUNK = 100_000  # work between two looks at the clock: 3-15 ms
 ANNEAL = 300_000, 1_000  # work of one annealing run: at least, and a slot
 PATIENCE = 2_000_000  # repacking work without progress after which a restart follows
-DEFAULT_WORK = 50_000_000  # where neither work nor a deadline is given; some 2-5 s
 HOT, COLD = 1e-3, 1e-9  # temperatures, in squares of the mean rank load
 HOTTER = 100.0  # factor of the first temperature in every other run: an expert of most of the load changes many ranks
 REREPLICATE = 0.4  # share of the moves that change counts
@@ -24,15 +25,7 @@ NODES, MOVES = 700, 4  # packer's budget and most count moves of a repacking rou
 ROUNDING = 1e-12  # a relative excess over a lower bound that float sums may show
 
 
-def search(
-    pool: Pool,
-    start: Packing,
-    *,
-    target: float,
-    work: int | None = None,
-    seed: int = 0,
-    deadline: float | None = None,
-) -> Packing:
+def search(pool: Pool, start: Packing, *, target: float, budget: Budget, seed: int = 0) -> Packing:
     """Improve a packing until its objective is at the target or the limits are reached.
 
     Parameters
@@ -42,13 +35,11 @@ def search(
         A valid packing of the pool; the result is never worse.
     target : float
         Stop at this load of the heaviest rank, in routed tokens. Nothing is done below ``trivial_bound``.
-    work : int or None
-        Deterministic limit: slots touched by moves and items placed by the packer; some 1e7 to 3e7 a second of a core.
-        Without ``work`` and ``deadline`` it is ``DEFAULT_WORK``.
+    budget : Budget
+        Its work: slots touched by moves and items placed by the packer, some 1e7 to 3e7 a second of a core.
+        Compiling is not interrupted by its clock: call ``prepare`` before.
     seed : int
-        Seed of the random numbers. Without a deadline, equal arguments give equal results.
-    deadline : float or None
-        Stop at this ``time.monotonic()``. Compiling is not interrupted: call ``prepare`` before.
+        Seed of the random numbers. Without a clock, equal arguments give equal results.
 
     Returns
     -------
@@ -60,41 +51,40 @@ def search(
     goal = max(target, trivial_bound(pool)[0] * (1 + ROUNDING))
     if pool.slots_per_rank == 1:
         return min(start, _one_slot(pool), key=lambda packing: packing.objective(pool))
-    run = _Run(pool, goal, DEFAULT_WORK if work is None and deadline is None else work, seed, deadline)
-    best, objective = start, start.objective(pool)
+    run = _Run(pool, goal, budget.scaled(1.0), seed)
+    bracket = Bracket(pool, start, "start", lower=goal)
     number = 0
-    while objective > goal and not run.over():
+    while bracket.is_open() and not run.over():
         run.set(start)
         run.anneal(HOT * HOTTER if number % 2 else HOT)
         run.repack()
-        found = Packing(run.experts.reshape(pool.ranks, -1).copy())
-        if (load := found.objective(pool)) < objective:
-            best, objective = found, load
+        bracket.offer(run.packing(), "search")
         number += 1
-    return best
+    return bracket.packing
 
 
 def restart(pool: Pool, start: Packing, *, target: float, work: int, seed: int) -> Packing:
     """One annealing run and some repacking from a packing; the result may be worse than it, and differs by the seed."""
-    run = _Run(pool, target, work, seed, None)
+    run = _Run(pool, target, Budget(work=work), seed)
     run.set(start)
     run.anneal(HOT)
     run.repack()
-    return Packing(run.experts.reshape(pool.ranks, -1).copy())
+    return run.packing()
 
 
 def prepare() -> None:
     """Compile (or load from the cache) everything that ``search`` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
     experts = np.concatenate([np.arange(8), np.arange(4, 8)]).reshape(4, 3)
-    search(pool, Packing(experts.astype(np.int64)), target=0.0, work=2000)
+    search(pool, Packing(experts.astype(np.int64)), target=0.0, budget=Budget(work=2000))
 
 
 class _Run:
-    """The state that the kernels change in place, and what is left of the limits."""
+    """The state that the kernels change in place, and what is left of the budget."""
 
-    def __init__(self, pool: Pool, goal: float, work: int | None, seed: int, deadline: float | None) -> None:
-        self.pool, self.work, self.deadline = pool, work, deadline
+    def __init__(self, pool: Pool, goal: float, budget: Budget, seed: int) -> None:
+        self.pool = pool
+        self.budget = budget
         self.weights = pool.loads / pool.mean
         self.goal = goal / pool.mean
         self.loads = np.zeros(pool.ranks)
@@ -105,8 +95,11 @@ class _Run:
 
     def over(self) -> bool:
         """Whether a limit is reached."""
-        late = self.deadline is not None and time.monotonic() >= self.deadline
-        return late or (self.work is not None and self.work <= 0)
+        return self.budget.stop() is not None
+
+    def packing(self) -> Packing:
+        """The packing as it is now."""
+        return Packing(self.experts.reshape(self.pool.ranks, -1).copy())
 
     def set(self, packing: Packing) -> None:
         """Go on from this packing."""
@@ -116,8 +109,8 @@ class _Run:
     def anneal(self, hot: float) -> None:
         """One annealing run from a temperature, in chunks."""
         total = max(ANNEAL[0], ANNEAL[1] * self.pool.slots)
-        if self.work is not None:
-            total = min(total, max(self.work // 2, 1))
+        if self.budget.work < math.inf:
+            total = min(total, max(int(self.budget.work) // 2, 1))
         share = REREPLICATE if self.pool.slots > self.pool.num_experts else 0.0
         chunks = -(-total // CHUNK)
         ends = hot * (COLD / hot) ** (np.arange(chunks + 1) / chunks)
@@ -129,25 +122,22 @@ class _Run:
                 self.weights, self.experts, self.counts, self.loads, self.rng, step, warm, cold, share,
                 self.pool.distinct,
             )  # fmt: skip
-            self._spend(step)
+            self.budget.spend(step)
 
     def repack(self) -> None:
         """Repack until the goal is reached or nothing has improved for a while."""
-        least, idle = np.inf, 0
+        least = np.inf
+        idle = 0
         while least > self.goal and idle < PATIENCE and not self.over():
-            step = CHUNK if self.work is None else min(CHUNK, self.work)
+            step = int(min(CHUNK, self.budget.work))
             left = repack(
                 self.weights, self.experts, self.counts, self.loads, self.rng, step, self.goal, self.pool.distinct,
                 *self.sizes, NODES, self.moves, self.drawn_first,
             )  # fmt: skip
-            self._spend(step - left)
+            self.budget.spend(step - left)
             top = float(self.loads.max())
             idle = 0 if top < least else idle + step - left
             least = min(top, least)
-
-    def _spend(self, work: int) -> None:
-        if self.work is not None:
-            self.work -= work
 
 
 def _one_slot(pool: Pool) -> Packing:

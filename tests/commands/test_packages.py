@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from eplb_opt.packages import METHOD_NEEDS
+from eplb_opt.methods import METHODS
 
 from .common import COMMAND, TOPOLOGY, write_loads
 
@@ -46,9 +46,10 @@ def solve(method, *more):
     return ["solve", "loads.npz", *TOPOLOGY, "--time-limit", "2", "--method", method, *more]
 
 
-@pytest.mark.parametrize(
-    ("method", "package"), [(method, name) for method, names in METHOD_NEEDS.items() for name in (*names, "loky")]
-)
+NEEDED = [(name, package) for name, method in METHODS.items() for package in (*method.needs, "loky") if method.improve]
+
+
+@pytest.mark.parametrize(("method", "package"), NEEDED)
 def test_what_a_method_needs_is_missed_before_any_work(method, package, run, tmp_path):
     result = run([package], *solve(method, "-o", "map.npz", "--json", "report.json"))
     assert result.returncode == 2

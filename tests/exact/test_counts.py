@@ -13,6 +13,7 @@ pytest.importorskip("numba")
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.exclusion import learn_prices
 from eplb_opt.bounds.separation import Grid
+from eplb_opt.budget import Budget
 from eplb_opt.certificates.cuts import exact_range
 from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.exact import counts as module
@@ -20,7 +21,8 @@ from eplb_opt.exact import fixed_counts
 from eplb_opt.exact.counts import METHOD, count_vectors, decide_counts, solve_counts
 from eplb_opt.exact.counts_kernel import LEAF_STEPS, NEVER, Counts, cheapest, tree_size
 from eplb_opt.limits import Limits
-from eplb_opt.portfolio import Task, run
+from eplb_opt.methods.run import run
+from eplb_opt.methods.task import Task
 from eplb_opt.problem.pool import Pool
 from eplb_opt.problem.status import StopReason
 from models.export import assignment
@@ -105,7 +107,7 @@ def test_the_portfolio_proves_pools_of_few_counts(distinct):
 def test_limits_end_the_search_without_a_claim_and_work_is_deterministic():
     pool = Pool(np.random.default_rng(3).lognormal(0, 1, 24), 32, 8)
     start = any_packing(pool)
-    none = decide_counts(pool, pool.mean * 1.01, ticks=0.0)
+    none = decide_counts(pool, pool.mean * 1.01, Budget(work=0.0))
     assert not none.impossible
     assert none.packing is None
     first, second = (solve_counts(pool, start, Limits(seconds=None, work=0.3)) for _ in range(2))

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("numba")
 
+from eplb_opt.budget import Budget
 from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.exact import cover as patterns
 from eplb_opt.exact.cover import METHOD, decide, solve_patterns
@@ -33,8 +34,8 @@ def test_a_window_holds_just_the_counts_near(seed):
                        2, 4, False, Fraction(10**6))
         for counts in count_vectors(4, 8) if np.abs(np.array(counts) - near).max() <= 1
     )  # fmt: skip
-    assert decide(pool, float(best) * (1 - 1e-9), near=near, width=1).impossible
-    found = decide(pool, float(best) * (1 + 1e-9), near=near, width=1).packing
+    assert decide(pool, float(best) * (1 - 1e-9), Budget(), near=near, width=1).impossible
+    found = decide(pool, float(best) * (1 + 1e-9), Budget(), near=near, width=1).packing
     assert np.abs(found.counts(pool) - near).max() <= 1
 
 
@@ -84,9 +85,9 @@ def test_patterns_are_all_contents_within_the_limits():
 
 def test_pausing_changes_nothing(monkeypatch):
     pool = Pool(np.random.default_rng(3).lognormal(0, 1, 12), 24, 8)
-    whole = decide(pool, pool.mean * 1.01)
+    whole = decide(pool, pool.mean * 1.01, Budget())
     monkeypatch.setattr(patterns, "CHUNK", 50)
-    parts = decide(pool, pool.mean * 1.01)
+    parts = decide(pool, pool.mean * 1.01, Budget())
     assert parts.ticks == whole.ticks > 500
     assert parts.impossible == whole.impossible
     assert whole.impossible or np.array_equal(parts.packing.experts, whole.packing.experts)

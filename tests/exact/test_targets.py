@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("numba")
 
+from eplb_opt.budget import Budget
 from eplb_opt.exact.counts import decide_counts, solve_counts
 from eplb_opt.exact.cover import decide, solve_patterns
 from eplb_opt.limits import Limits
@@ -46,8 +47,8 @@ def decides_beside_the_optimum(decide_within, seed):
         loads = drawn(rng, 5, i) + 1
         pool = Pool(loads.astype(float), 9, 3, distinct=bool(i % 2))
         best = optimum(loads, 9, 3, pool.distinct)
-        below = decide_within(pool, float(best) * (1 - 1e-9))
-        above = decide_within(pool, float(best) * (1 + 1e-9))
+        below = decide_within(pool, float(best) * (1 - 1e-9), Budget())
+        above = decide_within(pool, float(best) * (1 + 1e-9), Budget())
         assert below.impossible
         assert below.packing is None
         assert not above.packing.violations(pool)

@@ -1,19 +1,18 @@
-"""The search over windows of counts: valid, never worse, reproducible, and it finds what annealing does not."""
+"""The search over ranges of counts: valid, never worse, reproducible, and it finds what annealing does not."""
 
 from __future__ import annotations
-
-import time
 
 import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 
-from eplb_opt.exact.targets import Answer
+from eplb_opt.budget import Budget
+from eplb_opt.exact.targets import Verdict
 from eplb_opt.problem.pool import Pool
 from eplb_opt.problem.status import StopReason
-from eplb_opt.search import count_ranges as windows
-from eplb_opt.search.count_ranges import window_search
+from eplb_opt.search import count_ranges
+from eplb_opt.search.count_ranges import search_count_ranges
 
 from .test_search import dealt, optimum, random_pool
 
@@ -24,7 +23,7 @@ def test_finds_the_optimum_of_tiny_pools(distinct):
     for _ in range(6):
         pool = random_pool(rng, 5, 9, 3, distinct)
         best = optimum(pool)
-        found = window_search(pool, dealt(pool), target=best * (1 + 1e-9), work=5_000_000)
+        found = search_count_ranges(pool, dealt(pool), target=best * (1 + 1e-9), budget=Budget(work=5_000_000))
         assert not found.violations(pool)
         assert found.objective(pool) == pytest.approx(best)
 
@@ -32,43 +31,45 @@ def test_finds_the_optimum_of_tiny_pools(distinct):
 def test_reproducible_and_never_worse():
     pool = random_pool(np.random.default_rng(0), 16, 32, 8)
     start = dealt(pool)
-    first, second = (window_search(pool, start, target=pool.mean, work=2_000_000, seed=5) for _ in range(2))
+    first, second = (
+        search_count_ranges(pool, start, target=pool.mean, budget=Budget(work=2_000_000), seed=5) for _ in range(2)
+    )
     assert np.array_equal(first.experts, second.experts)
     assert not first.violations(pool)
-    again = window_search(pool, first, target=pool.mean, work=400_000, seed=6)
+    again = search_count_ranges(pool, first, target=pool.mean, budget=Budget(work=400_000), seed=6)
     assert again.objective(pool) <= first.objective(pool) < start.objective(pool)
-    assert window_search(pool, first, target=first.objective(pool), work=10**6) is first
+    assert search_count_ranges(pool, first, target=first.objective(pool), budget=Budget(work=10**6)) is first
 
 
 def test_stops_at_the_deadline():
     pool = random_pool(np.random.default_rng(1), 24, 48, 16)
-    found = window_search(pool, dealt(pool), target=pool.mean, deadline=time.monotonic() + 0.05)
+    found = search_count_ranges(pool, dealt(pool), target=pool.mean, budget=Budget.of_seconds(0.05))
     assert not found.violations(pool)
 
 
 def test_narrows_then_gives_up_where_patterns_are_too_many(monkeypatch):
     widths = []
 
-    def too_large(pool, aim, deadline, ticks, near, width):
+    def too_large(pool, aim, budget, near, width):
         widths.append(width)
-        return Answer(None, False, 0.0, StopReason.TOO_LARGE)
+        return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
 
-    monkeypatch.setattr(windows, "decide", too_large)
+    monkeypatch.setattr(count_ranges, "decide", too_large)
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
-    window_search(pool, dealt(pool), target=1e-3, work=10**8)
+    search_count_ranges(pool, dealt(pool), target=1e-3, budget=Budget(work=10**8))
     assert widths == [1, 0]
 
 
-def test_windows_as_narrow_as_before_stay_where_wider_ones_are_too_large(monkeypatch):
+def test_ranges_as_narrow_as_before_stay_where_wider_ones_are_too_large(monkeypatch):
     widths = []
 
-    def too_large_from_two(pool, aim, deadline, ticks, near, width):
+    def too_large_from_two(pool, aim, budget, near, width):
         widths.append(width)
-        return Answer(None, False, 1e6, StopReason.TOO_LARGE if width > 1 else StopReason.WORK)
+        return Verdict(None, False, 1e6, StopReason.TOO_LARGE if width > 1 else StopReason.WORK)
 
-    monkeypatch.setattr(windows, "decide", too_large_from_two)
+    monkeypatch.setattr(count_ranges, "decide", too_large_from_two)
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
-    window_search(pool, dealt(pool), target=1e-3, work=5_000_000)
+    search_count_ranges(pool, dealt(pool), target=1e-3, budget=Budget(work=5_000_000))
     assert widths[:2] == [1, 2]
     assert set(widths[2:]) == {1}
     assert len(widths) > 6
@@ -79,26 +80,26 @@ def test_counts_of_the_linear_program_fill_the_slots(distinct):
     rng, filled = np.random.default_rng(7), 0
     for _ in range(10):
         pool = random_pool(rng, 9, 18, 6, distinct)
-        run = windows._Run(pool, dealt(pool), pool.mean, 10**7, np.inf)
+        run = count_ranges._Run(pool, dealt(pool), pool.mean, Budget(work=10**7))
         counts = run.program(0.5, rng)
         if counts is not None:
             filled += 1
             assert counts.sum() == pool.slots
             assert counts.min() >= 1
             assert counts.max() <= pool.max_count
-            assert (pool.loads / counts).max() <= run.objective
+            assert (pool.loads / counts).max() <= run.bracket.upper
     assert filled >= 5
 
 
 def test_linear_program_without_a_solution_gives_no_counts():
     pool = Pool(np.array([4.0, 4.0, 4.0, 1.0]), 4, 2)  # one rank carries 8, the mean is 6.5
-    run = windows._Run(pool, dealt(pool), pool.mean, 10**7, np.inf)
+    run = count_ranges._Run(pool, dealt(pool), pool.mean, Budget(work=10**7))
     assert run.program(1.0, np.random.default_rng(0)) is None
 
 
 def test_counts_of_the_linear_program_differ_and_are_reproducible():
     pool = random_pool(np.random.default_rng(2), 32, 48, 16)
-    run = windows._Run(pool, dealt(pool), pool.mean * 1.002, 10**7, np.inf)
+    run = count_ranges._Run(pool, dealt(pool), pool.mean * 1.002, Budget(work=10**7))
     drawn = [run.program(1.0, np.random.default_rng(seed)) for seed in (0, 0, 1, 2)]
     assert all(counts is not None for counts in drawn)
     assert np.array_equal(drawn[0], drawn[1])

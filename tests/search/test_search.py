@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("numba")
 
+from eplb_opt.budget import Budget
 from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.problem.pool import Packing, Pool
 from eplb_opt.search.search import prepare, search
@@ -80,7 +81,7 @@ def test_valid_and_never_worse(experts, slots, ranks, distinct):
     pool = random_pool(rng, experts, slots, ranks, distinct)
     start = dealt(pool)
     assert start.violations(pool) == []
-    found = search(pool, start, target=0.0, work=300_000, seed=1)
+    found = search(pool, start, target=0.0, budget=Budget(work=300_000), seed=1)
     assert found.violations(pool) == []
     assert trivial_bound(pool)[0] <= found.objective(pool) <= start.objective(pool)
 
@@ -89,9 +90,9 @@ def test_valid_and_never_worse(experts, slots, ranks, distinct):
 def test_bit_identical_without_deadline(distinct):
     pool = random_pool(np.random.default_rng(5), 32, 48, 16, distinct)
     start = dealt(pool)
-    first, second = (search(pool, start, target=0.0, work=3_000_000, seed=7) for _ in range(2))
+    first, second = (search(pool, start, target=0.0, budget=Budget(work=3_000_000), seed=7) for _ in range(2))
     np.testing.assert_array_equal(first.experts, second.experts)
-    other = search(pool, start, target=0.0, work=3_000_000, seed=8)
+    other = search(pool, start, target=0.0, budget=Budget(work=3_000_000), seed=8)
     assert (other.experts != first.experts).any()
 
 
@@ -100,30 +101,30 @@ def test_start_is_not_changed():
     start = dealt(pool)
     kept = start.experts.copy()
     start.experts.setflags(write=False)
-    search(pool, start, target=0.0, work=200_000)
+    search(pool, start, target=0.0, budget=Budget(work=200_000))
     np.testing.assert_array_equal(start.experts, kept)
 
 
 def test_closes_the_gap_at_nine_slots():
     pool = Pool(np.random.default_rng(8).lognormal(3, 1, 64), 72, 8)
     target = pool.mean * (1 + 1e-4)
-    assert search(pool, dealt(pool), target=target, work=30_000_000).objective(pool) <= target
+    assert search(pool, dealt(pool), target=target, budget=Budget(work=30_000_000)).objective(pool) <= target
 
 
 def test_leaves_the_plateau_of_an_expert_that_has_most_of_the_load():
     loads = np.floor(np.random.default_rng(3).lognormal(0, 1.5, 24) * 1e4)  # one expert has 74 % of them
     pool = Pool(loads, 48, 16)
     start = dealt(pool)
-    best = search(pool, start, target=pool.mean, work=12_000_000)
+    best = search(pool, start, target=pool.mean, budget=Budget(work=12_000_000))
     assert best.objective(pool) < 1.01 * pool.mean < start.objective(pool)
 
 
 def test_stops_at_the_target():
     pool = random_pool(np.random.default_rng(9), 64, 128, 16)
     start = dealt(pool)
-    assert search(pool, start, target=start.objective(pool), work=10**9) is start
+    assert search(pool, start, target=start.objective(pool), budget=Budget(work=10**9)) is start
     tick = time.monotonic()
-    assert search(pool, start, target=pool.mean * 1.01, work=10**10).objective(pool) <= pool.mean * 1.01
+    assert search(pool, start, target=pool.mean * 1.01, budget=Budget(work=10**10)).objective(pool) <= pool.mean * 1.01
     assert time.monotonic() - tick < 5
 
 
@@ -132,7 +133,7 @@ def test_deadline_is_kept():
     start = dealt(pool)
     for seconds in (-1.0, 0.0, 0.3):
         tick = time.monotonic()
-        found = search(pool, start, target=0.0, deadline=tick + seconds)
+        found = search(pool, start, target=0.0, budget=Budget(deadline=tick + seconds))
         assert time.monotonic() - tick < max(seconds, 0) + 0.3  # 0.05 on a quiet machine
         assert found.violations(pool) == []
 
@@ -141,7 +142,7 @@ def test_deadline_is_kept():
 def test_all_zero_loads(shape):
     pool = Pool(np.zeros(shape[0]), *shape[1:])
     start = dealt(pool)
-    assert search(pool, start, target=0.0, work=10**9) is start
+    assert search(pool, start, target=0.0, budget=Budget(work=10**9)) is start
 
 
 @pytest.mark.parametrize(
@@ -150,19 +151,23 @@ def test_all_zero_loads(shape):
 def test_strange_loads(loads):
     pool = Pool(np.array(loads), 8, 4)
     start = dealt(pool)
-    found = search(pool, start, target=0.0, work=100_000)
+    found = search(pool, start, target=0.0, budget=Budget(work=100_000))
     assert found.violations(pool) == []
     assert found.objective(pool) <= start.objective(pool)
 
 
 def test_one_slot_a_rank_is_optimal():
     pool = random_pool(np.random.default_rng(11), 20, 40, 40)
-    assert search(pool, dealt(pool), target=0.0, work=1).objective(pool) == pytest.approx(trivial_bound(pool)[0])
+    assert search(pool, dealt(pool), target=0.0, budget=Budget(work=1)).objective(pool) == pytest.approx(
+        trivial_bound(pool)[0]
+    )
 
 
 def test_known_answer():
     pool = Pool(np.array([600.0, 560, 120, 120, 20, 10, 10, 10]), 16, 8)
-    assert search(pool, dealt(pool), target=0.0, work=5_000_000).objective(pool) == pytest.approx(590 / 3)
+    assert search(pool, dealt(pool), target=0.0, budget=Budget(work=5_000_000)).objective(pool) == pytest.approx(
+        590 / 3
+    )
 
 
 @pytest.mark.parametrize("distinct", [False, True])
@@ -174,5 +179,5 @@ def test_meets_the_optimum_of_tiny_pools(experts, slots, ranks, distinct):
     for _ in range(3):
         pool = random_pool(rng, experts, slots, ranks, distinct)
         best = optimum(pool)
-        found = search(pool, dealt(pool), target=best * (1 + 1e-12), work=3_000_000).objective(pool)
+        found = search(pool, dealt(pool), target=best * (1 + 1e-12), budget=Budget(work=3_000_000)).objective(pool)
         assert found == pytest.approx(best, rel=1e-9)

@@ -1,0 +1,12 @@
+"""The methods: one file each, and one line here. The command, the policies, tests and benchmarks read this list."""
+
+from __future__ import annotations
+
+from .cpsat import CPSAT
+from .greedy import GREEDY
+from .method import Method
+from .milp import MILP
+from .optimal import OPTIMAL
+from .refined import REFINED
+
+METHODS: dict[str, Method] = {method.name: method for method in (GREEDY, REFINED, MILP, CPSAT, OPTIMAL)}

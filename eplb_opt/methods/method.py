@@ -1,0 +1,56 @@
+"""Method: a way to place experts, as the command, the policies, the tests and the benchmarks know it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..outcome import PoolOutcome
+from ..problem.instance import Instance
+from ..problem.placement import Placement
+from .task import Report, Task
+
+
+def _anything(_: Instance) -> str:
+    return ""
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method; it has either ``place`` or ``improve``.
+
+    Attributes
+    ----------
+    name : str
+        As users write it.
+    summary : str
+        One line for help texts.
+    needs : tuple of str
+        Modules beyond torch and numpy, by the names of their imports.
+    place : callable, optional
+        An instance to a placement, all layers at once; fast.
+    improve : callable, optional
+        A task (one pool) and a report to an outcome; runs in worker processes.
+    repeats : bool
+        A second attempt on the same pool may do more than the first.
+    supports : callable
+        Why the method cannot do an instance, for people; empty if it can.
+    compile_all : callable
+        Calls every compiled function that the method uses, for `warm_up`; nothing if there is none.
+    may_do_without : tuple of str
+        Modules among those that ``compile_all`` uses without which the method works, too, though slower.
+    """
+
+    name: str
+    summary: str
+    needs: tuple[str, ...] = ()
+    place: Callable[[Instance], Placement] | None = None
+    improve: Callable[[Task, Report], PoolOutcome] | None = None
+    repeats: bool = False
+    supports: Callable[[Instance], str] = _anything
+    compile_all: Callable[[], None] = _nothing
+    may_do_without: tuple[str, ...] = ()

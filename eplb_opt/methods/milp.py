@@ -1,0 +1,20 @@
+"""The reference MILP as a method."""
+
+from __future__ import annotations
+
+from ..outcome import PoolOutcome
+from .method import Method
+from .refined import compile_refined
+from .task import Report, Task
+
+
+def _improve(task: Task, report: Report) -> PoolOutcome:
+    from ..exact.assignment_milp import solve_milp
+
+    return solve_milp(task.pool, task.incumbent, task.limits)
+
+
+MILP = Method(
+    "milp", "the reference MILP (PuLP with HiGHS), for small instances", ("pulp", "highspy"), improve=_improve,
+    compile_all=compile_refined, may_do_without=("numba",),
+)  # fmt: skip

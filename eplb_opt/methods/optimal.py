@@ -1,0 +1,44 @@
+"""The portfolio: cheapest proof first. A step that raises costs what it would have found, nothing more."""
+
+from __future__ import annotations
+
+from ..outcome import PoolOutcome
+from ..problem.status import StopReason
+from .attempt import Attempt
+from .method import Method
+from .refined import compile_refined
+from .schedule import SCHEDULE
+from .task import Report, Task
+
+MOST_MATCHED_SLOTS = 2  # a rank, up to which counts alone decide
+
+
+def _improve(task: Task, report: Report) -> PoolOutcome:
+    attempt = Attempt(task, report)
+    if task.pool.slots_per_rank <= MOST_MATCHED_SLOTS:
+        from ..exact.matching import solve_matching
+
+        least = max(task.lower_bound, task.target)
+        outcome = solve_matching(task.pool, task.incumbent, task.limits, least, task.cutoff, report)
+        if outcome.stop is not StopReason.FAILED:
+            return outcome
+        attempt = Attempt(task, report)  # the pool is too large for the matching model
+        attempt.start_from(outcome)
+    return attempt.run(SCHEDULE)
+
+
+def _compile() -> None:
+    from ..exact import counts, matching
+    from ..search import count_ranges, search
+
+    compile_refined()
+    search.prepare()
+    counts.prepare()
+    count_ranges.prepare()
+    matching.prepare()
+
+
+OPTIMAL = Method(
+    "optimal", "bounds, searches and exact methods, the cheapest proof first", ("numba", "highspy", "ortools"),
+    improve=_improve, repeats=True, compile_all=_compile,
+)  # fmt: skip

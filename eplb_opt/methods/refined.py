@@ -1,0 +1,26 @@
+"""The production heuristic as a method."""
+
+from __future__ import annotations
+
+from ..problem.instance import Instance
+from ..problem.placement import Placement
+from .method import Method
+
+
+def _place(instance: Instance) -> Placement:
+    from ..heuristics.refine import refined
+
+    return refined(instance)
+
+
+def compile_refined() -> None:
+    """Call what the heuristic compiles."""
+    from ..heuristics import refine
+
+    refine.prepare()
+
+
+REFINED = Method(
+    "refined", "the production heuristic: milliseconds, never worse than the greedy", place=_place,
+    compile_all=compile_refined, may_do_without=("numba",),
+)  # fmt: skip

@@ -1,0 +1,76 @@
+"""What the portfolio does with a pool, in this order, while its gap is open and time is left.
+
+Most layers end with the search before the bound, most pools of few experts with the first proof by rank patterns.
+"""
+
+from __future__ import annotations
+
+from . import steps
+from .attempt import Attempt, Step
+
+FULL_SEARCH = (
+    64  # slots from which on the first search has its full time: smaller pools are proven sooner than searched
+)
+MOST_LP_SLOTS = 48  # of pools whose linear program over patterns is worth solving; in larger ones it gives the mean
+MOST_EXPERTS = 64  # of pools whose rank contents are worth listing; in larger ones the search meets the bound
+BOUND_ATTEMPTS = 2  # the second time with more time and a better incumbent
+FIRST_SEARCH = 0.25  # seconds, or the same in units of Limits.work
+FIRST_PROOF = 0.5
+FIRST_COUNTS = 1.0
+FIRST_RANGES = 2.0
+RANGE_SHARE = 0.25  # of the time that is left then, for the first ranges, where no more than the mean is proven
+COUNT_SHARE = 0.3  # of the time after that, for the proof by enumerating counts; little is used where they are too many
+PROOF_SHARE = 0.6  # of the time after the first steps, for the proof by rank patterns
+IS_MEAN = 1 + 1e-9  # times the mean: a bound up to here is the mean
+
+
+def _always(_: Attempt) -> bool:
+    return True
+
+
+def _is_first(at: Attempt) -> bool:
+    return at.number == 0
+
+
+def _has_bounds_to_gain(at: Attempt) -> bool:
+    return at.number < BOUND_ATTEMPTS
+
+
+def _has_few_slots(at: Attempt) -> bool:
+    return at.number == 0 and at.pool.slots <= MOST_LP_SLOTS
+
+
+def _has_few_experts(at: Attempt) -> bool:
+    return at.pool.num_experts <= MOST_EXPERTS
+
+
+def _has_time_for_counts(at: Attempt) -> bool:
+    return COUNT_SHARE * at.remaining() > FIRST_COUNTS
+
+
+def _has_ranges(at: Attempt) -> bool:
+    return _has_few_experts(at) and at.bracket.lower > 0
+
+
+def _first_search(at: Attempt) -> float:
+    return FIRST_SEARCH * min(1.0, (at.pool.slots / FULL_SEARCH) ** 2)
+
+
+def _first_ranges(at: Attempt) -> float:
+    is_search_open = at.bracket.lower <= at.pool.mean * IS_MEAN  # rather than the bound
+    return max(FIRST_RANGES, RANGE_SHARE * at.remaining()) if is_search_open else FIRST_RANGES
+
+
+# name, what it does, when, how much of the time or work (seconds, or units of Limits.work), and which random numbers
+SCHEDULE = (
+    Step("search", steps.search, _is_first, _first_search, lambda at: 0),
+    Step("cuts", steps.cuts, _has_bounds_to_gain, Attempt.remaining),
+    Step("pattern LP", steps.pattern_lp, _has_few_slots, Attempt.remaining),
+    Step("rank patterns", steps.rank_patterns, _has_few_experts, lambda at: FIRST_PROOF),
+    Step("count enumeration", steps.count_enumeration, _always, lambda at: FIRST_COUNTS),
+    Step("count windows", steps.count_ranges, _has_ranges, _first_ranges, lambda at: 2 * at.number),
+    Step("count enumeration", steps.count_enumeration, _has_time_for_counts, lambda at: COUNT_SHARE * at.remaining()),
+    Step("rank patterns", steps.rank_patterns, _has_few_experts, lambda at: PROOF_SHARE * at.remaining()),
+    Step("count windows", steps.count_ranges, _has_ranges, Attempt.remaining, lambda at: 2 * at.number + 1),
+    Step("search", steps.search, _always, Attempt.remaining, lambda at: 1 + at.number),
+)

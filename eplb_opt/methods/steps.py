@@ -1,0 +1,81 @@
+"""What each step of the portfolio does: it raises an attempt's bracket, or offers it a packing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..budget import Budget
+from ..certificates.names import CUTS, PATTERNS
+from ..limits import Limits
+from ..outcome import PoolOutcome
+from ..problem.pool import Packing, Pool
+from .attempt import Attempt
+
+SEARCH_WORK = 15_000_000  # the search's own work of one unit
+PATTERN_LP = 0.5  # seconds of the linear program over patterns, where there is a clock
+
+
+def search(at: Attempt, budget: Budget, seed: int) -> None:
+    """Anneal and repack."""
+    from ..search.search import search as improve
+
+    bracket = at.bracket
+    target = bracket.lower * (1 + bracket.gap)
+    packing = improve(at.pool, bracket.packing, target=target, budget=budget.scaled(SEARCH_WORK), seed=seed)
+    bracket.offer(packing, "search")
+
+
+def count_ranges(at: Attempt, budget: Budget, seed: int) -> None:
+    """Cover all ranks exactly with counts near good ones."""
+    from ..search.count_ranges import METHOD, search_count_ranges
+
+    bracket = at.bracket
+    target = bracket.lower * (1 + bracket.gap)
+    packing = search_count_ranges(at.pool, bracket.packing, target=target, budget=budget.scaled(SEARCH_WORK), seed=seed)
+    bracket.offer(packing, METHOD)
+
+
+def cuts(at: Attempt, budget: Budget, seed: int) -> None:
+    """Bound L1: cuts on the counts."""
+    from ..bounds.cuts import cut_bound
+
+    bracket = at.bracket
+    seconds = budget.seconds() if budget.has_clock else None
+    bound, certificate = cut_bound(at.pool, bracket.upper, bracket.gap, seconds)
+    if certificate is not None:
+        bracket.raise_to(bound, CUTS, certificate)
+
+
+def pattern_lp(at: Attempt, budget: Budget, seed: int) -> None:
+    """Bound L2: the linear program over rank patterns."""
+    from ..bounds.patterns import pattern_bound
+
+    bracket = at.bracket
+    seconds = PATTERN_LP if budget.has_clock else None
+    bound, certificate = pattern_bound(at.pool, bracket.upper, bracket.gap, seconds, bracket.lower)
+    if certificate is not None:
+        bracket.raise_to(bound, PATTERNS, certificate)
+
+
+def rank_patterns(at: Attempt, budget: Budget, seed: int) -> None:
+    """Cover all replicas with rank patterns, target by target."""
+    from ..exact.cover import solve_patterns
+
+    _prove(at, budget, solve_patterns)
+
+
+def count_enumeration(at: Attempt, budget: Budget, seed: int) -> None:
+    """Enumerate the vectors of counts that no price excludes."""
+    from ..exact.counts import solve_counts
+
+    _prove(at, budget, solve_counts)
+
+
+def _prove(at: Attempt, budget: Budget, solve: Callable[[Pool, Packing, Limits, float], PoolOutcome]) -> None:
+    """Let an exact method raise the bound, or find a better packing."""
+    bracket = at.bracket
+    seconds = max(budget.seconds(), 1e-3) if budget.has_clock else None
+    work = at.limits.work if budget.has_clock else budget.work
+    limits = replace(at.limits, seconds=seconds, work=work)
+    at.take(solve(at.pool, bracket.packing, limits, bracket.lower))
