@@ -286,10 +286,12 @@ def _named(formats: dict[str, Any], name: str, what: str) -> Any:
 
 
 def _decode(read: Callable[[Any, str], Read], content: Any, source: str) -> Read:
-    """What a format's module makes of the content; what surprises it is an error of the file."""
+    """What a format's module makes of the content; what surprises it is an error of the file. No `AttributeError`:
+    that is a fault of ours.
+    """
     try:
         return read(content, source)
     except EplbError:
         raise
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RuntimeError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RuntimeError) as error:
         raise FormatError(f"{source} is malformed ({type(error).__name__}: {first_line(error)})") from None

@@ -15,7 +15,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from ..errors import OptionError
+from ..limits import DISTANCE_IS, STEPS_ARE, checked, distance, step_count
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.topology import Topology
@@ -60,10 +60,10 @@ def refined(
     Raises
     ------
     OptionError
-        ``steps`` or ``greedy_check`` is negative.
+        ``steps`` or ``greedy_check`` is no value of these options.
     """
-    if steps < 0 or not greedy_check >= 0:
-        raise OptionError(f"steps={steps}, greedy_check={greedy_check}: give numbers >= 0")
+    steps = checked("steps", steps, step_count, STEPS_ARE)
+    greedy_check = checked("greedy_check", greedy_check, distance, DISTANCE_IS)
     load = np.asarray(instance.weight)
     replicas = instance.num_replicas
     topology = instance.topology

@@ -36,6 +36,15 @@ class Placement:
     InstanceError
         ``phy2log`` is no integer matrix, or ``layer_ids`` do not fit it. Whether the map is *valid* for an instance
         is another question: see `violations`.
+
+    Examples
+    --------
+    >>> from eplb_opt import Instance, Placement
+    >>> placement = Placement([[0, 1, 0, 2]], num_experts=3)
+    >>> placement
+    Placement(phy2log=[1, 4], num_experts=3)
+    >>> placement.rank_loads(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2))
+    array([[7., 5.]])
     """
 
     phy2log: Ints
@@ -55,6 +64,10 @@ class Placement:
         if len(ids) != len(array):
             raise InstanceError(f"{len(ids)} layer ids for a map of {len(array)} layers")
         object.__setattr__(self, "layer_ids", ids)
+
+    def __repr__(self) -> str:
+        """The map's shape instead of the map."""
+        return f"Placement(phy2log={list(self.phy2log.shape)}, num_experts={self.num_experts})"
 
     def counts(self) -> Ints:
         """Replicas of each expert, [layers, experts], read-only; slots outside 0..experts-1 count for none."""

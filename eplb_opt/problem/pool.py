@@ -61,6 +61,11 @@ class Pool:
                 f"{loads.size * self.ranks} with distinct=True: use fewer replicas"
             )
 
+    def __repr__(self) -> str:
+        """The loads' shape instead of the loads."""
+        distinct = ", distinct=True" if self.distinct else ""
+        return f"Pool(loads={list(self.loads.shape)}, slots={self.slots}, ranks={self.ranks}{distinct})"
+
     @property
     def num_experts(self) -> int:
         """Experts of the pool."""
@@ -101,6 +106,10 @@ class Packing:
     """
 
     experts: Ints
+
+    def __repr__(self) -> str:
+        """The packing's shape instead of the packing."""
+        return f"Packing(experts={list(np.shape(self.experts))})"
 
     def counts(self, pool: Pool) -> Ints:
         """Replicas of each expert, [experts]."""
