@@ -39,7 +39,7 @@ def is_crowded(replicas: Array, ranks: int) -> Array:
 def is_hot(loads: Array) -> Array:
     """Whether one expert has a large part of the load, [pools], of loads [pools, experts]."""
     whole = whole_loads(loads)
-    return xp.greatest(whole, 1) * HOT > whole.sum(1)
+    return xp.max(whole, 1) * HOT > xp.sum(whole, 1, xp.float64)
 
 
 def packing_floors(loads: Array, ranks: int) -> tuple[Array, Array]:
@@ -49,15 +49,15 @@ def packing_floors(loads: Array, ranks: int) -> tuple[Array, Array]:
     [pools, slots], ascending; the second is rounded down.
     """
     slots = loads.shape[1]
-    each, at = slots // ranks, xp.place(loads)
-    sums = xp.cast(loads, xp.INT64).cumsum(1)
+    each, at = slots // ranks, xp.device(loads)
+    sums = xp.cumulative_sum(loads, 1, xp.int64)
     sums = xp.concat((sums[:, :1] * 0, sums), 1)  # of the k lightest
-    number = xp.arange(each, at, 1)[: each - 1]  # j: of the j R + 1 heaviest, some rank has j + 1
+    number = xp.arange(1, each, at)  # j: of the j R + 1 heaviest, some rank has j + 1
     first = slots - 1 - number * ranks
     shared = xp.take(sums, first + number + 1, 1) - xp.take(sums, first, 1) + xp.take(sums, each - 1 - number, 1)
-    k = xp.arange(ranks, at, 1)
+    k = xp.arange(1, ranks + 1, at)
     alone = (sums[:, -1:] - xp.take(sums, slots - k, 1) + xp.take(sums, k * (each - 1), 1)) // k
-    return xp.greatest(shared, 1), xp.greatest(alone, 1)
+    return xp.max(shared, 1), xp.max(alone, 1)
 
 
 def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> Array:
@@ -75,11 +75,11 @@ def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> Array:
     experts = whole.shape[1]
     extra = slots - experts
     greedy = extra_copies(whole, extra, max_count, 1)
-    bound = pool_bound(whole, whole / (xp.counted(greedy, experts) + 1.0), ranks)
-    heavy = xp.cast(whole + whole > bound[:, None], xp.FLOAT64)
+    bound = pool_bound(whole, whole / (xp.bincount(greedy, experts) + 1.0), ranks)
+    heavy = xp.astype(whole + whole > bound[:, None], xp.float64)
     first = xp.flip(extra_copies(whole * heavy, extra, max_count, 1))
     others = xp.flip(extra_copies(whole * (1.0 - heavy), extra, max_count, 1))
-    high = xp.cast(xp.take_rows(heavy, greedy).sum(1), xp.INT64)
+    high = xp.sum(xp.take_along_axis(heavy, greedy), 1, xp.int64)
     low = high * 0
     for _ in range(extra.bit_length()):
         middle = (low + high) >> 1
@@ -87,23 +87,23 @@ def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> Array:
         low, high = xp.where(fits, middle, low), xp.where(fits, high, middle)
     numbers = [xp.clip(low + 1 - k, 0, extra) for k in range(TRIED)]
     light = whole * (1.0 - heavy)
-    free = [xp.clip(ranks - number - xp.cast(heavy.sum(1), xp.INT64), 0, ranks) for number in numbers]
+    free = [xp.clip(ranks - number - xp.sum(heavy, 1, xp.int64), 0, ranks) for number in numbers]
     others = extra_copies(xp.concat(_held_back(light, free, bound, slots // ranks), 0), extra, max_count, 1)
-    return _shared_out(xp.repeat(first, TRIED), xp.flip(others), xp.concat(numbers, 0))
+    return _shared_out(xp.tile(first, (TRIED, 1)), xp.flip(others), xp.concat(numbers, 0))
 
 
 def _shared_out(first: Array, others: Array, number: Array) -> Array:
     """The first ``number`` [pools] of each row, filled up with the first of the others, [pools, extra]."""
     extra, number = first.shape[1], number[:, None]
-    place = xp.arange(extra, xp.place(first))
-    return xp.take_rows(xp.concat((first, others), 1), xp.where(place < number, place, place + extra - number))
+    place = xp.arange(0, extra, xp.device(first))
+    return xp.take_along_axis(xp.concat((first, others), 1), xp.where(place < number, place, place + extra - number))
 
 
 def _fits(scaled: Array, copies: Array, ranks: int) -> Array:
     """Whether it is not the number of large replicas that keeps these counts from a bound, [pools]."""
-    kind = xp.INT32 if ranks < MOST_SHORT else xp.INT64  # no replica is heavier than the ranks' bounds together
-    each = xp.cast(xp.rounded(scaled / (xp.counted(copies, scaled.shape[1]) + 1.0)), kind)
-    shared, alone = packing_floors(xp.sort_rows(xp.concat((each, xp.take_rows(each, copies)), 1)), ranks)
+    kind = xp.int32 if ranks < MOST_SHORT else xp.int64  # no replica is heavier than the ranks' bounds together
+    each = xp.astype(xp.round(scaled / (xp.bincount(copies, scaled.shape[1]) + 1.0)), kind)
+    shared, alone = packing_floors(xp.sort(xp.concat((each, xp.take_along_axis(each, copies)), 1)), ranks)
     return (shared <= CLOSE) | (shared <= alone)
 
 
@@ -114,12 +114,12 @@ def _held_back(light: Array, free: list[Array], bound: Array, each: int) -> list
     """
     experts = light.shape[1]
     bits = expert_bits(experts)
-    keys = xp.cast(light, xp.INT64) << bits | (experts - 1 - xp.arange(experts, xp.place(light)))
-    ordered = xp.flip(xp.sort_rows(keys + 0))
-    load = xp.cast(ordered >> bits, xp.FLOAT64).cumsum(1)
+    keys = xp.astype(light, xp.int64) << bits | (experts - 1 - xp.arange(0, experts, xp.device(light)))
+    ordered = xp.flip(xp.sort(keys + 0))
+    load = xp.cumulative_sum(ordered >> bits, 1, xp.float64)
     left = []
     for ranks in free:
-        number = xp.lesser((load <= (ranks * bound)[:, None]).sum(1), ranks * each)[:, None]
-        lightest = xp.take_rows(ordered, xp.clip(number - 1, 0, experts))
+        number = xp.minimum(xp.sum(load <= (ranks * bound)[:, None], 1, xp.int64), ranks * each)[:, None]
+        lightest = xp.take_along_axis(ordered, xp.clip(number - 1, 0, experts))
         left.append(light * (keys < xp.where(number > 0, lightest, MOST)))
     return left

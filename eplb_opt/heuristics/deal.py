@@ -25,35 +25,35 @@ def deal(keys: Array, bits: int, ranks: int) -> Array:
     -------
     array [slots a rank, ranks, packings], int32
     """
-    packings, at = len(keys), xp.place(keys)
+    packings, at = len(keys), xp.device(keys)
     rows = keys.reshape(packings, -1, ranks)
     each = rows.shape[1]
     if each == 1:
         return xp.contiguous(keys.T).reshape(1, ranks, packings)
-    shift, rank = rank_bits(ranks), xp.arange(ranks, at)
+    shift, rank = rank_bits(ranks), xp.arange(0, ranks, at)
     plain = at is None and not _over(rows, bits, 1).any()  # the same rows, found faster
     if plain:
         items = [rows[:, -1], *(xp.flip(rows[:, row]) for row in (0, *range(each - 2, 0, -1)))]
     else:
-        full = xp.cast(_over(rows, bits, ranks), xp.INT64).cumprod(1).sum(1)
+        full = xp.sum(xp.cumulative_prod(_over(rows, bits, ranks), 1, xp.int64), 1, xp.int64)
         items = _rows(rows, full)
     loads = rows[:, -1] >> bits
     if plain and shift <= SHORT_BITS:
-        rank = xp.cast(rank, xp.INT32)
+        rank = xp.astype(rank, xp.int32)
     else:  # ranks that are behind need more than 31 bits
-        loads = xp.cast(loads, xp.INT64)
+        loads = xp.astype(loads, xp.int64)
         if not plain:
             loads = loads + (rank >= ranks - full[:, None]) * (CROWDED + rank)
     # Load and number of each rank, in ascending order: that of the heaviest replicas is the order of the ranks.
     waiting = (loads << shift) | rank
     served = [waiting]
     for item in items[1:-1]:
-        waiting = xp.sort_rows(waiting + ((item >> bits) << shift))
+        waiting = xp.sort(waiting + ((item >> bits) << shift))
         served.append(waiting)
-    who = xp.cast(xp.stack(served) & ((1 << shift) - 1), xp.INT64)
-    row = xp.arange(each - 1, at, 1)[:, None, None] * ranks
-    column = xp.arange(packings, at)[:, None]
-    state = xp.empty((each * ranks * packings,), xp.INT32, at)
+    who = xp.astype(xp.stack(served) & ((1 << shift) - 1), xp.int64)
+    row = xp.arange(1, each, at)[:, None, None] * ranks
+    column = xp.arange(0, packings, at)[:, None]
+    state = xp.empty((each * ranks * packings,), xp.int32, at)
     state[: ranks * packings].reshape(ranks, packings)[:] = items[0].T
     xp.scatter(state, (who + row) * packings + column, xp.stack(items[1:]))
     return state.reshape(each, ranks, packings)
@@ -65,14 +65,14 @@ def _over(rows: Array, bits: int, number: int) -> Array:
     In order, the heaviest first, which gets the very lightest ones.
     """
     packings, slots, _ = rows.shape
-    lightest = (rows[:, :-1].reshape(packings, -1, slots - 1)[:, :number] >> bits).sum(2)
+    lightest = xp.sum(rows[:, :-1].reshape(packings, -1, slots - 1)[:, :number] >> bits, 2, xp.int64)
     return xp.flip(rows[:, -1] >> bits)[:, :number] + lightest > UNIT + slots
 
 
 def _rows(rows: Array, full: Array) -> list[Array]:
     """What the ranks get, row by row, where the full ranks, the last ones, take theirs from their own block."""
     packings, slots, ranks = rows.shape
-    rank, full = xp.arange(ranks, xp.place(rows)), full[:, None]
+    rank, full = xp.arange(0, ranks, xp.device(rows)), full[:, None]
     others = ranks - full
     items = [rows[:, -1]]
     for column, row in enumerate([0, *range(slots - 2, 0, -1)], start=1):
@@ -80,5 +80,5 @@ def _rows(rows: Array, full: Array) -> list[Array]:
             rank < others, full * (slots - 1) + (row + 1) * others - 1 - rank,
             (ranks - 1 - rank) * (slots - 1) + column - 1,
         )  # fmt: skip
-        items.append(xp.take_rows(rows.reshape(packings, -1), index))
+        items.append(xp.take_along_axis(rows.reshape(packings, -1), index))
     return items

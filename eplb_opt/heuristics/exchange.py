@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import arrays as xp
-from .arrays import Array, Place
+from .arrays import Array, Device
 
 FULL_SPLITS = 6  # slots a rank up to which all balanced splits are tried
 EXCHANGED = 8  # slots exchanged at a time beyond that
@@ -39,13 +39,13 @@ class Splits:
 
 
 @functools.cache
-def splits(slots: int, at: Place) -> Splits:
+def splits(slots: int, at: Device) -> Splits:
     """All splits that a step tries for ranks of ``slots`` slots; number 0 changes nothing."""
     weights, blocks, swap = split_arrays(slots)
     number = np.arange(swap.shape[1], dtype=np.int32)[:, None]
     swap = swap if slots <= FULL_SPLITS else swap.astype(np.int32)
     return Splits(
-        xp.constant(weights, at), tuple(map(tuple, blocks.tolist())), xp.constant(swap, at), xp.constant(number, at)
+        xp.asarray(weights, at), tuple(map(tuple, blocks.tolist())), xp.asarray(swap, at), xp.asarray(number, at)
     )
 
 
@@ -94,11 +94,11 @@ def _subsets(slots: int) -> np.ndarray:
 
 
 @functools.cache
-def _order(ranks: int, heavy: int, partners: int, at: Place) -> Array:
+def _order(ranks: int, heavy: int, partners: int, at: Device) -> Array:
     """Positions in ascending load: the heavy ranks, heaviest first, then partner by partner, then the rest."""
     chosen = [ranks - 1 - i for i in range(heavy)] + list(range(heavy * partners))
     rest = sorted(set(range(ranks)) - set(chosen))
-    return xp.constant(np.array(chosen + rest), at)
+    return xp.asarray(np.array(chosen + rest), at)
 
 
 def rank_order(loads: Array) -> Array:
@@ -108,8 +108,8 @@ def rank_order(loads: Array) -> Array:
     """
     ranks = len(loads)
     bits = rank_bits(ranks)
-    kind = xp.INT32 if bits <= SHORT_BITS else xp.INT64
-    return xp.sort_rows((xp.cast(loads, kind) << bits).T + xp.cast(xp.arange(ranks, xp.place(loads)), kind))
+    kind = xp.int32 if bits <= SHORT_BITS else xp.int64
+    return xp.sort((xp.astype(loads, kind) << bits).T + xp.astype(xp.arange(0, ranks, xp.device(loads)), kind))
 
 
 def rank_bits(ranks: int) -> int:
@@ -120,7 +120,7 @@ def rank_bits(ranks: int) -> int:
 def workspace(state: Array, schedule: list[tuple[int, int, int]]) -> Array:
     """Room for the outer sums of any step of a schedule (heavy ranks, partners, ...)."""
     most = max((heavy * partners for heavy, partners, _ in schedule), default=0)
-    return xp.empty((split_arrays(len(state))[2].shape[1] * most * state.shape[2],), xp.FLOAT32, xp.place(state))
+    return xp.empty((split_arrays(len(state))[2].shape[1] * most * state.shape[2],), xp.float32, xp.device(state))
 
 
 def exchanges(state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: Array | int) -> Array:
@@ -137,11 +137,11 @@ def exchanges(state: Array, bits: int, schedule: list[tuple[int, int, int]], goa
         Quantised rank load that is good enough.
     """
     room = workspace(state, schedule)
-    if xp.place(state) is None:
+    if xp.device(state) is None:
         goal = np.broadcast_to(goal, state.shape[2])
         return _exchanges_of_open(state, bits, schedule, goal, room)
     for heavy, partners, turn_above in schedule:
-        ordered = rank_order(xp.total(state >> bits, 0)).T
+        ordered = rank_order(xp.sum(state >> bits, 0, xp.int32)).T
         is_open = ordered[-1] >> rank_bits(state.shape[1]) > goal
         state = xp.where(is_open, exchange(state, ordered, bits, heavy, partners, turn_above, room), state)
     return state
@@ -153,7 +153,7 @@ def _exchanges_of_open(
     """`exchanges` of numpy arrays: work is spent on packings above the goal only."""
     result, working = state, np.arange(state.shape[2])
     for heavy, partners, turn_above in schedule:
-        ordered = rank_order(xp.total(state >> bits, 0)).T
+        ordered = rank_order(xp.sum(state >> bits, 0, xp.int32)).T
         still = np.flatnonzero(ordered[-1] >> rank_bits(state.shape[1]) > goal[working])
         if len(still) < len(working):
             result[:, :, working] = state
@@ -181,10 +181,10 @@ def exchange(state: Array, ordered: Array, bits: int, heavy: int, partners: int,
     room : array of `workspace`
     """
     slots, ranks, packings = state.shape
-    shift, at = rank_bits(ranks), xp.place(state)
+    shift, at = rank_bits(ranks), xp.device(state)
     heaviest = ordered[-1] >> shift
     ordered = xp.take(ordered, _order(ranks, heavy, partners, at), 0)
-    column = xp.cast(ordered & ((1 << shift) - 1), xp.INT64) * packings + xp.arange(packings, at)
+    column = xp.astype(ordered & ((1 << shift) - 1), xp.int64) * packings + xp.arange(0, packings, at)
     flat = xp.take(state.reshape(slots, -1), column.reshape(-1), 1)
     pairs = heavy * partners * packings
     light = flat[:, heavy * packings :][:, :pairs]
@@ -204,7 +204,7 @@ def exchange(state: Array, ordered: Array, bits: int, heavy: int, partners: int,
 
 def _turn(light: Array, turns: Array) -> None:
     """Turn the slots of these columns, rank by rank, in the packings [packings] that ask for it."""
-    if xp.place(light) is None and not turns.any():
+    if xp.device(light) is None and not turns.any():
         return
     turned, as_is = (x.reshape(len(light), -1, len(turns)) for x in (roll(light, 1), light))
     light[:] = xp.where(turns, turned, as_is).reshape(light.shape)
@@ -220,14 +220,14 @@ def _differences(loads: Array, partners: int, room: Array) -> Array:
 
     Of the loads [slots, heavy ranks of all packings and then their partners].
     """
-    table = splits(len(loads), xp.place(loads))
+    table = splits(len(loads), xp.device(loads))
     pairs = loads.shape[1] // (1 + partners) * partners
     sums = room[: len(table.number) * pairs].reshape(-1, pairs)
-    (_sum_splits if len(loads) <= FULL_SPLITS else _sum_exchanges)(table, xp.cast(loads, xp.FLOAT32), partners, sums)
-    ranked = xp.pattern(sums, xp.INT32)
+    (_sum_splits if len(loads) <= FULL_SPLITS else _sum_exchanges)(table, xp.astype(loads, xp.float32), partners, sums)
+    ranked = xp.reinterpreted(sums, xp.int32)
     ranked &= HIGH
     ranked |= table.number
-    return xp.least(ranked, 0)
+    return xp.min(ranked, 0)
 
 
 def _sum_splits(table: Splits, loads: Array, partners: int, out: Array) -> None:
@@ -257,7 +257,7 @@ def _sides(weights: Array, loads: Array) -> Array:
     numpy's own product would start the threads of a library, so there rows are made of earlier ones.
     """
     if not isinstance(loads, np.ndarray):
-        return xp.product(weights, loads)
+        return xp.matmul(weights, loads)
     plain, steps = _row_steps(len(loads))
     sides = np.empty((len(weights), loads.shape[1]), dtype=np.float32)
     sides[0] = 0
@@ -299,25 +299,25 @@ def _row_steps(slots: int) -> tuple[int, list[tuple[slice, slice, slice]]]:
 
 def _choose(best: Array, lightest: Array, partners: int) -> Array:
     """Number of the pair of each heavy rank whose heavier side is lightest, int64, flat."""
-    difference = xp.cast(xp.pattern(best & HIGH, xp.FLOAT32), xp.INT32)
-    side = difference.reshape(partners, -1) + xp.cast(lightest, xp.INT32).reshape(partners, -1)
-    number = xp.cast(xp.arange(partners, xp.place(best)), xp.INT32)[:, None]
-    partner = xp.cast(xp.least((side << 6) | number, 0) & 63, xp.INT64)
-    return partner * side.shape[1] + xp.arange(side.shape[1], xp.place(best))
+    difference = xp.astype(xp.reinterpreted(best & HIGH, xp.float32), xp.int32)
+    side = difference.reshape(partners, -1) + xp.astype(lightest, xp.int32).reshape(partners, -1)
+    number = xp.astype(xp.arange(0, partners, xp.device(best)), xp.int32)[:, None]
+    partner = xp.astype(xp.min((side << 6) | number, 0) & 63, xp.int64)
+    return partner * side.shape[1] + xp.arange(0, side.shape[1], xp.device(best))
 
 
 def _apply(flat: Array, split: Array, pair: Array | None) -> None:
     """Make the split of each heavy rank, the first columns, with these columns (None: with those that follow)."""
     slots, number = len(flat), len(split)
-    table = splits(slots, xp.place(flat))
+    table = splits(slots, xp.device(flat))
     mine = flat[:, :number]
     theirs = flat[:, number : 2 * number] if pair is None else xp.take(flat, pair, 1)
-    change = xp.take(table.swap, xp.cast(split, xp.INT64), 1)
+    change = xp.take(table.swap, xp.astype(split, xp.int64), 1)
     if slots > FULL_SPLITS:
         crossed = (mine ^ theirs) & change
         new, others = mine ^ crossed, theirs ^ crossed
     else:
-        both = xp.take_columns(xp.concat((mine, theirs), 0), change)
+        both = xp.take_along_axis(xp.concat((mine, theirs), 0), change, 0)
         new, others = both[:slots], both[slots:]
     flat[:, :number] = new
     if pair is None:

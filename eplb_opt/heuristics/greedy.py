@@ -58,7 +58,7 @@ def greedy_maps(weight: Array, num_replicas: int, topology: Topology, *, distinc
     by_node = np.take_along_axis(loads, members, axis=1).reshape(layers * nodes, -1)
     local = greedy_pools(by_node, num_replicas // nodes, topology.ranks_per_pool, distinct=distinct)
     phy2log = np.take_along_axis(members.reshape(layers * nodes, -1), local, axis=1)
-    return xp.constant(phy2log.reshape(layers, num_replicas), xp.place(weight))
+    return xp.asarray(phy2log.reshape(layers, num_replicas), xp.device(weight))
 
 
 def greedy_members(weight: Floats, topology: Topology) -> Ints:
@@ -75,13 +75,13 @@ def greedy_members(weight: Floats, topology: Topology) -> Ints:
 
 def greedy_pools(loads: Array, slots: int, ranks: int, *, distinct: bool = False) -> Array:
     """The greedy on pools: expert of each slot, [pools, slots] (int64), of loads [pools, experts], as `greedy_maps`."""
-    at = xp.place(loads)
+    at = xp.device(loads)
     loads = xp.to_numpy(xp.floats(loads))
     counts = replicate(loads, slots, ranks if distinct else slots)
     experts = _replicas(loads, counts, slots)
     packed = pack(np.take_along_axis(loads / counts, experts, axis=1), ranks)
     placed = np.take_along_axis(experts, packed, axis=1)
-    return xp.constant(separate(loads, placed, ranks) if distinct else placed, at)
+    return xp.asarray(separate(loads, placed, ranks) if distinct else placed, at)
 
 
 def _replicas(loads: Floats, counts: Ints, slots: int) -> Ints:

@@ -173,9 +173,9 @@ def heaviest_load(loads: Array, placed: Array, ranks: int, counts: Array | None 
 
     Of loads [rows, experts], valid maps [rows, slots] and their counts [rows, experts]: arrays of either kind.
     """
-    each = xp.take_rows(loads / (xp.counted(placed, loads.shape[1]) if counts is None else counts), placed)
+    each = xp.take_along_axis(loads / (xp.bincount(placed, loads.shape[1]) if counts is None else counts), placed)
     each = each.reshape(len(loads), ranks, -1)
     total = each[:, :, 0]
     for slot in range(1, each.shape[2]):
         total = total + each[:, :, slot]
-    return xp.greatest(total, 1)
+    return xp.max(total, 1)

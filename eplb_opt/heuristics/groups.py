@@ -16,14 +16,14 @@ from math import factorial
 import numpy as np
 
 from . import arrays as xp
-from .arrays import Array, Place
+from .arrays import Array, Device
 from .greedy_check import heaviest_load
 
 MOST_WAYS = 105  # 8 groups on 4 nodes
 
 
 @functools.cache
-def ways(groups: int, nodes: int, at: Place) -> tuple[Array, Array] | None:
+def ways(groups: int, nodes: int, at: Device) -> tuple[Array, Array] | None:
     """Sets of groups that a node can hold [sets, groups a node], and every way to share out, [ways, nodes], of sets.
 
     None if there are more than `MOST_WAYS`, or just one.
@@ -35,7 +35,7 @@ def ways(groups: int, nodes: int, at: Place) -> tuple[Array, Array] | None:
     sets = list(itertools.combinations(range(groups), each))
     number = {held: i for i, held in enumerate(sets)}
     table = np.array([[number[held] for held in way] for way in found])
-    return xp.constant(np.array(sets), at), xp.constant(table, at)
+    return xp.asarray(np.array(sets), at), xp.asarray(table, at)
 
 
 def _ways(groups: tuple[int, ...], each: int) -> Iterator[list[tuple[int, ...]]]:
@@ -57,13 +57,13 @@ def share_out(whole: Array, groups: int, nodes: int, pack: Callable[[Array], Arr
     pack : experts in the slots of each pool, [pools, slots], of loads [pools, experts]
     ranks : of a node
     """
-    listed = ways(groups, nodes, xp.place(whole))
+    listed = ways(groups, nodes, xp.device(whole))
     if listed is None:
         return None
     sets, table = listed
     layers = len(whole)
     loads = xp.take(whole.reshape(layers, groups, -1), sets.reshape(-1), 1).reshape(layers * len(sets), -1)
     value = heaviest_load(loads, pack(loads), ranks).reshape(layers, len(sets))
-    worst = xp.greatest(xp.take(value, table.reshape(-1), 1).reshape(layers, *table.shape), 2)
-    best = xp.first_least(worst)
+    worst = xp.max(xp.take(value, table.reshape(-1), 1).reshape(layers, *table.shape), 2)
+    best = xp.argmin(worst, 1)
     return xp.take(sets, xp.take(table, best, 0).reshape(-1), 0).reshape(layers, groups)

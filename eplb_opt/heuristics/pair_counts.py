@@ -44,7 +44,7 @@ def search_pairs(loads: Array, slots: int, max_count: int, steps: int) -> Array:
     steps : moves of a copy
     """
     tried, starts = sizes(slots, loads.shape[1])
-    pools = max(1, CHUNK // (starts * tried * tried * slots)) if xp.place(loads) is None else len(loads)
+    pools = max(1, CHUNK // (starts * tried * tried * slots)) if xp.device(loads) is None else len(loads)
     parts = [_search(loads[i : i + pools], slots, max_count, steps) for i in range(0, len(loads), pools)]
     return parts[0] if len(parts) == 1 else xp.concat(parts, 0)
 
@@ -54,7 +54,7 @@ def _search(loads: Array, slots: int, max_count: int, steps: int) -> Array:
     whole = whole_loads(loads)
     tried, starts = sizes(slots, loads.shape[1])
     extra = extra_copies(whole, slots - loads.shape[1], max_count, starts)
-    search = _Search(xp.repeat(whole, starts), extra, max_count, tried, len(whole))
+    search = _Search(xp.tile(whole, (starts, 1)), extra, max_count, tried, len(whole))
     for step in range(steps):
         search.move(step)
     return search.best_of_starts()[:, search.experts :]
@@ -75,28 +75,28 @@ class _Search:
     def __init__(self, whole: Array, extra: Array, max_count: int, tried: int, pools: int) -> None:
         self.rows, self.experts = whole.shape
         self.slots, self.most, self.tried, self.pools = self.experts + extra.shape[1], max_count, tried, pools
-        self.at = xp.place(whole)
-        self.counts = xp.cast(xp.counted(extra, self.experts), xp.INT64) + 1
+        self.at = xp.device(whole)
+        self.counts = xp.astype(xp.bincount(extra, self.experts), xp.int64) + 1
         # No counts have a lighter heaviest replica than the greedy's (L0b), those of the first start: a bound for all.
-        heaviest = xp.greatest(whole[:pools] / self.counts[:pools], 1)
-        bound = xp.larger(xp.divided(whole[:pools].sum(1), self.slots // 2), heaviest)
+        heaviest = xp.max(whole[:pools] / self.counts[:pools], 1)
+        bound = xp.maximum(xp.divide(xp.sum(whole[:pools], 1, xp.float64), self.slots // 2), heaviest)
         unit = xp.concat([UNIT / xp.where(bound > 0, bound, 1.0)] * (self.rows // pools), 0)
         self.scaled = whole * unit[:, None]
-        self.owner = xp.concat((xp.repeat(xp.arange(self.experts, self.at)[None], self.rows), extra), 1)
+        self.owner = xp.concat((xp.tile(xp.arange(0, self.experts, self.at), (self.rows, 1)), extra), 1)
         self.best = self.owner
-        self.change = xp.arange(3, self.at, -1)[:, None]
+        self.change = xp.arange(-1, 2, self.at)[:, None]
         self.loads = self._loads(self.scaled, self.counts)
-        self.load = xp.greatest(_pairs(xp.take_rows(self.loads[:, 1], self.owner)), 1)
-        self.gained, self.lost = (xp.empty((self.rows * self.experts,), xp.INT64, self.at) for _ in range(2))
+        self.load = xp.max(_pairs(xp.take_along_axis(self.loads[:, 1], self.owner)), 1)
+        self.gained, self.lost = (xp.empty((self.rows * self.experts,), xp.int64, self.at) for _ in range(2))
         self.gained[:] = self.lost[:] = -TENURE
-        self.row = xp.arange(self.rows, self.at)
+        self.row = xp.arange(0, self.rows, self.at)
 
     def best_of_starts(self) -> Array:
         """The expert of every slot of each pool; of equals the first start's."""
-        number = xp.arange(self.rows // self.pools, self.at)[:, None]
-        start = xp.least((xp.cast(self.load, xp.INT64).reshape(-1, self.pools) << INDEX_BITS) | number, 0)
+        number = xp.arange(0, self.rows // self.pools, self.at)[:, None]
+        start = xp.min((xp.astype(self.load, xp.int64).reshape(-1, self.pools) << INDEX_BITS) | number, 0)
         row = (start & ((1 << INDEX_BITS) - 1)) * self.pools
-        return xp.take(self.best, row + xp.arange(self.pools, self.at), 0)
+        return xp.take(self.best, row + xp.arange(0, self.pools, self.at), 0)
 
     def _loads(self, scaled: Array, counts: Array) -> Array:
         """Quantised loads of a replica of experts [rows, any], int32 [rows, 3, any].
@@ -104,32 +104,32 @@ class _Search:
         With one replica fewer, as many as there are, and one more.
         """
         near = xp.clip(counts[:, None] + self.change, 1, self.slots + 1)
-        return xp.cast(xp.rounded(xp.clip(scaled[:, None] / near, 0.0, HEAVIEST)), xp.INT32)
+        return xp.astype(xp.round(xp.clip(scaled[:, None] / near, 0.0, HEAVIEST)), xp.int32)
 
     def move(self, step: int) -> None:
         """Move one copy in each row, if there is one that may be moved."""
         fewer, now, more = self.loads[:, 0], self.loads[:, 1], self.loads[:, 2]
-        here = xp.take_rows(now, self.owner)
-        aim = xp.cast(UNIT + (xp.cast(self.load - UNIT, xp.INT64) * AIM >> 10), xp.INT32)[:, None]
+        here = xp.take_along_axis(now, self.owner)
+        aim = xp.astype(UNIT + (xp.astype(self.load - UNIT, xp.int64) * AIM >> 10), xp.int32)[:, None]
         gain, loss = self._costs(step, here, aim)
         gains, loses = _least(gain, self.tried), _least(loss, self.tried)
-        barred = (gains[:, :, None] == loses[:, None]) | (xp.take_rows(gain, gains) >= NEVER)[:, :, None]
-        barred = (barred | (xp.take_rows(loss, loses) >= NEVER)[:, None]).reshape(self.rows, -1)
-        change = xp.take_rows(fewer - now, loses), xp.take_rows(more - now, gains)
-        slot, packed = self._candidates(here, gains, loses, xp.take_rows(more, gains), *change)
+        barred = (gains[:, :, None] == loses[:, None]) | (xp.take_along_axis(gain, gains) >= NEVER)[:, :, None]
+        barred = (barred | (xp.take_along_axis(loss, loses) >= NEVER)[:, None]).reshape(self.rows, -1)
+        change = xp.take_along_axis(fewer - now, loses), xp.take_along_axis(more - now, gains)
+        slot, packed = self._candidates(here, gains, loses, xp.take_along_axis(more, gains), *change)
         ranks = _pairs(packed)
-        self._note(xp.greatest(ranks, -1).reshape(self.rows, -1), barred, gains, loses, slot)
-        above = xp.total(xp.clip(ranks - aim[:, :, None, None], 0, MOST_ABOVE), -1)
+        self._note(xp.max(ranks, -1).reshape(self.rows, -1), barred, gains, loses, slot)
+        above = xp.sum(xp.clip(ranks - aim[:, :, None, None], 0, MOST_ABOVE), -1, xp.int32)
         price, pair = _first_least(above.reshape(self.rows, -1), barred)
         expert, loser, slot = self._pick(pair, gains, loses, slot)
         moves = price < NEVER
         expert = xp.where(moves, expert, loser)
-        self.owner = xp.where(xp.arange(self.slots, self.at) == slot[:, None], expert[:, None], self.owner)
+        self.owner = xp.where(xp.arange(0, self.slots, self.at) == slot[:, None], expert[:, None], self.owner)
         changed = xp.concat((expert[:, None], loser[:, None]), 1)
         first = self.row * self.experts
         for who, copies in ((expert, 1), (loser, -1)):
             self.counts.reshape(-1)[first + who] += copies
-        loads = self._loads(xp.take_rows(self.scaled, changed), xp.take_rows(self.counts, changed))
+        loads = self._loads(xp.take_along_axis(self.scaled, changed), xp.take_along_axis(self.counts, changed))
         for i in range(2):
             self.loads[self.row, :, changed[:, i]] = loads[:, :, i]
         for marks, who in ((self.gained, first + expert), (self.lost, first + loser)):
@@ -156,7 +156,7 @@ class _Search:
         light = (owned * fall[:, :, None])[:, None]
         heavy = ((self.owner[:, None] == gains[:, :, None]) * rise[:, :, None] + here[:, None])[:, :, None]
         packed = heavy + light
-        first = xp.arange(self.rows * self.tried * self.tried, self.at).reshape(self.rows, self.tried, -1) * self.slots
+        first = xp.arange(0, self.rows * self.tried * self.tried, self.at).reshape(self.rows, self.tried, -1) * self.slots
         packed.reshape(-1)[first + slot[:, None]] = gained[:, :, None]
         return slot, packed
 
@@ -171,26 +171,26 @@ class _Search:
         load, pair = _first_least(heaviest, barred)
         expert, _, slot = self._pick(pair, *candidates)
         better = load < self.load
-        changed = (xp.arange(self.slots, self.at) == slot[:, None]) & better[:, None]
+        changed = (xp.arange(0, self.slots, self.at) == slot[:, None]) & better[:, None]
         self.best = xp.where(changed, expert[:, None], xp.where(better[:, None], self.owner, self.best))
-        self.load = xp.cast(xp.where(better, load, xp.cast(self.load, xp.INT64)), xp.INT32)
+        self.load = xp.astype(xp.where(better, load, xp.astype(self.load, xp.int64)), xp.int32)
 
 
 def _pairs(loads: Array) -> Array:
     """Loads of the ranks, the heaviest replica with the lightest and so on, [..., slots / 2] of [..., slots]."""
-    loads = xp.sort_rows(loads)
+    loads = xp.sort(loads)
     ranks = loads.shape[-1] // 2
     return loads[..., :ranks] + xp.flip(loads[..., ranks:])
 
 
 def _least(values: Array, number: int) -> Array:
     """Where the smallest values of each row are, the first of equals first, [rows, number]."""
-    index = xp.arange(values.shape[1], xp.place(values))
-    return xp.sort_rows((values << INDEX_BITS) | index)[:, :number] & ((1 << INDEX_BITS) - 1)
+    index = xp.arange(0, values.shape[1], xp.device(values))
+    return xp.sort((values << INDEX_BITS) | index)[:, :number] & ((1 << INDEX_BITS) - 1)
 
 
 def _first_least(values: Array, barred: Array) -> tuple[Array, Array]:
     """The smallest value of each row that is not barred (`NEVER`, if all are) and the first place of it, [rows]."""
-    index = xp.arange(values.shape[1], xp.place(values))
-    found = xp.least((xp.where(barred, NEVER, xp.cast(values, xp.INT64)) << INDEX_BITS) | index, 1)
+    index = xp.arange(0, values.shape[1], xp.device(values))
+    found = xp.min((xp.where(barred, NEVER, xp.astype(values, xp.int64)) << INDEX_BITS) | index, 1)
     return found >> INDEX_BITS, found & ((1 << INDEX_BITS) - 1)

@@ -30,19 +30,19 @@ def prices(loads: Array, aim: Array, bins: int) -> Array:
     aim : array [packings, 1], int32
     """
     position, heavy = _position(loads, aim, bins)
-    sign = xp.cast(heavy, xp.INT32) * 2 - 1
-    here = xp.cast(xp.counted(_bin(position, bins), bins, sign), xp.INT32)
-    spare = xp.running(here) - here - (xp.total(sign, 1) - 1)[:, None]
-    return xp.running(ONE >> xp.clip(spare, 0, 31))
+    sign = xp.astype(heavy, xp.int32) * 2 - 1
+    here = xp.astype(xp.bincount(_bin(position, bins), bins, sign), xp.int32)
+    spare = xp.cumulative_sum(here, -1, xp.int32) - here - (xp.sum(sign, 1, xp.int32) - 1)[:, None]
+    return xp.cumulative_sum(ONE >> xp.clip(spare, 0, 31), -1, xp.int32)
 
 
 def cost(table: Array, loads: Array, count: Array, aim: Array) -> Array:
     """What ``count`` replicas (int64) of these loads cost, int64 [packings, any]; negative where they save."""
     bins = table.shape[1]
     position, heavy = _position(loads, aim, bins)
-    each = xp.take_rows(table, _bin(position, bins))
+    each = xp.take_along_axis(table, _bin(position, bins))
     position -= bins
-    each += xp.cast(xp.clip(position, 0, FAR) * ONE, xp.INT32)
+    each += xp.astype(xp.clip(position, 0, FAR) * ONE, xp.int32)
     return xp.where(heavy, each, -each) * count
 
 
@@ -50,8 +50,8 @@ def _position(loads: Array, aim: Array, bins: int) -> tuple[Array, Array]:
     """Distance of a load from T / 2 in bins, float32, and whether it is the larger."""
     away = loads * 2 - aim
     # The bins are a power of two: on CUDA, too, their quotient is rounded once.
-    return xp.cast(abs(away), xp.FLOAT32) * xp.cast(bins / xp.cast(aim, xp.FLOAT64), xp.FLOAT32), away > 0
+    return xp.astype(abs(away), xp.float32) * xp.astype(bins / xp.astype(aim, xp.float64), xp.float32), away > 0
 
 
 def _bin(position: Array, bins: int) -> Array:
-    return xp.clip(xp.cast(position, xp.INT64), 0, bins - 1)
+    return xp.clip(xp.astype(position, xp.int64), 0, bins - 1)

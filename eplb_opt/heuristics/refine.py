@@ -112,14 +112,14 @@ def refine_maps(
     whole = whole_loads(weight)  # sums of groups are exact
     shared = _shares(whole, num_replicas // nodes, topology, max_count, steps, compiled)
     size = experts // num_groups
-    members = (shared[:, :, None] * size + xp.arange(size, xp.place(weight))).reshape(len(shared), experts)
-    loads = xp.take_rows(xp.repeat(whole, len(shared) // layers), members).reshape(len(shared) * nodes, -1)
+    members = (shared[:, :, None] * size + xp.arange(0, size, xp.device(weight))).reshape(len(shared), experts)
+    loads = xp.take_along_axis(xp.tile(whole, (len(shared) // layers, 1)), members).reshape(len(shared) * nodes, -1)
     local = refine_pools(loads, num_replicas // nodes, ranks, max_count=max_count, steps=steps, compiled=compiled)
     local = _separated(loads, local, ranks) if distinct else local
-    phy2log = xp.take_rows(members.reshape(len(loads), -1), local).reshape(-1, layers, num_replicas)
+    phy2log = xp.take_along_axis(members.reshape(len(loads), -1), local).reshape(-1, layers, num_replicas)
     if len(phy2log) == 1:
         return phy2log[0]
-    heaviest = xp.greatest(heaviest_load(loads, local, ranks).reshape(2, layers, nodes), 2)
+    heaviest = xp.max(heaviest_load(loads, local, ranks).reshape(2, layers, nodes), 2)
     return xp.where((heaviest[1] < heaviest[0])[:, None], phy2log[1], phy2log[0])
 
 
@@ -128,7 +128,7 @@ def _shares(whole: Array, slots: int, topology: Topology, max_count: int, steps:
     groups = topology.num_groups
     nodes = topology.num_nodes
     ranks = topology.ranks_per_pool
-    sums = whole.reshape(len(whole), groups, -1).sum(2)
+    sums = xp.sum(whole.reshape(len(whole), groups, -1), 2, xp.float64)
     by_load = refine_pools(sums, groups, nodes, steps=steps, compiled=compiled)
     if not steps or slots // ranks > SHARED_SLOTS:
         return by_load
@@ -142,7 +142,7 @@ def _shares(whole: Array, slots: int, topology: Topology, max_count: int, steps:
 
 def _separated(loads: Array, placed: Array, ranks: int) -> Array:
     """`separate` of an array of either kind."""
-    return xp.constant(separate(xp.to_numpy(loads), xp.to_numpy(placed), ranks), xp.place(placed))
+    return xp.asarray(separate(xp.to_numpy(loads), xp.to_numpy(placed), ranks), xp.device(placed))
 
 
 def refine_pools(
@@ -161,7 +161,7 @@ def refine_pools(
     """
     loads = xp.floats(loads)
     pools, experts = loads.shape
-    at = xp.place(loads)
+    at = xp.device(loads)
     if experts > MOST_EXPERTS:
         distinct = max_count is not None and max_count < slots
         found: Array = greedy_pools(loads, slots, ranks, distinct=distinct)
@@ -187,14 +187,14 @@ def refine_pools(
     crowded = is_crowded(keys[:pools] >> bits, ranks)
     goals = xp.where(crowded, SETTLED, goal) if variants == 1 else goal  # other variants may be good
     packing = _refine(packing, bits, variants, steps, goals, kernel)
-    rough = xp.greatest(xp.total(packing >> bits, 0), 0) > CLOSE
+    rough = xp.max(xp.sum(packing >> bits, 0, xp.int32), 0) > CLOSE
     again = crowded | (rough & is_hot(loads))
     return _relieved(loads, again, _experts(packing, bits), ranks, most, steps, kernel)
 
 
 def _experts(state: Array, bits: int) -> Array:
     """The expert in every slot of each packing, [packings, slots] (int64), rank by rank."""
-    experts = xp.cast(xp.contiguous(xp.reversed_axes(state & ((1 << bits) - 1))), xp.INT64)
+    experts = xp.astype(xp.contiguous(xp.permute_dims(state & ((1 << bits) - 1), (2, 1, 0))), xp.int64)
     return experts.reshape(state.shape[2], -1)
 
 
@@ -205,7 +205,7 @@ def _relieved(
 
     On the CPU these pools alone are packed again; elsewhere all, as nothing here waits for the device.
     """
-    at, experts = xp.place(loads), loads.shape[1]
+    at, experts = xp.device(loads), loads.shape[1]
     fused = optional("fused") if at is not None and at.type == "cuda" else None
     if fused is not None and fused.fits(placed.shape[1], ranks, experts):
         return fused.relieve_fused(loads, again, placed, ranks, max_count, tuple(_schedule(ranks, steps + MORE_STEPS)))
@@ -216,14 +216,14 @@ def _relieved(
     slots, bits = placed.shape[1], expert_bits(experts)
     whole = whole_loads(loads)
     copies = other_copies(whole, slots, ranks, max_count)
-    keys, bounds = keys_of_copies(xp.repeat(whole, TRIED), copies, ranks)
-    state = deal(xp.sort_rows(keys), bits, ranks)
+    keys, bounds = keys_of_copies(xp.tile(whole, (TRIED, 1)), copies, ranks)
+    state = deal(xp.sort(keys), bits, ranks)
     bounds = bounds.reshape(TRIED, -1)
-    units = bounds / xp.least(bounds, 0)
+    units = bounds / xp.min(bounds, 0)
     found = _experts(_refine(state, bits, TRIED, steps + MORE_STEPS, CLOSE, kernel, units), bits)
-    counts = xp.counted(found, experts)
+    counts = xp.bincount(found, experts)
     lighter = heaviest_load(loads, found, ranks, counts) < heaviest_load(loads, was, ranks)
-    better = again[rows] & lighter & (xp.greatest(counts, 1) <= max_count)
+    better = again[rows] & lighter & (xp.max(counts, 1) <= max_count)
     placed[rows] = xp.where(better[:, None], found, was)
     return placed
 
@@ -292,9 +292,9 @@ def _keep(variants: int, steps: int) -> dict[int, int]:
 
 def _best(state: Array, bits: int, variants: int, keep: int, units: Array | None) -> Array:
     """Where the ``keep`` best variants of each pool are; among equals the lower number; int64, flat."""
-    pools, at = state.shape[2] // variants, xp.place(state)
-    heaviest = xp.cast(xp.greatest(xp.total(state >> bits, 0), 0), xp.INT64).reshape(variants, pools)
+    pools, at = state.shape[2] // variants, xp.device(state)
+    heaviest = xp.astype(xp.max(xp.sum(state >> bits, 0, xp.int32), 0), xp.int64).reshape(variants, pools)
     if units is not None:
-        heaviest = xp.cast(heaviest * units, xp.INT64)
-    ranked = xp.sort_rows(xp.contiguous((heaviest << 6 | xp.arange(variants, at)[:, None]).T))[:, :keep].T & 63
-    return (ranked * pools + xp.arange(pools, at)).reshape(-1)
+        heaviest = xp.astype(heaviest * units, xp.int64)
+    ranked = xp.sort(xp.contiguous((heaviest << 6 | xp.arange(0, variants, at)[:, None]).T))[:, :keep].T & 63
+    return (ranked * pools + xp.arange(0, pools, at)).reshape(-1)

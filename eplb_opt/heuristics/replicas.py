@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from . import arrays as xp
-from .arrays import Array, Place
+from .arrays import Array, Device
 
 UNIT = 1 << 20  # a pool's bound in quantised load
 SCALE = 2.0**38  # the heaviest expert before counts are chosen
@@ -22,9 +22,9 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 def largest(keys: Array, count: int) -> Array:
     """The ``count`` largest of each row in ascending order; the rows are lost."""
-    if xp.place(keys) is None and keys.shape[1] > NETWORK:
+    if xp.device(keys) is None and keys.shape[1] > NETWORK:
         keys = np.ascontiguousarray(np.partition(keys, keys.shape[1] - count, axis=1)[:, -count:])
-    return xp.sort_rows(keys)[:, -count:]
+    return xp.sort(keys)[:, -count:]
 
 
 def expert_bits(experts: int) -> int:
@@ -34,8 +34,8 @@ def expert_bits(experts: int) -> int:
 
 def whole_loads(loads: Array) -> Array:
     """Loads in units of 2^-38 of the pool's heaviest expert, integers in float64: their sums are exact."""
-    heaviest = xp.greatest(loads, 1)[:, None]
-    return xp.rounded(loads / xp.where(heaviest > 0, heaviest, 1.0) * SCALE)
+    heaviest = xp.max(loads, 1)[:, None]
+    return xp.round(loads / xp.where(heaviest > 0, heaviest, 1.0) * SCALE)
 
 
 def replica_keys(
@@ -59,9 +59,9 @@ def replica_keys(
     if extra and won is None:
         won = extra_copies(whole, extra, max_count, variants)
     if variants > 1:
-        whole = xp.repeat(whole, variants)
+        whole = xp.tile(whole, (variants, 1))
     keys, _ = keys_of_copies(whole, won, ranks)
-    return xp.sort_rows(keys) if variants == 1 else _perturbed_order(keys, pools, bits)
+    return xp.sort(keys) if variants == 1 else _perturbed_order(keys, pools, bits)
 
 
 def keys_of_copies(whole: Array, won: Array | None, ranks: int) -> tuple[Array, Array]:
@@ -69,46 +69,46 @@ def keys_of_copies(whole: Array, won: Array | None, ranks: int) -> tuple[Array, 
 
     Of `whole_loads` [pools, experts] and the experts of the extra copies [pools, slots - experts].
     """
-    experts, at = whole.shape[1], xp.place(whole)
-    each = whole if won is None else whole / (xp.counted(won, experts) + 1.0)
+    experts, at = whole.shape[1], xp.device(whole)
+    each = whole if won is None else whole / (xp.bincount(won, experts) + 1.0)
     bound = pool_bound(whole, each, ranks)
     # A power of two over a tensor is rounded once on CUDA as well.
-    keys = xp.rounded(each * (UNIT / bound)[:, None])
-    keys = xp.cast(keys, xp.INT32) << expert_bits(experts) | xp.cast(xp.arange(experts, at), xp.INT32)
+    keys = xp.round(each * (UNIT / bound)[:, None])
+    keys = xp.astype(keys, xp.int32) << expert_bits(experts) | xp.astype(xp.arange(0, experts, at), xp.int32)
     if won is not None:
-        keys = xp.concat((keys, xp.take_rows(keys, won)), 1)
+        keys = xp.concat((keys, xp.take_along_axis(keys, won)), 1)
     return keys, bound
 
 
 def pool_bound(whole: Array, each: Array, ranks: int) -> Array:
     """``max(mean, heaviest replica)`` of whole loads and those of a replica, [pools, experts]; 1 if all are zero."""
-    bound = xp.larger(xp.divided(whole.sum(1), ranks), xp.greatest(each, 1))
+    bound = xp.maximum(xp.divide(xp.sum(whole, 1, xp.float64), ranks), xp.max(each, 1))
     return xp.where(bound > 0, bound, 1.0)
 
 
 def extra_copies(whole: Array, extra: int, max_count: int, variants: int) -> Array:
     """The experts that win the extra copies, [variants * pools, extra]: the largest values of ``w_e / k``."""
     pools, experts = whole.shape
-    bits, at = expert_bits(experts), xp.place(whole)
+    bits, at = expert_bits(experts), xp.device(whole)
     position, copies, tie, noise, beta = candidates(experts, extra, max_count, variants, at)
     top = int(min(extra, experts)) if max_count > extra else experts
-    keys = xp.cast(whole, xp.INT64) << bits | (experts - 1 - xp.arange(experts, at))
+    keys = xp.astype(whole, xp.int64) << bits | (experts - 1 - xp.arange(0, experts, at))
     keys = xp.flip(largest(keys, top))
     order = (experts - 1) - (keys & ((1 << bits) - 1))
-    value = xp.take(xp.cast(keys >> bits, xp.FLOAT64), position, 1)
+    value = xp.take(xp.astype(keys >> bits, xp.float64), position, 1)
     if variants == 1:
         value = value / copies
     else:
         value = (value * noise[:, None] / (copies + beta[:, None, None])).reshape(variants * pools, -1)
-        order = xp.repeat(order, variants)
+        order = xp.tile(order, (variants, 1))
     shift = len(tie).bit_length()
-    ranked = xp.cast(value, xp.INT64) << shift | tie
+    ranked = xp.astype(value, xp.int64) << shift | tie
     chosen = (len(tie) - 1) - (largest(ranked, extra) & ((1 << shift) - 1))
-    return xp.take_rows(order, xp.take(position, chosen.reshape(-1), 0).reshape(chosen.shape))
+    return xp.take_along_axis(order, xp.take(position, chosen.reshape(-1), 0).reshape(chosen.shape))
 
 
 @functools.cache
-def candidates(experts: int, extra: int, max_count: int, variants: int, at: Place) -> tuple[Array, ...]:
+def candidates(experts: int, extra: int, max_count: int, variants: int, at: Device) -> tuple[Array, ...]:
     """Pairs (position in the sorted loads, copies k so far) that can win an extra copy, with ties, noise and beta.
 
     Only pairs with ``(position + 1) * k <= extra`` can be among the largest (``models/README.md``, L0b); where the cap
@@ -124,7 +124,7 @@ def candidates(experts: int, extra: int, max_count: int, variants: int, at: Plac
     tie = np.arange(count - 1, -1, -1)
     noise = 1.0 + 0.25 * spread(variants)[:, None] * uniform(variants, count)
     beta = 0.5 * uniform(variants, 1)[:, 0] * (spread(variants) > 0)
-    return tuple(xp.constant(t, at) for t in (position, (less + 1).astype(np.float64), tie, noise, beta))
+    return tuple(xp.asarray(t, at) for t in (position, (less + 1).astype(np.float64), tie, noise, beta))
 
 
 def spread(variants: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -145,12 +145,12 @@ def uniform(rows: int, columns: int) -> np.ndarray[tuple[int, int], np.dtype[np.
 def _perturbed_order(keys: Array, pools: int, bits: int) -> Array:
     """Keys of each variant sorted by a load that is a little off; variant 0 by its own."""
     variants, slots = len(keys) // pools, keys.shape[1]
-    noise = _order_noise(variants, slots, xp.place(keys))
-    about = xp.cast(xp.cast(keys >> bits, xp.FLOAT64).reshape(variants, pools, slots) * noise[:, None], xp.INT64)
+    noise = _order_noise(variants, slots, xp.device(keys))
+    about = xp.astype(xp.astype(keys >> bits, xp.float64).reshape(variants, pools, slots) * noise[:, None], xp.int64)
     composite = about.reshape(len(keys), slots) << 31 | keys
-    return xp.cast(xp.sort_rows(composite) & 0x7FFFFFFF, xp.INT32)
+    return xp.astype(xp.sort(composite) & 0x7FFFFFFF, xp.int32)
 
 
 @functools.cache
-def _order_noise(variants: int, slots: int, at: Place) -> Array:
-    return xp.constant(1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots), at)
+def _order_noise(variants: int, slots: int, at: Device) -> Array:
+    return xp.asarray(1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots), at)
