@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type,union-attr,no-any-return,call-overload"
+# Where two libraries meet: the kind of one argument tells that of all, which types cannot say. Callers are checked.
 """numpy arrays on the CPU, torch tensors on other devices: one text for both, in the Python array API's names.
 
 The heuristic's arrays are small, so starting an operation costs about as much as the operation itself; numpy starts and
@@ -97,7 +99,7 @@ def flip(array: Array) -> Array:
 # Number by number.
 
 
-def where(condition: Array, yes: Array | int, no: Array | int) -> Array:
+def where(condition: Array, yes: Array | float, no: Array | float) -> Array:
     """``yes`` where the condition holds, else ``no``."""
     return np.where(condition, yes, no) if isinstance(condition, np.ndarray) else torch.where(condition, yes, no)
 
@@ -195,15 +197,14 @@ def take(array: Array, index: Array, axis: int) -> Array:
 
 
 def take_along_axis(array: Array, index: Array, axis: int = -1) -> Array:
-    """Of each row of a matrix the entries ``array[i, index[i, j]]``; with axis 0 of each column ``[index[i, j], j]``."""
+    """Of each row of a matrix ``array[i, index[i, j]]``, or, with axis 0, of each column ``array[index[i, j], j]``."""
     if not isinstance(array, np.ndarray):
         return array.gather(axis, index)
     rows, columns = array.shape
+    flat = array.reshape(-1)
     if axis == 0:
-        place = index * columns + arange(0, columns, None)
-    else:
-        place = index + (np.arange(rows) * columns)[:, None]
-    return array.reshape(-1).take(place, mode="clip")
+        return flat.take(index * columns + arange(0, columns, None), mode="clip")
+    return flat.take(index + (np.arange(rows) * columns)[:, None], mode="clip")
 
 
 def matmul(matrix: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

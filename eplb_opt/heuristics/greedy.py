@@ -9,9 +9,7 @@ Source: the open-source EPLB of DeepSeek-V3 (DeepSeek-AI, "DeepSeek-V3 Technical
 
 from __future__ import annotations
 
-import functools
 import heapq
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +18,7 @@ from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.pool import Floats, Ints
 from ..problem.topology import Topology
+from ..problem.water_filling import water_filling
 from . import arrays as xp
 from .arrays import Array
 from .separate import separate
@@ -77,7 +76,7 @@ def greedy_pools(loads: Array, slots: int, ranks: int, *, distinct: bool = False
     """The greedy on pools: expert of each slot, [pools, slots] (int64), of loads [pools, experts], as `greedy_maps`."""
     at = xp.device(loads)
     loads = xp.to_numpy(xp.floats(loads))
-    counts = replicate(loads, slots, ranks if distinct else slots)
+    counts = water_filling(loads, slots, ranks if distinct else slots)
     experts = _replicas(loads, counts, slots)
     packed = pack(np.take_along_axis(loads / counts, experts, axis=1), ranks)
     placed = np.take_along_axis(experts, packed, axis=1)
@@ -101,56 +100,6 @@ def _replicas(loads: Floats, counts: Ints, slots: int) -> Ints:
 def descending(values: Floats) -> Ints:
     """Where the largest of each row is, then the next; of equals the first first, [rows, any]."""
     return np.argsort(-values, axis=1, kind="stable")
-
-
-def replicate(loads: Floats, slots: int, max_count: int) -> Ints:
-    """Greedy counts [pools, experts] (int64): each further replica to the highest load per replica (water-filling).
-
-    The (slots - experts) largest values of ``w_e / k`` win one, of equals those of the lowest expert: what one replica
-    at a time gives, as an expert's values fall with k.
-    """
-    pools, experts = loads.shape
-    extra = slots - experts
-    counts = np.ones((pools, experts), dtype=np.int64)
-    if extra == 0:
-        return counts
-    order = descending(loads)
-    position, copies = candidates(experts, extra, max_count)
-    values = np.take_along_axis(loads, order, axis=1)[:, position] / copies
-    least = np.partition(values, values.shape[1] - extra, axis=1)[:, values.shape[1] - extra, None]
-    pool, pair = np.nonzero(values > least)
-    counts += np.bincount(pool * experts + order[pool, position[pair]], minlength=loads.size).reshape(counts.shape)
-    left = slots - counts.sum(axis=1, keepdims=True)  # these have the least value that wins
-    most = np.minimum(counts + left, max_count)
-    ties = _first_false(lambda copies: loads / copies >= least, counts, most) - counts
-    return np.asarray(counts + np.clip(left - (np.cumsum(ties, axis=1) - ties), 0, ties))
-
-
-def _first_false(holds: Callable[[Ints], npt.NDArray[np.bool_]], low: Ints, high: Ints) -> Ints:
-    """The first number from ``low`` on for which it does not hold, not beyond ``high``; element by element, halving."""
-    low, high = low.copy(), high.copy()
-    while (low < high).any():
-        middle = (low + high) // 2
-        yes = holds(middle) & (low < high)
-        low, high = np.where(yes, middle + 1, low), np.where(yes, high, middle)
-    return low
-
-
-@functools.lru_cache(maxsize=64)
-def candidates(experts: int, extra: int, max_count: int) -> tuple[Ints, Ints]:
-    """Pairs (position in the sorted loads, copies k) that can win an extra replica, with k < max_count.
-
-    ``(position + 1) * k <= extra`` because pairs with a hotter expert or fewer copies are at least as large; their
-    values are among the (slots - experts) largest even where others are equal. Where the cap makes that rule too tight,
-    every k is a candidate.
-    """
-    capped = max_count <= extra
-    most = min(extra, max_count - 1)
-    k = np.arange(1, most + 1)[:, None]
-    i = np.arange(1, experts + 1)[None, :]
-    allowed = np.ones((most, experts), dtype=np.bool_) if capped else k * i <= extra
-    copies, position = np.nonzero(allowed)
-    return position, copies + 1
 
 
 def pack(loads: Floats, bins: int) -> Ints:

@@ -8,9 +8,10 @@ import numpy.typing as npt
 from ..problem.instance import Instance
 from ..problem.pool import Floats, Ints
 from ..problem.topology import Topology
+from ..problem.water_filling import ordered_counts, water_filling
 from . import arrays as xp
 from .arrays import Array
-from .greedy import candidates, greedy_members, pack_ordered, replicate
+from .greedy import greedy_members, pack_ordered
 from .optional import optional
 
 ROUNDING = 1e-13  # of sums of a rank's loads in different orders
@@ -130,24 +131,16 @@ def sharing_bound(each: Floats, ranks: int) -> Floats:
 def _replica_loads(loads: Floats, slots: int) -> Floats:
     """Loads of the replicas by the greedy's counts, heaviest first, [pools, slots]; no argsort where no tie decides."""
     pools, experts = loads.shape
-    extra = slots - experts
     ordered = np.sort(loads, axis=1)[:, ::-1]
-    if extra:
-        counts = np.ones((pools, experts), dtype=np.int64)
-        position, copies = candidates(experts, extra, slots)
-        values = ordered[:, position] / copies
-        least = np.partition(values, values.shape[1] - extra, axis=1)[:, values.shape[1] - extra, None]
-        won = values >= least
-        experts_won = np.repeat(np.arange(pools), won.sum(axis=1)) * experts + np.broadcast_to(position, won.shape)[won]
-        counts += np.bincount(experts_won, minlength=loads.size).reshape(counts.shape)
-        tied = (counts.sum(axis=1) > slots) | (ordered / counts >= least).any(axis=1)
-        if tied.any():
-            ordered = np.where(tied[:, None], loads, ordered)
-            counts[tied] = replicate(loads[tied], slots, slots)
-        each = np.repeat((ordered / counts).ravel(), counts.ravel()).reshape(pools, slots)
-        each.sort(axis=1)
-        return each[:, ::-1]
-    return ordered
+    if slots == experts:
+        return ordered
+    counts, tied = ordered_counts(ordered, slots)
+    if tied.any():  # there the order of the experts decides, so these loads stay in it
+        ordered = np.where(tied[:, None], loads, ordered)
+        counts[tied] = water_filling(loads[tied], slots, slots)
+    each = np.repeat((ordered / counts).ravel(), counts.ravel()).reshape(pools, slots)
+    each.sort(axis=1)
+    return each[:, ::-1]
 
 
 def _pack_rows(rows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:

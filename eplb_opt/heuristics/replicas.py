@@ -11,6 +11,7 @@ import functools
 
 import numpy as np
 
+from ..problem import water_filling
 from . import arrays as xp
 from .arrays import Array, Device
 
@@ -114,17 +115,12 @@ def candidates(experts: int, extra: int, max_count: int, variants: int, at: Devi
     Only pairs with ``(position + 1) * k <= extra`` can be among the largest (``models/README.md``, L0b); where the cap
     on counts binds, or noise reorders the values, all pairs are candidates, up to the cap.
     """
-    most = min(extra, max_count - 1)
-    k = np.arange(1, most + 1)[:, None]
-    i = np.arange(1, experts + 1)[None, :]
-    reach = 1 if variants == 1 else 2
-    allowed = (k * i <= reach * extra) & (i <= extra) if max_count > extra else np.ones((most, experts), dtype=np.bool_)
-    less, position = np.nonzero(allowed)
-    count = len(less)
+    position, copies = water_filling.candidates(experts, extra, max_count, reach=1 if variants == 1 else 2)
+    count = len(copies)
     tie = np.arange(count - 1, -1, -1)
     noise = 1.0 + 0.25 * spread(variants)[:, None] * uniform(variants, count)
     beta = 0.5 * uniform(variants, 1)[:, 0] * (spread(variants) > 0)
-    return tuple(xp.asarray(t, at) for t in (position, (less + 1).astype(np.float64), tie, noise, beta))
+    return tuple(xp.asarray(t, at) for t in (position, copies.astype(np.float64), tie, noise, beta))
 
 
 def spread(variants: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
