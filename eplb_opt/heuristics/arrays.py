@@ -207,8 +207,8 @@ def take_along_axis(array: Array, index: Array, axis: int = -1) -> Array:
     return flat.take(index + (np.arange(rows) * columns)[:, None], mode="clip")
 
 
-def matmul(matrix: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """Matrix product of float32 tensors whose sums are exact in float32.
+def matmul(matrix: Array, other: Array) -> Array:
+    """Matrix product of float32 tensors (numpy's would start a library's threads) whose sums are exact in float32.
 
     In float64 on CUDA, where a process may have allowed TF32.
     """

@@ -15,8 +15,9 @@ import triton.language as tl
 
 from . import fused_parts as part
 from .crowded import CLOSE, HOT, SETTLED, TRIED
-from .exchange import EXCHANGED, FULL_SPLITS, HIGH, LOW, rank_bits, splits
+from .exchange import HIGH, LOW, rank_bits
 from .replicas import SCALE, UNIT, candidates, expert_bits
+from .splits import EXCHANGED, FULL_SPLITS, splits
 
 MOST_RANKS = 128
 MOST_SLOTS = 2048

@@ -23,7 +23,7 @@ from . import arrays as xp
 from .arrays import Array
 from .crowded import CLOSE, MORE_STEPS, SETTLED, TRIED, is_crowded, is_hot, other_copies
 from .deal import deal
-from .exchange import FULL_SPLITS, MOST_PARTNERS, exchanges, rank_bits, split_arrays
+from .exchange import MOST_PARTNERS, exchanges, rank_bits
 from .greedy import greedy_maps, greedy_pools
 from .greedy_check import heaviest_load, is_lighter, unsure_layers
 from .groups import share_out
@@ -31,6 +31,7 @@ from .optional import optional
 from .pair_counts import is_searched, search_pairs
 from .replicas import UNIT, expert_bits, keys_of_copies, replica_keys, whole_loads
 from .separate import separate
+from .splits import FULL_SPLITS, split_arrays
 
 MOST_EXPERTS = 1024  # of a pool, as keys have 31 bits; larger ones get the greedy's packing
 GREEDY_CHECK = 0.0
