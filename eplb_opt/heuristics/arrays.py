@@ -104,6 +104,11 @@ def where(condition: Array, yes: Array | float, no: Array | float) -> Array:
     return np.where(condition, yes, no) if isinstance(condition, np.ndarray) else torch.where(condition, yes, no)
 
 
+def abs(array: Array) -> Array:  # noqa: A001
+    """Without the sign."""
+    return np.abs(array) if isinstance(array, np.ndarray) else array.abs()
+
+
 def round(array: Array) -> Array:  # noqa: A001
     """To the nearest integer, ties to even."""
     return np.rint(array) if isinstance(array, np.ndarray) else array.round()

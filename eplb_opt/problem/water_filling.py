@@ -150,7 +150,7 @@ def ordered_counts(ordered: Floats, slots: int) -> tuple[Ints, npt.NDArray[np.bo
     return counts, np.asarray(tied)
 
 
-def _counted(pool: Ints, expert: Ints, shape: tuple[int, int]) -> Ints:
+def _counted(pool: Ints, expert: Ints, shape: tuple[int, ...]) -> Ints:
     """How often each expert of each pool is given, in the shape [pools, experts]."""
     return np.bincount(pool * shape[1] + expert, minlength=shape[0] * shape[1]).reshape(shape)
 
