@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import time
 
@@ -12,6 +11,7 @@ from ..certificates import cuts as certificate
 from ..certificates.cuts import Cut, CutCertificate
 from ..certificates.mean import trivial_bound
 from ..problem.pool import Floats, Ints, Pool
+from ..problem.water_filling import water_filling
 from .counts_model import NOISE, CountsModel
 from .separation import Grid, retarget, violated_cuts
 
@@ -64,7 +64,7 @@ class _Search:
 
     def run(self) -> None:
         """Raise ``low`` until the goal or the end of what the cuts prove."""
-        counts = _greedy_counts(self.pool)
+        counts = water_filling(self.pool.loads[None], self.pool.slots, self.pool.max_count)[0]
         high = self._settled(self.pool.loads / counts, counts.astype(np.float64))
         goal = math.inf
         if self.upper < 2 * high:  # else it is above ``high`` and may be infinite
@@ -187,16 +187,3 @@ def _cheaper(model: CountsModel, cost: Floats, least: Ints, top: Ints) -> tuple[
     best = cost.argmin(axis=1)
     expert = np.flatnonzero(cost[np.arange(least.size), best] < known - NOISE / 100)
     return expert, np.minimum(least + best, top)[expert]
-
-
-def _greedy_counts(pool: Pool) -> Ints:
-    """Counts [experts] that make the largest replica smallest: each further replica to the largest one."""
-    counts = np.ones(pool.num_experts, dtype=np.int64)
-    heap = [(-float(w), e) for e, w in enumerate(pool.loads)]
-    heapq.heapify(heap)
-    for _ in range(pool.slots - pool.num_experts):
-        _, e = heapq.heappop(heap)
-        counts[e] += 1
-        if counts[e] < pool.max_count:
-            heapq.heappush(heap, (-float(pool.loads[e]) / int(counts[e]), e))
-    return counts

@@ -82,7 +82,11 @@ def solve_matching(
 
 
 def water_filling(pool: Pool) -> Ints:
-    """Counts [experts]: the ``slots - experts`` largest of ``w_e / k`` win another replica; ties by k, then expert."""
+    """Counts [experts]: the ``slots - experts`` largest of ``w_e / k`` win another replica; ties by k, then expert.
+
+    Not those of `problem.water_filling`, whose ties go to the lowest expert: equal loads would get unequal counts, from
+    which the searches here would go other ways to other packings.
+    """
     extra = pool.slots - pool.num_experts
     most = np.minimum(extra, pool.max_count - 1)
     copies = np.arange(1, most + 1)
