@@ -21,7 +21,7 @@ from ..errors import FormatError, FormatWarning
 from .files import ExpertMap, Loads, as_ids, as_loads, as_map
 from .format import Format, Side
 from .table_loads import folder_loads, loads_of, tables_in
-from .tables import Table
+from .table_sheet import Table
 
 LOAD_KEYS = ("load", "loads", "weight", "weights")
 MAP_KEY = "physical_to_logical_map"
