@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from .certificates.names import CUTS, PATTERNS
 from .certificates.registry import Certificate
 from .errors import SolverError
+from .highs import collected_failures
 from .limits import Limits
 from .outcome import PoolOutcome
 from .problem.pool import Packing, Pool
@@ -180,10 +181,13 @@ class _Attempt:
         if not self._open():
             return
         known = self.objective, self.lower
-        try:
-            step()
-        except Exception as error:  # any step may fail in its own way: what the others found is kept
-            self.failures[name] = f"{type(error).__name__}: {error}"
+        with collected_failures() as causes:
+            try:
+                step()
+            except Exception as error:  # any step may fail in its own way: what the others found is kept
+                causes.append(f"{type(error).__name__}: {error}")
+        if causes:
+            self.failures[name] = "; ".join(causes)
         if known != (self.objective, self.lower):
             self.report(self._outcome())
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..bounds.exclusion import learn_prices
 from ..bounds.separation import Grid
 from ..certificates.cuts import exact_range
+from ..highs import collected_failures
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
@@ -181,5 +182,6 @@ class _Enumeration:
 def prepare() -> None:
     """Compile (or load from the cache) what `decide_counts` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
-    decide_counts(pool, pool.mean * 1.2)
+    with collected_failures():  # of its linear programs, which are nothing to compile: steps will tell of them
+        decide_counts(pool, pool.mean * 1.2)
     fixed_counts.prepare()

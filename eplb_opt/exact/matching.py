@@ -14,6 +14,7 @@ from ..certificates.mean import max_replica_bound, trivial_bound
 from ..certificates.names import COUNTS, REPLICA
 from ..certificates.sums import next_sum
 from ..errors import SolverError
+from ..highs import collected_failures
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
@@ -24,11 +25,11 @@ from .threshold import (
     Columns,
     chain_certificate,
     columns,
-    integer_counts,
     lonely_certificate,
-    relaxation,
     slot_bound,
 )
+from .threshold_cpsat import integer_counts
+from .threshold_lp import relaxation
 
 SINGLE, MATCHING = "s=1 closed form", "s=2 matching CP-SAT"
 FINEST = 2.0**-44  # relative steps below this drown in rounding
@@ -126,12 +127,14 @@ class _Search:
         for counts in (self.best.counts(self.pool), water_filling(self.pool)):
             self._offer(pair_counts(self.pool, counts))
         stop = StopReason.GAP
-        try:
-            if not self._closed():
-                stop = self._relax() or self._decide()
-        except Exception as error:  # a solver may fail in its own way: what is known is kept
-            stop = StopReason.FAILED
-            self.note = str(error) if isinstance(error, SolverError) else f"{type(error).__name__}: {error}"
+        with collected_failures() as causes:
+            try:
+                if not self._closed():
+                    stop = self._relax() or self._decide()
+            except Exception as error:  # a solver may fail in its own way: what is known is kept
+                stop = StopReason.FAILED
+                causes.append(str(error) if isinstance(error, SolverError) else f"{type(error).__name__}: {error}")
+        self.note = "; ".join(causes)
         return self._outcome(stop)
 
     def _outcome(self, stop: StopReason) -> PoolOutcome:
