@@ -14,6 +14,7 @@ from ..bounds.exclusion import learn_prices
 from ..bounds.separation import Grid
 from ..budget import Budget
 from ..certificates.cuts import exact_range
+from ..highs import collected_failures
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
@@ -191,5 +192,6 @@ class _Enumeration:
 def prepare() -> None:
     """Compile (or load from the cache) what `decide_counts` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
-    decide_counts(pool, pool.mean * 1.2, Budget())
+    with collected_failures():  # of its linear programs, which are nothing to compile: steps will tell of them
+        decide_counts(pool, pool.mean * 1.2, Budget())
     fixed_counts.prepare()
