@@ -29,7 +29,7 @@ from eplb_opt.problem.pool import Packing, Pool
 from eplb_opt.problem.status import StopReason
 from eplb_opt.search import count_ranges
 from eplb_opt.search.search import search
-from eplb_opt.solver import start_layers
+from eplb_opt.starts import start_layers
 from models.export import assignment
 
 from .cases import cases

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eplb_opt import Instance, Limits, grouping, solve, solver
+from eplb_opt import Instance, Limits, grouping, sharing, solve
 from eplb_opt.exact.cover import solve_patterns
 from eplb_opt.grouping import assign_groups
 from eplb_opt.problem import hierarchy
@@ -131,7 +131,7 @@ MANY_GROUPS = Instance(
 
 def test_without_a_clock_groups_are_not_assigned_forever(monkeypatch):
     """Every partition has a pool that cannot attain the layer's bound, and there are thousands of them."""
-    monkeypatch.setattr(solver, "MOST_ASSIGNMENTS", 3)
+    monkeypatch.setattr(sharing, "MOST_ASSIGNMENTS", 3)
     result = solve(MANY_GROUPS, "optimal", Limits(seconds=None, work=0.02))
     assert not result.placement.violations(MANY_GROUPS)
 

@@ -21,7 +21,7 @@ from eplb_opt import (
     Status,
     StopReason,
     solve,
-    solver,
+    starts,
 )
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.refine import refined
@@ -209,7 +209,7 @@ def test_the_greedy_runs_once(groups, nodes, limits, monkeypatch):
         calls.append(instance)
         return greedy(instance)
 
-    monkeypatch.setattr(solver, "greedy", counted)
+    monkeypatch.setattr(starts, "greedy", counted)
     load = np.random.default_rng(3).lognormal(0, 1, (2, 40)).round(3)
     instance = Instance(load, 60, num_groups=groups, num_nodes=nodes, num_ranks=10)
     result = solve(instance, "greedy", limits)
@@ -218,7 +218,7 @@ def test_the_greedy_runs_once(groups, nodes, limits, monkeypatch):
 
 
 def test_an_invalid_map_is_a_fault_of_the_solver_not_of_the_instance(monkeypatch):
-    monkeypatch.setattr(solver.LayerState, "phy2log", lambda _: np.zeros(16, dtype=np.int64))
+    monkeypatch.setattr(starts.LayerState, "phy2log", lambda _: np.zeros(16, dtype=np.int64))
     instance, _, _ = KNOWN["global"]
     with pytest.raises(SolverError, match="internal error, please report: greedy made an invalid map"):
         solve(instance, "greedy")
@@ -242,9 +242,9 @@ def warm_started(deadline, monkeypatch):
         sizes.append(instance.num_layers)
         return refined(instance, steps=steps)
 
-    monkeypatch.setattr(solver, "refined", counted)
-    layers = solver.start_layers(SPREAD)
-    solver._take_refined(SPREAD, layers, deadline)
+    monkeypatch.setattr(starts, "refined", counted)
+    layers = starts.start_layers(SPREAD)
+    starts.take_refined(SPREAD, layers, deadline)
     return [layer.phy2log().tolist() for layer in layers], sizes
 
 
@@ -256,7 +256,7 @@ def test_the_warm_start_takes_as_many_layers_as_fit_before_the_deadline(monkeypa
     assert in_parts == at_once
     late, sizes = warm_started(time.monotonic() - 1.0, monkeypatch)
     assert sizes == []
-    assert late == [layer.phy2log().tolist() for layer in solver.start_layers(SPREAD)]
+    assert late == [layer.phy2log().tolist() for layer in starts.start_layers(SPREAD)]
 
 
 def test_layers_that_no_task_reached_say_so():
@@ -271,9 +271,9 @@ def test_layers_that_no_task_reached_say_so():
 def test_too_many_node_sets_for_the_time_are_left_to_the_assignment_of_groups(monkeypatch):
     load = np.random.default_rng(0).lognormal(0, 1, (2, 40)).round(3)
     instance = Instance(load, 60, num_groups=10, num_nodes=5, num_ranks=10)
-    assert all(layer.complete for layer in solver.start_layers(instance))
-    assert all(layer.complete for layer in solver.start_layers(instance, seconds=1e6))
-    hurried = solver.start_layers(instance, seconds=1e-9)
+    assert all(layer.complete for layer in starts.start_layers(instance))
+    assert all(layer.complete for layer in starts.start_layers(instance, seconds=1e6))
+    hurried = starts.start_layers(instance, seconds=1e-9)
     assert not any(layer.complete for layer in hurried)
     result = solve(instance, "optimal", Limits(seconds=1.0))
     assert not result.placement.violations(instance)

@@ -303,7 +303,7 @@ def test_names_of_searches_are_those_of_the_methods():
 def test_a_layers_bound_needs_all_partitions_certified():
     """The pool that decides is certified, those of the other partitions are not: nor is the layer's bound."""
     from eplb_opt.certificates.names import REPLICA
-    from eplb_opt.solver import start_layers
+    from eplb_opt.starts import start_layers
 
     instance = Instance(np.random.default_rng(0).lognormal(size=(1, 16)), 16, num_groups=4, num_nodes=2, num_ranks=8)
     (layer,) = start_layers(instance)

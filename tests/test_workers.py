@@ -115,10 +115,10 @@ def test_an_interrupt_keeps_the_best_map(limits, monkeypatch):
             raise KeyboardInterrupt
         return original(schedule)
 
-    from eplb_opt import solver
+    from eplb_opt import sharing
 
-    original = solver._Schedule.next_task
-    monkeypatch.setattr(solver._Schedule, "next_task", next_task)
+    original = sharing.Sharing.next_task
+    monkeypatch.setattr(sharing.Sharing, "next_task", next_task)
     with pytest.raises(SolveInterrupted) as caught:
         solve(instance, "optimal", limits)
     result = caught.value.result

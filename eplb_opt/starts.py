@@ -1,0 +1,126 @@
+"""Where the layers of an instance start: the greedy's packings, and whatever maps there are besides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from .heuristics.greedy import greedy, greedy_pools
+from .heuristics.refine import refined
+from .layer import LayerState
+from .limits import Limits
+from .problem.hierarchy import NodeSet, members, node_sets
+from .problem.instance import Instance
+from .problem.placement import Placement
+from .problem.pool import Ints, Packing
+
+START_STEPS = 200  # of `refined` where it is a warm start: what it finds need not be searched for
+WARM_SHARE = 0.5  # of the time that is left, for the next layers' warm starts
+SETS_SHARE = 0.25  # of the time, for the greedy's packings of all node sets
+
+
+def start_layers(
+    instance: Instance, seconds: float | None = None, made: tuple[Placement, float] | None = None
+) -> list[LayerState]:
+    """Every layer with the greedy's packings of its pools: of all node sets, or of the greedy's partition.
+
+    Parameters
+    ----------
+    instance : Instance
+    seconds : float, optional
+        A time limit: node sets that would take too large a share of it are left to the assignment of groups.
+    made : (Placement, float), optional
+        The greedy's placement and the seconds it took, where it is there already.
+    """
+    sets = node_sets(instance)
+    if sets is not None and len(sets) > 1 and seconds is not None:
+        made = made or timed_greedy(instance)
+        _, taken = made
+        if taken * len(sets) / instance.num_nodes > seconds * SETS_SHARE:
+            sets = None
+    if sets is None or len(sets) == 1:  # the published greedy chooses the nodes
+        placement, _ = made or timed_greedy(instance)
+        rows = [dict(split(instance, row)) for row in placement.phy2log]
+        return [LayerState(instance, layer, row, complete=sets is not None) for layer, row in enumerate(rows)]
+    layers = range(instance.num_layers)
+    packings = iter(pack_sets(instance, [(layer, node_set) for layer in layers for node_set in sets]))
+    return [LayerState(instance, layer, {s: next(packings) for s in sets}, complete=True) for layer in layers]
+
+
+def timed_greedy(instance: Instance) -> tuple[Placement, float]:
+    """The greedy's placement, and its seconds."""
+    start = time.monotonic()
+    placement = greedy(instance)
+    return placement, time.monotonic() - start
+
+
+def split(instance: Instance, row: Ints) -> Iterator[tuple[NodeSet, Packing]]:
+    """A layer's map [replicas] as packings of its node sets."""
+    for node in row.reshape(instance.num_pools, instance.ranks_per_pool, -1):
+        if not instance.hierarchical:
+            yield tuple(range(instance.num_groups)), Packing(node)
+            return
+        node_set = tuple(np.unique(node // instance.group_size).tolist())
+        local = np.searchsorted(members(instance, node_set), node)
+        yield node_set, Packing(local)
+
+
+def pack_sets(instance: Instance, wanted: Sequence[tuple[int, NodeSet]]) -> list[Packing]:
+    """The greedy's packings of some layers' node sets, all in one batch."""
+    if not wanted:
+        return []
+    loads = np.stack([instance.weight[layer, members(instance, node_set)] for layer, node_set in wanted])
+    slots = greedy_pools(loads, instance.slots_per_pool, instance.ranks_per_pool, distinct=instance.distinct)
+    by_rank = slots.reshape(len(wanted), instance.ranks_per_pool, -1)
+    return [Packing(row) for row in by_rank]
+
+
+def replace_packings(instance: Instance, layers: list[LayerState], placement: Placement) -> None:
+    """Start from the greedy's placement itself: another order of a node's groups has other ties."""
+    for layer, row in zip(layers, placement.phy2log, strict=True):
+        for node_set, packing in split(instance, row):
+            layer.add(node_set, packing)
+
+
+def take(instance: Instance, layers: list[LayerState], placement: Placement, method: str) -> None:
+    """Start from a placement where it is better."""
+    for layer, row in zip(layers, placement.phy2log, strict=True):
+        for node_set, packing in split(instance, row):
+            layer.start_from(node_set, packing, method)
+        layer.refresh()
+
+
+def take_refined(instance: Instance, layers: list[LayerState], deadline: float | None) -> None:
+    """Start from the heuristic's map where it is better; with a deadline, as many layers at a time as fit before it."""
+    if deadline is None:
+        take(instance, layers, refined(instance, steps=START_STEPS), "refined")
+        return
+    done = 0
+    size = 1
+    each = 0.0  # seconds of a layer, as the last ones took
+    while done < len(layers) and time.monotonic() + each < deadline:
+        start = time.monotonic()
+        part = instance.select(range(done, done + size))
+        take(part, layers[done : done + size], refined(part, steps=START_STEPS), "refined")
+        done += size
+        now = time.monotonic()
+        each = (now - start) / size
+        fitting = (deadline - now) * WARM_SHARE / each
+        size = int(min(max(fitting, 1), len(layers) - done))
+
+
+def pin(instance: Instance, layers: list[LayerState], placement: Placement) -> None:
+    """Keep a placement's groups on its nodes."""
+    for layer, row in zip(layers, placement.phy2log, strict=True):
+        layer.pin([node_set for node_set, _ in split(instance, row)])
+
+
+def assign_groups(instance: Instance, layer: LayerState, limits: Limits) -> None:
+    """Give a layer the best partition that its bounds allow, too."""
+    new = layer.assign_groups(limits)
+    packings = pack_sets(instance, [(layer.layer, node_set) for node_set in new])
+    for node_set, packing in zip(new, packings, strict=True):
+        layer.add(node_set, packing)
+    layer.refresh()
