@@ -45,7 +45,7 @@ def has_loads(content: Any) -> bool:
     return isinstance(content, Mapping) and (COUNTED in content or "records" in content)
 
 
-def loads(content: Any, source: str) -> Loads:
+def decode_loads(content: Any, source: str) -> Loads:
     """Windows are steps or forward passes; dense layers are dropped, layer ids are absolute."""
     dumps = _dumps(content, source)
     first = next(dumps, None)
@@ -228,7 +228,7 @@ def has_map(content: Any) -> bool:
     return isinstance(content, Mapping) and set(content) == {MAP_KEY}
 
 
-def expert_map(content: Any, source: str) -> ExpertMap:
+def decode_map(content: Any, source: str) -> ExpertMap:
     """Row i is hidden layer i, so the dense ones have rows, too."""
     if not isinstance(content, Mapping) or MAP_KEY not in content:
         raise FormatError(f"{source}: no {MAP_KEY!r}")
@@ -238,19 +238,19 @@ def expert_map(content: Any, source: str) -> ExpertMap:
     return ExpertMap(phy2log, ids, hidden_layers=hidden_layers, dense_layers_unknown=True)
 
 
-def refuses(found: ExpertMap, path: Path) -> str | None:
+def refuses(expert_map: ExpertMap, path: Path) -> str | None:
     """Names that SGLang would not read."""
     if path.suffix not in (".json", ".pt"):
         return "SGLang reads a map only from a file that ends in .json or .pt"
     return None
 
 
-def encode(found: ExpertMap, path: Path) -> bytes:
+def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
     """All hidden layers; a layer that the map does not have gets slot i -> expert i mod experts."""
-    slots = found.phy2log.shape[1]
-    row = np.arange(slots, dtype=np.int64) % experts_of(found)
-    rows = np.tile(row, (found.hidden_layers or 0, 1))
-    rows[list(found.layer_ids or ())] = found.phy2log
+    slots = expert_map.phy2log.shape[1]
+    row = np.arange(slots, dtype=np.int64) % experts_of(expert_map)
+    rows = np.tile(row, (expert_map.hidden_layers or 0, 1))
+    rows[list(expert_map.layer_ids or ())] = expert_map.phy2log
     if path.suffix == ".json":
         return json_bytes({MAP_KEY: rows.tolist()}, indent=None)
     import torch
@@ -263,7 +263,7 @@ def encode(found: ExpertMap, path: Path) -> bytes:
 FORMAT = Format(
     name="sglang",
     summary="SGLang: dumps of its expert distribution recorder (.pt); the map of --init-expert-location (.json, .pt)",
-    loads=Side(recognises=has_loads, reads=loads),
-    maps=Side(recognises=has_map, reads=expert_map, writes=encode, refuses=refuses),
+    loads=Side(recognises=has_loads, reads=decode_loads),
+    maps=Side(recognises=has_map, reads=decode_map, writes=encode_map, refuses=refuses),
     needs=frozenset({Need.HIDDEN_LAYERS}),
 )

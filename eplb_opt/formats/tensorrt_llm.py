@@ -37,7 +37,7 @@ def has_loads(content: Any) -> bool:
     return isinstance(content, Path) and ((content / META).exists() or any(content.glob(FILES)))
 
 
-def loads(content: Any, source: str) -> Loads:
+def decode_loads(content: Any, source: str) -> Loads:
     """Windows are iterations; layer ids are absolute."""
     if not isinstance(content, Path):
         raise FormatError(f"{source}: a file, expected the folder with {META} and {FILES}")
@@ -105,7 +105,7 @@ def has_map(content: Any) -> bool:
     return isinstance(content, Mapping) and ASSIGNMENTS in content
 
 
-def expert_map(content: Any, source: str) -> ExpertMap:
+def decode_map(content: Any, source: str) -> ExpertMap:
     """Layer ids are absolute."""
     if not has_map(content):
         raise FormatError(f"{source}: no {ASSIGNMENTS!r}")
@@ -117,13 +117,13 @@ def expert_map(content: Any, source: str) -> ExpertMap:
     return ExpertMap(*assignments(content, source))
 
 
-def encode(found: ExpertMap, path: Path) -> bytes:
+def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
     """The load balancer's own YAML file, named by ``moe_config.load_balancer``."""
     import yaml
 
-    rows = dict(zip(found.layer_ids or (), found.phy2log.tolist(), strict=True))
+    rows = dict(zip(expert_map.layer_ids or (), expert_map.phy2log.tolist(), strict=True))
     table = dict(sorted(rows.items()))
-    content = {"num_slots": found.phy2log.shape[1], ASSIGNMENTS: table, UPDATES: 0}
+    content = {"num_slots": expert_map.phy2log.shape[1], ASSIGNMENTS: table, UPDATES: 0}
     # A row of slots is one line, however long.
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1 << 20)
     return str(text).encode()
@@ -132,7 +132,7 @@ def encode(found: ExpertMap, path: Path) -> bytes:
 FORMAT = Format(
     name="tensorrt-llm",
     summary="TensorRT-LLM: the folder of its ExpertStatistic; the load balancer's map (.yaml)",
-    loads=Side(recognises=has_loads, reads=loads),
-    maps=Side(recognises=has_map, reads=expert_map, writes=encode),
+    loads=Side(recognises=has_loads, reads=decode_loads),
+    maps=Side(recognises=has_map, reads=decode_map, writes=encode_map),
     packages=("yaml",),
 )
