@@ -17,12 +17,13 @@ from .layers import check_ids, listed
 def check_map(expert_map: ExpertMap, path: str | Path) -> None:
     """Raise `FormatError` unless every layer has every expert, as engines need it, and sizes and ids fit."""
     ids = expert_map.layer_ids or ()
-    slots = expert_map.phy2log.shape[1]
+    phy2log = expert_map.phy2log
+    slots = phy2log.shape[1]
     experts = experts_of(expert_map)
     if experts > slots:
         raise FormatError(f"{path}: {experts} experts in {slots} slots: a slot for each is the least")
-    placement = Placement(expert_map.phy2log, experts, ids)
-    if expert_map.phy2log.min() < 0 or expert_map.phy2log.max() >= experts:
+    placement = Placement(phy2log, experts, ids)
+    if phy2log.min() < 0 or phy2log.max() >= experts:
         raise FormatError(f"{path}: the map has experts outside 0..{experts - 1}")
     is_absent = placement.counts() == 0  # [layers, experts]
     if is_absent.any():
@@ -36,7 +37,8 @@ def check_map(expert_map: ExpertMap, path: str | Path) -> None:
 
 def check_loads(loads: Loads, path: str | Path) -> None:
     """Raise `FormatError` unless loads are finite and >= 0, and layer ids fit."""
-    if not np.isfinite(loads.load).all() or loads.load.min() < 0:
+    is_finite = np.isfinite(loads.load).all()
+    if not is_finite or loads.load.min() < 0:
         raise FormatError(f"{path}: a load is negative or not finite: expected routed tokens, numbers >= 0")
     check_ids(loads.layer_ids or (), loads.hidden_layers, path)
 
@@ -66,7 +68,9 @@ def _warn_of_silent_layers(loads: Loads, is_active: npt.NDArray[np.bool_], sourc
     silent = np.flatnonzero(~is_active.any(axis=1)).tolist()
     if not silent:
         return
-    ids = silent if loads.layer_ids is None else [loads.layer_ids[row] for row in silent]
+    ids = silent
+    if loads.layer_ids is not None:
+        ids = [loads.layer_ids[row] for row in silent]
     warnings.warn(
         f"{source}: no token in {len(silent)} of {len(is_active)} layers ({listed(ids)}): any map of them counts as "
         "perfect; if they are dense, leave them out with --layers",

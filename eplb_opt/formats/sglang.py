@@ -165,10 +165,14 @@ def _passes(dumps: Iterable[tuple[str, Any]], source: str) -> tuple[Loaded, Labe
             if (rank, part) in parts:
                 raise FormatError(f"{name}: forward pass {number} of rank {rank} twice: give dumps of one recording")
             parts.add((rank, part))
-            passes[number] = passes[number] + count if number in passes else count
+            if number in passes:
+                count = passes[number] + count
+            passes[number] = count
     if not passes or slots is None:
         raise FormatError(f"{source}: no forward pass recorded")
-    ranks = {number: {rank for rank, _ in parts} for number, parts in seen.items()}
+    ranks: dict[int, set[int]] = {}
+    for number, parts in seen.items():
+        ranks[number] = {rank for rank, _ in parts}
     whole = complete(ranks, "pass", source)
     physical = np.stack([passes[number] for number in whole])
     labels = tuple(str(number) for number in whole)
@@ -216,7 +220,8 @@ def _count_ids(ids: Any, shape: tuple[int, ...], source: str) -> npt.NDArray[np.
             f"{source}: {TOP_IDS} has slots {ids.min()}..{ids.max()}, expected -1..{slots - 1} as its map"
         )
     is_slot = ids >= 0
-    layer = np.broadcast_to(np.arange(layers)[:, None, None], ids.shape)
+    layer_numbers = np.arange(layers)[:, None, None]
+    layer = np.broadcast_to(layer_numbers, ids.shape)
     # Slots of all layers in one row of bins: layer l has bins l * slots to (l + 1) * slots - 1.
     bins = layer[is_slot] * slots + ids[is_slot].astype(np.int64)
     counts = np.bincount(bins, minlength=layers * slots)
