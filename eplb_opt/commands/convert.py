@@ -39,15 +39,15 @@ def _convert_map(options: argparse.Namespace, name: str) -> str:
     from ..formats import agreed, format_named, read_expert_map, write_expert_map
 
     source = str(options.input)
-    found = read_expert_map(options.input, options.input_format).with_layers(options.layers, source)
-    hidden_layers = agreed("hidden layers", found.hidden_layers, options.hidden_layers, source)
-    ranks = agreed("ranks", found.num_ranks, options.ranks, source)
-    found = replace(found, hidden_layers=hidden_layers, num_ranks=ranks)
+    expert_map = read_expert_map(options.input, options.input_format).with_layers(options.layers, source)
+    hidden_layers = agreed("hidden layers", expert_map.hidden_layers, options.hidden_layers, source)
+    ranks = agreed("ranks", expert_map.num_ranks, options.ranks, source)
+    expert_map = replace(expert_map, hidden_layers=hidden_layers, num_ranks=ranks)
     output = format_named(name)
     require("this command", *output.packages)
-    save(options.output, lambda path: write_expert_map(path, found, name))
-    layers, replicas = found.phy2log.shape
-    is_numbered = bool(found.layer_ids) or output.numbers_moe_layers
+    save(options.output, lambda path: write_expert_map(path, expert_map, name))
+    layers, replicas = expert_map.phy2log.shape
+    is_numbered = bool(expert_map.layer_ids) or output.numbers_moe_layers
     note = "" if is_numbered else f" ({unnumbered(layers)})"
     return f"map: {layers} layers x {replicas} replicas, {name}: {options.output}{note}"
 

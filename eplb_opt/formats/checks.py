@@ -14,34 +14,36 @@ from .files import ExpertMap, Loads, experts_of
 from .layers import check_ids, listed
 
 
-def check_map(found: ExpertMap, path: str | Path) -> None:
+def check_map(expert_map: ExpertMap, path: str | Path) -> None:
     """Raise `FormatError` unless every layer has every expert, as engines need it, and sizes and ids fit."""
-    ids = found.layer_ids or ()
-    slots = found.phy2log.shape[1]
-    experts = experts_of(found)
+    ids = expert_map.layer_ids or ()
+    phy2log = expert_map.phy2log
+    slots = phy2log.shape[1]
+    experts = experts_of(expert_map)
     if experts > slots:
         raise FormatError(f"{path}: {experts} experts in {slots} slots: a slot for each is the least")
-    placement = Placement(found.phy2log, experts, ids)
-    if found.phy2log.min() < 0 or found.phy2log.max() >= experts:
+    placement = Placement(phy2log, experts, ids)
+    if phy2log.min() < 0 or phy2log.max() >= experts:
         raise FormatError(f"{path}: the map has experts outside 0..{experts - 1}")
     is_absent = placement.counts() == 0  # [layers, experts]
     if is_absent.any():
         row, expert = np.argwhere(is_absent)[0]
         raise FormatError(f"{path}: layer {ids[row]}: expert {expert} has no replica: no engine loads it")
-    ranks = found.num_ranks
+    ranks = expert_map.num_ranks
     if ranks is not None and (ranks < 1 or slots % ranks):
         raise FormatError(f"{path}: {slots} slots on {ranks} ranks: use --ranks with a divisor of {slots}")
-    check_ids(ids, found.hidden_layers, path)
+    check_ids(ids, expert_map.hidden_layers, path)
 
 
-def check_loads(found: Loads, path: str | Path) -> None:
+def check_loads(loads: Loads, path: str | Path) -> None:
     """Raise `FormatError` unless loads are finite and >= 0, and layer ids fit."""
-    if not np.isfinite(found.load).all() or found.load.min() < 0:
+    is_finite = np.isfinite(loads.load).all()
+    if not is_finite or loads.load.min() < 0:
         raise FormatError(f"{path}: a load is negative or not finite: expected routed tokens, numbers >= 0")
-    check_ids(found.layer_ids or (), found.hidden_layers, path)
+    check_ids(loads.layer_ids or (), loads.hidden_layers, path)
 
 
-def warn_of_idle(found: Loads, source: str, asked: bool) -> None:
+def warn_of_idle(loads: Loads, source: str, asked: bool) -> None:
     """Warn of loads that may not be what they are taken for.
 
     Warns
@@ -49,9 +51,9 @@ def warn_of_idle(found: Loads, source: str, asked: bool) -> None:
     FormatWarning
         Layers without a token, unless they were asked for, or a recording in which most experts do not appear.
     """
-    is_active = (found.load != 0).any(axis=0)  # [layers, experts]
+    is_active = (loads.load != 0).any(axis=0)  # [layers, experts]
     if not asked:
-        _warn_of_silent_layers(found, is_active, source)
+        _warn_of_silent_layers(loads, is_active, source)
     experts = is_active.shape[1]
     active = int(np.count_nonzero(is_active.any(axis=0)))
     if 0 < 2 * active < experts:
@@ -62,11 +64,13 @@ def warn_of_idle(found: Loads, source: str, asked: bool) -> None:
         )  # fmt: skip
 
 
-def _warn_of_silent_layers(found: Loads, is_active: npt.NDArray[np.bool_], source: str) -> None:
+def _warn_of_silent_layers(loads: Loads, is_active: npt.NDArray[np.bool_], source: str) -> None:
     silent = np.flatnonzero(~is_active.any(axis=1)).tolist()
     if not silent:
         return
-    ids = silent if found.layer_ids is None else [found.layer_ids[row] for row in silent]
+    ids = silent
+    if loads.layer_ids is not None:
+        ids = [loads.layer_ids[row] for row in silent]
     warnings.warn(
         f"{source}: no token in {len(silent)} of {len(is_active)} layers ({listed(ids)}): any map of them counts as "
         "perfect; if they are dense, leave them out with --layers",

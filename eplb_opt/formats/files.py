@@ -134,17 +134,17 @@ class Loads:
         try:
             if ":" in part:
                 low, high = map(_bound, part.split(":"))
-                found = list(every[low:high])
+                chosen = list(every[low:high])
             else:
-                found = [every[int(part)]]
+                chosen = [every[int(part)]]
         except (ValueError, IndexError):
-            found = []
-        if not found:
+            chosen = []
+        if not chosen:
             raise FormatError(
                 f"no window {part!r}: the file has {count} (0..{count - 1}), use an index, a range such as 0:16, "
                 "a label, or all"
             )
-        return found
+        return chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,9 +203,9 @@ def _last_layers(rows: int, hidden_layers: int | None, source: str) -> tuple[int
     return ids
 
 
-def experts_of(found: ExpertMap) -> int:
+def experts_of(expert_map: ExpertMap) -> int:
     """Logical experts of a map; where its file does not say, the largest is the last one."""
-    return found.num_experts or int(found.phy2log.max()) + 1
+    return expert_map.num_experts or int(expert_map.phy2log.max()) + 1
 
 
 def as_loads(load: object, layer_ids: object, windows: object, source: str) -> Loads:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..errors import FormatError
 
 MOST_LAYERS = 10_000  # of a model
+MOST_SHOWN = 30  # digits of an id in an error's line
 
 
 def agreed(name: str, found: int | None, given: int | None, source: str) -> int | None:
@@ -48,20 +49,24 @@ def check_ids(ids: Sequence[int], hidden_layers: int | None, path: object) -> No
         raise FormatError(f"{path}: {hidden_layers} hidden layers: no model has more than {MOST_LAYERS}")
     if not ids:
         return
-    if len(set(ids)) != len(ids) or min(ids) < 0:
+    last = max(ids)
+    is_twice = len(set(ids)) < len(ids)
+    if is_twice or min(ids) < 0:
         raise FormatError(f"{path}: layer ids {listed(ids)}, expected different integers >= 0")
-    if max(ids) >= MOST_LAYERS:
-        raise FormatError(f"{path}: layer {str(max(ids))[:30]}: no model has more than {MOST_LAYERS}")
-    if hidden_layers is not None and max(ids) >= hidden_layers:
+    if last >= MOST_LAYERS:
+        shown = str(last)[:MOST_SHOWN]
+        raise FormatError(f"{path}: layer {shown}: no model has more than {MOST_LAYERS}")
+    if hidden_layers is not None and last >= hidden_layers:
         raise FormatError(
-            f"{path}: layer {max(ids)} is beyond {hidden_layers} hidden layers: correct --hidden-layers, or choose "
+            f"{path}: layer {last} is beyond {hidden_layers} hidden layers: correct --hidden-layers, or choose "
             "with --layers"
         )
 
 
 def listed(ids: Sequence[int], most: int = 8) -> str:
     """Ids, the first of them if they are many."""
-    shown = ", ".join(str(i)[:30] for i in ids[:most])
+    names = [str(i)[:MOST_SHOWN] for i in ids[:most]]
+    shown = ", ".join(names)
     more = len(ids) - most
     return f"{shown} and {more} more" if more > 0 else shown
 
@@ -118,7 +123,7 @@ def rows_of(wanted: Sequence[int], present: Sequence[int] | None, rows: int, sou
             raise FormatError(f"{source}: {rows} layers without ids, but {len(wanted)} layers are asked for")
         return list(range(rows))
     row_of = {layer: row for row, layer in enumerate(present)}
-    missing = [layer for layer in wanted if layer not in row_of]
-    if missing:
-        raise FormatError(f"{source}: no layer {missing[0]} among its layers {min(present)}..{max(present)}")
+    for layer in wanted:
+        if layer not in row_of:
+            raise FormatError(f"{source}: no layer {layer} among its layers {min(present)}..{max(present)}")
     return [row_of[layer] for layer in wanted]

@@ -27,7 +27,7 @@ def has_loads(content: Any) -> bool:
     return isinstance(content, Mapping) and "counts" in content and bool({"balancedness", "step"} & set(content))
 
 
-def loads(content: Any, source: str) -> Loads:
+def decode_loads(content: Any, source: str) -> Loads:
     """One window. Of a recording the layers are not known; of the bare array rows of 0 are dense layers."""
     is_recording = isinstance(content, Mapping)
     counts = content
@@ -38,21 +38,21 @@ def loads(content: Any, source: str) -> Loads:
         counts = content["counts"]
         step = content.get("step")
         windows = None if step is None else [str(step)[:40]]
-    found = as_loads(counts, None, windows, source)
-    if len(found.load) != 1:
-        raise FormatError(f"{source}: loads of shape {found.load.shape}, expected [hidden layers, experts]")
-    has_silent_layers = not found.load.any(axis=2).all()
+    loads = as_loads(counts, None, windows, source)
+    if len(loads.load) != 1:
+        raise FormatError(f"{source}: loads of shape {loads.load.shape}, expected [hidden layers, experts]")
+    has_silent_layers = not loads.load.any(axis=2).all()
     if has_silent_layers and not is_recording:
-        return recorded(found.load, found.windows, source)
-    return replace(found, moe_layers_last=True)
+        return recorded(loads.load, loads.windows, source)
+    return replace(loads, moe_layers_last=True)
 
 
-def encode_loads(found: Loads, path: Path) -> bytes:
+def encode_loads(loads: Loads, path: Path) -> bytes:
     """Loads [hidden layers, experts], windows summed, 0 in layers that were not recorded."""
-    total = found.load.sum(axis=0)
+    total = loads.load.sum(axis=0)
     layers, experts = total.shape
-    ids = number_layers(found.layer_ids, layers, found.hidden_layers, str(path))
-    rows = np.zeros((found.hidden_layers or layers, experts), dtype=total.dtype)
+    ids = number_layers(loads.layer_ids, layers, loads.hidden_layers, str(path))
+    rows = np.zeros((loads.hidden_layers or layers, experts), dtype=total.dtype)
     rows[list(ids)] = total
     return json_bytes(rows.tolist(), indent=None)
 
@@ -60,7 +60,7 @@ def encode_loads(found: Loads, path: Path) -> bytes:
 FORMAT = Format(
     name="lmdeploy",
     summary="LMDeploy: its recorder's loads (.pt), and the load file that it plans from (.json)",
-    loads=Side(recognises=has_loads, reads=loads, writes=encode_loads),
+    loads=Side(recognises=has_loads, reads=decode_loads, writes=encode_loads),
     needs=frozenset({Need.HIDDEN_LAYERS}),
     takes={Need.HIDDEN_LAYERS: "numbers layers that LMDeploy recorded, the last ones"},
     holds_one_window=True,

@@ -37,7 +37,7 @@ def has_loads(content: Any) -> bool:
     return not isinstance(content, Path) or bool(tables_in(content))
 
 
-def loads(content: Any, source: str) -> Loads:
+def decode_loads(content: Any, source: str) -> Loads:
     """See the module's text.
 
     Warns
@@ -49,10 +49,10 @@ def loads(content: Any, source: str) -> Loads:
         return folder_loads(content, source)
     if isinstance(content, Mapping):
         return _named_loads(content, source)
-    found = loads_of([content], source) if isinstance(content, Table) else as_loads(content, None, None, source)
+    loads = loads_of([content], source) if isinstance(content, Table) else as_loads(content, None, None, source)
     if looks_like_map(content):
         warnings.warn(f"{source}: read as loads, and {LIKE_A_MAP}", FormatWarning, stacklevel=2)
-    return found
+    return loads
 
 
 def _named_loads(content: Mapping[str, Any], source: str) -> Loads:
@@ -62,9 +62,9 @@ def _named_loads(content: Mapping[str, Any], source: str) -> Loads:
         keys = list(content)
     if not keys:
         raise FormatError(f"{source}: no array 'load' among {_listed_keys(content)}")
-    found = as_loads(content[keys[0]], content.get("layer_ids"), content.get("window"), source)
+    loads = as_loads(content[keys[0]], content.get("layer_ids"), content.get("window"), source)
     hidden_layers = _size(content, "hidden_layers", source)
-    return replace(found, hidden_layers=hidden_layers)
+    return replace(loads, hidden_layers=hidden_layers)
 
 
 def looks_like_map(content: Any) -> bool:
@@ -98,7 +98,7 @@ def has_map(content: Any) -> bool:
     return not isinstance(content, Path)
 
 
-def expert_map(content: Any, source: str) -> ExpertMap:
+def decode_map(content: Any, source: str) -> ExpertMap:
     """See the module's text."""
     if isinstance(content, Table):
         raise FormatError(f"{source}: a table, which is read as loads only: expected integers as npz, npy or json")
@@ -173,41 +173,41 @@ def is_bare_map(content: Any, source: str, takes_loads: bool, takes_maps: bool) 
     return True
 
 
-def encode_map_npz(found: ExpertMap, path: Path) -> bytes:
+def encode_map_npz(expert_map: ExpertMap, path: Path) -> bytes:
     """A map as npz."""
-    arrays: dict[str, Any] = {MAP_KEY: found.phy2log, "layer_ids": np.array(found.layer_ids, dtype=np.int64)}
-    return _npz_bytes(arrays | _sizes(found))
+    arrays: dict[str, Any] = {MAP_KEY: expert_map.phy2log, "layer_ids": np.array(expert_map.layer_ids, dtype=np.int64)}
+    return _npz_bytes(arrays | _sizes(expert_map))
 
 
-def encode_map_json(found: ExpertMap, path: Path) -> bytes:
+def encode_map_json(expert_map: ExpertMap, path: Path) -> bytes:
     """A map as JSON."""
-    head = {"layer_ids": list(found.layer_ids or ())} | _sizes(found)
-    return json_bytes(head | {MAP_KEY: found.phy2log.tolist()})
+    head = {"layer_ids": list(expert_map.layer_ids or ())} | _sizes(expert_map)
+    return json_bytes(head | {MAP_KEY: expert_map.phy2log.tolist()})
 
 
-def _sizes(found: ExpertMap) -> dict[str, int]:
+def _sizes(expert_map: ExpertMap) -> dict[str, int]:
     """The numbers that are known of a map, by name."""
-    sizes = {name: getattr(found, name) for name in SIZES}
+    sizes = {name: getattr(expert_map, name) for name in SIZES}
     return {name: size for name, size in sizes.items() if size is not None}
 
 
-def encode_loads_npz(found: Loads, path: Path) -> bytes:
+def encode_loads_npz(loads: Loads, path: Path) -> bytes:
     """Loads as npz."""
-    return _npz_bytes(_arrays(found))
+    return _npz_bytes(_arrays(loads))
 
 
-def encode_loads_json(found: Loads, path: Path) -> bytes:
+def encode_loads_json(loads: Loads, path: Path) -> bytes:
     """Loads as JSON."""
-    return json_bytes({key: array.tolist() for key, array in _arrays(found).items()})
+    return json_bytes({key: array.tolist() for key, array in _arrays(loads).items()})
 
 
-def _arrays(found: Loads) -> dict[str, Any]:
+def _arrays(loads: Loads) -> dict[str, Any]:
     """Loads and what is known of them, by name."""
-    arrays: dict[str, Any] = {"load": found.load, "window": np.array(found.windows)}
-    if found.layer_ids is not None:
-        arrays["layer_ids"] = np.array(found.layer_ids, dtype=np.int64)
-    if found.hidden_layers is not None:
-        arrays["hidden_layers"] = np.array(found.hidden_layers)
+    arrays: dict[str, Any] = {"load": loads.load, "window": np.array(loads.windows)}
+    if loads.layer_ids is not None:
+        arrays["layer_ids"] = np.array(loads.layer_ids, dtype=np.int64)
+    if loads.hidden_layers is not None:
+        arrays["hidden_layers"] = np.array(loads.hidden_layers)
     return arrays
 
 
@@ -226,8 +226,8 @@ def json_bytes(content: object, indent: int | None = 1) -> bytes:
 FORMAT = Format(
     name="plain",
     summary="a matrix of loads (npz, npy, json, csv, torch .pt), or a map (npz, npy, json)",
-    loads=Side(recognises=has_loads, reads=loads),
-    maps=Side(recognises=has_map, reads=expert_map),
+    loads=Side(recognises=has_loads, reads=decode_loads),
+    maps=Side(recognises=has_map, reads=decode_map),
     tells=tells,
     takes_rest=True,
 )

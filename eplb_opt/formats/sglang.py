@@ -45,7 +45,7 @@ def has_loads(content: Any) -> bool:
     return isinstance(content, Mapping) and (COUNTED in content or "records" in content)
 
 
-def loads(content: Any, source: str) -> Loads:
+def decode_loads(content: Any, source: str) -> Loads:
     """Windows are steps or forward passes; dense layers are dropped, layer ids are absolute."""
     dumps = _dumps(content, source)
     first = next(dumps, None)
@@ -165,10 +165,14 @@ def _passes(dumps: Iterable[tuple[str, Any]], source: str) -> tuple[Loaded, Labe
             if (rank, part) in parts:
                 raise FormatError(f"{name}: forward pass {number} of rank {rank} twice: give dumps of one recording")
             parts.add((rank, part))
-            passes[number] = passes[number] + count if number in passes else count
+            if number in passes:
+                count = passes[number] + count
+            passes[number] = count
     if not passes or slots is None:
         raise FormatError(f"{source}: no forward pass recorded")
-    ranks = {number: {rank for rank, _ in parts} for number, parts in seen.items()}
+    ranks: dict[int, set[int]] = {}
+    for number, parts in seen.items():
+        ranks[number] = {rank for rank, _ in parts}
     whole = complete(ranks, "pass", source)
     physical = np.stack([passes[number] for number in whole])
     labels = tuple(str(number) for number in whole)
@@ -216,7 +220,8 @@ def _count_ids(ids: Any, shape: tuple[int, ...], source: str) -> npt.NDArray[np.
             f"{source}: {TOP_IDS} has slots {ids.min()}..{ids.max()}, expected -1..{slots - 1} as its map"
         )
     is_slot = ids >= 0
-    layer = np.broadcast_to(np.arange(layers)[:, None, None], ids.shape)
+    layer_numbers = np.arange(layers)[:, None, None]
+    layer = np.broadcast_to(layer_numbers, ids.shape)
     # Slots of all layers in one row of bins: layer l has bins l * slots to (l + 1) * slots - 1.
     bins = layer[is_slot] * slots + ids[is_slot].astype(np.int64)
     counts = np.bincount(bins, minlength=layers * slots)
@@ -228,7 +233,7 @@ def has_map(content: Any) -> bool:
     return isinstance(content, Mapping) and set(content) == {MAP_KEY}
 
 
-def expert_map(content: Any, source: str) -> ExpertMap:
+def decode_map(content: Any, source: str) -> ExpertMap:
     """Row i is hidden layer i, so the dense ones have rows, too."""
     if not isinstance(content, Mapping) or MAP_KEY not in content:
         raise FormatError(f"{source}: no {MAP_KEY!r}")
@@ -238,19 +243,19 @@ def expert_map(content: Any, source: str) -> ExpertMap:
     return ExpertMap(phy2log, ids, hidden_layers=hidden_layers, dense_layers_unknown=True)
 
 
-def refuses(found: ExpertMap, path: Path) -> str | None:
+def refuses(expert_map: ExpertMap, path: Path) -> str | None:
     """Names that SGLang would not read."""
     if path.suffix not in (".json", ".pt"):
         return "SGLang reads a map only from a file that ends in .json or .pt"
     return None
 
 
-def encode(found: ExpertMap, path: Path) -> bytes:
+def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
     """All hidden layers; a layer that the map does not have gets slot i -> expert i mod experts."""
-    slots = found.phy2log.shape[1]
-    row = np.arange(slots, dtype=np.int64) % experts_of(found)
-    rows = np.tile(row, (found.hidden_layers or 0, 1))
-    rows[list(found.layer_ids or ())] = found.phy2log
+    slots = expert_map.phy2log.shape[1]
+    row = np.arange(slots, dtype=np.int64) % experts_of(expert_map)
+    rows = np.tile(row, (expert_map.hidden_layers or 0, 1))
+    rows[list(expert_map.layer_ids or ())] = expert_map.phy2log
     if path.suffix == ".json":
         return json_bytes({MAP_KEY: rows.tolist()}, indent=None)
     import torch
@@ -263,7 +268,7 @@ def encode(found: ExpertMap, path: Path) -> bytes:
 FORMAT = Format(
     name="sglang",
     summary="SGLang: dumps of its expert distribution recorder (.pt); the map of --init-expert-location (.json, .pt)",
-    loads=Side(recognises=has_loads, reads=loads),
-    maps=Side(recognises=has_map, reads=expert_map, writes=encode, refuses=refuses),
+    loads=Side(recognises=has_loads, reads=decode_loads),
+    maps=Side(recognises=has_map, reads=decode_map, writes=encode_map, refuses=refuses),
     needs=frozenset({Need.HIDDEN_LAYERS}),
 )

@@ -34,10 +34,13 @@ Counts = dict[Place, npt.NDArray[Any]]
 
 def has_loads(content: Any) -> bool:
     """A folder with the two kinds of files."""
-    return isinstance(content, Path) and ((content / META).exists() or any(content.glob(FILES)))
+    if not isinstance(content, Path):
+        return False
+    has_meta = (content / META).exists()
+    return has_meta or any(content.glob(FILES))
 
 
-def loads(content: Any, source: str) -> Loads:
+def decode_loads(content: Any, source: str) -> Loads:
     """Windows are iterations; layer ids are absolute."""
     if not isinstance(content, Path):
         raise FormatError(f"{source}: a file, expected the folder with {META} and {FILES}")
@@ -45,13 +48,15 @@ def loads(content: Any, source: str) -> Loads:
     counts: Counts = {}
     recorded: dict[int, set[tuple[str, int]]] = {}  # iteration -> ranks and layers that are there
     for path in _files(content, source):
-        for (iteration, layer), count in _counts(path, experts).items():
-            place = (iteration, layer)
-            counts[place] = counts[place] + count if place in counts else count
-            recorded.setdefault(iteration, set()).add((path.stem, layer))
+        for place, count in _counts(path, experts).items():
+            _add(counts, place, count)
+            iteration, layer = place
+            present = recorded.setdefault(iteration, set())
+            present.add((path.stem, layer))
     layers = sorted({layer for _, layer in counts})
     iterations = complete(recorded, "iteration", source)
-    load = np.stack([np.stack([counts[i, layer] for layer in layers]) for i in iterations])
+    rows = [counts[i, layer] for i in iterations for layer in layers]
+    load = np.stack(rows).reshape(len(iterations), len(layers), experts)
     labels = tuple(str(i) for i in iterations)
     return Loads(load, tuple(layers), labels)
 
@@ -83,7 +88,7 @@ def _files(folder: Path, source: str) -> list[Path]:
 def _counts(path: Path, experts: int) -> Counts:
     """The counts of a rank's file."""
     counts: Counts = {}
-    for key, count in read_safetensors(path).items():
+    for key, count in sorted(read_safetensors(path).items()):  # the library's order differs from call to call
         match = KEY.fullmatch(key)
         if not match:
             raise FormatError(f"{path}: key {key!r}, expected iteration_layer")
@@ -92,12 +97,16 @@ def _counts(path: Path, experts: int) -> Counts:
                 f"{path}: {key} of shape {count.shape} and dtype {count.dtype}, expected {experts} integers ({META})"
             )
         place = (int(match["iteration"]), int(match["layer"]))
-        # "1_3" and "01_3" are one place.
-        count = count.astype(np.int64)
-        counts[place] = counts[place] + count if place in counts else count
+        _add(counts, place, count.astype(np.int64))  # "1_3" and "01_3" are one place
     if not counts:
         raise FormatError(f"{path}: nothing recorded")
     return counts
+
+
+def _add(counts: Counts, place: Place, count: npt.NDArray[Any]) -> None:
+    if place in counts:
+        count = counts[place] + count
+    counts[place] = count
 
 
 def has_map(content: Any) -> bool:
@@ -105,25 +114,29 @@ def has_map(content: Any) -> bool:
     return isinstance(content, Mapping) and ASSIGNMENTS in content
 
 
-def expert_map(content: Any, source: str) -> ExpertMap:
+def decode_map(content: Any, source: str) -> ExpertMap:
     """Layer ids are absolute."""
     if not has_map(content):
         raise FormatError(f"{source}: no {ASSIGNMENTS!r}")
     unknown = set(content) - {"num_slots", ASSIGNMENTS, UPDATES}
     if unknown:
-        raise FormatError(f"{source}: unknown key {sorted(map(str, unknown))[0]!r}: TensorRT-LLM refuses it, too")
-    if content.get(UPDATES) != 0:
-        raise FormatError(f"{source}: {UPDATES} is {content.get(UPDATES)!r}, expected 0: a static map, whole")
-    return ExpertMap(*assignments(content, source))
+        key = min(str(key) for key in unknown)
+        raise FormatError(f"{source}: unknown key {key!r}: TensorRT-LLM refuses it, too")
+    updates = content.get(UPDATES)
+    if updates != 0:
+        raise FormatError(f"{source}: {UPDATES} is {updates!r}, expected 0: a static map, whole")
+    phy2log, layers = assignments(content, source)
+    return ExpertMap(phy2log, layers)
 
 
-def encode(found: ExpertMap, path: Path) -> bytes:
+def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
     """The load balancer's own YAML file, named by ``moe_config.load_balancer``."""
     import yaml
 
-    rows = dict(zip(found.layer_ids or (), found.phy2log.tolist(), strict=True))
-    table = dict(sorted(rows.items()))
-    content = {"num_slots": found.phy2log.shape[1], ASSIGNMENTS: table, UPDATES: 0}
+    ids = expert_map.layer_ids or ()
+    rows = zip(ids, expert_map.phy2log.tolist(), strict=True)
+    table = dict(sorted(rows))
+    content = {"num_slots": expert_map.phy2log.shape[1], ASSIGNMENTS: table, UPDATES: 0}
     # A row of slots is one line, however long.
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1 << 20)
     return str(text).encode()
@@ -132,7 +145,7 @@ def encode(found: ExpertMap, path: Path) -> bytes:
 FORMAT = Format(
     name="tensorrt-llm",
     summary="TensorRT-LLM: the folder of its ExpertStatistic; the load balancer's map (.yaml)",
-    loads=Side(recognises=has_loads, reads=loads),
-    maps=Side(recognises=has_map, reads=expert_map, writes=encode),
+    loads=Side(recognises=has_loads, reads=decode_loads),
+    maps=Side(recognises=has_map, reads=decode_map, writes=encode_map),
     packages=("yaml",),
 )

@@ -41,7 +41,7 @@ def has_loads(content: Any) -> bool:
     return bool(_load_records(content))
 
 
-def loads(content: Any, source: str) -> Loads:
+def decode_loads(content: Any, source: str) -> Loads:
     """Windows are records, labelled by step; layer ids are unknown."""
     records = _load_records(content)
     if not records:
@@ -104,7 +104,7 @@ def has_map(content: Any) -> bool:
     return isinstance(content, Records) and bool(_of_type(content, MAP))
 
 
-def expert_map(content: Any, source: str) -> ExpertMap:
+def decode_map(content: Any, source: str) -> ExpertMap:
     """Layer ids are those of our own extra key, or unknown."""
     records = _of_type(content, MAP) if isinstance(content, Records) else []
     if len(records) != 1:
@@ -161,15 +161,15 @@ def _is_layer(key: Any) -> bool:
     return type(key) is int
 
 
-def encode(found: ExpertMap, path: Path) -> bytes:
+def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
     """One record; MoE layers are numbered in the order of their ids."""
-    ids = found.layer_ids or ()
-    slots = found.phy2log.shape[1]
-    in_order = found.phy2log[np.argsort(ids)]
+    ids = expert_map.layer_ids or ()
+    slots = expert_map.phy2log.shape[1]
+    in_order = expert_map.phy2log[np.argsort(ids)]
     record: Record = {
         "record_type": MAP,
         "version": VERSION,
-        "num_redundant_experts": slots - experts_of(found),
+        "num_redundant_experts": slots - experts_of(expert_map),
         "num_slots": slots,
         ASSIGNMENTS: {str(i): row for i, row in enumerate(in_order.tolist())},
     }
@@ -251,8 +251,8 @@ def _matrix(record: Mapping[str, Any], key: str, source: str) -> Matrix:
 FORMAT = Format(
     name="vllm",
     summary="vLLM: records of loads and of a map that are proposed for it (JSON lines), a fork's snapshots of loads",
-    loads=Side(recognises=has_loads, reads=loads),
-    maps=Side(recognises=has_map, reads=expert_map, writes=encode),
+    loads=Side(recognises=has_loads, reads=decode_loads),
+    maps=Side(recognises=has_map, reads=decode_map, writes=encode_map),
     tells=tells,
     numbers_moe_layers=True,
 )

@@ -26,7 +26,7 @@ def has_map(content: Any) -> bool:
     return isinstance(content, Mapping) and "moe_layer_count" in content and "layer_list" in content
 
 
-def expert_map(content: Any, source: str) -> ExpertMap:
+def decode_map(content: Any, source: str) -> ExpertMap:
     """Layer ids 0, 1, ... may be absolute or not: they are taken as unknown."""
     if not has_map(content):
         raise FormatError(f"{source}: no 'moe_layer_count' and 'layer_list'")
@@ -42,13 +42,16 @@ def expert_map(content: Any, source: str) -> ExpertMap:
         sizes = {len(experts) for devices in layers for experts in devices}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"{source}: a layer or device that cannot be read ({error!r})") from None
-    if not layers or content["moe_layer_count"] != len(layers):
-        raise FormatError(f"{source}: moe_layer_count is {content['moe_layer_count']!r} for {len(layers)} layers")
+    count = content["moe_layer_count"]
+    if not layers or count != len(layers):
+        raise FormatError(f"{source}: moe_layer_count is {count!r} for {len(layers)} layers")
     if len(device_counts) != 1 or len(sizes) != 1:
         raise FormatError(f"{source}: layers or devices of different sizes: only equal ones are a map of slots")
     phy2log = as_map([_joined(devices) for devices in layers], source)
-    is_in_order = ids == list(range(len(ids)))
-    return ExpertMap(phy2log, None if is_in_order else tuple(ids), num_ranks=device_counts.pop())
+    num_ranks = device_counts.pop()
+    if ids == list(range(len(ids))):
+        return ExpertMap(phy2log, num_ranks=num_ranks)
+    return ExpertMap(phy2log, tuple(ids), num_ranks=num_ranks)
 
 
 def _joined(devices: list[Any]) -> list[Any]:
@@ -56,48 +59,55 @@ def _joined(devices: list[Any]) -> list[Any]:
     return [expert for experts in devices for expert in experts]
 
 
-def refuses(found: ExpertMap, path: Path) -> str | None:
+def refuses(expert_map: ExpertMap, path: Path) -> str | None:
     """Names that the engine would not read, and an expert that is on a device twice."""
     if path.suffix != ".json":
         return "vllm-ascend reads a map only from a file that ends in .json"
-    if found.num_ranks is None:
+    if expert_map.num_ranks is None:
         return None
-    in_order = np.sort(_by_device(found), axis=2)
+    in_order = np.sort(_by_device(expert_map), axis=2)
     # Sorted, the same expert twice is in two slots side by side.
-    is_twice = in_order[:, :, 1:] == in_order[:, :, :-1]
-    places = np.argwhere(is_twice.any(axis=2))
-    if not len(places):
+    has_twice = (np.diff(in_order, axis=2) == 0).any(axis=2)
+    if not has_twice.any():
         return None
-    row, device = places[0]
-    layer = (found.layer_ids or ())[row]
+    row, device = np.argwhere(has_twice)[0]
+    layer = (expert_map.layer_ids or ())[row]
     return (
         f"layer {layer}, device {device} holds an expert twice, which vllm-ascend cannot load: solve with "
         f"{Need.DISTINCT.value}"
     )
 
 
-def _by_device(found: ExpertMap) -> npt.NDArray[Any]:
+def _by_device(expert_map: ExpertMap) -> npt.NDArray[Any]:
     """The map [layers, devices, slots of a device]."""
-    return found.phy2log.reshape(len(found.phy2log), found.num_ranks or 1, -1)
+    phy2log = expert_map.phy2log
+    return phy2log.reshape(len(phy2log), expert_map.num_ranks or 1, -1)
 
 
-def encode(found: ExpertMap, path: Path) -> bytes:
+def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
     """Layers in the order of their ids."""
-    ids = found.layer_ids or ()
-    by_device = _by_device(found).tolist()
+    ids = expert_map.layer_ids or ()
+    by_device = _by_device(expert_map).tolist()
     layers = [_layer(int(ids[row]), by_device[row]) for row in np.argsort(ids)]
     return json_bytes({"moe_layer_count": len(layers), "layer_list": layers}, indent=None)
 
 
 def _layer(layer_id: int, devices: list[list[int]]) -> dict[str, Any]:
     """A layer as the engine has it, of the experts on each device."""
-    entries = [{"device_id": device, "device_expert": experts} for device, experts in enumerate(devices)]
-    return {"layer_id": layer_id, "device_count": len(devices), "device_list": entries}
+    entries = []
+    for device, experts in enumerate(devices):
+        entry = {"device_id": device, "device_expert": experts}
+        entries.append(entry)
+    return {
+        "layer_id": layer_id,
+        "device_count": len(devices),
+        "device_list": entries,
+    }
 
 
 FORMAT = Format(
     name="vllm-ascend",
     summary="vllm-ascend: the map of expert_map_path (.json)",
-    maps=Side(recognises=has_map, reads=expert_map, writes=encode, refuses=refuses),
+    maps=Side(recognises=has_map, reads=decode_map, writes=encode_map, refuses=refuses),
     needs=frozenset({Need.RANKS, Need.DISTINCT}),
 )

@@ -56,14 +56,14 @@ def write_map(
     write_expert_map(path, expert_map, registry.output_format(path, name))
 
 
-def write_expert_map(path: str | Path, found: ExpertMap, name: str) -> None:
+def write_expert_map(path: str | Path, expert_map: ExpertMap, name: str) -> None:
     """Write a map as read from a file (see `write_map`); without layer ids its rows are layers 0, 1, ...
 
     Parameters
     ----------
     path : str or Path
         The file.
-    found : ExpertMap
+    expert_map : ExpertMap
         The map.
     name : str
         One of `output_formats` that holds maps.
@@ -86,13 +86,13 @@ def write_expert_map(path: str | Path, found: ExpertMap, name: str) -> None:
     {'physical_to_logical_map': [[0, 1, 0], [1, 0, 1]]}
     """
     output = _map_format(path, name)
-    if found.dense_layers_unknown and Need.HIDDEN_LAYERS not in output.needs:
+    if expert_map.dense_layers_unknown and Need.HIDDEN_LAYERS not in output.needs:
         raise FormatError(
             f"{path}: the input has a row for every hidden layer and does not say which are dense: name the MoE layers "
-            f"with --layers, e.g. 3:{len(found.phy2log)}"
+            f"with --layers, e.g. 3:{len(expert_map.phy2log)}"
         )
-    ids = number_layers(found.layer_ids, len(found.phy2log), found.hidden_layers, str(path))
-    numbered = replace(found, layer_ids=ids)
+    ids = number_layers(expert_map.layer_ids, len(expert_map.phy2log), expert_map.hidden_layers, str(path))
+    numbered = replace(expert_map, layer_ids=ids)
     check_map(numbered, path)
     data = output.encode_map(numbered, Path(path))
     atomic_write(Path(path), lambda file: file.write(data))
@@ -143,14 +143,14 @@ def check_map_format(path: str | Path, name: str, instance: Instance, hidden_lay
     output.encode_map(probe, Path(path))
 
 
-def write_loads(path: str | Path, found: Loads, name: str | None = None) -> None:
+def write_loads(path: str | Path, loads: Loads, name: str | None = None) -> None:
     """Write loads, atomically.
 
     Parameters
     ----------
     path : str or Path
         The file.
-    found : Loads
+    loads : Loads
         ``load`` [windows, layers, experts] in routed tokens, with layer ids and labels.
     name : str, optional
         One of `output_formats` that holds loads; default: the file's ending.
@@ -172,18 +172,18 @@ def write_loads(path: str | Path, found: Loads, name: str | None = None) -> None
     ...     read_loads(path).windows
     ('monday',)
     """
-    data = encode_loads(path, found, name)
+    data = encode_loads(path, loads, name)
     atomic_write(Path(path), lambda file: file.write(data))
 
 
-def encode_loads(path: str | Path, found: Loads, name: str | None = None) -> bytes:
+def encode_loads(path: str | Path, loads: Loads, name: str | None = None) -> bytes:
     r"""What `write_loads` writes, without writing it.
 
     Parameters
     ----------
     path : str or Path
         The file to write later.
-    found : Loads
+    loads : Loads
         The loads.
     name : str, optional
         As of `write_loads`.
@@ -210,8 +210,8 @@ def encode_loads(path: str | Path, found: Loads, name: str | None = None) -> byt
     if not output.writes_loads:
         others = " or ".join(record.name for record in registry.FORMATS if record.writes_loads)
         raise FormatError(f"{path}: {output.name} holds maps, no loads: solve first, or use {others}")
-    check_loads(found, path)
-    return output.encode_loads(found, Path(path))
+    check_loads(loads, path)
+    return output.encode_loads(loads, Path(path))
 
 
 def write_json(path: str | Path, content: object) -> None:
