@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import compiled
-from .exchange import HIGH, LOW
+from .exchange import HIGH, LOW, PARTNER_BITS
 from .splits import EXCHANGED
 
 HIGH32 = np.int32(HIGH)
@@ -18,27 +18,35 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
 
     Parameters
     ----------
-    state : int32 [packings, slots, ranks], keys; more than `exchange.FULL_SPLITS` slots
-    bits, shift : bits of a key that hold the expert, and of an ordered load that hold the rank
-    schedule : int64 [steps, 3]: heavy ranks, partners of each, and `turn_above`
-    goal : int64 [packings], quantised rank load that is good enough
-    swap : of `exchange.split_arrays`
+    state : array [packings, slots, ranks], int32
+        Keys; more than `splits.FULL_SPLITS` slots.
+    bits, shift : int
+        Bits of a key that hold the expert, and of an ordered load that hold the rank.
+    schedule : array [steps, 3], int64
+        Heavy ranks, partners of each, and `turn_above`.
+    goal : array [packings], int64
+        Quantised rank load that is good enough.
+    swap : array
+        Of `splits.split_arrays`.
     """
     packings, slots, ranks = state.shape
     number = np.arange(swap.shape[1]).astype(np.int32)
     sums = np.empty(len(number), dtype=np.float32)
-    pattern = sums.view(np.int32)
+    pattern = sums.view(np.int32)  # the same memory: patterns of numbers >= 0 are in their order
     difference = np.empty(1, dtype=np.float32)
     loads = np.empty((slots, ranks), dtype=np.float32)
     best = np.empty(ranks, dtype=np.int32)
     old = np.empty((slots, ranks), dtype=np.int32)
     ordered = np.empty(ranks, dtype=np.int64)
-    numbered = min(slots - 1, EXCHANGED)
-    here, there = np.empty(1 << EXCHANGED, dtype=np.float32), np.empty(1 << EXCHANGED, dtype=np.float32)
+    exchanged = min(slots - 1, EXCHANGED)
+    here = np.empty(1 << EXCHANGED, dtype=np.float32)
+    there = np.empty(1 << EXCHANGED, dtype=np.float32)
     for packing in range(packings):
         held = state[packing]
         for step in range(len(schedule)):
-            heavy, partners, turn_above = schedule[step, 0], schedule[step, 1], schedule[step, 2]
+            heavy = schedule[step, 0]
+            partners = schedule[step, 1]
+            turn_above = schedule[step, 2]
             if _total_loads(held, ordered, bits) <= goal[packing]:
                 break
             _order(held, old, ordered, shift, heavy, partners, turn_above)
@@ -46,7 +54,7 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
                 for i in range(heavy * (1 + partners)):
                     loads[s, i] = held[s, i] >> bits
             for q in range(heavy * partners):
-                _exchanges(loads, q % heavy, heavy + q, numbered, here, there, sums)
+                _exchanges(loads, q % heavy, heavy + q, exchanged, here, there, sums)
                 best[q] = _least(pattern, number)
             _choose(held, best, ordered, shift, heavy, partners, difference, swap)
             if slots > EXCHANGED + 1:
@@ -105,17 +113,22 @@ def _choose(held, best, ordered, shift, heavy, partners, difference, swap):  # t
     """Each heavy rank makes its best split with the partner whose heavier side is then lightest."""
     as_pattern = difference.view(np.int32)
     for h in range(heavy):
-        chosen, least = h, np.int64(1) << 62
+        chosen = h
+        least = np.int64(1) << 62
         for p in range(partners):
             q = p * heavy + h
             as_pattern[0] = best[q] & HIGH32  # the difference of the best split, as a number again
-            rank = ((np.int64(difference[0]) + (ordered[q] >> shift)) << 6) | p
-            if rank < least:
-                least, chosen = rank, q
+            heavier_side = np.int64(difference[0]) + (ordered[q] >> shift)  # as in `exchange._choose`
+            ranked = (heavier_side << PARTNER_BITS) | p
+            if ranked < least:
+                least = ranked
+                chosen = q
         split = best[chosen] & LOW
         for s in range(len(held)):
             if swap[s, split]:
-                held[s, h], held[s, heavy + chosen] = held[s, heavy + chosen], held[s, h]
+                key = held[s, h]
+                held[s, h] = held[s, heavy + chosen]
+                held[s, heavy + chosen] = key
 
 
 @compiled
@@ -131,8 +144,10 @@ def _exchanges(loads, mine, theirs, number, here, there, sums):  # type: ignore[
     total = np.float32(0)
     for s in range(len(loads)):
         total += loads[s, mine] - loads[s, theirs]
-    here[0], there[0] = 0, total
-    size, others = 1, 1
+    here[0] = 0
+    there[0] = total
+    size = 1
+    others = 1
     for s in range(first - 1, -1, -1):
         twice = np.float32(2) * (loads[s, mine] - loads[s, theirs])
         for i in range(size):
@@ -152,6 +167,7 @@ def _exchanges(loads, mine, theirs, number, here, there, sums):  # type: ignore[
 
 @compiled
 def _least(pattern, number):  # type: ignore[no-untyped-def]
+    """The smallest pattern, whose low bits give way to the number of its place."""
     for k in range(len(pattern)):
         pattern[k] = (pattern[k] & HIGH32) | number[k]
     best = pattern[0]
