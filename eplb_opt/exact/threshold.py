@@ -241,15 +241,16 @@ def integer_counts(
     solver.parameters.max_deterministic_time = max(work, 1e-3)
     solver.parameters.catch_sigint_signal = False  # the process's handlers are the caller's
     status = in_own_thread(lambda: solver.solve(model), solver.stop_search)
+    spent = solver.response_proto.deterministic_time  # older versions have it nowhere else
     if status == cp_model.INFEASIBLE:
-        return Answer(None, True, solver.deterministic_time)
+        return Answer(None, True, spent)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        stop = StopReason.TIME if solver.deterministic_time < work * 0.99 else StopReason.WORK
-        return Answer(None, False, solver.deterministic_time, stop)
+        stop = StopReason.TIME if spent < work * 0.99 else StopReason.WORK
+        return Answer(None, False, spent, stop)
     picked = np.flatnonzero([solver.boolean_value(variable) for variable in chosen])
     if not np.array_equal(cols.expert[picked], np.arange(pool.num_experts)):
         raise SolverError("CP-SAT returned a point that does not choose one count for every expert")
-    return Answer(cols.count[picked].copy(), False, solver.deterministic_time)
+    return Answer(cols.count[picked].copy(), False, spent)
 
 
 def _highs(pool: Pool, cols: Columns) -> Any:
