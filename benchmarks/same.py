@@ -46,8 +46,13 @@ def digest(*parts: object) -> str:
 def solved(instance: Instance, method: str, work: float) -> str:
     """Digest of a result: the map, the bounds and their names, statuses and proofs."""
     result = solve(instance, method, Limits(seconds=None, work=work, seed=1))
-    layers = [[c.status.value, c.stop.value, c.method, c.bound_method, list(c.proofs)] for c in result.certificates]
+    layers = [[c.status.value, c.stop.value, c.method, c.bound_method, _proofs(c.proofs)] for c in result.certificates]
     return digest(result.placement.phy2log, result.objective, result.lower_bound, layers)
+
+
+def _proofs(proofs: tuple[dict[str, object], ...]) -> list[dict[str, object]]:
+    """Certificates without their ``kind``, which earlier versions do not write."""
+    return [{key: value for key, value in proof.items() if key != "kind"} for proof in proofs]
 
 
 def lines(count: int, solves: int) -> Iterator[dict[str, str]]:

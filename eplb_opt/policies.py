@@ -19,6 +19,8 @@ from .errors import OptionError, TopologyWarning
 from .heuristics.greedy import greedy
 from .heuristics.refine import GREEDY_CHECK, STEPS, refined
 from .limits import DISTANCE_IS, STEPS_ARE, Limits, checked, distance, step_count
+from .methods import METHODS
+from .methods.method import Method
 from .problem.instance import Instance
 
 if TYPE_CHECKING:
@@ -208,13 +210,30 @@ class OptimalPolicy(SolverPolicy):
     method = "optimal"
 
 
-POLICIES: dict[str, type[AbstractEplbPolicy]] = {
+_OWN: dict[str, type[AbstractEplbPolicy]] = {
     "greedy": GreedyPolicy,
     "refined": RefinedPolicy,
     "milp": MilpPolicy,
     "cpsat": CpSatPolicy,
     "optimal": OptimalPolicy,
 }
+
+
+def policy_of(method: Method) -> type[AbstractEplbPolicy]:
+    """The policy of a method: its own class, or else that of `solve` with the method's name.
+
+    Parameters
+    ----------
+    method : Method
+        Of `eplb_opt.methods`, or like them.
+    """
+    if method.name in _OWN:
+        return _OWN[method.name]
+    name = f"{method.name.title()}Policy"
+    return type(name, (SolverPolicy,), {"__module__": __name__, "__doc__": method.summary, "method": method.name})
+
+
+POLICIES: dict[str, type[AbstractEplbPolicy]] = {name: policy_of(method) for name, method in METHODS.items()}
 
 
 def _instance_of(kind: type[Any]) -> Callable[[Any], Any]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .certificates.layer import LayerCertificate, totals_of
+from .checker.digest import loads_digest
+from .checker.schema import SCHEMA
+from .limits import Limits
 from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.pool import Floats
 from .problem.status import Status, StopReason
+from .version import PACKAGE, __version__, installed_commit
+
+ACROSS = "sum"  # recorded windows are added
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +36,8 @@ class Result:
         Wall-clock time of the whole call, without compiling.
     compile_seconds : float
         What compiling took before, 0.0 where numba's cache held everything.
+    limits : Limits
+        When the method was to stop.
 
     Examples
     --------
@@ -49,6 +57,7 @@ class Result:
     method: str
     seconds: float
     compile_seconds: float = 0.0
+    limits: Limits = field(default_factory=Limits)
 
     def __repr__(self) -> str:
         """The method and the totals; imbalance and gap are means over layers."""
@@ -77,6 +86,11 @@ class Result:
         return np.array([c.imbalance for c in self.certificates])
 
     @property
+    def window_imbalance(self) -> Floats:
+        """Heaviest over mean rank load of the map in each recorded window, [windows, layers]."""
+        return self.placement.window_imbalance(self.instance)
+
+    @property
     def status(self) -> tuple[Status, ...]:
         """OPTIMAL or FEASIBLE, one a layer."""
         return tuple(c.status for c in self.certificates)
@@ -86,20 +100,50 @@ class Result:
         return totals_of(self.certificates, self.seconds, self.compile_seconds)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything a person sees, as JSON types; an infinite gap is null."""
+        """The report: everything a person sees, as JSON types; an infinite gap is null.
+
+        Returns
+        -------
+        dict
+            The keys of `checker.schema`, but those that only the command writes.
+
+        Examples
+        --------
+        >>> from eplb_opt import Instance, solve
+        >>> report = solve(Instance([[3, 1]], 4, num_ranks=2), "greedy").to_dict()
+        >>> report["schema"], report["num_ranks"], report["objective"], report["layers"][0]["objective"]
+        ('eplb_opt.report/1', 2, {'across': 'sum'}, 2.0)
+        """
         instance = self.instance
-        layers = [{k: _plain(v) for k, v in asdict(c).items()} for c in self.certificates]
         return {
+            "schema": SCHEMA,
+            "package": PACKAGE,
+            "version": __version__,
+            "commit": installed_commit(),
+            "loads_sha256": loads_digest(instance.load),
             "method": self.method,
             "mode": instance.mode,
+            "num_experts": instance.num_experts,
             "num_replicas": instance.num_replicas,
             "num_ranks": instance.num_ranks,
             "num_nodes": instance.num_nodes,
             "num_groups": instance.num_groups,
             "distinct": instance.distinct,
-            "layers": layers,
-            "totals": {k: _plain(v) for k, v in self.totals().items()},
+            "objective": {"across": ACROSS},
+            "limits": {
+                "seconds": self.limits.seconds,
+                "work": self.limits.work,
+                "gap": self.limits.gap,
+                "workers": self.limits.workers,
+            },
+            "seed": self.limits.seed,
+            "layers": [_plain_values(asdict(certificate)) for certificate in self.certificates],
+            "totals": _plain_values(self.totals()),
         }
+
+
+def _plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in values.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -360,4 +360,4 @@ def _result(
             f"{method} kept the best map so far in {len(lost)} of {len(layers)} layers (layer {lost[0].layer_id}: "
             f"{lost[0].stop}, {lost[0].note})", FallbackWarning, stacklevel=4,
         )  # fmt: skip
-    return Result(placement, certificates, instance, method, 0.0)
+    return Result(placement, certificates, instance, method, 0.0, limits=limits)

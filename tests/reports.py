@@ -15,6 +15,7 @@ from eplb_opt.bounds.patterns import pattern_bound
 from eplb_opt.certificates.layer import certify
 from eplb_opt.certificates.names import PATTERNS
 from eplb_opt.certificates.registry import Certificate
+from eplb_opt.checker.schema import in_order
 from eplb_opt.formats import write_json, write_map
 from eplb_opt.problem.hierarchy import NodeSet, members
 
@@ -39,7 +40,7 @@ class Case:
 
 
 def of_result(result: Result, code: int) -> Case:
-    report = json.loads(json.dumps({"windows": "all"} | result.to_dict()))
+    report = json.loads(json.dumps(in_order({"windows": "all"} | result.to_dict())))
     return Case(result.instance, result.placement, report, code)
 
 
@@ -58,7 +59,7 @@ def built(instance: Instance, bounds: list[tuple[float, str, dict[NodeSet, Certi
         )
         for i, (bound, name, proofs) in enumerate(bounds)
     ]  # fmt: skip
-    return Result(greedy.placement, tuple(certificates), instance, "greedy", 1.0)
+    return Result(greedy.placement, tuple(certificates), instance, "greedy", 1.0, limits=WORK)
 
 
 def cuts() -> Case:

@@ -17,10 +17,7 @@ import numpy as np
 from eplb_opt import Limits
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.patterns import pattern_bound
-from eplb_opt.certificates.cuts import certificate_holds
 from eplb_opt.certificates.mean import trivial_bound
-from eplb_opt.certificates.patterns import pattern_certificate_holds
-from eplb_opt.checker.verify import holds
 from eplb_opt.exact.counts import decide_counts, solve_counts
 from eplb_opt.exact.cover import decide, solve_patterns
 from eplb_opt.exact.matching import solve_matching
@@ -68,11 +65,11 @@ def faults(pool: Pool, optimum: Fraction, edges: tuple[float, float]) -> list[st
     below("L0", trivial_bound(pool)[0])
     bound, certificate = cut_bound(pool, start.objective(pool))
     below("L1", bound)
-    if certificate is not None and not certificate_holds(pool, certificate):
+    if certificate is not None and not certificate.holds(pool):
         found.append("L1: certificate does not hold")
     second, pattern_proof = pattern_bound(pool, start.objective(pool), lower=bound)
     below("L2", second)
-    if second < bound or (pattern_proof is not None and not pattern_certificate_holds(pool, pattern_proof)):
+    if second < bound or (pattern_proof is not None and not pattern_proof.holds(pool)):
         found.append("L2: below L1, or its certificate does not hold")
     outcomes = {
         "patterns": solve_patterns(pool, start, WORK),
@@ -94,7 +91,7 @@ def faults(pool: Pool, optimum: Fraction, edges: tuple[float, float]) -> list[st
         below(name, outcome.lower_bound)
         if outcome.packing is not None:
             above(name, outcome.packing)
-        if outcome.proof is not None and not holds(pool, outcome.proof):
+        if outcome.proof is not None and not outcome.proof.holds(pool):
             found.append(f"{name}: certificate does not hold")
     if Fraction(outcomes["optimal"].objective(pool)) > optimum * Fraction(10002, 10000):
         found.append(f"optimal: objective above {float(optimum)}")

@@ -9,17 +9,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from eplb_opt import Status
 from eplb_opt.certificates.layer import LayerCertificate, totals_of
-from eplb_opt.certificates.names import CERTIFIED, COUNTS, CUTS, PATTERNS, SEARCHED
+from eplb_opt.certificates.names import COUNTS, CUTS, PATTERNS
+from eplb_opt.certificates.registry import certified_names, searched_names
+from eplb_opt.checker.schema import HEAD, NAME, NUMBER, SCHEMA
 from eplb_opt.checker.verify import verify_report
 from eplb_opt.cli import main
 
 from .reports import CASES, Case
 
 Report = dict[str, Any]
+CERTIFIED = certified_names()
+SEARCHED = searched_names()
 MARK = "@forged@"
 # What a file may hold in the place of any value, as JSON text.
 HOSTILE = (
@@ -27,7 +32,10 @@ HOSTILE = (
     "-1e400", "1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 5000, "-1", "1e308", "0", "18446744073709551616",
 )  # fmt: skip
 # What says nothing of the map: any value of the right type is as true as another.
-UNCHECKED = ("method", "note", "seconds", "compile_seconds", "stop")
+UNCHECKED = (
+    "method", "note", "seconds", "compile_seconds", "stop", "package", "version", "work", "workers", "seed",
+)  # fmt: skip
+NEW = [field.name for field in HEAD.fields if field.since == 1]  # what reports before schemas do not have
 LAST_LINE = re.compile(
     r"\d+ layers: \d+ with faults(?: and \d+ in the report's head and totals)?; objectives recomputed; "
     r"\d+ bounds re-proven in full; largest re-proven gap (?:\d+\.\d{4}|-) %"
@@ -117,6 +125,10 @@ def _may_be_true(case: Case, path: tuple[Any, ...], value: str) -> bool:
     key, old = path[-1], _value(case.report, path)
     if json.dumps(old) == value or (old == 0 and value == "0"):
         return True
+    if path in (("limits", "seconds"), ("limits", "work")) and value == "null":  # no limit
+        return True
+    if key == "commit":  # text, or null
+        return value.startswith('"') or value == "null"
     if key in UNCHECKED or "reached" in path:  # of the right type only
         return isinstance(old, str) == value.startswith('"') and value not in ("null", "true", "false", "NaN", "[]")
     if key in ("distinct", "num_groups"):  # other claims, that may hold of the same map
@@ -181,9 +193,7 @@ def test_status(judge):
         assert judge.forged(("layers", i, "status"), f'"{other}"') == 1
         if layer["status"] == "OPTIMAL":
             assert judge.forged(("layers", i, "stop"), '"time limit"') == 1
-            assert judge.forged(("layers", i, "gap_limit"), repr(layer["gap"] / 2)) == (
-                1 if layer["gap"] else judge.case.code
-            )
+            assert judge.forged(("layers", i, "gap_limit"), repr(layer["gap"] / 2)) == 1
 
 
 def test_head(judge):
@@ -196,6 +206,70 @@ def test_head(judge):
             ignored = report["mode"] == "global" and key in ("num_nodes", "num_groups")
             assert code in ((0, 1, 2, 3) if ignored else (1, 2)), (key, value)
     assert judge.forged(("windows",), '"1"') == 2
+
+
+def test_schemas(judge):
+    assert judge.case.report["schema"] == SCHEMA == next(iter(judge.case.report.values()))
+    for number in (NUMBER + 1, 10**8):
+        assert judge.forged(("schema",), f'"{NAME}/{number}"') == 2
+    for text in (f"{NAME}/0", f"{NAME}/1.0", f"{NAME}/-1", f"{NAME}/", f"{NAME}/\u0661", f"{NAME}/{10**30}", "other/1"):
+        assert judge.forged(("schema",), json.dumps(text)) == 2, text
+    Path(judge.arguments[1]).write_text(json.dumps({"schema": f"{NAME}/{NUMBER + 1}", "anything": "else"}))
+    assert main(["verify", *judge.arguments]) == 2
+    assert f"newer than {SCHEMA}, which this version reads: update eplb_opt" in judge.capsys.readouterr().err
+
+
+def test_reports_before_schemas(judge):
+    """Those of version 0.1: no schema and nothing that came with it, certificates without kind; read as ever."""
+    report = copy.deepcopy(judge.case.report)
+    for key in NEW:
+        del report[key]
+    for layer in report["layers"]:
+        for proof in layer["proofs"]:
+            del proof["kind"]
+    assert judge.report(report) == judge.case.code
+    for key in NEW:  # but not half and half
+        assert judge.report({**report, key: judge.case.report[key]}) == 2, key
+    report["layers"][0]["objective"] *= 0.9
+    assert judge.report(report) == 1
+
+
+def test_other_loads(judge):
+    digest = judge.case.report["loads_sha256"]
+    other = digest[:-1] + ("0" if digest[-1] != "0" else "1")
+    assert judge.forged(("loads_sha256",), json.dumps(other)) == 1
+    for text in (digest.upper(), digest[1:], f"{digest}0", f"{digest}\n", ""):
+        assert judge.forged(("loads_sha256",), json.dumps(text)) == (2 if text != digest else judge.case.code)
+    instance = judge.case.instance
+    load = instance.load.copy()
+    load[0, 0, load[0, 0].argmin()] *= 1 - 1e-14  # nothing else that is recomputed differs by more than rounding
+    np.savez(judge.arguments[2], load=load)
+    Path(judge.arguments[1]).write_text(json.dumps(judge.case.report))
+    assert main(["verify", *judge.arguments]) == 1
+    said = judge.capsys.readouterr().out
+    assert f"report: FAULT: the report is of other loads: their SHA-256 is {digest}, not " in said
+    assert said.count("FAULT") == 1
+
+
+def test_objective_and_limits(judge):
+    for across in ("mean", "cvar", "max", "Sum"):
+        assert judge.forged(("objective", "across"), json.dumps(across)) == 2
+    limit = judge.case.report["limits"]["gap"]
+    assert judge.forged(("limits", "gap"), repr(limit * 2)) == 1
+    assert judge.forged(("num_experts",), str(judge.case.report["num_experts"] + 1)) == 1
+    report = copy.deepcopy(judge.case.report)
+    for layer in report["layers"]:
+        layer["gap_limit"] *= 1 + 1e-9
+    assert judge.report(report) == 1
+
+
+def test_kinds_of_certificates(judge):
+    for kind in ("cuts", "patterns", "Cuts", "", "L0a mean", 1, None, ["cuts"]):
+        report = copy.deepcopy(judge.case.report)
+        (proof, *_) = report["layers"][0]["proofs"]
+        is_true = kind == proof["kind"]
+        proof["kind"] = kind
+        assert judge.report(report) == (judge.case.code if is_true else 2), kind
 
 
 def test_layers(judge):

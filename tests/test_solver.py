@@ -83,9 +83,10 @@ def tiny_instances(draw):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tiny_instances())
 def test_every_method_brackets_the_brute_force_optimum(arguments):
-    instance = engine_instance(*arguments)
+    *engine_arguments, distinct = arguments
+    instance = engine_instance(*engine_arguments, distinct=distinct)
     optimum = float(layer_optimum(tuple(map(float, arguments[0][0])), *arguments[1:]))
-    for method in SOLVERS:
+    for method in METHODS:
         result = solve(instance, method, WORK)
         assert result.placement.violations(instance) == []
         assert result.lower_bound[0] <= optimum * (1 + 1e-12)

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 
 from eplb_opt import FormatError, Instance, Limits, Placement, solve
-from eplb_opt.certificates.names import CERTIFIED, SEARCHED
+from eplb_opt.certificates.registry import certified_names, searched_names
 from eplb_opt.checker.verify import verify, verify_report
 from eplb_opt.cli import main
+from eplb_opt.formats import write_map
 
 from .conftest import KNOWN
 from .reports import CASES
 
+CERTIFIED = certified_names()
+SEARCHED = searched_names()
 WORK = Limits(seconds=None, work=1.0)
 
 
@@ -197,20 +200,71 @@ def test_exit_codes(code, files, capsys):
     assert ("NOT PROVEN" in capsys.readouterr().out) == (code == 3)
 
 
-WITHOUT = ("numba", "ortools", "highspy", "pulp", "loky", "rich", "yaml", "safetensors", "torch")
-BLOCKED = f"""import sys
-for name in {WITHOUT}:
-    sys.modules[name] = None
+WITHOUT = ("numba", "ortools", "highspy", "pulp", "loky", "rich", "yaml", "safetensors", "torch", "triton", "scipy")
+PROVERS = ("bounds", "exact", "search", "heuristics", "solver", "layer", "policies", "workers", "compiled", "highs")
+FORBIDDING = f"""import sys
+
+class Forbidding:
+    names = {{*{WITHOUT}, *(f"eplb_opt.{{name}}" for name in {PROVERS})}}
+
+    def find_spec(self, name, path=None, target=None):
+        if name in self.names:
+            raise AssertionError(f"{{name}} is imported")
+
+sys.meta_path.insert(0, Forbidding())
 from eplb_opt.cli import main
-sys.exit(main(sys.argv[1:]))"""
+code = main(sys.argv[1:])
+assert not Forbidding.names & set(sys.modules)
+sys.exit(code)"""
+
+
+def verified_without(arguments):
+    run = subprocess.run([sys.executable, "-c", FORBIDDING, "verify", *arguments], capture_output=True, text=True)
+    assert "Traceback" not in run.stderr
+    assert "is imported" not in run.stderr
+    return run
 
 
 @pytest.mark.parametrize("code", range(4))
 def test_no_solver_and_no_compiler_is_needed(code, files):
-    run = subprocess.run([sys.executable, "-c", BLOCKED, "verify", *files[code]], capture_output=True, text=True)
-    assert "Traceback" not in run.stderr
+    run = verified_without(files[code])
     assert run.returncode == code
     assert ("with faults" in run.stdout) == (code != 2)
+
+
+def write_npz(path, load):
+    np.savez(path, load=load)
+
+
+def write_json_loads(path, load):
+    path.write_text(json.dumps({"load": load.tolist()}))
+
+
+def write_csv(path, load):
+    header = ["layer", *(f"e{expert}" for expert in range(load.shape[1]))]
+    lines = [",".join(header)]
+    for layer, row in enumerate(load.tolist()):
+        lines.append(",".join(map(repr, [layer, *row])))
+    path.write_text("\n".join(lines))
+
+
+WRITERS = {"loads.npz": write_npz, "loads.json": write_json_loads, "loads.csv": write_csv}
+
+
+@pytest.mark.parametrize("map_name", ["map.npz", "map.json"])
+@pytest.mark.parametrize("loads_name", WRITERS)
+def test_loads_of_every_kind_need_no_solver(loads_name, map_name, tmp_path):
+    case = CASES["counts"]()  # whose certificates are of two slots a rank
+    case.write(tmp_path)
+    loads = tmp_path / loads_name
+    WRITERS[loads_name](loads, case.instance.weight)
+    write_map(tmp_path / map_name, case.placement, None, case.instance.num_ranks, None)
+    arguments = [str(tmp_path / name) for name in (map_name, "report.json", loads_name)]
+    assert verified_without(arguments).returncode == 0
+    WRITERS[loads_name](loads, case.instance.weight * 2)
+    run = verified_without(arguments)
+    assert run.returncode == 1
+    assert "the report is of other loads" in run.stdout
 
 
 @pytest.mark.parametrize("code", range(4))
@@ -244,20 +298,6 @@ def test_names_of_searches_are_those_of_the_methods():
     assert {c.bound_method for c in result.certificates} <= {*SEARCHED, *CERTIFIED}
     result = solve(Instance([[5.0, 3, 2, 1]], 6, num_ranks=2), "milp", WORK)
     assert {c.bound_method for c in result.certificates} <= {*SEARCHED, *CERTIFIED}
-
-
-def test_a_name_needs_its_certificate():
-    from eplb_opt.certificates.names import COUNTS, CUTS, MEAN, PATTERNS
-    from eplb_opt.certificates.registry import read_certificate, true_name
-
-    case = CASES["cuts"]()
-    layer, pool = case.report["layers"][0], case.instance.pool(0)
-    certificate, bound = read_certificate(layer["proofs"][0]), layer["lower_bound"]
-    assert [true_name(pool, bound, name, certificate) for name in (CUTS, COUNTS, MEAN)] == [CUTS, COUNTS, MEAN]
-    assert true_name(pool, bound, PATTERNS, certificate) == f"{PATTERNS}, not certified"
-    assert true_name(pool, bound * 1.001, CUTS, certificate) == f"{CUTS}, not certified"
-    assert true_name(pool, bound, COUNTS, None) == f"{COUNTS}, not certified"
-    assert true_name(pool, bound, "rank patterns", None) == "rank patterns"
 
 
 def test_a_layers_bound_needs_all_partitions_certified():

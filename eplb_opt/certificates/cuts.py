@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError
 from ..problem.pool import Floats, Ints, Pool
 from ..strict import number, text
+from .certificate import Certificate
+from .names import COUNTS, CUTS
 
 AGGREGATE, THRESHOLD = "aggregate", "threshold"
 MULTIPLIER_BITS = 40
@@ -42,8 +43,8 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class CutCertificate:
-    """Proves that no solution of a pool has an objective <= ``target`` (L1.4), if ``certificate_holds``.
+class CutCertificate(Certificate):
+    """Proves that no solution of a pool has an objective <= ``target`` by cuts on counts (L1.4).
 
     Parameters
     ----------
@@ -54,41 +55,36 @@ class CutCertificate:
         Multiplier mu of ``sum k * y_ek = slots``, of any sign.
     """
 
-    target: float
+    kind: ClassVar[str] = "cuts"
+    names: ClassVar[tuple[str, ...]] = (CUTS, COUNTS)
+
     cuts: tuple[Cut, ...]
     slot_price: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain types for JSON, which keeps every float exactly."""
-        return {"target": self.target, "cuts": [asdict(cut) for cut in self.cuts], "slot_price": self.slot_price}
+    def holds(self, pool: Pool) -> bool:
+        """Whether no solution of the pool has an objective <= the target: integers only, no solver.
 
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> CutCertificate:
-        """The certificate of ``to_dict``.
-
-        Raises
-        ------
-        FormatError
-            A key is missing or a value is of the wrong type.
+        Every count that the target allows is looked at (L1.3, L1.4).
         """
-        try:
-            cuts = tuple(
-                Cut(text(c["kind"]), number(c["v"]), number(c["u"]), number(c["multiplier"])) for c in data["cuts"]
-            )
-            return CutCertificate(number(data["target"]), cuts, number(data["slot_price"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"not a certificate of the cut bound ({error}): write it with to_dict") from error
+        if not is_valid(pool, self):
+            return False
+        costs = exact_costs(pool, self)
+        if costs is None:
+            return True
+        cost_of_count, most = costs
+        cheapest = int(cost_of_count.min(axis=1).sum())
+        return cheapest > most
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> CutCertificate:
+        """The certificate of ``to_dict``; a value of the wrong type raises what it raises."""
+        cuts = tuple(_read_cut(cut) for cut in data["cuts"])
+        return cls(number(data["target"]), cuts, number(data["slot_price"]))
 
 
-def certificate_holds(pool: Pool, cert: CutCertificate) -> bool:
-    """Whether the certificate proves that no solution of the pool has an objective <= its target.
-
-    Exact: integers only, no solver; checks every count that the target allows (L1.3, L1.4).
-    """
-    if not is_valid(pool, cert):
-        return False
-    costs = exact_costs(pool, cert)
-    return costs is None or int(costs[0].min(axis=1).sum()) > costs[1]
+def _read_cut(data: Mapping[str, Any]) -> Cut:
+    multiplier = number(data["multiplier"])
+    return Cut(text(data["kind"]), number(data["v"]), number(data["u"]), multiplier)
 
 
 def is_valid(pool: Pool, cert: CutCertificate) -> bool:

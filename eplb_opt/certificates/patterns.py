@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ..errors import FormatError
 from ..problem.pool import Ints, Pool
 from ..strict import integer, number
+from .certificate import Certificate
+from .names import PATTERNS
 from .rank_model import Model, rank_model
 
 MOST_STEPS = 40_000_000  # partial rank contents looked at: as many as the prover's listing may take
@@ -25,8 +26,8 @@ MOST_COST = 2**59  # of all replicas: sums stay within int64
 
 
 @dataclass(frozen=True)
-class PatternCertificate:
-    """Proves that no packing of a pool is within ``target`` (L2.2), if ``pattern_certificate_holds``.
+class PatternCertificate(Certificate):
+    """Proves that no packing of a pool is within ``target`` by prices of replica types (L2.2).
 
     Parameters
     ----------
@@ -36,51 +37,49 @@ class PatternCertificate:
         Multiplier of each replica type; types that are not listed cost nothing.
     """
 
-    target: float
+    kind: ClassVar[str] = "patterns"
+    names: ClassVar[tuple[str, ...]] = (PATTERNS,)
+
     prices: tuple[tuple[int, int, int], ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain types for JSON."""
-        return {"target": self.target, "prices": [list(price) for price in self.prices]}
+    def holds(self, pool: Pool) -> bool:
+        """Whether no packing of the pool is within the target: in integers, without a solver (L2.2)."""
+        if not (math.isfinite(self.target) and self.target > 0):
+            return False
+        price_of = {(expert, count): price for expert, count, price in self.prices}
+        if len(price_of) < len(self.prices):  # a type with two prices
+            return False
+        largest = max((abs(price) for price in price_of.values()), default=0)
+        if largest * pool.slots >= MOST_COST:
+            return False
+        model = rank_model(pool, self.target)
+        if model is None:
+            return True  # L0
+        if model.item.size * pool.slots > MOST_CELLS:
+            return False
+        experts = model.order[model.expert].tolist()
+        types = zip(experts, model.count.tolist(), strict=True)
+        prices = np.array([price_of.get(replica_type, 0) for replica_type in types])
+        return _ranks_cost_less(pool, model, prices)
 
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> PatternCertificate:
-        """The certificate of ``to_dict``.
-
-        Raises
-        ------
-        FormatError
-            A key is missing or a value is of the wrong type.
-        """
-        try:
-            prices = tuple((integer(e), integer(k), integer(price)) for e, k, price in data["prices"])
-            return PatternCertificate(number(data["target"]), prices)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"not a certificate of the pattern bound ({error}): write it with to_dict") from error
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> PatternCertificate:
+        """The certificate of ``to_dict``; a value of the wrong type raises what it raises."""
+        prices = tuple((integer(e), integer(k), integer(price)) for e, k, price in data["prices"])
+        return cls(number(data["target"]), prices)
 
 
-def pattern_certificate_holds(pool: Pool, cert: PatternCertificate) -> bool:
-    """Whether the certificate proves that no packing is within its target: in integers, without a solver (L2.2)."""
-    if not (math.isfinite(cert.target) and cert.target > 0):
-        return False
-    given = {(e, k): price for e, k, price in cert.prices}
-    if len(given) < len(cert.prices):  # a type with two prices
-        return False
-    if max((abs(price) for price in given.values()), default=0) * pool.slots >= MOST_COST:
-        return False
-    model = rank_model(pool, cert.target)
-    if model is None:
-        return True  # L0
-    if model.item.size * pool.slots > MOST_CELLS:
-        return False
-    experts = model.order[model.expert].tolist()
-    prices = np.array([given.get((e, k), 0) for e, k in zip(experts, model.count.tolist(), strict=True)])
+def _ranks_cost_less(pool: Pool, model: Model, prices: Ints) -> bool:
+    """Whether all ranks together, each at the most that its content can cost, cost less than any counts do."""
     cheapest = cheapest_counts(pool, model, prices)
     try:
-        blocks = contents(pool, model)
-        return all(cheapest > pool.ranks * int(prices[types].sum(axis=1).max()) for types in blocks)
+        for types in contents(pool, model):
+            dearest = int(prices[types].sum(axis=1).max())
+            if cheapest <= pool.ranks * dearest:
+                return False
     except _TooManyError:
         return False
+    return True
 
 
 def cheapest_counts(pool: Pool, model: Model, prices: Ints) -> float:

@@ -1,61 +1,80 @@
-"""Certificates of either kind: read, checked, and what they prove of a pool."""
+"""The kinds of certificates: read by their ``kind``, and the names of bounds that they give."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import FormatError
 from ..problem.pool import Pool
-from .cuts import CutCertificate, certificate_holds
-from .mean import trivial_bound
-from .names import COUNTS, CUTS, PATTERNS, not_certified
-from .patterns import PatternCertificate, pattern_certificate_holds
-from .sums import next_sum
+from ..strict import shown
+from .certificate import Certificate
+from .cuts import CutCertificate
+from .names import MEAN, REPLICA, SEARCHED
+from .patterns import PatternCertificate
 
-Certificate = CutCertificate | PatternCertificate
+__all__ = [
+    "KINDS",
+    "Certificate",
+    "certified_names",
+    "not_certified",
+    "read_certificate",
+    "searched_names",
+    "true_name",
+]
+
+KINDS: dict[str, type[Certificate]] = {
+    CutCertificate.kind: CutCertificate,
+    PatternCertificate.kind: PatternCertificate,
+}
 
 
 def read_certificate(data: Mapping[str, Any]) -> Certificate:
     """The certificate of a ``to_dict``.
 
+    Parameters
+    ----------
+    data : mapping
+        Files that were written before certificates had a ``kind`` have either cuts or prices.
+
     Raises
     ------
     FormatError
-        A key is missing or a value is of the wrong type.
+        The kind is not known, a key is missing or a value is of the wrong type.
     """
-    return PatternCertificate.from_dict(data) if "prices" in data else CutCertificate.from_dict(data)
+    former = PatternCertificate.kind if "prices" in data else CutCertificate.kind
+    kind = data.get("kind", former)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise FormatError(f"a certificate of kind {shown(kind)}, known are {', '.join(KINDS)}")
+    return KINDS[kind].from_dict(data)
 
 
-def names_of(certificate: Certificate) -> tuple[str, ...]:
-    """The bounds that a certificate of this kind may prove."""
-    return (PATTERNS,) if isinstance(certificate, PatternCertificate) else (CUTS, COUNTS)
+def certified_names() -> tuple[str, ...]:
+    """Names of the bounds that can be proven again: L0, from the loads alone, and what the kinds prove."""
+    return (MEAN, REPLICA, *_names_of_kinds())
 
 
-def holds(pool: Pool, certificate: Certificate) -> bool:
-    """Whether a certificate proves that no packing of the pool is within its target, in integers, without a solver."""
-    if isinstance(certificate, PatternCertificate):
-        return pattern_certificate_holds(pool, certificate)
-    return certificate_holds(pool, certificate)
+def searched_names() -> tuple[str, ...]:
+    """Names of the bounds that nothing short proves again."""
+    return (*SEARCHED, *(_without_certificate(name) for name in certified_names()))
 
 
-def bound_of(pool: Pool, certificate: Certificate) -> float:
-    """What a certificate proves if it holds, in units of load: at s = 2 the next sum of two replica loads (X5)."""
-    target = certificate.target
-    if pool.slots_per_rank != 2:
-        return target
-    return max(target, next_sum(pool, target, min(2 * target, sys.float_info.max)))
-
-
-def certified_bound(pool: Pool, certificate: Certificate | None) -> float:
-    """What can be proven again of a pool, in units of load: L0, or what its certificate proves."""
-    trivial = trivial_bound(pool)[0]
-    return trivial if certificate is None else max(trivial, bound_of(pool, certificate))
+def not_certified(name: str) -> str:
+    """The name of a bound whose certificate is missing, or proves less than the bound."""
+    return _without_certificate(name) if name in certified_names() else name
 
 
 def true_name(pool: Pool, bound: float, name: str, certificate: Certificate | None) -> str:
-    """The name of a bound: a certified one only if there is a certificate, and it proves the bound."""
-    if name not in (CUTS, PATTERNS, COUNTS):
+    """The name of a bound: one of a kind's names only if there is a certificate, and it proves the bound."""
+    if name not in _names_of_kinds():
         return name
-    is_proven = certificate is not None and name in names_of(certificate) and bound_of(pool, certificate) >= bound
+    is_proven = certificate is not None and certificate.proves(pool, bound, name)
     return name if is_proven else not_certified(name)
+
+
+def _names_of_kinds() -> tuple[str, ...]:
+    return tuple(name for kind in KINDS.values() for name in kind.names)
+
+
+def _without_certificate(name: str) -> str:
+    return f"{name}, not certified"

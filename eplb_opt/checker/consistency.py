@@ -1,4 +1,4 @@
-"""What must follow from a report's own figures: gaps, imbalances, status and totals, from objectives and bounds."""
+"""What must follow from the loads and a report's own figures: head, gaps, imbalances, status and totals."""
 
 from __future__ import annotations
 
@@ -7,50 +7,92 @@ from collections.abc import Sequence
 
 from ..certificates.layer import MILESTONES, LayerCertificate, totals_of
 from ..errors import FormatError
+from ..problem.instance import Instance
 from ..problem.status import Status, StopReason, agrees, relative_gap
 from ..strict import shown
 from .claims import Fields
+from .digest import loads_digest
+
+OF_INSTANCE = ("mode", "num_experts", "num_replicas", "num_ranks", "num_nodes", "num_groups", "distinct")
+
+
+def head_faults(instance: Instance, head: Fields, layers: Sequence[Fields]) -> list[str]:
+    """What the report's head says against the loads, the topology and its own layers."""
+    faults = []
+    if "loads_sha256" in head:
+        digest = loads_digest(instance.load)
+        if head["loads_sha256"] != digest:
+            faults.append(f"the report is of other loads: their SHA-256 is {head['loads_sha256']}, not {digest}")
+    for name in OF_INSTANCE:
+        true = getattr(instance, name)
+        if head.get(name, true) != true:
+            faults.append(f"{name} {shown(head[name])} instead of {shown(true)}")
+    if "limits" in head:
+        limit = head["limits"]["gap"]
+        others = [fields["layer_id"] for fields in layers if fields["gap_limit"] != limit]
+        if others:
+            faults.append(f"a gap limit of {limit}, but of layer {others[0]} another one")
+    return faults
 
 
 def derived_faults(mean: float, fields: Fields) -> list[str]:
-    """What does not follow from the report's own objective and bound."""
-    objective, bound = fields["objective"], fields["lower_bound"]
-    gap = relative_gap(objective, bound)
+    """What does not follow from the report's own objective and bound.
+
+    Parameters
+    ----------
+    mean : float
+        Mean rank load of the layer in tokens.
+    fields : mapping
+        What the report says of the layer.
+    """
+    objective = fields["objective"]
+    gap = relative_gap(objective, fields["lower_bound"])
     imbalance = objective / mean if objective > 0 and mean > 0 else 1.0
+    balancedness = 1 / imbalance
+    claimed_gap = fields.get("gap", gap)
     faults = []
-    if not _same_gap(fields.get("gap", gap), gap):
-        faults.append(f"gap {fields['gap']} instead of {gap}")
+    if not _is_same_gap(claimed_gap, gap):
+        faults.append(f"gap {claimed_gap} instead of {gap}")
     if not agrees(fields.get("imbalance", imbalance), imbalance):
         faults.append(f"imbalance {fields['imbalance']} instead of {imbalance}")
-    if not agrees(fields.get("balancedness", 1 / imbalance), 1 / imbalance):
-        faults.append(f"balancedness {fields['balancedness']} instead of {1 / imbalance}")
-    return faults + _status_faults(fields.get("gap", gap), fields)
+    if not agrees(fields.get("balancedness", balancedness), balancedness):
+        faults.append(f"balancedness {fields['balancedness']} instead of {balancedness}")
+    return faults + _status_faults(claimed_gap, fields) + _time_faults(claimed_gap, fields)
 
 
 def _status_faults(gap: float, fields: Fields) -> list[str]:
-    """What status, stop and times say against the gap."""
-    faults = []
+    """What status and stop say against the gap."""
     status = fields.get("status")
-    if status is not None:
-        limit = fields.get("gap_limit")
-        if limit is None:
-            raise FormatError(f"layer {fields['layer_id']}: a status, but no 'gap_limit' that it is meant for")
-        true = Status.OPTIMAL if gap <= limit else Status.FEASIBLE
-        if status is not true:
-            faults.append(f"status {status} at a gap of {gap}, limit {limit}, instead of {true}")
-        if status is Status.OPTIMAL and fields.get("stop", StopReason.GAP) not in (StopReason.GAP, StopReason.FAILED):
-            faults.append(f"OPTIMAL, but stopped by: {fields['stop']}")
+    if status is None:
+        return []
+    limit = fields.get("gap_limit")
+    if limit is None:
+        raise FormatError(f"layer {fields['layer_id']}: a status, but no 'gap_limit' that it is meant for")
+    faults = []
+    true = Status.OPTIMAL if gap <= limit else Status.FEASIBLE
+    if status is not true:
+        faults.append(f"status {status} at a gap of {gap}, limit {limit}, instead of {true}")
+    stop = fields.get("stop", StopReason.GAP)
+    if status is Status.OPTIMAL and stop not in (StopReason.GAP, StopReason.FAILED):
+        faults.append(f"OPTIMAL, but stopped by: {stop}")
+    return faults
+
+
+def _time_faults(gap: float, fields: Fields) -> list[str]:
+    """What the times say that are after milestones."""
     times = fields.get("reached", ())
+    faults = []
     for milestone, time in zip(MILESTONES, times, strict=False):
         if time is not None and gap > milestone:
             faults.append(f"a gap of {milestone} reached after {time} s, but the gap is {gap}")
     known = [time for time in times if time is not None]
-    if known != sorted(known) or None in times[: len(known)]:
+    first_ones = times[: len(known)]
+    if known != sorted(known) or None in first_ones:
         faults.append("a smaller gap reached before a larger one")
     return faults
 
 
-def _same_gap(gap: float, other: float) -> bool:
+def _is_same_gap(gap: float, other: float) -> bool:
     return math.isclose(gap, other, rel_tol=1e-9, abs_tol=1e-15)
 
 
@@ -62,7 +104,8 @@ def totals_faults(layers: Sequence[Fields], totals: Fields) -> list[str]:
     faults = []
     for name, value in true.items():
         claimed = totals[name]
-        same = agrees(claimed, value) if isinstance(value, float) and math.isfinite(value) else claimed == value
-        if not same:
+        is_figure = isinstance(value, float) and math.isfinite(value)
+        is_same = agrees(claimed, value) if is_figure else claimed == value
+        if not is_same:
             faults.append(f"totals: {name} {shown(claimed)} instead of {shown(value)}")
     return faults

@@ -6,9 +6,18 @@ import argparse
 from typing import Any
 
 from ..methods.needs import require_method
-from .files import check_files, save
+from .files import check_files
 from .options import add_limits, limits_of
-from .output import print_lines, print_result, print_table, run_methods, say_interrupted
+from .output import (
+    STANDARD_OUTPUT,
+    json_file,
+    print_lines,
+    print_report,
+    print_table,
+    run_methods,
+    save_json,
+    say_interrupted,
+)
 from .signals import INTERRUPTED
 
 DEMO_MODEL = "deepseek-v3-decode"
@@ -23,7 +32,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from ..formats import write_json
+    from ..checker.schema import in_order
     from ..problem.instance import Instance
     from ..report.gap import best_bound, gap_rows
     from ..report.tables import gap_table
@@ -32,16 +41,17 @@ def _demo(options: argparse.Namespace) -> int:
     limits = limits_of(options)
     for method in METHODS:
         require_method(method, limits)
-    check_files({"--json": options.json})
+    check_files({"--json": json_file(options.json)})
     first = MODELS[DEMO_MODEL].first_layer
     load = synthetic_load(DEMO_MODEL, seed=options.seed)
     instance = Instance(load, num_replicas=288, num_ranks=32, layer_ids=range(first, first + load.shape[1]))
     results, interrupted = run_methods(instance, METHODS, limits)
-    if options.json is not None:
-        head = {"interrupted": interrupted}
-        save(options.json, lambda path: write_json(path, head | results[-1].to_dict()))
+    report = in_order({"interrupted": interrupted} | results[-1].to_dict())
+    save_json(options.json, report)
+    if options.json == STANDARD_OUTPUT:
+        return INTERRUPTED if interrupted else 0
     print_lines([f"synthetic loads, {DEMO_MODEL}, seed {options.seed} (lognormal, calibrated to recorded loads)"])
-    print_result(results[-1])
+    print_report(report, instance.describe())
     bound, _ = best_bound(results)
     objectives = {r.method: r.objective for r in results}
     seconds = {r.method: r.seconds for r in results}

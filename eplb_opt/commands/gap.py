@@ -13,9 +13,18 @@ from ..errors import OptionError
 from ..limits import Limits
 from ..methods import METHODS
 from ..methods.needs import require_method
-from .files import check_files, save
+from .files import check_files
 from .options import add_input, instance_of, limits_of, read_selected, say_no_effect
-from .output import finite, print_lines, print_table, run_methods, say_interrupted
+from .output import (
+    STANDARD_OUTPUT,
+    finite,
+    json_file,
+    print_lines,
+    print_table,
+    run_methods,
+    save_json,
+    say_interrupted,
+)
 from .signals import INTERRUPTED
 
 
@@ -35,13 +44,12 @@ def add_parser(commands: Any) -> None:
 
 
 def _gap(options: argparse.Namespace) -> int:
-    from ..formats import write_json
     from ..report.gap import best_bound, gap_rows
     from ..report.tables import gap_table
 
     limits = limits_of(options)
     methods = _methods(options.methods, limits)
-    check_files({"--json": options.json}, [options.loads, *options.map])
+    check_files({"--json": json_file(options.json)}, [options.loads, *options.map])
     policies = _policies(options.policy)
     instance = instance_of(options, read_selected(options))
     own = {f"map {path}": _own(path, instance) for path in options.map}
@@ -51,14 +59,14 @@ def _gap(options: argparse.Namespace) -> int:
     bound, proofs = best_bound(results)
     objectives = {r.method: r.objective for r in results} | judged | own
     rows = gap_rows(instance, objectives, {r.method: r.seconds for r in results} | seconds, bound, limits.gap)
-    if options.json is not None:
-        head = {"instance": instance.describe(), "mode": instance.mode, "notes": notes, "interrupted": interrupted}
-        bounds = {"layer_ids": list(instance.layer_ids), "lower_bound": bound.tolist(), "bound_method": proofs}
-        save(options.json, lambda path: write_json(path, head | bounds | {"methods": finite(rows)}))
-    print_lines([instance.describe()])
-    print_table(gap_table(rows))
-    counted = ", ".join(f"{proof} ({proofs.count(proof)})" for proof in dict.fromkeys(proofs))
-    print_lines([f"bound proved by (layers): {counted}"])
+    head = {"instance": instance.describe(), "mode": instance.mode, "notes": notes, "interrupted": interrupted}
+    bounds = {"layer_ids": list(instance.layer_ids), "lower_bound": bound.tolist(), "bound_method": proofs}
+    save_json(options.json, head | bounds | {"methods": finite(rows)})
+    if options.json != STANDARD_OUTPUT:
+        print_lines([instance.describe()])
+        print_table(gap_table(rows))
+        counted = ", ".join(f"{proof} ({proofs.count(proof)})" for proof in dict.fromkeys(proofs))
+        print_lines([f"bound proved by (layers): {counted}"])
     if interrupted:
         say_interrupted()
     return INTERRUPTED if interrupted else 0

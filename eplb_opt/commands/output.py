@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
 import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..limits import Limits
 from ..result import SolveInterrupted
-from .files import written
+from .files import save, written
 
 PACKAGE = __name__.partition(".")[0]
+STANDARD_OUTPUT = Path("-")  # as the file of --json: nothing else is then printed there
 USUAL_WIDTH = 80  # of a terminal that does not say
 
 if TYPE_CHECKING:
@@ -122,13 +125,46 @@ def unnumbered(layers: int) -> str:
     return f"layers 0..{layers - 1}, as the input does not number them; --layers says otherwise"
 
 
-def print_result(result: Result) -> None:
-    """A result: its layers and totals."""
+def json_file(path: Path | None) -> Path | None:
+    """The file of --json; None where none is written."""
+    return None if path == STANDARD_OUTPUT else path
+
+
+def save_json(path: Path | None, content: Mapping[str, Any]) -> None:
+    """Write what --json asks for: a file, whole or not at all, or JSON on standard output.
+
+    Parameters
+    ----------
+    path : Path or None
+        Of the option; None: nothing is written.
+    content : mapping
+        JSON types; finite numbers only.
+    """
+    from ..formats import write_json
+
+    if path is None:
+        return
+    if path == STANDARD_OUTPUT:
+        print(json.dumps(content, indent=1, allow_nan=False))
+    else:
+        save(path, lambda file: write_json(file, content))
+
+
+def print_report(report: Mapping[str, Any], description: str) -> None:
+    """A report: its layers and totals.
+
+    Parameters
+    ----------
+    report : mapping
+        Of `Result.to_dict`.
+    description : str
+        Of the instance, in a line.
+    """
     from ..report.tables import layer_table, totals_lines
 
-    print_lines([f"{result.method}: {result.instance.describe()}"])
-    print_table(layer_table(result))
-    print_lines(totals_lines(result))
+    print_lines([f"{report['method']}: {description}"])
+    print_table(layer_table(report))
+    print_lines(totals_lines(report))
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -8,9 +8,19 @@ from typing import Any
 
 from ..methods import METHODS
 from ..methods.needs import require_method
+from ..packages import require
 from .files import check_files, save
 from .options import add_input, add_output, instance_of, limits_of, read_selected, say_no_effect
-from .output import print_lines, print_result, run_methods, say_interrupted, unnumbered
+from .output import (
+    STANDARD_OUTPUT,
+    json_file,
+    print_lines,
+    print_report,
+    run_methods,
+    save_json,
+    say_interrupted,
+    unnumbered,
+)
 from .signals import INTERRUPTED
 
 
@@ -25,13 +35,14 @@ def add_parser(commands: Any) -> None:
 
 
 def _solve(options: argparse.Namespace) -> int:
-    from ..formats import output_format, write_json
+    from ..checker.schema import in_order
+    from ..formats import output_format
 
     limits = limits_of(options)
     require_method(options.method, limits)
     if options.output is not None:
         options.format = output_format(options.output, options.format)
-    check_files({"-o": options.output, "--json": options.json}, [options.loads])
+    check_files({"-o": options.output, "--json": json_file(options.json)}, [options.loads])
     loads = read_selected(options).with_hidden_layers(options.hidden_layers, str(options.loads))
     instance = instance_of(options, loads)
     if options.output is not None:
@@ -39,12 +50,12 @@ def _solve(options: argparse.Namespace) -> int:
     notes = say_no_effect(options, instance)
     results, interrupted = run_methods(instance, [options.method], limits)
     saved = None if options.output is None else _write(options, loads, results[0].placement)
-    if options.json is not None:
-        head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
-        save(options.json, lambda path: write_json(path, head | results[0].to_dict()))
-    print_result(results[0])
-    if saved:
-        print_lines([saved])
+    head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
+    report = in_order(head | results[0].to_dict())
+    save_json(options.json, report)
+    if options.json != STANDARD_OUTPUT:
+        print_report(report, instance.describe())
+        print_lines([saved] if saved else [])
     if interrupted:
         say_interrupted()
     return INTERRUPTED if interrupted else 0
@@ -52,24 +63,28 @@ def _solve(options: argparse.Namespace) -> int:
 
 def _check_sayable(options: argparse.Namespace, instance: Any, loads: Any) -> None:
     """What the format cannot say is known before the long work, from a map of the same shape."""
-    from ..formats import check_map_format, encode_loads
+    from ..formats import check_map_format, encode_loads, format_named
 
-    if options.format == "lmdeploy":
-        encode_loads(options.output, loads, options.format)
-    else:
+    output = format_named(options.format)
+    require("this command", *output.packages)
+    if output.writes_maps:
         check_map_format(options.output, options.format, instance, loads.hidden_layers)
+    else:
+        encode_loads(options.output, loads, options.format)
 
 
 def _write(options: argparse.Namespace, loads: Any, placement: Any) -> str:
-    from ..formats import write_loads, write_map
+    """Write the map, or the loads for an engine that loads none; returns what to say."""
+    from ..formats import format_named, write_loads, write_map
 
-    if options.format == "lmdeploy":
-        save(options.output, lambda path: write_loads(path, loads, "lmdeploy"))
-        return f"loads: {options.output} (LMDeploy loads no map: it plans from these loads with its own greedy)"
+    output = format_named(options.format)
+    if not output.writes_maps:
+        save(options.output, lambda path: write_loads(path, loads, options.format))
+        return f"loads: {options.output} ({output.remark})"
     save(
         options.output,
         lambda path: write_map(path, placement, options.format, options.ranks, loads.hidden_layers),
     )
-    if loads.layer_ids is not None or options.format in ("npz", "json"):
+    if loads.layer_ids is not None or output.is_ours:
         return f"map: {options.output}"
     return f"map: {options.output} ({unnumbered(loads.load.shape[1])})"

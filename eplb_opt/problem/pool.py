@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InstanceError
+from .value import rank_times
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -116,8 +117,8 @@ class Packing:
 
     def rank_loads(self, pool: Pool) -> Floats:
         """Load of each rank, [ranks]."""
-        per_replica = pool.loads / np.maximum(self.counts(pool), 1)
-        return np.asarray(per_replica[self.experts].sum(axis=1), dtype=np.float64)
+        times = rank_times(pool.loads[None, None, :], self.experts[None])
+        return np.asarray(times[0, 0], dtype=np.float64)
 
     def objective(self, pool: Pool) -> float:
         """Load of the heaviest rank."""

@@ -19,7 +19,6 @@ from eplb_opt.certificates.cuts import (
     THRESHOLD,
     Cut,
     CutCertificate,
-    certificate_holds,
     count_range,
     dual_value,
 )
@@ -137,7 +136,7 @@ def check_pool(rng: np.random.Generator) -> tuple[Pool, float, CutCertificate | 
     assert bound >= trivial_bound(pool)[0]
     if cert is not None:
         assert bound == cert.target
-        assert certificate_holds(pool, cert)
+        assert cert.holds(pool)
         assert proven(pool, cert)
         check_cuts(pool, objectives, rng)
     return pool, bound, cert, optimum
@@ -192,7 +191,7 @@ def test_cuts_hold_for_every_solution(seed: int) -> None:
 def test_known_answer() -> None:
     bound, cert = cut_bound(KNOWN, 590 / 3)
     assert cert is not None
-    assert certificate_holds(KNOWN, cert)
+    assert cert.holds(KNOWN)
     assert 191.666 < bound <= 575 / 3
 
 
@@ -209,7 +208,7 @@ def test_degenerate_loads(loads: list[float], ranks: int) -> None:
     pool = Pool(np.array(loads), 8, ranks)
     bound, cert = cut_bound(pool, math.inf)
     assert 0 <= Fraction(bound) <= min(solutions(pool).values())
-    assert cert is None or certificate_holds(pool, cert)
+    assert cert is None or cert.holds(pool)
 
 
 def test_one_slot_a_rank_returns_l0() -> None:
@@ -229,7 +228,7 @@ def test_scaling_by_a_power_of_two(power: int) -> None:
     found, cert = cut_bound(scaled, 232.0 * factor)
     assert found == bound * factor
     assert cert is not None
-    assert certificate_holds(scaled, cert)
+    assert cert.holds(scaled)
 
 
 def test_extreme_loads_fall_back_to_l0() -> None:
@@ -237,7 +236,7 @@ def test_extreme_loads_fall_back_to_l0() -> None:
         pool = Pool(np.array(loads), 6, 3)
         bound, cert = cut_bound(pool, math.inf)
         assert Fraction(bound) <= min(solutions(pool).values())
-        assert cert is None or certificate_holds(pool, cert)
+        assert cert is None or cert.holds(pool)
 
 
 def test_runs_agree_and_stop_at_the_goal() -> None:
@@ -333,8 +332,8 @@ def test_tampering_is_rejected() -> None:
         replace(cert, cuts=(*cert.cuts, Cut(THRESHOLD, cert.target, 0.0, 1.0))),
         replace(cert, cuts=(*cert.cuts, Cut(THRESHOLD, cert.target * 0.6, cert.target * 0.1, 1.0))),  # n < 1
     ]
-    assert certificate_holds(KNOWN, cert)
-    assert [certificate_holds(KNOWN, bad) for bad in broken] == [False] * len(broken)
+    assert cert.holds(KNOWN)
+    assert [bad.holds(KNOWN) for bad in broken] == [False] * len(broken)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +352,7 @@ def test_no_proof_of_a_reachable_target(
 ) -> None:
     pool = Pool(np.array(loads), slots, ranks)
     assert min(solutions(pool).values()) <= target
-    assert not certificate_holds(pool, CutCertificate(target, () if cut is None else (cut,), price))
+    assert not CutCertificate(target, () if cut is None else (cut,), price).holds(pool)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -375,8 +374,8 @@ def test_another_pool_is_rejected() -> None:
     cert = known_certificate()
     for loads, slots, ranks in ((KNOWN.loads * 0.99, 16, 8), (KNOWN.loads, 18, 9), (KNOWN.loads[:-1], 16, 8)):
         pool = Pool(loads, slots, ranks)
-        assert not certificate_holds(pool, cert) or proven(pool, cert)
-    assert not certificate_holds(Pool(KNOWN.loads * 0.99, 16, 8), cert)
+        assert not cert.holds(pool) or proven(pool, cert)
+    assert not cert.holds(Pool(KNOWN.loads * 0.99, 16, 8))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -393,12 +392,12 @@ def test_exact_check_agrees_with_fractions(seed: int) -> None:
             and (c.kind == AGGREGATE or 2 - math.ceil((Fraction(moved.target) - Fraction(c.v)) / Fraction(c.u)) >= 1)
             for c in moved.cuts
         )
-        assert certificate_holds(KNOWN, moved) == (valid and proven(KNOWN, moved))
+        assert moved.holds(KNOWN) == (valid and proven(KNOWN, moved))
 
 
 def test_lower_targets_follow() -> None:
     cert = known_certificate()
-    assert all(certificate_holds(KNOWN, replace(cert, target=cert.target * f)) for f in (0.999, 0.9, 0.5, 0.01))
+    assert all(replace(cert, target=cert.target * f).holds(KNOWN) for f in (0.999, 0.9, 0.5, 0.01))
 
 
 if __name__ == "__main__":  # python tests/bounds/test_cuts.py POOLS SEED: a longer run of the random pools

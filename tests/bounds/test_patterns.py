@@ -19,7 +19,7 @@ from eplb_opt.bounds.pattern_list import list_all
 from eplb_opt.bounds.patterns import pattern_bound
 from eplb_opt.certificates import patterns as pattern_certificate
 from eplb_opt.certificates.mean import trivial_bound
-from eplb_opt.certificates.patterns import PatternCertificate, pattern_certificate_holds
+from eplb_opt.certificates.patterns import PatternCertificate
 from eplb_opt.certificates.rank_model import rank_model
 from eplb_opt.errors import FormatError
 from eplb_opt.problem.pool import Pool
@@ -65,7 +65,7 @@ def test_random_pools(seed: int) -> None:
         assert bound >= first >= trivial_bound(pool)[0]
         if cert is not None:
             assert bound == cert.target
-            assert pattern_certificate_holds(pool, cert)
+            assert cert.holds(pool)
             assert proven(pool, cert)
 
 
@@ -93,9 +93,9 @@ def test_random_prices_prove_no_reachable_target(seed: int) -> None:
     prices = [(e, k, int(rng.integers(-50, 50))) for e, k in product(range(pool.num_experts), range(1, pool.slots + 1))]
     for factor in (1.0 + 1e-9, 1.3):
         cert = PatternCertificate(float(min(objectives.values())) * factor, tuple(prices))
-        assert not pattern_certificate_holds(pool, cert)
+        assert not cert.holds(pool)
     below = PatternCertificate(float(min(objectives.values())) * 0.99, tuple(prices))
-    assert not pattern_certificate_holds(pool, below) or proven(pool, below)
+    assert not below.holds(pool) or proven(pool, below)
 
 
 def test_improves_on_l1() -> None:
@@ -103,7 +103,7 @@ def test_improves_on_l1() -> None:
     first = cut_bound(pool, math.inf)[0]
     bound, cert = pattern_bound(pool, pool.mean * 1.05, lower=first)
     assert bound > first * (1 + 1e-4)
-    assert pattern_certificate_holds(pool, cert)
+    assert cert.holds(pool)
 
 
 def test_never_below_l1_where_pairs_decide() -> None:
@@ -139,7 +139,7 @@ def test_tampering_is_rejected() -> None:
         replace(cert, target=-1.0), replace(cert, prices=tuple((e, k, 2**50) for e, k, _ in cert.prices)),
         replace(cert, target=optimum, prices=()), replace(cert, target=2 * optimum),
     ):  # fmt: skip
-        assert not pattern_certificate_holds(MIXED, bad)
+        assert not bad.holds(MIXED)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -160,12 +160,12 @@ def test_the_check_lists_what_the_prover_lists(seed: int) -> None:
 
 def test_the_check_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     cert = mixed_certificate()
-    assert pattern_certificate_holds(MIXED, cert)
+    assert cert.holds(MIXED)
     with monkeypatch.context() as patch:
         patch.setattr(pattern_certificate, "MOST_STEPS", 3)
-        assert not pattern_certificate_holds(MIXED, cert)
+        assert not cert.holds(MIXED)
     monkeypatch.setattr(pattern_certificate, "MOST_CELLS", 3)
-    assert not pattern_certificate_holds(MIXED, cert)
+    assert not cert.holds(MIXED)
 
 
 def test_blocks_are_as_good_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_prices_are_integers(price: object) -> None:
 
 def test_a_type_with_two_prices_proves_nothing() -> None:
     cert = mixed_certificate()
-    assert not pattern_certificate_holds(MIXED, replace(cert, prices=cert.prices * 2))
+    assert not replace(cert, prices=cert.prices * 2).holds(MIXED)
 
 
 def test_time_limit() -> None:

@@ -65,4 +65,4 @@ def test_decides_targets_beside_the_optimum(seed, name):
 def test_fractions_of_a_tick_end_the_search_too(name):
     rigid = Pool(2.0 * np.arange(40, 88) + (np.arange(48) == 0), 48, 12)
     for ticks in (0.5, 16e6 + 0.5):
-        assert DECIDERS[name](rigid, rigid.mean + 0.9, ticks=ticks).stop is StopReason.WORK
+        assert DECIDERS[name](rigid, rigid.mean + 0.9, Budget(work=ticks)).stop is StopReason.WORK

@@ -1,0 +1,118 @@
+"""A layer's bound proven again: from L0 and from the certificates of its pools."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from ..certificates.mean import max_replica_bound, mean_bound
+from ..certificates.names import MEAN, REPLICA
+from ..certificates.registry import certified_names, searched_names
+from ..problem.hierarchy import NodeSet, bottleneck_partition, members, node_sets
+from ..problem.instance import Instance
+from ..problem.pool import Pool
+from ..problem.status import exceeds
+from ..strict import shown
+from .claims import Fields, Proof
+
+MOST_GROUPS = 8  # of a node that are named
+
+BoundsByName = dict[str, float]  # the most that each method proves, in tokens
+
+
+def proven_bound(instance: Instance, layer: int, fields: Fields) -> tuple[float, list[str]]:
+    """The layer's bound from L0 and the certificates that hold; and what is wrong with the claimed one.
+
+    Parameters
+    ----------
+    instance : Instance
+    layer : int
+        Row of the instance.
+    fields : mapping
+        What the report says of the layer.
+
+    Returns
+    -------
+    bound : float
+        In tokens.
+    faults : list of str
+    """
+    claimed = fields["lower_bound"]
+    method = fields["bound_method"]
+    bound, by_name, faults = _layer_bound(instance, layer, fields.get("proofs", ()))
+    is_certified = method in certified_names()
+    if not (is_certified or method in searched_names()):
+        faults.append(f"bound {claimed} by {shown(method)}, which is no method of ours: {bound} is proven")
+    elif is_certified and exceeds(claimed, bound):
+        faults.append(f"bound {claimed} by {method} is not proven: {bound} is")
+    elif is_certified and exceeds(claimed, by_name.get(method, -math.inf)):
+        faults.append(f"bound {claimed} is not what {method} proves")
+    return bound, faults
+
+
+def _layer_bound(instance: Instance, layer: int, proofs: Sequence[Proof]) -> tuple[float, BoundsByName, list[str]]:
+    """The layer's bound; the most that each method proves of one of its pools; and the proofs that are wrong."""
+    whole = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
+    of_whole = _trivial(whole)
+    by_name = dict(of_whole)
+    proofs_of = _by_node_set(proofs)
+    real = [groups for groups in proofs_of if _is_node_set(instance, groups)]
+    faults = [
+        f"a certificate for groups {_listed(groups)}, which are on no node"
+        for groups in proofs_of
+        if groups not in real
+    ]
+    every_set = node_sets(instance)
+    bounds = {}
+    for node_set in real if every_set is None else every_set:
+        pool = instance.pool(layer, members(instance, node_set) if instance.hierarchical else None)
+        of_pool, wrong = _pool_bounds(pool, proofs_of.get(node_set, []))
+        faults += [f"{what} for groups {_listed(node_set)}" for what in wrong]
+        bounds[node_set] = max(of_pool.values())
+        for name, bound in of_pool.items():
+            by_name[name] = max(by_name.get(name, bound), bound)
+    trivial = max(of_whole.values())
+    if every_set is None:  # the bound of many groups (H3) has no certificate
+        return trivial, of_whole, faults
+    of_partitions = bottleneck_partition(bounds, instance.num_groups)[0]
+    return max(trivial, of_partitions), by_name, faults
+
+
+def _by_node_set(proofs: Sequence[Proof]) -> dict[NodeSet, list[Proof]]:
+    by_set: dict[NodeSet, list[Proof]] = {}
+    for proof in proofs:
+        groups = proof[0]
+        by_set.setdefault(groups, []).append(proof)
+    return by_set
+
+
+def _pool_bounds(pool: Pool, proofs: Sequence[Proof]) -> tuple[BoundsByName, list[str]]:
+    """What each method proves of a pool, and which of its proofs are wrong."""
+    by_name = _trivial(pool)
+    wrong = []
+    if len(proofs) > 1:
+        wrong.append(f"{len(proofs)} certificates")
+    for _, certificate in proofs[:1]:
+        if certificate.holds(pool):
+            bound = certificate.bound(pool)
+            by_name |= dict.fromkeys(certificate.names, bound)
+        else:
+            wrong.append("a certificate that does not hold")
+    return by_name, wrong
+
+
+def _trivial(pool: Pool) -> BoundsByName:
+    return {MEAN: mean_bound(pool), REPLICA: max_replica_bound(pool)}
+
+
+def _is_node_set(instance: Instance, groups: NodeSet) -> bool:
+    """Whether these are the groups of one node, ascending."""
+    size = instance.num_groups // instance.num_pools
+    is_inside = all(0 <= group < instance.num_groups for group in groups)
+    is_ascending = all(group < following for group, following in pairwise(groups))
+    return len(groups) == size and is_inside and is_ascending
+
+
+def _listed(groups: NodeSet) -> str:
+    return shown(str(list(groups[:MOST_GROUPS])))

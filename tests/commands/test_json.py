@@ -1,0 +1,66 @@
+"""--json -: JSON on standard output, and nothing else there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from .common import COMMAND, TOPOLOGY, write_loads
+
+
+def output_of(folder, *arguments, code=0):
+    """What a command wrote on standard output, parsed."""
+    run = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, cwd=folder, timeout=120)
+    assert run.returncode == code, run.stderr
+    assert not (folder / "-").exists()
+    return json.loads(run.stdout)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_loads(tmp_path)
+    return tmp_path
+
+
+def solved(folder):
+    return output_of(folder, "solve", "loads.npz", *TOPOLOGY, "--method", "greedy", "-o", "map.npz", "--json", "-")
+
+
+def test_solve(folder):
+    report = solved(folder)
+    assert next(iter(report)) == "schema"
+    assert [layer["layer_id"] for layer in report["layers"]] == [5, 8]
+    assert (folder / "map.npz").exists()
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_verify(folder, factor):
+    report = solved(folder)
+    report["layers"][0]["objective"] *= factor
+    (folder / "report.json").write_text(json.dumps(report))
+    code = 0 if factor == 1 else 1
+    check = output_of(folder, "verify", "map.npz", "report.json", "loads.npz", "--json", "-", code=code)
+    assert check["exit_code"] == code
+    assert check["map_valid"]
+    assert (check["with_faults"], bool(check["layers"][0]["faults"])) == (code, bool(code))
+
+
+def test_verify_writes_a_file(folder):
+    (folder / "report.json").write_text(json.dumps(solved(folder)))
+    command = [*COMMAND, "verify", "map.npz", "report.json", "loads.npz", "--json"]
+    run = subprocess.run([*command, "check.json"], capture_output=True, text=True, cwd=folder, timeout=120)
+    assert "2 layers: 0 with faults" in run.stdout
+    assert json.loads((folder / "check.json").read_text())["bounds_proven"] == 2
+    run = subprocess.run([*command, "report.json"], capture_output=True, text=True, cwd=folder, timeout=120)
+    assert run.returncode == 2
+    assert "which it would replace" in run.stderr
+
+
+def test_gap(folder):
+    solved(folder)
+    found = output_of(
+        folder, "gap", "loads.npz", *TOPOLOGY, "--methods", "greedy,refined", "--map", "map.npz", "--json", "-"
+    )
+    assert [row["method"] for row in found["methods"]] == ["greedy", "refined", "map map.npz"]
