@@ -12,8 +12,10 @@ NEWEST_TESTS ?= tests
 MATRIX ?= 3.10 3.11 3.12 3.13
 MATRIX_OLDEST ?= 3.10
 MATRIX_VENVS ?= .venv-matrix
+# Not tests/exact/test_assignment.py: the exports that it compares with are written by the versions in constraints.txt.
 MATRIX_TESTS ?= tests/test_docs.py tests/test_instance.py tests/test_placement.py tests/test_policies.py \
-	tests/test_packages.py tests/test_highs.py tests/formats/test_plain.py tests/exact/test_assignment.py tests/plugins
+	tests/test_packages.py tests/test_project.py tests/test_highs.py tests/formats/test_plain.py \
+	tests/exact/test_matching.py tests/exact/test_targets.py tests/plugins
 # pyenv's before the one on PATH, which may be pyenv's stand-in for a version that is not chosen.
 python_of = $(firstword $(wildcard $(HOME)/.pyenv/versions/$(1).*/bin/python) $(shell command -v python$(1)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from types import ModuleType
 
 MOST_SHOWN = 60  # characters of a value in an error's line
 # PyPI name -> the extra of this package that brings it, in versions that fit.
@@ -161,13 +162,22 @@ def shown(value: object) -> str:
 def is_fault_of_ours(error: Exception) -> bool:
     """Whether code of this package names what does not exist: no file and no option is to blame for that.
 
+    A list where a mapping was expected has no ``values`` either; that is the file's fault.
+
     Parameters
     ----------
     error : Exception
         As it was caught, with its traceback.
     """
-    if not isinstance(error, (AttributeError, NameError)):
-        return False
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    package = __name__.partition(".")[0]
-    return bool(frames) and frames[-1].f_globals.get("__name__", "").partition(".")[0] == package
+    if not frames or not _is_ours(frames[-1].f_globals.get("__name__")):
+        return False
+    if isinstance(error, AttributeError):
+        owner = error.obj if isinstance(error.obj, type) else type(error.obj)
+        return isinstance(error.obj, ModuleType) or _is_ours(owner.__module__)
+    return isinstance(error, NameError)
+
+
+def _is_ours(module: str | None) -> bool:
+    """Whether a module of this name is in this package."""
+    return (module or "").partition(".")[0] == __name__.partition(".")[0]

@@ -189,7 +189,7 @@ def _solver(limits: Limits, seconds: float | None) -> cp_model.CpSolver:
 
 
 def _limit_hit(limits: Limits, solver: cp_model.CpSolver) -> StopReason:
-    worked_out = limits.work is not None and solver.deterministic_time >= limits.work * 0.99
+    worked_out = limits.work is not None and solver.response_proto.deterministic_time >= limits.work * 0.99
     return StopReason.WORK if worked_out else StopReason.TIME
 
 

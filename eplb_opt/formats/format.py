@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ..errors import EplbError, FormatError
+from ..errors import EplbError, FormatError, is_fault_of_ours
 from .arrays import first_line
 from .files import ExpertMap, Loads
 
 Held = TypeVar("Held", Loads, ExpertMap)
 # What code that expects a well-made file raises of another.
-# What damaged content may raise in a reader. No AttributeError: that is a fault of ours.
-SURPRISES = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RuntimeError)
+SURPRISES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RuntimeError)
 
 
 class Need(enum.Enum):
@@ -60,6 +59,8 @@ class Side(Generic[Held]):
         except EplbError:
             raise
         except SURPRISES as error:
+            if is_fault_of_ours(error):
+                raise
             raise FormatError(f"{source} is malformed ({type(error).__name__}: {first_line(error)})") from None
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 
+import numpy as np
 import pytest
 
 from eplb_opt import FormatError, MissingPackageError
 from eplb_opt.errors import is_fault_of_ours
-from eplb_opt.formats import content, plain, read_loads, registry
+from eplb_opt.formats import Loads, content, plain, read_loads
+from eplb_opt.formats.format import Side
+
+LOADS = Loads(np.ones((1, 1, 2)), None, ("0",))
 
 
 @pytest.fixture
@@ -17,10 +21,6 @@ def loads(tmp_path):
     path = tmp_path / "loads.json"
     path.write_text(json.dumps({"load": [[1, 2], [3, 4]]}))
     return path
-
-
-def fails(*_):
-    return plain.no_such_name
 
 
 def raised(function):
@@ -47,13 +47,35 @@ def read_is_internal(path):
     return False
 
 
-def test_a_missing_name_in_a_format_is_no_malformed_file():
-    with pytest.raises(AttributeError, match="no_such_name"):
-        registry._decode(fails, {}, "loads.json")
+@pytest.fixture
+def ours(monkeypatch):
+    """Code of this file counts as the package's."""
+    monkeypatch.setitem(globals(), "__name__", "eplb_opt.formats.a_test")
+
+
+def read_with(reads):
+    side = Side(recognises=lambda _: True, reads=reads)
+    return side.read([1], "loads.json")
+
+
+@pytest.mark.usefixtures("ours")
+@pytest.mark.parametrize(
+    "reads",
+    [lambda *_: plain.no_such_name, lambda *_: LOADS.no_such_name, lambda *_: no_such_name],  # noqa: F821
+)
+def test_a_missing_name_in_a_format_is_no_malformed_file(reads):
+    with pytest.raises((AttributeError, NameError), match="no_such_name"):
+        read_with(reads)
+
+
+@pytest.mark.usefixtures("ours")
+def test_content_of_another_type_is_a_malformed_file():
+    with pytest.raises(FormatError, match=r"loads.json is malformed \(AttributeError: 'list' .* 'values'\)"):
+        read_with(lambda content, _: content.values())
 
 
 def test_what_a_library_does_not_have_is_the_inputs_fault():
-    assert not is_fault_of_ours(raised(lambda: json.JSONEncoder(separators=(",", ":")).iterencode.no_such_name))
+    assert not is_fault_of_ours(raised(lambda: json.no_such_name))  # this file is not of the package
     assert not is_fault_of_ours(ValueError("a value"))
     assert not is_fault_of_ours(AttributeError("never raised"))
 

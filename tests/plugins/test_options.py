@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import subprocess
 import sys
 from importlib.metadata import entry_points
 
@@ -147,3 +148,22 @@ def test_packages_are_missed_at_registration(name, package, monkeypatch):
 def test_engines_find_the_plug_ins(group):
     (found,) = entry_points(group=group, name="eplb_opt")
     assert found.load().__name__ == "register"
+
+
+BARE = """
+import subprocess
+import sys
+for name in ("numba", "loky", "pulp", "highspy", "ortools", "yaml", "safetensors", "scipy", "pandas"):
+    sys.modules[name] = None
+import torch
+from eplb_opt.plugins.options import engine_policy, read_options
+from eplb_opt.plugins.planning import plan
+policy = engine_policy(read_options({}))
+print(policy.__name__, plan(policy, torch.tensor([[8, 3, 1]]), 4, 1, 1, 2).shape)
+"""
+
+
+def test_beside_an_engine_numpy_and_torch_are_enough():
+    run = subprocess.run([sys.executable, "-W", "error", "-c", BARE], capture_output=True, text=True, check=True)
+    assert run.stdout == "ConfiguredRefinedPolicy (1, 4)\n"
+    assert run.stderr == ""
