@@ -27,13 +27,18 @@ def max_replica_bound(pool: Pool) -> float:
     position, copies = _pairs(min(rank, pool.num_experts), rank)
     loads = np.sort(pool.loads)[::-1]
     values = loads[position] / copies
-    value = np.partition(values, values.size - rank)[values.size - rank]
+    index = values.size - rank
+    value = np.partition(values, index)[index]
     # Rounding is monotone: pairs that share the float may differ below it, the least of them is safe.
-    tied = np.flatnonzero(values == value)
-    least = min(Fraction(float(loads[position[j]])) / int(copies[j]) for j in tied)
+    least = min(_exact(loads[position[i]], copies[i]) for i in np.flatnonzero(values == value))
     if pool.distinct:
-        least = max(least, Fraction(float(loads[0])) / pool.max_count)
+        least = max(least, _exact(loads[0], pool.max_count))
     return floor_float(least)
+
+
+def _exact(load: float, copies: int) -> Fraction:
+    """Load of one of some replicas."""
+    return Fraction(float(load)) / int(copies)
 
 
 @lru_cache(maxsize=64)
@@ -44,17 +49,22 @@ def _pairs(experts: int, rank: int) -> tuple[Ints, Ints]:
     """
     most = rank // np.arange(1, experts + 1)
     position = np.repeat(np.arange(experts), most)
-    first = np.repeat(np.cumsum(most) - most, most)
-    return position, np.arange(position.size) - first + 1
+    begins = np.cumsum(most) - most
+    first = np.repeat(begins, most)
+    copies = np.arange(position.size) - first + 1  # 1, 2 and so on within each expert
+    return position, copies
 
 
 def trivial_bound(pool: Pool) -> tuple[float, str]:
     """The larger of L0a and L0b, and its name."""
-    mean, replica = mean_bound(pool), max_replica_bound(pool)
+    mean = mean_bound(pool)
+    replica = max_replica_bound(pool)
     return (replica, REPLICA) if replica > mean else (mean, MEAN)
 
 
 def floor_float(value: Fraction) -> float:
     """The largest float64 <= value."""
     nearest = float(value)
-    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
+    if Fraction(nearest) <= value:
+        return nearest
+    return math.nextafter(nearest, -math.inf)
