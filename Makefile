@@ -8,12 +8,24 @@ ENGINES_PIP := $(ENGINES)/bin/python -m pip --disable-pip-version-check
 NEWEST ?= .venv-newest
 NEWEST_TESTS ?= tests
 
-.PHONY: help demo test test-newest test-engines lint models peers bench bench-quick clean
+# Every Python that the package supports; the least one also with the least versions of what it needs.
+MATRIX ?= 3.10 3.11 3.12 3.13
+MATRIX_OLDEST ?= 3.10
+MATRIX_VENVS ?= .venv-matrix
+MATRIX_TESTS ?= tests/test_docs.py tests/test_instance.py tests/test_placement.py tests/test_policies.py \
+	tests/test_packages.py tests/test_highs.py tests/formats/test_plain.py tests/exact/test_assignment.py tests/plugins
+# pyenv's before the one on PATH, which may be pyenv's stand-in for a version that is not chosen.
+python_of = $(firstword $(wildcard $(HOME)/.pyenv/versions/$(1).*/bin/python) $(shell command -v python$(1)))
+
+.PHONY: help demo test test-newest test-matrix test-engines coverage dist lint models peers bench bench-quick clean
 
 help:
 	@echo "make demo    solve synthetic DeepSeek-V3 loads, under a minute"
 	@echo "make test    run the tests"
 	@echo "make test-newest  run the tests with the newest versions of what the package needs (own environment)"
+	@echo "make test-matrix  a short part of the tests on Python $(MATRIX), and with the oldest dependencies (own environments)"
+	@echo "make coverage  run the tests and say which lines they do not reach"
+	@echo "make dist    build wheel and sdist into dist/, and look into them"
 	@echo "make test-engines  run inside vLLM, SGLang and LMDeploy (CPU, own environment, some minutes)"
 	@echo "make lint    ruff and mypy"
 	@echo "make models  export the tiny models again (models/tiny)"
@@ -30,6 +42,39 @@ test: $(VENV)/.installed
 # Of torch the CPU build of the constraints, as the newest one is gigabytes; of all else the newest that pip finds.
 test-newest: $(NEWEST)/.installed
 	$(NEWEST)/bin/python -m pytest $(NEWEST_TESTS)
+
+# Without --keep-going the first Python that fails ends it.
+test-matrix: $(MATRIX:%=matrix-%) matrix-oldest
+
+matrix-%: PYTHON_HERE = $(call python_of,$*)
+matrix-%:
+	@test -n "$(PYTHON_HERE)" || { echo "there is no Python $* here: make MATRIX=... leaves it out"; exit 2; }
+	test -x $(MATRIX_VENVS)/$*/bin/python || $(PYTHON_HERE) -m venv $(MATRIX_VENVS)/$*
+	grep '^torch==' constraints.txt > $(MATRIX_VENVS)/$*.txt
+	$(MATRIX_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
+		--constraint $(MATRIX_VENVS)/$*.txt --editable '.[all,test]'
+	$(MATRIX_VENVS)/$*/bin/python -m pytest $(MATRIX_TESTS)
+
+matrix-oldest: PYTHON_HERE = $(call python_of,$(MATRIX_OLDEST))
+matrix-oldest:
+	@test -n "$(PYTHON_HERE)" || { echo "there is no Python $(MATRIX_OLDEST) here"; exit 2; }
+	test -x $(MATRIX_VENVS)/oldest/bin/python || $(PYTHON_HERE) -m venv $(MATRIX_VENVS)/oldest
+	$(MATRIX_VENVS)/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints-oldest.txt --editable '.[all,test]'
+	$(MATRIX_VENVS)/oldest/bin/python -m pytest $(MATRIX_TESTS)
+
+# Functions that numba and Triton compile are left out: no line of theirs runs in the interpreter.
+coverage: $(VENV)/.installed
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+dist: $(VENV)/.installed
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m zipfile --list dist/*.whl | grep eplb_opt/py.typed
+	tar --list --file dist/*.tar.gz | grep eplb_opt/py.typed
 
 # Its log, tests/engines/LOG.md, is committed. `build isolation` would fetch another torch.
 test-engines: $(ENGINES)/.installed
@@ -64,7 +109,7 @@ bench: peers
 	$(BIN)/python -m benchmarks.table
 
 clean:
-	rm -rf $(VENV) $(NEWEST) $(ENGINES) .bench .peers
+	rm -rf $(VENV) $(NEWEST) $(MATRIX_VENVS) $(ENGINES) .bench .peers .coverage dist
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
@@ -80,14 +125,14 @@ $(NEWEST)/.installed: pyproject.toml constraints.txt
 	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy only-if-needed \
-		--editable '.[dev]'
+		--editable '.[all,test]'
 	touch $@
 
 $(ENGINES)/.installed: tests/engines/requirements.txt tests/engines/constraints.txt pyproject.toml
 	test -x $(ENGINES)/bin/python || $(PYTHON) -m venv $(ENGINES)
 	$(ENGINES_PIP) install --quiet --constraint tests/engines/constraints.txt torch==2.13.0
 	$(ENGINES_PIP) install --quiet --constraint tests/engines/constraints.txt --requirement tests/engines/requirements.txt
-	$(ENGINES_PIP) install --quiet --constraint tests/engines/constraints.txt --editable .
+	$(ENGINES_PIP) install --quiet --constraint tests/engines/constraints.txt --editable '.[all]'
 	mkdir -p $(ENGINES)/src
 	VLLM_TARGET_DEVICE=empty VLLM_VERSION_OVERRIDE=0.33.0 $(ENGINES_PIP) download --quiet --no-deps --no-build-isolation \
 		--no-binary vllm --dest $(ENGINES)/src --constraint tests/engines/constraints.txt vllm

@@ -81,7 +81,7 @@ def compare_ranges(instance: Instance, work: int) -> dict[str, Any]:
     for layer in start_layers(instance)[::2]:
         state = next(iter(layer.pools.values()))
         pool, target = state.pool, state.pool.mean * (1 + GAP)
-        start = search(pool, state.packing, target=target, budget=Budget(work=FIRST_WORK))
+        start = search(pool, state.bracket.packing, target=target, budget=Budget(work=FIRST_WORK))
         excess["start"].append(start.objective(pool) / pool.mean - 1)
         for name in seconds:
             with mock.patch.object(

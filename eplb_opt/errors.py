@@ -2,27 +2,82 @@
 
 from __future__ import annotations
 
+import traceback
+
 MOST_SHOWN = 60  # characters of a value in an error's line
+# PyPI name -> the extra of this package that brings it, in versions that fit.
+EXTRAS = {
+    "highspy": "solvers",
+    "loky": "solvers",
+    "numba": "solvers",
+    "ortools": "solvers",
+    "pulp": "solvers",
+    "pyyaml": "files",
+    "safetensors": "files",
+}
 
 
 class EplbError(Exception):
-    """Base class of every error that eplb_opt raises on purpose."""
+    """Base class of every error that eplb_opt raises on purpose.
+
+    Examples
+    --------
+    >>> from eplb_opt import EplbError, Limits
+    >>> try:
+    ...     Limits(workers=0)
+    ... except EplbError as error:
+    ...     print(error)
+    Limits.workers is 0: give an integer from 1 to 2147483647
+    """
 
 
 class InstanceError(EplbError, ValueError):
-    """The loads, the topology or a map do not describe a placement problem."""
+    """The loads, the topology or a map do not describe a placement problem.
+
+    Examples
+    --------
+    >>> from eplb_opt import Instance
+    >>> Instance([[3, 1]], num_replicas=3, num_ranks=2)
+    Traceback (most recent call last):
+    eplb_opt.errors.InstanceError: num_replicas=3 is not a multiple of num_ranks=2: use 4
+    """
 
 
 class OptionError(EplbError, ValueError):
-    """A limit, a method name or a policy option is not one we know."""
+    """A limit, a method name or a policy option is not one we know.
+
+    Examples
+    --------
+    >>> from eplb_opt import POLICIES, configure
+    >>> configure(POLICIES["refined"], steps=-3)
+    Traceback (most recent call last):
+    eplb_opt.errors.OptionError: RefinedPolicy.steps=-3: give an integer from 0 to 10000
+    """
 
 
 class FormatError(EplbError, ValueError):
-    """A file cannot be read, is truncated, or is in no known format."""
+    """A file cannot be read, is truncated, or is in no known format.
+
+    Examples
+    --------
+    >>> from eplb_opt.formats import read_loads
+    >>> read_loads("no_such_file.npz")
+    Traceback (most recent call last):
+    eplb_opt.errors.FormatError: cannot read no_such_file.npz: No such file or directory
+    """
 
 
 class SolverError(EplbError, RuntimeError):
-    """A solver is missing, failed, or returned something that its own model forbids."""
+    """A solver failed, or returned something that its own model forbids: a fault to be reported.
+
+    `solve` itself keeps the best map so far where a solver fails, and says so with a `FallbackWarning`.
+
+    Examples
+    --------
+    >>> from eplb_opt import EplbError, SolverError
+    >>> issubclass(SolverError, EplbError) and issubclass(SolverError, RuntimeError)
+    True
+    """
 
 
 class MissingPackageError(EplbError, ImportError):
@@ -36,6 +91,12 @@ class MissingPackageError(EplbError, ImportError):
         What needs it, as a person would say it: ``method 'milp'``.
     reason : str, optional
         Why it cannot be imported although it is installed.
+
+    Examples
+    --------
+    >>> from eplb_opt import MissingPackageError
+    >>> print(MissingPackageError("pulp", "method 'milp'"))
+    method 'milp' needs the package pulp: pip install "eplb_opt[solvers]"
     """
 
     def __init__(self, package: str, needed_for: str, reason: str = "") -> None:
@@ -43,14 +104,28 @@ class MissingPackageError(EplbError, ImportError):
         self.needed_for = needed_for
         self.reason = reason
         cause = f" ({reason})" if reason else ""
-        super().__init__(f"{needed_for} needs the package {package}{cause}: pip install {package}")
+        # The extra, where there is one: the newest version of a package by itself need not fit.
+        install = f'"eplb_opt[{EXTRAS[package]}]"' if package in EXTRAS else package
+        super().__init__(f"{needed_for} needs the package {package}{cause}: pip install {install}")
 
     def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
         return type(self), (self.package, self.needed_for, self.reason)  # as worker processes hand errors over
 
 
 class PolicyError(EplbError, RuntimeError):
-    """A policy from outside cannot be loaded, raised, or returned no valid map."""
+    """A policy from outside cannot be loaded, raised, or returned no valid map.
+
+    Examples
+    --------
+    >>> from eplb_opt.external import load_policy
+    >>> load_policy("no_colon")
+    Traceback (most recent call last):
+    eplb_opt.errors.PolicyError: policy 'no_colon': write package.module:Name
+    """
+
+
+class FastPathWarning(UserWarning):
+    """Compiled code is there and cannot be used: the same maps come slower."""
 
 
 class FormatWarning(UserWarning):
@@ -58,7 +133,20 @@ class FormatWarning(UserWarning):
 
 
 class TopologyWarning(UserWarning):
-    """Whole groups cannot stay on nodes as the call's topology asks: the mode is global."""
+    """Whole groups cannot stay on nodes as the call's topology asks: the mode is global.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import torch
+    >>> from eplb_opt import POLICIES, TopologyWarning, configure
+    >>> policy = configure(POLICIES["greedy"], distinct=True)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", TopologyWarning)
+    ...     maps = policy.rebalance_experts(torch.ones(1, 6), 6, 3, 2, 2)
+    >>> print(caught[0].message)
+    global mode: 3 groups cannot be shared out among 2 nodes, so whole groups do not stay on nodes
+    """
 
 
 def shown(value: object) -> str:
@@ -68,3 +156,18 @@ def shown(value: object) -> str:
     except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists in lists
         text = f"a {type(value).__name__}"
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} and so on"
+
+
+def is_fault_of_ours(error: Exception) -> bool:
+    """Whether code of this package names what does not exist: no file and no option is to blame for that.
+
+    Parameters
+    ----------
+    error : Exception
+        As it was caught, with its traceback.
+    """
+    if not isinstance(error, (AttributeError, NameError)):
+        return False
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    package = __name__.partition(".")[0]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").partition(".")[0] == package

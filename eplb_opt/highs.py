@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from .errors import SolverError
@@ -12,13 +15,59 @@ from .packages import require
 LEAST_SECONDS = 1e-2  # of a run: HiGHS takes a limit of 0 for none at all
 MOST_SECONDS = 1e9
 
+# The causes of failed linear programs in the innermost `collected_failures` block; None outside of all blocks.
+_collected: ContextVar[list[str] | None] = ContextVar("failed linear programs", default=None)
+
+
+@contextlib.contextmanager
+def collected_failures() -> Iterator[list[str]]:
+    """Let bounds go on without a linear program that fails inside the block, and say which failed.
+
+    Yields
+    ------
+    list of str
+        The causes, in their order, each once; it fills while the block runs.
+    """
+    causes: list[str] = []
+    token = _collected.set(causes)
+    try:
+        yield causes
+    finally:
+        _collected.reset(token)
+
+
+def go_on_without(error: SolverError) -> None:
+    """Note a failed linear program, for a caller that is sound without it: a bound is then weaker, never wrong.
+
+    Parameters
+    ----------
+    error : SolverError
+        What `run_highs` raised.
+
+    Raises
+    ------
+    SolverError
+        The same, outside of `collected_failures`: no failure is silent.
+    """
+    causes = _collected.get()
+    if causes is None:
+        raise error
+    if str(error) not in causes:
+        causes.append(str(error))
+
 
 def new_highs(**options: Any) -> Any:
     """A `highspy.Highs` that prints nothing and uses one thread.
 
     Parameters
     ----------
-    **options : HiGHS's own, by name, such as ``presolve="off"``.
+    **options : Any
+        HiGHS's own, by name, such as ``presolve="off"``.
+
+    Returns
+    -------
+    highspy.Highs
+        Without a model.
 
     Raises
     ------
@@ -36,6 +85,8 @@ def run_highs(solver: Any, seconds: float | None = None) -> bool:
 
     Parameters
     ----------
+    solver : highspy.Highs
+        As `new_highs` makes it, with a model.
     seconds : float, optional
         Wall-clock limit of this run, whatever runs came before; None: what the solver's own options say. Nothing is
         run where no time is left.

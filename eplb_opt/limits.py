@@ -1,11 +1,19 @@
-"""Limits: when a solver may stop, and how much of the machine it may use."""
+"""Limits: when a solver may stop, and how much of the machine it may use; and how an option's value is checked."""
 
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from .errors import OptionError
+from .errors import OptionError, shown
+
+T = TypeVar("T")
+MOST_STEPS = 10_000  # of `refined`: far beyond where steps still gain, and seconds of work
+STEPS_ARE = f"an integer from 0 to {MOST_STEPS}"
+DISTANCE_IS = "a number >= 0, or inf"
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,14 @@ class Limits:
     ------
     OptionError
         A value is out of range.
+
+    Examples
+    --------
+    >>> from eplb_opt import Limits
+    >>> Limits(seconds=10).gap
+    0.0001
+    >>> Limits(seconds=None, work=0.5)  # the same maps on every machine
+    Limits(seconds=None, work=0.5, gap=0.0001, workers=1, seed=0)
     """
 
     seconds: float | None = 60.0
@@ -59,3 +75,48 @@ class Limits:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+
+
+def checked(name: str, value: Any, check: Callable[[Any], T], kind: str) -> T:
+    """An option's value as its check makes it.
+
+    Parameters
+    ----------
+    name : str
+        The option, as the error names it.
+    value : object
+        What was given.
+    check : callable
+        Returns the value in its own type, or raises `ValueError`, `TypeError` or `OverflowError`.
+    kind : str
+        What the option takes, as a person would say it.
+
+    Raises
+    ------
+    OptionError
+        It is no value of this option.
+    """
+    try:
+        return check(value)
+    except (ValueError, TypeError, OverflowError):
+        raise OptionError(f"{name}={shown(value)}: give {kind}") from None
+
+
+def step_count(value: Any) -> int:
+    """A number of steps; `ValueError` or `TypeError` if it is none."""
+    if isinstance(value, bool):
+        raise TypeError(value)
+    steps = operator.index(value)
+    if not 0 <= steps <= MOST_STEPS:
+        raise ValueError(value)
+    return steps
+
+
+def distance(value: Any) -> float:
+    """A number >= 0, or infinity, integers included; `ValueError`, `TypeError` or `OverflowError` if it is none."""
+    if isinstance(value, (bool, str, bytes)):
+        raise TypeError(value)
+    number = float(value)
+    if math.isnan(number) or number < 0:
+        raise ValueError(value)
+    return number

@@ -6,19 +6,21 @@ bits in every process. The greedy needs torch and numpy only; solvers load when 
 
 from __future__ import annotations
 
-import math
+import copyreg
 import warnings
-from abc import ABC, abstractmethod
+from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
 
-from .errors import OptionError, TopologyWarning, shown
+from .errors import OptionError, TopologyWarning
 from .heuristics.greedy import greedy
 from .heuristics.refine import GREEDY_CHECK, STEPS, refined
-from .limits import Limits
+from .limits import DISTANCE_IS, STEPS_ARE, Limits, checked, distance, step_count
+from .methods import METHODS
+from .methods.method import Method
 from .problem.instance import Instance
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 Maps = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 P = TypeVar("P", bound="AbstractEplbPolicy")
 Topology = tuple[int, int, int]  # groups, nodes, ranks
-MOST_STEPS = 10_000  # of `RefinedPolicy`: far beyond where steps still gain, and seconds of work
 
 _warned: WeakKeyDictionary[type, set[Topology]] = WeakKeyDictionary()  # what each policy has said
 
@@ -41,6 +42,20 @@ class AbstractEplbPolicy(ABC):
     ----------
     distinct : bool
         Forbid two replicas of one expert on one rank.
+
+    Examples
+    --------
+    A policy of one's own needs one method; ``eplb-opt gap --policy my_module:RoundRobin`` then judges it.
+
+    >>> import torch
+    >>> from eplb_opt import AbstractEplbPolicy, Placement
+    >>> class RoundRobin(AbstractEplbPolicy):
+    ...     @classmethod
+    ...     def rebalance_experts(cls, weight, num_replicas, num_groups, num_nodes, num_ranks, old=None):
+    ...         layers, experts = weight.shape
+    ...         return Placement((torch.arange(num_replicas) % experts).repeat(layers, 1), experts).maps()
+    >>> RoundRobin.rebalance_experts(torch.ones(1, 4), 6, 1, 1, 2)[0]
+    tensor([[0, 1, 2, 3, 0, 1]])
     """
 
     distinct: ClassVar[bool] = False
@@ -119,7 +134,7 @@ class RefinedPolicy(AbstractEplbPolicy):
     Attributes
     ----------
     steps : int
-        Exchange steps: the work, 0 to `MOST_STEPS`. What they cost and give: ``benchmarks/README.md``,
+        Exchange steps: the work, 0 to `limits.MOST_STEPS`. What they cost and give: ``benchmarks/README.md``,
         ``benchmarks.curve``.
     greedy_check : float
         Layers that end further above a bound than this (relatively) are compared with the greedy's map, and the better
@@ -195,7 +210,7 @@ class OptimalPolicy(SolverPolicy):
     method = "optimal"
 
 
-POLICIES: dict[str, type[AbstractEplbPolicy]] = {
+_OWN: dict[str, type[AbstractEplbPolicy]] = {
     "greedy": GreedyPolicy,
     "refined": RefinedPolicy,
     "milp": MilpPolicy,
@@ -204,24 +219,21 @@ POLICIES: dict[str, type[AbstractEplbPolicy]] = {
 }
 
 
-def step_count(value: Any) -> int:
-    """A number of steps; `ValueError` or `TypeError` if it is none."""
-    if isinstance(value, bool):
-        raise TypeError(value)
-    steps = value.__index__()
-    if not 0 <= steps <= MOST_STEPS:
-        raise ValueError(value)
-    return int(steps)
+def policy_of(method: Method) -> type[AbstractEplbPolicy]:
+    """The policy of a method: its own class, or else that of `solve` with the method's name.
+
+    Parameters
+    ----------
+    method : Method
+        Of `eplb_opt.methods`, or like them.
+    """
+    if method.name in _OWN:
+        return _OWN[method.name]
+    name = f"{method.name.title()}Policy"
+    return type(name, (SolverPolicy,), {"__module__": __name__, "__doc__": method.summary, "method": method.name})
 
 
-def distance(value: Any) -> float:
-    """A number >= 0, or infinity; `ValueError`, `TypeError` or `OverflowError` if it is none."""
-    if isinstance(value, (bool, str, bytes)):
-        raise TypeError(value)
-    number = float(value)
-    if math.isnan(number) or number < 0:
-        raise ValueError(value)
-    return number
+POLICIES: dict[str, type[AbstractEplbPolicy]] = {name: policy_of(method) for name, method in METHODS.items()}
 
 
 def _instance_of(kind: type[Any]) -> Callable[[Any], Any]:
@@ -233,8 +245,6 @@ def _instance_of(kind: type[Any]) -> Callable[[Any], Any]:
     return check
 
 
-STEPS_ARE = f"an integer from 0 to {MOST_STEPS}"
-DISTANCE_IS = "a number >= 0, or inf"
 # Option -> how its value is checked, and what it is.
 OPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "distinct": (_instance_of(bool), "a bool"),
@@ -245,25 +255,79 @@ OPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
 }
 
 
+class ConfiguredMeta(ABCMeta):
+    """The type of configured policies: two are equal if policy and options are, so that a copy of one is the same."""
+
+    configured: tuple[type[AbstractEplbPolicy], dict[str, Any]]  # of the classes that `configure` makes themselves
+
+    def __eq__(cls, other: object) -> bool:
+        given = _configured(cls)
+        return cls is other or (given is not None and given == _configured(other))
+
+    def __hash__(cls) -> int:
+        given = _configured(cls)
+        return super().__hash__() if given is None else hash((given[0], tuple(sorted(given[1].items()))))
+
+
+def _configured(cls: object) -> tuple[type[AbstractEplbPolicy], dict[str, Any]] | None:
+    """The policy and options that `configure` made a class of; None for any other class, also below such a one."""
+    found: tuple[type[AbstractEplbPolicy], dict[str, Any]] | None = getattr(cls, "__dict__", {}).get("configured")
+    return found
+
+
+def _reduce(cls: ConfiguredMeta) -> Any:
+    """How a configured policy is pickled: configured again where it is read; a subclass by its name, as any class."""
+    given = _configured(cls)
+    return cls.__qualname__ if given is None else (_configure_again, given)
+
+
+def _configure_again(policy: type[P], options: dict[str, Any]) -> type[P]:
+    return configure(policy, **options)
+
+
+copyreg.pickle(ConfiguredMeta, _reduce)  # pickle asks here before it looks a class up
+
+
 def configure(policy: type[P], **options: Any) -> type[P]:
-    """A subclass of a policy with other options, e.g. ``configure(POLICIES["optimal"], distinct=True)``.
+    """A policy with other options.
+
+    Parameters
+    ----------
+    policy : type of AbstractEplbPolicy
+        A policy of `POLICIES`, or another subclass.
+    **options
+        Its class attributes: ``distinct`` of every policy; ``steps``, ``greedy_check`` and ``compiled`` of
+        `RefinedPolicy`; ``limits`` of policies with solvers.
+
+    Returns
+    -------
+    type of AbstractEplbPolicy
+        A subclass. Equal policies with equal options are equal, and they can be pickled where the policy can.
 
     Raises
     ------
     OptionError
         The policy has no such option, or its value is not one of the option's.
+
+    Examples
+    --------
+    >>> from eplb_opt import POLICIES, configure
+    >>> policy = configure(POLICIES["refined"], steps=16, distinct=True)
+    >>> policy.steps
+    16
+    >>> policy == configure(POLICIES["refined"], distinct=True, steps=16)
+    True
     """
     known = [name for name in OPTIONS if hasattr(policy, name)]
-    checked = {}
+    values = {}
     for name, value in options.items():
         if name not in known:
             raise OptionError(f"{policy.__name__} has no option {name!r}: it has {', '.join(known)}")
         check, kind = OPTIONS[name]
-        try:
-            checked[name] = check(value)
-        except (ValueError, TypeError, AttributeError, OverflowError):
-            raise OptionError(f"{policy.__name__}.{name}={shown(value)}: give {kind}") from None
-    return type(f"Configured{policy.__name__}", (policy,), {"__module__": policy.__module__, **checked})
+        values[name] = checked(f"{policy.__name__}.{name}", value, check, kind)
+    body = {"__module__": policy.__module__, "configured": (policy, values), **values}
+    made: Any = ConfiguredMeta(f"Configured{policy.__name__}", (policy,), body)
+    return made  # type: ignore[no-any-return]  # a subclass of the policy, which mypy does not see
 
 
 def _on_device(maps: Maps, weight: Any) -> Maps:

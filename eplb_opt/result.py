@@ -38,6 +38,17 @@ class Result:
         What compiling took before, 0.0 where numba's cache held everything.
     limits : Limits
         When the method was to stop.
+
+    Examples
+    --------
+    >>> from eplb_opt import Instance, solve
+    >>> result = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "greedy")
+    >>> result
+    Result(method='greedy', layers=1, optimal=0, imbalance=1.1667, gap=0.1667)
+    >>> result.placement.phy2log.shape  # [layers, replicas]
+    (1, 4)
+    >>> print(result.status[0])
+    FEASIBLE
     """
 
     placement: Placement
@@ -47,6 +58,12 @@ class Result:
     seconds: float
     compile_seconds: float = 0.0
     limits: Limits = field(default_factory=Limits)
+
+    def __repr__(self) -> str:
+        """The method and the totals; imbalance and gap are means over layers."""
+        totals = self.totals()
+        figures = f"imbalance={totals['imbalance_mean']:.4f}, gap={totals['gap_mean']:.4g}"
+        return f"Result(method={self.method!r}, layers={totals['layers']}, optimal={totals['optimal']}, {figures})"
 
     @property
     def objective(self) -> Floats:
@@ -67,6 +84,11 @@ class Result:
     def imbalance(self) -> Floats:
         """Heaviest over mean rank load, [layers]."""
         return np.array([c.imbalance for c in self.certificates])
+
+    @property
+    def window_imbalance(self) -> Floats:
+        """Heaviest over mean rank load of the map in each recorded window, [windows, layers]."""
+        return self.placement.window_imbalance(self.instance)
 
     @property
     def status(self) -> tuple[Status, ...]:
@@ -139,6 +161,16 @@ class SolveInterrupted(KeyboardInterrupt):
     ----------
     result : Result
         The best map so far, valid, with the certificates that were proven so far.
+
+    Examples
+    --------
+    >>> from eplb_opt import Instance, SolveInterrupted, solve
+    >>> try:
+    ...     result = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "greedy")
+    ... except SolveInterrupted as interrupt:
+    ...     result = interrupt.result
+    >>> result.placement.violations(result.instance)
+    []
     """
 
     def __init__(self, result: Result) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .errors import InstanceError, OptionError
+from .errors import OptionError, SolverError
 from .heuristics.greedy import greedy, greedy_pools
 from .heuristics.refine import refined
 from .layer import LayerState
@@ -38,7 +38,18 @@ Progress = Callable[[int, int], None]
 
 
 class FallbackWarning(UserWarning):
-    """A solver failed, or could not be tried, and the best map so far was kept."""
+    """A solver failed, or could not be tried, and the best map so far was kept.
+
+    Examples
+    --------
+    A caller that would rather have no map than one of another method makes it an error:
+
+    >>> import warnings
+    >>> from eplb_opt import FallbackWarning, Instance, solve
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", FallbackWarning)
+    ...     result = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "refined")
+    """
 
 
 def solve(
@@ -54,7 +65,9 @@ def solve(
     Parameters
     ----------
     instance : Instance
-    method : ``"greedy"``, ``"refined"``, ``"milp"``, ``"cpsat"`` or ``"optimal"``
+        Loads and topology.
+    method : str, default ``"optimal"``
+        ``"greedy"``, ``"refined"``, ``"milp"``, ``"cpsat"`` or ``"optimal"``.
     limits : Limits, default ``Limits()``
         ``seconds`` holds for the whole call, but for compiling. Without it, results depend on the input and the seed
         alone.
@@ -66,6 +79,7 @@ def solve(
     Returns
     -------
     Result
+        The placement, and a `LayerCertificate` for every layer.
 
     Raises
     ------
@@ -78,11 +92,24 @@ def solve(
     SolveInterrupted
         Ctrl-C (a `KeyboardInterrupt`); its ``result`` is the best map so far. Before there is any map, the interrupt
         comes as it is.
+    SolverError
+        A fault of ours: the map that was found is not valid.
 
     Warns
     -----
     FallbackWarning
         A solver failed or its model was too large for the limits; the certificate of the layer says why.
+
+    Examples
+    --------
+    Three experts on two ranks of two slots: the hot one gets the spare slot.
+
+    >>> from eplb_opt import Instance, Limits, solve
+    >>> result = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "greedy", Limits(seconds=10))
+    >>> result.placement.counts().tolist()
+    [[2, 1, 1]]
+    >>> result.objective.tolist(), result.lower_bound.tolist()  # tokens of the heaviest rank, one entry a layer
+    ([7.0], [6.0])
     """
     if method not in METHODS:
         raise OptionError(f"method {method!r}: choose one of {', '.join(METHODS)}")
@@ -111,12 +138,13 @@ class _Run:
         self.progress = progress
         self.start = time.monotonic()
         self.compile_seconds = 0.0
-        self.layers = start_layers(instance, limits.seconds)
+        self.greedy = _timed_greedy(instance) if method == "greedy" else None
+        self.layers = start_layers(instance, limits.seconds, self.greedy)
 
     def improve(self, warm_start: Placement | None) -> None:
         """Let the method work on the layers."""
-        if self.method == "greedy":
-            placement = greedy(self.instance)
+        if self.greedy is not None:
+            placement, _ = self.greedy
             for layer, row in zip(self.layers, placement.phy2log, strict=True):
                 for node_set, packing in _split(self.instance, row):
                     layer.add(node_set, packing)  # another order of a node's groups has other ties
@@ -167,26 +195,34 @@ class _Run:
         return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)
 
 
-def start_layers(instance: Instance, seconds: float | None = None) -> list[LayerState]:
+def start_layers(
+    instance: Instance, seconds: float | None = None, made: tuple[Placement, float] | None = None
+) -> list[LayerState]:  # fmt: skip
     """Every layer with the greedy's packings of its pools: of all node sets, or of the greedy's partition.
 
-    With a time limit, node sets that would take too large a share of it are left to the assignment of groups.
+    With a time limit, node sets that would take too large a share of it are left to the assignment of groups. ``made``
+    is the greedy's placement and what it took, where it is there already.
     """
-    start = time.monotonic()
     sets = node_sets(instance)
-    rows = None
     if sets is not None and len(sets) > 1 and seconds is not None:
-        rows = greedy(instance).phy2log
-        if (time.monotonic() - start) * len(sets) / instance.num_nodes > seconds * SETS_SHARE:
+        made = made or _timed_greedy(instance)
+        if made[1] * len(sets) / instance.num_nodes > seconds * SETS_SHARE:
             sets = None
     if sets is None or len(sets) == 1:  # the published greedy chooses the nodes
-        rows = greedy(instance).phy2log if rows is None else rows
+        placement, _ = made or _timed_greedy(instance)
         return [LayerState(instance, i, dict(_split(instance, row)), complete=sets is not None)
-                for i, row in enumerate(rows)]  # fmt: skip
+                for i, row in enumerate(placement.phy2log)]  # fmt: skip
     packed = _pack_sets(instance, [(layer, s) for layer in range(instance.num_layers) for s in sets])
     per_layer = [packed[i * len(sets) : (i + 1) * len(sets)] for i in range(instance.num_layers)]
     return [LayerState(instance, i, dict(zip(sets, packings, strict=True)), complete=True)
             for i, packings in enumerate(per_layer)]  # fmt: skip
+
+
+def _timed_greedy(instance: Instance) -> tuple[Placement, float]:
+    """The greedy's placement, and its seconds."""
+    start = time.monotonic()
+    placement = greedy(instance)
+    return placement, time.monotonic() - start
 
 
 def _split(instance: Instance, row: Ints) -> Iterator[tuple[NodeSet, Packing]]:
@@ -313,7 +349,7 @@ def _result(
     placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
     found = placement.violations(instance)
     if found:
-        raise InstanceError(f"internal error, please report: {method} made an invalid map ({found[0]})")
+        raise SolverError(f"internal error, please report: {method} made an invalid map ({found[0]})")
     objective = placement.objective(instance)
     certificates = tuple(
         layer.certificate(float(value), limits.gap, untried) for layer, value in zip(layers, objective, strict=True)

@@ -37,8 +37,8 @@ def warm_up(method: str = "optimal") -> float:
     Examples
     --------
     >>> from eplb_opt import warm_up
-    >>> seconds = warm_up()
-    >>> warm_up()
+    >>> seconds = warm_up("refined")
+    >>> warm_up("refined")
     0.0
     """
     chosen = METHODS[method]

@@ -101,18 +101,17 @@ def check(random: np.random.Generator, dtype: str, layout: str, kind: str) -> No
     plain = np.array(loads if kind == "numpy" else loads.to(torch.float64).numpy(), dtype=np.float64, order="C")
     if kind == "cuda":
         loads = loads.cuda()
-    topology = (slots, groups, nodes, ranks)
-    name = f"{kind} {dtype}, {layout}, {plain.shape}, topology {topology}"
+    sizes = (slots, groups, nodes, ranks)  # in the engines' order
+    name = f"{kind} {dtype}, {layout}, {plain.shape}, slots, groups, nodes and ranks {sizes}"
     for policy in ("refined", "greedy"):
-        expected = POLICIES[policy].rebalance_experts(plain, *topology)
-        found = POLICIES[policy].rebalance_experts(loads, *topology)
+        expected = POLICIES[policy].rebalance_experts(plain, *sizes)
+        found = POLICIES[policy].rebalance_experts(loads, *sizes)
         if not all(torch.equal(a, b.cpu()) for a, b in zip(expected, found, strict=True)):
             raise SystemExit(f"{policy}: another map of {name}")
-    instance = engine_instance(plain[0], *topology)
-    size = (slots, ranks, groups if instance.hierarchical else 1, instance.num_pools)
+    instance = engine_instance(plain[0], *sizes)
     for maps in (refine_maps, greedy_maps):
-        got = maps(loads[0], *size)
-        if not np.array_equal(to_numpy(got), maps(plain[0], *size)):
+        got = maps(loads[0], slots, instance.topology)
+        if not np.array_equal(to_numpy(got), maps(plain[0], slots, instance.topology)):
             raise SystemExit(f"{maps.__name__}: another map of {name}")
 
 

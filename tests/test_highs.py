@@ -11,10 +11,13 @@ import threading
 import numpy as np
 import pytest
 
+from eplb_opt import Instance, Limits, solve
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.patterns import pattern_bound
+from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.errors import SolverError
-from eplb_opt.exact.threshold import columns, relaxation
+from eplb_opt.exact.threshold import columns
+from eplb_opt.exact.threshold_lp import relaxation
 from eplb_opt.highs import new_highs, run_highs
 from eplb_opt.native import in_own_thread
 from eplb_opt.problem.pool import Pool
@@ -22,16 +25,23 @@ from eplb_opt.problem.pool import Pool
 highspy = pytest.importorskip("highspy")
 
 PAIRS = Pool(np.array([90.0, 132, 40, 61, 104, 165, 39, 4, 73, 56, 183, 86]), 16, 8)
-TRIPLES = Pool(np.array([20.0, 107, 104, 64, 19, 197, 187, 157, 172, 86, 16, 27]), 15, 5)
+SKEWED = np.random.default_rng(3).lognormal(0, 1, 12).round(3) * 1000
+HALVES = Pool(SKEWED, 24, 12)  # L0 < L1
+TRIPLES = Pool(SKEWED, 18, 6)  # L0 < L2
+INSTANCES = [Instance([SKEWED], 24, num_ranks=12), Instance([SKEWED], 18, num_ranks=6)]
+LIMITS = Limits(seconds=None, work=0.3)
 
 
 def bounds():
-    """What rests on HiGHS: the relaxation's duals at s = 2, L1 and L2 with their certificates."""
+    """What rests on HiGHS: the relaxation's duals at s = 2, L1 and L2 with their certificates, and layers' results."""
     cols = columns(PAIRS, 136.0)
-    first = cut_bound(TRIPLES, TRIPLES.mean * 1.5)
-    second = pattern_bound(TRIPLES, TRIPLES.mean * 1.5)
-    certificates = [None if proof is None else proof.to_dict() for _, proof in (first, second)]
-    return relaxation(PAIRS, cols, 10.0).tolist(), first[0], second[0], certificates
+    first = cut_bound(HALVES, np.inf)
+    second = pattern_bound(TRIPLES, TRIPLES.mean * 2)
+    proofs = [None if proof is None else proof.to_dict() for _, proof in (first, second)]
+    results = [solve(instance, "optimal", LIMITS) for instance in INSTANCES]
+    layers = [(c.objective, c.lower_bound, c.bound_method, c.proofs, c.note) for r in results for c in r.certificates]
+    maps = [result.placement.phy2log.tolist() for result in results]
+    return relaxation(PAIRS, cols, 10.0).tolist(), first[0], second[0], proofs, layers, maps
 
 
 def use_highs(threads):
@@ -43,15 +53,20 @@ def use_highs(threads):
     return solver.run()
 
 
+@pytest.mark.parametrize("is_closed", [False, True])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_another_user_of_highs_changes_no_bound(threads):
+def test_another_user_of_highs_changes_no_bound(threads, is_closed):
     alone = bounds()
     assert max(alone[0]) > 0
+    assert alone[1] > trivial_bound(HALVES)[0]
+    assert alone[2] > trivial_bound(TRIPLES)[0]
     found = []
 
     def after_another_user():
         highspy.Highs.resetGlobalScheduler(True)
         assert use_highs(threads) == highspy.HighsStatus.kOk
+        if is_closed:
+            highspy.Highs.resetGlobalScheduler(True)  # as a careful user leaves it
         found.append(bounds())
         assert use_highs(threads) == highspy.HighsStatus.kOk  # and finds its own threads again
 

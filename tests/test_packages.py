@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
+from importlib.metadata import requires
+from pathlib import Path
 
 import pytest
 
+import eplb_opt
 from eplb_opt import EplbError, MissingPackageError
+from eplb_opt.errors import EXTRAS
 from eplb_opt.packages import require
 
 
 def test_a_missing_package_is_named_as_pypi_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(MissingPackageError, match="format x needs the package pyyaml: pip install pyyaml"):
+    with pytest.raises(MissingPackageError, match=r'^format x needs .* pyyaml: pip install "eplb_opt\[files\]"$'):
         require("format x", "yaml")
 
 
@@ -35,4 +40,20 @@ def test_it_is_an_error_of_ours_that_processes_can_hand_over():
     error = MissingPackageError("pulp", "method 'milp'")
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, EplbError)
-    assert str(again) == str(error) == "method 'milp' needs the package pulp: pip install pulp"
+    assert str(again) == str(error) == "method 'milp' needs the package pulp: pip install \"eplb_opt[solvers]\""
+
+
+def test_every_extra_that_an_error_names_brings_the_package():
+    lines = [line.partition(";") for line in requires("eplb_opt") or ()]
+    extras = {re.split(r"[<>=!~ ]", name)[0]: marker for name, _, marker in lines if "extra" in marker}
+    for package, extra in EXTRAS.items():
+        assert extra in extras[package]
+
+
+def test_nothing_but_torch_and_numpy_is_needed_beside_an_engine():
+    lines = [line.partition(";") for line in requires("eplb_opt") or ()]
+    assert {re.split(r"[<>=!~ ]", name)[0] for name, _, marker in lines if "extra" not in marker} == {"numpy", "torch"}
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (Path(eplb_opt.__file__).parent / "py.typed").exists()

@@ -7,6 +7,7 @@ import pytest
 
 from eplb_opt import Instance, InstanceError, Placement
 from eplb_opt.problem.pool import Packing
+from eplb_opt.problem.value import rank_times
 
 # Groups {0, 1} and {2, 3}; two ranks a node, two slots a rank.
 INSTANCE = Instance([[6, 4, 2, 1]], 8, num_groups=2, num_nodes=2, num_ranks=4)
@@ -62,3 +63,25 @@ def test_packing_checks_itself():
     assert "no replica" in Packing(np.array([[0, 0], [0, 0]])).violations(pool)[0]
     assert "shape" in Packing(np.array([[0, 1, 0, 1]])).violations(pool)[0]
     assert "outside" in Packing(np.array([[0, 1], [0, 2]])).violations(pool)[0]
+
+
+def test_the_imbalance_of_each_window_is_that_of_its_loads_alone():
+    windows = [[[6, 4, 2, 1]], [[0, 0, 0, 0]], [[1, 1, 8, 0]]]
+    instance = Instance(windows, 8, num_groups=2, num_nodes=2, num_ranks=4)
+    placement = Placement(np.array([[0, 1, 0, 0, 2, 2, 3, 2]]), 4)
+    imbalance = placement.window_imbalance(instance)
+    # Window 0: ranks 2 + 4, 4, 4 / 3, 1 + 2 / 3; window 2: 1 / 3 + 1, 2 / 3, 16 / 3, 8 / 3.
+    np.testing.assert_allclose(imbalance[:, 0], [6 / (13 / 4), 1.0, (16 / 3) / (10 / 4)])
+
+
+def test_rank_times_against_plain_loops():
+    random = np.random.default_rng(0)
+    loads = random.lognormal(size=(3, 2, 5))
+    placed = np.stack([random.permutation(np.r_[0:5, 0, 1, 1, 4]).reshape(3, 3) for _ in range(3)])
+    times = rank_times(loads, placed)
+    for layer in range(3):
+        counts = [int((placed[layer] == expert).sum()) for expert in range(5)]
+        for window in range(2):
+            for rank in range(3):
+                expected = sum(loads[layer, window, expert] / counts[expert] for expert in placed[layer, rank])
+                assert times[layer, window, rank] == pytest.approx(expected)

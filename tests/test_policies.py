@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import warnings
@@ -153,6 +154,37 @@ def test_values_of_any_number_type_are_taken(name):
     policy = configure(POLICIES[name], steps=np.int64(4), greedy_check=1)
     assert (policy.steps, policy.greedy_check) == (4, 1.0)
     assert configure(POLICIES[name], greedy_check=float("inf"), steps=0).steps == 0
+
+
+AGAIN = """
+import pickle, sys
+policy = pickle.loads(sys.stdin.buffer.read())
+sys.stdout.buffer.write(pickle.dumps((policy, {name: getattr(policy, name) for name in policy.configured[1]})))
+"""
+
+
+def test_a_configured_policy_can_be_pickled(name):
+    policy = configure(quick(name), distinct=True)
+    again = pickle.loads(pickle.dumps(policy))
+    assert again == policy
+    assert hash(again) == hash(policy)
+    assert again != POLICIES[name]
+    assert again != configure(quick(name), distinct=False)
+    run = subprocess.run([sys.executable, "-c", AGAIN], input=pickle.dumps(policy), capture_output=True, check=True)
+    returned, options = pickle.loads(run.stdout)
+    assert returned == policy
+    assert options == {"distinct": True}
+    assert pickle.loads(pickle.dumps({policy: 1}))[policy] == 1
+
+
+def test_a_subclass_of_a_configured_policy_is_a_policy_of_its_own(name):
+    parent = configure(POLICIES[name], distinct=True)
+    child = type("Child", (parent,), {"__module__": __name__})
+    assert child != parent
+    assert child == child
+    assert child.distinct
+    with pytest.raises(pickle.PicklingError):  # as any class that no module holds
+        pickle.dumps(child)
 
 
 IMPORTS = """

@@ -17,11 +17,13 @@ from eplb_opt import (
     Limits,
     OptionError,
     Placement,
+    SolverError,
     Status,
     StopReason,
     solve,
     solver,
 )
+from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.refine import refined
 from eplb_opt.methods import METHODS
 
@@ -196,6 +198,30 @@ def test_hierarchical_and_global_bounds_are_ordered():
     hierarchical = solve(Instance(load, 288, num_groups=8, num_nodes=4, num_ranks=32), "greedy")
     globally = solve(Instance(load, 288, num_groups=1, num_nodes=1, num_ranks=32), "greedy")
     assert (hierarchical.lower_bound >= globally.lower_bound).all()
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(seconds=None, work=1.0)])
+@pytest.mark.parametrize(("groups", "nodes"), [(1, 1), (4, 2), (40, 5)])
+def test_the_greedy_runs_once(groups, nodes, limits, monkeypatch):
+    calls = []
+
+    def counted(instance):
+        calls.append(instance)
+        return greedy(instance)
+
+    monkeypatch.setattr(solver, "greedy", counted)
+    load = np.random.default_rng(3).lognormal(0, 1, (2, 40)).round(3)
+    instance = Instance(load, 60, num_groups=groups, num_nodes=nodes, num_ranks=10)
+    result = solve(instance, "greedy", limits)
+    assert len(calls) == 1
+    assert (result.objective == greedy(instance).objective(instance)).all()
+
+
+def test_an_invalid_map_is_a_fault_of_the_solver_not_of_the_instance(monkeypatch):
+    monkeypatch.setattr(solver.LayerState, "phy2log", lambda _: np.zeros(16, dtype=np.int64))
+    instance, _, _ = KNOWN["global"]
+    with pytest.raises(SolverError, match="internal error, please report: greedy made an invalid map"):
+        solve(instance, "greedy")
 
 
 def test_greedy_on_recorded_loads(deepseek_decode):

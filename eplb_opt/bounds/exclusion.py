@@ -10,6 +10,8 @@ import numpy as np
 
 from ..certificates import cuts as certificate
 from ..certificates.cuts import Array, CutCertificate
+from ..errors import SolverError
+from ..highs import go_on_without
 from ..problem.pool import Ints, Pool
 from .counts_model import NOISE, CountsModel
 from .separation import Grid
@@ -36,10 +38,11 @@ class Prices:
 def learn_prices(
     pool: Pool, target: float, low: Ints, high: Ints, most: int, programs: int, deadline: float = math.inf
 ) -> Prices:
-    """Learn prices at a target from linear programs.
+    """Learn prices at a target from linear programs (L1.8).
 
     Parameters
     ----------
+    pool : Pool
     target : float
         > 0, in units of load, on the cuts' grid.
     low, high : arrays [experts], int64
@@ -50,10 +53,23 @@ def learn_prices(
         Choices of counts that are tried.
     deadline : float
         ``time.perf_counter()`` at which to stop learning.
+
+    Returns
+    -------
+    Prices
+        Valid whatever the LP solver does; at the least the zero prices, which exclude nothing.
+
+    Raises
+    ------
+    SolverError
+        HiGHS failed, outside of `highs.collected_failures`; inside, the prices are those learned until then.
     """
     learner = _Learner(pool, target, low, high, most, programs, deadline)
-    if learner.ranges():
-        learner.dives()
+    try:
+        if learner.narrow_ranges():
+            learner.dive()
+    except SolverError as error:
+        go_on_without(error)
     return learner.prices()
 
 
@@ -63,88 +79,110 @@ class _Learner:
     def __init__(
         self, pool: Pool, target: float, low: Ints, high: Ints, most: int, programs: int, deadline: float
     ) -> None:
-        self.pool, self.target, self.most, self.programs, self.deadline = pool, target, most, programs, deadline
+        self.pool = pool
+        self.target = target
+        self.most = most
+        self.programs = programs
+        self.deadline = deadline
         self.grid = Grid(pool.mean)
         self.proofs: list[CutCertificate] = []
-        self.least, self.top = low, high
-        self.low, self.high = low.copy(), high.copy()
+        # what the target allows, and what is left of it
+        self.least = low
+        self.top = high
+        self.low = low.copy()
+        self.high = high.copy()
         self.model = _full_model(pool, target, low, high)
 
     def goes_on(self) -> bool:
         """Whether more may be learned."""
         return len(self.proofs) < self.most and self.programs > 0 and time.perf_counter() < self.deadline
 
-    def ranges(self) -> bool:
+    def narrow_ranges(self) -> bool:
         """Narrow every expert's range from both ends, heaviest first; False: there is no packing."""
-        if not self.allows(self.low, self.high):
+        if not self.allows_ranges(self.low, self.high):
             return False
         for e in np.argsort(-self.pool.loads, kind="stable"):
-            for side, step in ((self.low, 1), (self.high, -1)):
-                while self.goes_on() and self.low[e] < self.high[e] and not self._allows(e, int(side[e])):
-                    side[e] += step
+            for end, step in ((self.low, 1), (self.high, -1)):
+                while self.goes_on() and self.low[e] < self.high[e]:
+                    if self._allows_count(e, int(end[e]), self.low, self.high):
+                        break
+                    end[e] += step
         return True
 
-    def dives(self) -> None:
+    def dive(self) -> None:
         """Fix counts at random, heaviest expert first, and learn from what fails on the way."""
         rng = np.random.default_rng(0)
         while self.goes_on():
-            before = self.programs
-            low, high = self.low.copy(), self.high.copy()
+            programs_before = self.programs
+            low = self.low.copy()
+            high = self.high.copy()
             for e in np.argsort(-self.pool.loads, kind="stable"):
-                allowed = [k for k in range(low[e], high[e] + 1) if self.goes_on() and self._allows(e, k, low, high)]
+                counts = range(low[e], high[e] + 1)
+                allowed = [k for k in counts if self.goes_on() and self._allows_count(e, k, low, high)]
                 if not allowed:
                     break
-                low[e] = high[e] = rng.choice(allowed)
-            if self.programs == before:
+                count = rng.choice(allowed)
+                low[e] = count
+                high[e] = count
+            if self.programs == programs_before:
                 break
 
-    def _allows(self, e: int, k: int, low: Ints | None = None, high: Ints | None = None) -> bool:
-        """Whether L1 allows that expert e has k replicas, within ranges."""
-        low, high = (self.low if low is None else low).copy(), (self.high if high is None else high).copy()
-        low[e] = high[e] = k
+    def _allows_count(self, expert: int, count: int, low: Ints, high: Ints) -> bool:
+        """Whether L1 allows that an expert has this many replicas, with the others within ranges [experts]."""
+        low = low.copy()
+        high = high.copy()
+        low[expert] = count
+        high[expert] = count
         if not low.sum() <= self.pool.slots <= high.sum():
             return False
-        return self.allows(low, high)
+        return self.allows_ranges(low, high)
 
-    def allows(self, low: Ints, high: Ints) -> bool:
-        """Whether L1 allows counts in these ranges; if not, its multipliers become a price vector."""
+    def allows_ranges(self, low: Ints, high: Ints) -> bool:
+        """Whether L1 allows counts in these ranges [experts]; if not, its multipliers become a price vector."""
         self.programs -= 1
         self.model.restrict(low, high)
         while True:
-            answer = self.model.solve(max(self.deadline - time.perf_counter(), 0.0))
-            if answer is None:
+            solution = self.model.solve(max(self.deadline - time.perf_counter(), 0.0))
+            if solution is None:
                 return True
-            excess, y, proof = answer
+            excess, shares, proof = solution
             if excess > NOISE:
-                if self._value(proof, low, high) <= NOISE:
+                if self._surplus(proof, low, high) <= NOISE:
                     return True
                 self.proofs.append(certificate.rounded(proof))
                 return False
-            if not self.model.add_violated(self.grid, y):
+            if not self.model.add_violated(self.grid, shares):
                 return True
 
-    def _value(self, proof: CutCertificate, low: Ints, high: Ints) -> float:
+    def _surplus(self, proof: CutCertificate, low: Ints, high: Ints) -> float:
         """By how much every choice of counts in the ranges costs too much, in float64."""
         _, cost = certificate.dual_value(self.pool, proof)
-        count = certificate.count_range(self.pool, self.target)[0][:, None] + np.arange(cost.shape[1])
+        least, _ = certificate.count_range(self.pool, self.target)
+        count = least[:, None] + np.arange(cost.shape[1])
         inside = (count >= low[:, None]) & (count <= high[:, None])
-        return float(np.where(inside, cost, np.inf).min(axis=1).sum() - proof.slot_price * self.pool.slots)
+        cheapest = np.where(inside, cost, np.inf).min(axis=1)
+        return float(cheapest.sum() - proof.slot_price * self.pool.slots)
 
     def prices(self) -> Prices:
         """The price vectors, rounded down, which only allows more."""
-        cost = np.zeros((1 + len(self.proofs), self.least.size, int((self.top - self.least).max()) + 1), np.int64)
-        most = np.zeros(1 + len(self.proofs), np.int64)
-        for v, proof in enumerate(self.proofs, 1):
-            costs = certificate.exact_costs(self.pool, proof) if certificate.is_valid(self.pool, proof) else None
-            if costs is not None:
-                cost[v], most[v] = _shortened(*costs)
+        vectors = 1 + len(self.proofs)  # the first is zero
+        width = int((self.top - self.least).max()) + 1
+        cost = np.zeros((vectors, self.least.size, width), np.int64)
+        most = np.zeros(vectors, np.int64)
+        for vector, proof in enumerate(self.proofs, 1):
+            if not certificate.is_valid(self.pool, proof):
+                continue
+            exact = certificate.exact_costs(self.pool, proof)
+            if exact is not None:
+                cost[vector], most[vector] = _shortened(*exact)
         return Prices(cost, most)
 
 
 def _shortened(cost: Array, most: int) -> tuple[Array, int]:
     """Costs and their limit without their last bits, so that they fit into int64 with room for sums."""
-    shift = max(int(max(abs(cost.max()), abs(cost.min()), abs(most))).bit_length() - BITS, 0)
-    return cost >> shift, most >> shift
+    largest = max(abs(cost.max()), abs(cost.min()), abs(most))
+    shift = max(int(largest).bit_length() - BITS, 0)
+    return cost >> shift, most >> shift  # both sides rounded down: floors add up to at most the floor of the sum
 
 
 def _full_model(pool: Pool, target: float, least: Ints, top: Ints) -> CountsModel:
@@ -154,5 +192,6 @@ def _full_model(pool: Pool, target: float, least: Ints, top: Ints) -> CountsMode
         first[e] += min(top[e] - least[e], pool.slots - first.sum())
     experts = np.arange(least.size)
     expert = np.concatenate([experts, np.repeat(experts, top - least + 1)])
-    count = np.concatenate([first, *(np.arange(a, b + 1) for a, b in zip(least, top, strict=True))])
+    ranges = [np.arange(fewest, most + 1) for fewest, most in zip(least, top, strict=True)]
+    count = np.concatenate([first, *ranges])
     return CountsModel(pool, target, expert, count)

@@ -12,22 +12,40 @@ from ..problem.pool import Pool
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 
-LISTING = 200  # steps of listing for a pattern of MOST_PATTERNS
+LISTING = 200  # steps of listing for a pattern of the most that are listed
+FULL = -1  # what `list_patterns` says where the room does not suffice
 
 
 def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
-    """Types [patterns, slots] and loads [patterns] of all patterns, fullest first; None if there are too many."""
+    """All patterns of a model, fullest first (X6).
+
+    Parameters
+    ----------
+    pool : Pool
+    model : Model
+        Types of replicas and limits at a target.
+    most : int
+        Patterns that are worth listing.
+
+    Returns
+    -------
+    types : array [patterns, slots a rank], int64
+        The types in each, heaviest first.
+    loads : array [patterns], int64
+        In the model's integers. Both are None if there are more than ``most``, or too many to look through.
+    """
     slots = pool.slots_per_rank
-    capacity, steps = most, most * LISTING
-    out, load = np.empty((capacity, slots), np.int32), np.empty(capacity, np.int64)
-    found = list_patterns(
-        model.item, model.expert, model.count, model.count - model.least[model.expert],
-        (slots, model.spare, pool.distinct), (model.limit - model.slack, model.limit), (capacity, steps), out, load,
-    )  # fmt: skip
-    if found < 0:
+    types = np.empty((most, slots), np.int32)
+    loads = np.empty(most, np.int64)
+    extra = model.count - model.least[model.expert]
+    shape = (slots, model.spare, pool.distinct)
+    limits = (model.limit - model.slack, model.limit)
+    room = (most, most * LISTING)
+    listed = list_patterns(model.item, model.expert, model.count, extra, shape, limits, room, types, loads)
+    if listed == FULL:
         return None
-    fullest = np.argsort(-load[:found], kind="stable")
-    return out[fullest].astype(np.int64), load[fullest]
+    fullest = np.argsort(-loads[:listed], kind="stable")
+    return types[fullest].astype(np.int64), loads[fullest]
 
 
 @compiled
@@ -35,59 +53,77 @@ def list_patterns(
     item: Ints, expert: Ints, count: Ints, extra: Ints, shape: tuple[int, int, bool], limits: tuple[int, int],
     room: tuple[int, int], out: Codes, load: Ints,
 ) -> int:  # fmt: skip
-    """All multisets of replica types that fill a rank; how many, -1 if the room does not suffice.
+    """All multisets of replica types that fill a rank.
 
     Parameters
     ----------
     item, expert, count, extra : arrays [types], int64
         Types, heaviest first: load of a replica, its expert, the expert's count, the count beyond the expert's least.
-    shape : slots per rank, spare slots beyond all least counts, distinct.
-    limits : least and most load of a rank.
-    room : most patterns; most steps.
-    out : array [capacity, slots], int32
-        The types of each pattern, heaviest first.
-    load : array [capacity], int64
+    shape : tuple of int, int, bool
+        Slots per rank, spare slots beyond all least counts, distinct.
+    limits : tuple of int, int
+        Least and most load of a rank.
+    room : tuple of int, int
+        Most patterns; most steps.
+    out : array [patterns, slots], int32
+        Filled with the types of each pattern, heaviest first.
+    load : array [patterns], int64
+        Filled with their loads.
+
+    Returns
+    -------
+    int
+        How many there are; FULL if the room does not suffice.
     """
     slots, spare, distinct = shape
-    types, found, steps, depth = item.size, 0, 0, 0
-    at, sums, used = np.zeros(slots, np.int64), np.zeros(slots + 1, np.int64), np.zeros(slots + 1, np.int64)
-    at[0] = -1
-    while depth >= 0:
-        at[depth] += 1
-        i, more = at[depth], slots - 1 - depth
-        steps += 1
-        if steps > room[1]:
-            return -1
-        if i == types or sums[depth] + (more + 1) * item[i] < limits[0]:
+    least, most = limits
+    chosen = np.full(slots, -1, np.int64)  # the type in each slot; they never rise
+    sums = np.zeros(slots + 1, np.int64)  # load of the slots before each
+    used = np.zeros(slots + 1, np.int64)  # spare slots that their counts take
+    listed = 0
+    depth = 0
+    for _ in range(room[1]):
+        if depth < 0:
+            break
+        chosen[depth] += 1
+        kind = chosen[depth]
+        more = slots - 1 - depth  # slots after this one
+        if kind == item.size or sums[depth] + (more + 1) * item[kind] < least:  # nor do lighter types suffice
             depth -= 1
             continue
-        top = limits[1] - sums[depth] - more * item[types - 1]
-        if item[i] > top:
-            at[depth] = _first_at_most(item, i, top) - 1
+        top = most - sums[depth] - more * item[-1]
+        if item[kind] > top:
+            chosen[depth] = _first_at_most(item, kind, top) - 1
             continue
-        taken = 0  # replicas of this type; -1: the expert is here with another count
-        for d in range(depth):
-            if at[d] == i:
-                taken += 1
-            elif expert[at[d]] == expert[i]:
-                taken = -slots
-        if taken < 0 or taken == (1 if distinct else count[i]):
+        price = _price(expert, count, extra, distinct, chosen, depth, kind)
+        if price < 0 or used[depth] + price > spare:
             continue
-        spent = used[depth] + (extra[i] if taken == 0 else 0)
-        if spent > spare:
-            continue
-        sums[depth + 1], used[depth + 1] = sums[depth] + item[i], spent
+        sums[depth + 1] = sums[depth] + item[kind]
+        used[depth + 1] = used[depth] + price
         if more:
             depth += 1
-            at[depth] = i - 1
+            chosen[depth] = kind - 1  # the same type may follow
             continue
-        if found == room[0]:
-            return -1
-        for d in range(slots):
-            out[found, d] = at[d]
-        load[found] = sums[slots]
-        found += 1
-    return found
+        if listed == room[0]:
+            return FULL
+        out[listed] = chosen
+        load[listed] = sums[slots]
+        listed += 1
+    return listed if depth < 0 else FULL
+
+
+@compiled
+def _price(expert: Ints, count: Ints, extra: Ints, distinct: bool, chosen: Ints, depth: int, kind: int) -> int:
+    """Spare slots that a type takes beside those before ``depth``; negative: it may not stand there."""
+    copies = 0
+    for slot in range(depth):
+        if chosen[slot] == kind:
+            copies += 1
+        elif expert[chosen[slot]] == expert[kind]:
+            return -1  # one expert with two counts
+    if copies == (1 if distinct else count[kind]):
+        return -1
+    return extra[kind] if copies == 0 else 0
 
 
 @compiled

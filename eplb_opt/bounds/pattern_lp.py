@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ..certificates.rank_model import Model
-from ..highs import new_highs, run_highs
+from ..errors import SolverError
+from ..highs import go_on_without, new_highs, run_highs
 from ..problem.pool import Floats, Ints, Pool
 
 NOISE = 1e-6  # infeasibility of the linear program, and reduced costs, that do not count
@@ -28,131 +30,228 @@ MOST_ROUNDS = 1000
 def multipliers(
     pool: Pool, model: Model, patterns: Ints, surplus: Callable[[Floats], float], deadline: float
 ) -> Floats | None:
-    """Multipliers [types], from -1 to 1, that prove the target; None: there are none, or the time is over.
+    """Multipliers that prove a target (L2.3).
 
     Parameters
     ----------
-    patterns : int array [patterns, slots a rank]
+    pool : Pool
+    model : Model
+        The pool at the target.
+    patterns : array [patterns, slots a rank], int64
         The types of every rank content, all of them.
-    surplus : function of multipliers
-        Positive if they prove the target, exactly; the more the better.
+    surplus : callable
+        Of multipliers [types], float64. Positive if they prove the target, exactly; the more the better.
     deadline : float
         Of `time.perf_counter`.
+
+    Returns
+    -------
+    array [types], float64, or None
+        From -1 to 1. None: there are none, or the time is over.
+
+    Raises
+    ------
+    SolverError
+        HiGHS failed.
     """
-    master = _Master(pool, model)
-    master.add(patterns[:: max(1, len(patterns) // (START * model.item.size))])
-    best, best_surplus = np.zeros(model.item.size), -np.inf
+    program = _PatternProgram(pool, model)
+    spacing = max(1, len(patterns) // (START * model.item.size))
+    program.add(patterns[::spacing])
+    best = np.zeros(model.item.size)
+    best_surplus = -np.inf
     for _ in range(MOST_ROUNDS):
-        solved = master.solve(deadline - time.perf_counter())
-        if solved is None or solved[0] <= NOISE:
+        solution = program.solve(deadline - time.perf_counter())
+        if solution is None:
             return None
-        _, own, slot = solved
+        violation, own, slot = solution
+        if violation <= NOISE:
+            return None
         missing = own[patterns].sum(axis=1) + slot
         smooth = SMOOTH * best + (1 - SMOOTH) * own if np.isfinite(best_surplus) else own
         for prices in (smooth, own):
-            found = surplus(prices)
-            if found > 0:
+            proven = surplus(prices)
+            if proven > 0:
                 return prices
-            if found > best_surplus:
-                best, best_surplus = prices, found
+            if proven > best_surplus:
+                best = prices
+                best_surplus = proven
             chosen = _most(prices[patterns].sum(axis=1), missing)
             if len(chosen):
                 break
         else:
             return None  # the program is solved and its multipliers, rounded, prove nothing
-        master.add(patterns[chosen])
+        program.add(patterns[chosen])
     return None
 
 
 def mean_counts(
     pool: Pool, model: Model, patterns: Ints, rng: np.random.Generator, seconds: float = math.inf
 ) -> Floats | None:
-    """Mean count of each expert, [experts], in a solution of the program; None: there is none, or the time is over.
+    """Mean count of each expert in a solution of the program.
 
     The first patterns are drawn at random, so that solutions differ from call to call.
+
+    Parameters
+    ----------
+    pool : Pool
+    model : Model
+        The pool at a target.
+    patterns : array [patterns, slots a rank], int64
+        The types of every rank content, all of them.
+    rng : numpy.random.Generator
+        Draws the first patterns.
+    seconds : float
+        Wall-clock limit.
+
+    Returns
+    -------
+    array [experts], float64, or None
+        None: there is no solution, or the time is over.
+
+    Raises
+    ------
+    SolverError
+        HiGHS failed, outside of `highs.collected_failures`; inside, the answer is None.
     """
-    master, deadline = _Master(pool, model), time.perf_counter() + seconds
-    master.add(patterns[rng.permutation(len(patterns))[: START * model.item.size]])
+    deadline = time.perf_counter() + seconds
+    program = _PatternProgram(pool, model)
+    drawn = rng.permutation(len(patterns))[: START * model.item.size]
+    program.add(patterns[drawn])
+    try:
+        is_solved = _solve_fully(program, patterns, deadline)
+    except SolverError as error:
+        go_on_without(error)
+        return None
+    if not is_solved:
+        return None
+    mean = np.bincount(model.expert, program.shares() * model.count, minlength=pool.num_experts)
+    return np.asarray(mean[np.argsort(model.order)])
+
+
+def _solve_fully(program: _PatternProgram, patterns: Ints, deadline: float) -> bool:
+    """Add patterns until nothing is violated; False: that is impossible, or the time is over."""
     for _ in range(MOST_ROUNDS):
-        solved = master.solve(deadline - time.perf_counter())
-        if solved is None:
-            return None
-        violation, own, slot = solved
+        solution = program.solve(deadline - time.perf_counter())
+        if solution is None:
+            return False
+        violation, own, slot = solution
         if violation <= NOISE:
-            mean = np.bincount(model.expert, master.shares() * model.count, minlength=pool.num_experts)
-            return np.asarray(mean[np.argsort(model.order)])
+            return True
         worth = own[patterns].sum(axis=1)
         chosen = _most(worth, worth + slot)
         if not len(chosen):
-            return None
-        master.add(patterns[chosen])
-    return None
+            return False
+        program.add(patterns[chosen])
+    return False
 
 
 def _most(worth: Floats, missing: Floats) -> Ints:
     """Patterns that improve the program, those worth most first."""
     improving = np.flatnonzero(missing > NOISE)
     if len(improving) > AT_ONCE:
-        improving = improving[np.argpartition(-worth[improving], AT_ONCE)[:AT_ONCE]]
+        largest = np.argpartition(-worth[improving], AT_ONCE)[:AT_ONCE]
+        improving = improving[largest]
     return improving
 
 
-class _Master:
+class _PatternProgram:
     """Minimise sum (over + under) over the patterns added so far.
 
     Subject to ``sum_p a_tp x_p + over_t - under_t = k_t y_t`` for every type t, one count an expert, and ``slots``
-    replicas on all ranks.
+    replicas on all ranks. Columns: y [types], over [types], under [types], then the patterns. Rows: types, experts,
+    slots.
     """
 
     def __init__(self, pool: Pool, model: Model) -> None:
         import highspy
 
-        kinds, experts = model.item.size, pool.num_experts
         self.infinity = highspy.kHighsInf
-        self.kinds = kinds
-        self.last = kinds + experts
-        self.each = float(pool.slots_per_rank)
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = 3 * kinds, kinds + experts + 1
-        lp.col_cost_ = np.concatenate([np.zeros(kinds), np.ones(2 * kinds)])
-        lp.col_lower_, lp.col_upper_ = np.zeros(3 * kinds), np.full(3 * kinds, highspy.kHighsInf)
-        lp.row_lower_ = lp.row_upper_ = np.concatenate([np.zeros(kinds), np.ones(experts), [float(pool.slots)]])
-        rows = np.arange(kinds)
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_ = np.concatenate([2 * rows, 2 * kinds + np.arange(2 * kinds + 1)]).astype(np.int32)
-        counts = np.stack([rows, kinds + model.expert], axis=1).ravel()
-        lp.a_matrix_.index_ = np.concatenate([counts, rows, rows]).astype(np.int32)
-        values = np.stack([-model.count.astype(np.float64), np.ones(kinds)], axis=1).ravel()
-        lp.a_matrix_.value_ = np.concatenate([values, np.ones(kinds), -np.ones(kinds)])
+        self.types = model.item.size
+        self.slots_row = self.types + pool.num_experts
+        self.slots_per_rank = float(pool.slots_per_rank)
+        columns = 3 * self.types
+        sides = np.concatenate([np.zeros(self.types), np.ones(pool.num_experts), [float(pool.slots)]])
+        program = highspy.HighsLp()
+        program.num_col_ = columns
+        program.num_row_ = self.slots_row + 1
+        program.col_cost_ = np.concatenate([np.zeros(self.types), np.ones(2 * self.types)])
+        program.col_lower_ = np.zeros(columns)
+        program.col_upper_ = np.full(columns, self.infinity)
+        program.row_lower_ = sides
+        program.row_upper_ = sides
+        self._fill(program.a_matrix_, model)
         self.solver = new_highs(presolve="off")
-        self.solver.passModel(lp)
+        self.solver.passModel(program)
 
-    def add(self, types: Ints) -> None:
-        """Patterns [patterns, slots a rank] as columns."""
-        ordered = np.sort(types, axis=1)
-        first = np.concatenate([np.ones((len(types), 1), dtype=np.bool_), ordered[:, 1:] != ordered[:, :-1]], axis=1)
+    def _fill(self, matrix: Any, model: Model) -> None:
+        """The entries of y (two each: its type, its expert), over and under (one each)."""
+        import highspy
+
+        types = self.types
+        rows = np.arange(types)
+        starts_y = 2 * rows
+        starts_slack = 2 * types + np.arange(2 * types + 1)
+        index_y = np.stack([rows, types + model.expert], axis=1).ravel()
+        value_y = np.stack([-model.count.astype(np.float64), np.ones(types)], axis=1).ravel()
+        matrix.format_ = highspy.MatrixFormat.kColwise
+        matrix.start_ = np.concatenate([starts_y, starts_slack]).astype(np.int32)
+        matrix.index_ = np.concatenate([index_y, rows, rows]).astype(np.int32)
+        matrix.value_ = np.concatenate([value_y, np.ones(types), -np.ones(types)])
+
+    def add(self, patterns: Ints) -> None:
+        """Append columns.
+
+        Parameters
+        ----------
+        patterns : array [new, slots a rank], int64
+            The types of each.
+        """
+        ordered = np.sort(patterns, axis=1)
+        size = len(patterns)
+        first = np.ones(ordered.shape, dtype=np.bool_)  # of the slots with one type
+        first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
         entries = first.sum(axis=1) + 1  # the last one counts slots
         starts = np.concatenate([[0], np.cumsum(entries)])
-        index = np.full(starts[-1], self.last, dtype=np.int32)
-        value = np.full(starts[-1], self.each)
-        rest = np.ones(starts[-1], dtype=np.bool_)
-        rest[starts[1:] - 1] = False
-        index[rest] = ordered[first]
-        value[rest] = np.diff(np.append(np.flatnonzero(first.ravel()), first.size))
-        none = np.zeros(len(types))
-        self.solver.addCols(
-            len(types), none, none, np.full(len(types), self.infinity), len(index), starts[:-1].astype(np.int32),
-            index, value,
-        )  # fmt: skip
+        index = np.full(starts[-1], self.slots_row, dtype=np.int32)
+        value = np.full(starts[-1], self.slots_per_rank)
+        of_types = np.ones(starts[-1], dtype=np.bool_)
+        of_types[starts[1:] - 1] = False
+        index[of_types] = ordered[first]
+        # how many slots one type has: from its first one to the next first one, of the next pattern at the latest
+        value[of_types] = np.diff(np.append(np.flatnonzero(first.ravel()), first.size))
+        none = np.zeros(size)
+        most = np.full(size, self.infinity)
+        self.solver.addCols(size, none, none, most, len(index), starts[:-1].astype(np.int32), index, value)
 
     def solve(self, seconds: float) -> tuple[float, Floats, float] | None:
-        """Violation, multipliers [types], and what the slots of one pattern are worth; None if it was stopped."""
-        solver = self.solver
-        if not run_highs(solver, seconds):
+        """Solve the program as it is.
+
+        Parameters
+        ----------
+        seconds : float
+            Wall-clock limit.
+
+        Returns
+        -------
+        violation : float
+            Of all links together.
+        own : array [types], float64
+            Multipliers of the types' links, from -1 to 1.
+        slot : float
+            What the slots of one pattern are worth. All three are None if it was stopped.
+
+        Raises
+        ------
+        SolverError
+            HiGHS failed.
+        """
+        if not run_highs(self.solver, seconds):
             return None
-        dual = np.array(solver.getSolution().row_dual)
-        return solver.getInfo().objective_function_value, dual[: self.kinds], float(dual[-1] * self.each)
+        duals = np.array(self.solver.getSolution().row_dual)
+        violation = self.solver.getInfo().objective_function_value
+        return violation, duals[: self.types], float(duals[-1] * self.slots_per_rank)
 
     def shares(self) -> Floats:
         """By how much each type's count is chosen in the last solution, [types]; an expert's add up to 1."""
-        return np.array(self.solver.getSolution().col_value)[: self.kinds]
+        values = np.array(self.solver.getSolution().col_value)
+        return values[: self.types]

@@ -9,7 +9,9 @@ import numpy as np
 
 from ..certificates.mean import trivial_bound
 from ..certificates.patterns import PatternCertificate, cheapest_counts
-from ..certificates.rank_model import Model, rank_model
+from ..certificates.rank_model import rank_model
+from ..errors import SolverError
+from ..highs import go_on_without
 from ..problem.pool import Floats, Ints, Pool
 from .pattern_list import list_all
 from .pattern_lp import multipliers
@@ -22,10 +24,11 @@ STEPS = 8  # halvings of the interval between the last target proven and the fir
 def pattern_bound(
     pool: Pool, upper: float, gap: float = 1e-4, seconds: float | None = None, lower: float = 0.0
 ) -> tuple[float, PatternCertificate | None]:
-    """A proven lower bound of a pool, and its certificate (None: ``lower`` or L0 is the bound).
+    """A proven lower bound of a pool (L2), and its certificate.
 
     Parameters
     ----------
+    pool : Pool
     upper : float
         An objective known to be reachable: the search ends at ``upper / (1 + gap)``.
     gap : float
@@ -40,30 +43,40 @@ def pattern_bound(
     bound : float
         In units of load; the certificate's target, or what was known before: never less than ``lower`` and L0.
     certificate : PatternCertificate or None
-        Has passed ``holds``: the bound is valid whatever the LP solver does.
+        Has passed ``holds``: the bound is valid whatever the LP solver does. None: ``lower`` or L0
+        is the bound.
+
+    Raises
+    ------
+    SolverError
+        HiGHS failed, outside of `highs.collected_failures`; inside, the bound is what was proven until then.
     """
     deadline = math.inf if seconds is None else time.perf_counter() + seconds
-    low, best = max(lower, trivial_bound(pool)[0]), None
+    low = max(lower, trivial_bound(pool)[0])
     high = upper / (1 + gap)
-    target, bisecting = min(low * (1 + gap), high), False
+    best = None
+    is_halving = False  # a target could not be proven: ``high`` is the least of these
+    target = min(low * (1 + gap), high)
     for _ in range(4 * STEPS):
         if not low < target or time.perf_counter() >= deadline:
             break
-        proof = _prove(pool, target, deadline)
+        try:
+            proof = _prove(pool, target, deadline)
+        except SolverError as error:
+            go_on_without(error)
+            break
         if proof is not None:
-            step, low, best = target - low, target, proof
-            target = (low + high) / 2 if bisecting else min(low + 2 * step, high)
+            step = target - low
+            low = target
+            best = proof
+            target = (low + high) / 2 if is_halving else min(low + 2 * step, high)
         else:
-            bisecting, high = True, target
+            is_halving = True
+            high = target
             target = (low + high) / 2
-        if high - low <= gap * low / 20 and bisecting:
+        if high - low <= gap * low / 20 and is_halving:
             break
     return low, best
-
-
-def _surplus(pool: Pool, model: Model, types: Ints, prices: Ints) -> float:
-    """By how much the cheapest counts cost more than ranks can be worth; prices [types], int64."""
-    return cheapest_counts(pool, model, prices) - pool.ranks * int(prices[types].sum(axis=1).max())
 
 
 def _prove(pool: Pool, target: float, deadline: float) -> PatternCertificate | None:
@@ -71,22 +84,30 @@ def _prove(pool: Pool, target: float, deadline: float) -> PatternCertificate | N
     model = rank_model(pool, target)
     if model is None:
         return PatternCertificate(target, ())
-    patterns = list_all(pool, model, MOST_PATTERNS)
-    if patterns is None:
+    listed = list_all(pool, model, MOST_PATTERNS)
+    if listed is None:
         return None
-    if not len(patterns[0]):  # no rank content is within the limits
+    patterns, _ = listed
+    if not len(patterns):  # no rank content is within the limits
         return PatternCertificate(target, ())
-    listed = patterns[0]
-    found = multipliers(
-        pool, model, listed, lambda duals: _surplus(pool, model, listed, _integers(duals)), deadline
-    )  # fmt: skip
-    if found is None:
+
+    def surplus(duals: Floats) -> float:
+        """By how much the cheapest counts cost more than ranks can be worth."""
+        prices = _integers(duals)
+        most_worth = int(prices[patterns].sum(axis=1).max())
+        return cheapest_counts(pool, model, prices) - pool.ranks * most_worth
+
+    duals = multipliers(pool, model, patterns, surplus, deadline)
+    if duals is None:
         return None
-    prices = _integers(found)
+    prices = _integers(duals)
     used = np.flatnonzero(prices)
-    columns = (model.order[model.expert[used]], model.count[used], prices[used])
-    return PatternCertificate(target, tuple(zip(*(column.tolist() for column in columns), strict=True)))
+    expert = model.order[model.expert[used]].tolist()
+    count = model.count[used].tolist()
+    price = prices[used].tolist()
+    return PatternCertificate(target, tuple(zip(expert, count, price, strict=True)))
 
 
 def _integers(duals: Floats) -> Ints:
+    """Multipliers [types] as prices, int64."""
     return np.asarray(np.round(duals * 2**PRICE_BITS), dtype=np.int64)

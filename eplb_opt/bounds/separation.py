@@ -10,14 +10,22 @@ import numpy as np
 from ..certificates.cuts import AGGREGATE, THRESHOLD, Cut, companions
 from ..problem.pool import Floats
 
+LEAST_EXPONENT = -1060  # of the unit: a float still, with room for halves
 PRECISION = 36  # bits of targets and levels: floats of so few bits keep the exact check in short integers
 
 
 class Grid:
-    """Multiples of a power of two, relative precision 2**-PRECISION at ``scale``."""
+    """Multiples of a power of two, relative precision 2**-PRECISION at a scale.
+
+    Parameters
+    ----------
+    scale : float
+        A load of the size of the targets, > 0.
+    """
 
     def __init__(self, scale: float) -> None:
-        self.unit = math.ldexp(1.0, max(math.frexp(scale)[1] - PRECISION, -1060))
+        _, exponent = math.frexp(scale)
+        self.unit = math.ldexp(1.0, max(exponent - PRECISION, LEAST_EXPONENT))
 
     def down(self, value: float) -> float:
         """The largest multiple <= value."""
@@ -29,93 +37,186 @@ class Grid:
 
 
 def aggregate_cut(grid: Grid, target: float, u: float, slots_per_rank: int) -> Cut:
-    """The strongest aggregate cut with level u, on the grid: v = max(T - (s - 1) u, just above T / 2)."""
+    """The strongest aggregate cut with a level (L1.1): v = max(T - (s - 1) u, just above T / 2).
+
+    Parameters
+    ----------
+    grid : Grid
+    target : float
+        T, on the grid.
+    u : float
+        Level of light replicas, >= 0; it is rounded down to the grid.
+    slots_per_rank : int
+        s.
+
+    Returns
+    -------
+    Cut
+    """
     u = grid.down(u)
-    return Cut(AGGREGATE, max(target - (slots_per_rank - 1) * u, grid.down(target / 2) + grid.unit), u)
+    beyond_half = grid.down(target / 2) + grid.unit
+    v = max(target - (slots_per_rank - 1) * u, beyond_half)
+    return Cut(AGGREGATE, v, u)
 
 
 def threshold_cut(grid: Grid, target: float, v: float, size: int, slots_per_rank: int) -> Cut | None:
-    """The strongest threshold cut with n = size and heavy replicas >= v, on the grid; None if there is none."""
+    """The strongest threshold cut with n companions and heavy replicas >= v (L1.2).
+
+    Parameters
+    ----------
+    grid : Grid
+    target : float
+        T, on the grid.
+    v : float
+        Load of heavy replicas, rounded down to the grid.
+    size : int
+        n, companions of a heavy replica.
+    slots_per_rank : int
+        s.
+
+    Returns
+    -------
+    Cut or None
+        None: there is none.
+    """
     v = grid.down(v)
     u = max(grid.up((target - v) / (slots_per_rank - size)), grid.unit)
-    if 2 * v <= target or v > target or u >= v or companions(v, u, target, slots_per_rank) < size:
+    if 2 * v <= target or v > target or u >= v:
+        return None
+    if companions(v, u, target, slots_per_rank) < size:
         return None
     return Cut(THRESHOLD, v, u)
 
 
 def retarget(grid: Grid, cut: Cut, old: float, new: float, slots_per_rank: int) -> Cut | None:
-    """The same cut (u, or v and n) at another target; None if that target has none."""
-    found: Cut | None
+    """The same cut (u, or v and n), with its multiplier, at another target (L1.5).
+
+    Parameters
+    ----------
+    grid : Grid
+    cut : Cut
+        Valid at ``old``.
+    old, new : float
+        Targets, on the grid.
+    slots_per_rank : int
+
+    Returns
+    -------
+    Cut or None
+        None: the new target has none.
+    """
+    moved: Cut | None
     if cut.kind == AGGREGATE:
-        found = aggregate_cut(grid, new, cut.u, slots_per_rank)
+        moved = aggregate_cut(grid, new, cut.u, slots_per_rank)
     else:
         size = companions(cut.v, cut.u, old, slots_per_rank)
-        found = threshold_cut(grid, new, cut.v, size, slots_per_rank)
-    return None if found is None else replace(found, multiplier=cut.multiplier)
+        moved = threshold_cut(grid, new, cut.v, size, slots_per_rank)
+    if moved is None:
+        return None
+    return replace(moved, multiplier=cut.multiplier)
 
 
 def violated_cuts(
     grid: Grid, target: float, slots_per_rank: int, value: Floats, mass: Floats, most: int, least: float
 ) -> list[tuple[float, Cut]]:
-    """At most ``most`` cuts of each kind that are violated by more than ``least``, with the violation.
+    """The cuts that a point violates most (L1.6).
 
     Parameters
     ----------
+    grid : Grid
+    target : float
+        On the grid.
+    slots_per_rank : int
     value : array [n], float64
         Replica loads w_e / k of the point's support, in units of load.
     mass : array [n], float64
         Replicas of that load, k * y_ek.
+    most : int
+        Cuts of each kind.
     least : float
-        Violations count in targets (aggregate) or replicas (threshold).
+        Violations count in targets (aggregate) or replicas (threshold), from here on.
+
+    Returns
+    -------
+    list of (float, Cut)
+        Violation and cut; of each kind the most violated first.
 
     Notes
     -----
     Exact over all (v, u) up to rounding (L1.6): one pass over the sorted support.
     """
     order = np.argsort(value, kind="stable")
-    value, mass = value[order], mass[order]
+    value = value[order]
+    mass = mass[order]
     count = np.concatenate([[0.0], np.cumsum(mass)])
     load = np.concatenate([[0.0], np.cumsum(mass * value)])
-    found = _aggregate(grid, target, slots_per_rank, value, count, load, most, least)
-    return found + _threshold(grid, target, slots_per_rank, value, count, most, least)
+    aggregate = _aggregate(grid, target, slots_per_rank, value, count, load, most, least)
+    threshold = _threshold(grid, target, slots_per_rank, value, count, most, least)
+    return aggregate + threshold
 
 
 def _aggregate(
     grid: Grid, target: float, s: int, value: Floats, count: Floats, load: Floats, most: int, least: float
 ) -> list[tuple[float, Cut]]:
     """Violation in u at every light value and T / 2; prefix sums ``count``, ``load`` [n + 1] of sorted values [n]."""
-    below = np.arange(int(np.searchsorted(value, target / 2, side="right")) + 1)
-    u = np.append(value[: below.size - 1], target / 2)
-    first = np.maximum(np.searchsorted(value, target - (s - 1) * u), below.size - 1)  # the first heavy one
-    left = load[-1] - load[first] + ((s - 1) * u - target) * (count[-1] - count[first])
+    light = int(np.searchsorted(value, target / 2, side="right"))  # values up to T / 2
+    below = np.arange(light + 1)
+    u = np.append(value[:light], target / 2)
+    first_heavy = np.maximum(np.searchsorted(value, target - (s - 1) * u), light)
+    heavy_count = count[-1] - count[first_heavy]
+    heavy_load = load[-1] - load[first_heavy]
+    left = heavy_load + ((s - 1) * u - target) * heavy_count
     gain = (left - (u * count[below] - load[below])) / target
-    return [(float(gain[i]), aggregate_cut(grid, target, float(u[i]), s)) for i in peaks(gain, most, least) if u[i] > 0]
+    violated = [i for i in peaks(gain, most, least) if u[i] > 0]
+    cuts = [aggregate_cut(grid, target, float(u[i]), s) for i in violated]
+    return list(zip(gain[violated].tolist(), cuts, strict=True))
 
 
 def _threshold(
     grid: Grid, target: float, s: int, value: Floats, count: Floats, most: int, least: float
 ) -> list[tuple[float, Cut]]:
     """Violation at every heavy value v, for every n; prefix sums ``count`` [n + 1] of the sorted values [n]."""
-    found: list[tuple[float, Cut]] = []
-    first = np.arange(int(np.searchsorted(value, target / 2, side="right")), value.size)
-    heavy = count[-1] - count[first]
+    light = int(np.searchsorted(value, target / 2, side="right"))
+    first = np.arange(light, value.size)
+    if not first.size:
+        return []
+    cuts: list[tuple[float, Cut]] = []
+    heavy_count = count[-1] - count[first]
     room = target - np.floor(value[first] / grid.unit) * grid.unit
-    for size in range(1, s) if first.size else ():
-        level = np.maximum(np.ceil(room / (s - size) / grid.unit), 1) * grid.unit  # as in threshold_cut
-        light = count[np.searchsorted(value, level, side="right")]
-        gain = size * heavy - light
-        cuts = [(float(gain[i]), threshold_cut(grid, target, float(value[first[i]]), size, s))
-                for i in peaks(gain, most, least)]  # fmt: skip
-        found += [(g, cut) for g, cut in cuts if cut is not None]
-    found.sort(key=lambda pair: -pair[0])
-    return found[:most]
+    for size in range(1, s):
+        # on the grid, as in `threshold_cut`
+        units = np.maximum(np.ceil(room / (s - size) / grid.unit), 1)
+        level = units * grid.unit
+        light_count = count[np.searchsorted(value, level, side="right")]
+        gain = size * heavy_count - light_count
+        for i in peaks(gain, most, least):
+            cut = threshold_cut(grid, target, float(value[first[i]]), size, s)
+            if cut is not None:
+                cuts.append((float(gain[i]), cut))
+    cuts.sort(key=lambda pair: -pair[0])
+    return cuts[:most]
 
 
 def peaks(gain: Floats, most: int, least: float) -> list[int]:
-    """Positions of the ``most`` largest local maxima above ``least``; plateaus count once."""
+    """Positions of the largest local maxima.
+
+    Parameters
+    ----------
+    gain : array [n], float64
+    most : int
+        How many.
+    least : float
+        They are above it.
+
+    Returns
+    -------
+    list of int
+        The largest first; plateaus count once.
+    """
     if gain.size == 0:
         return []
     rises = np.concatenate([[True], gain[1:] > gain[:-1]])
     falls = np.concatenate([gain[:-1] >= gain[1:], [True]])
     tops = np.flatnonzero(rises & falls & (gain > least))
-    return [int(i) for i in tops[np.argsort(-gain[tops], kind="stable")][:most]]
+    largest_first = tops[np.argsort(-gain[tops], kind="stable")]
+    return [int(i) for i in largest_first[:most]]

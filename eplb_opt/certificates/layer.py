@@ -47,6 +47,13 @@ class LayerCertificate:
         `verify` re-checks.
     gap_limit : float
         The gap up to which the layer counts as OPTIMAL.
+
+    Examples
+    --------
+    >>> from eplb_opt import Instance, solve
+    >>> (layer,) = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "greedy").certificates
+    >>> layer.objective, layer.lower_bound, layer.bound_method
+    (7.0, 6.0, 'L0a mean')
     """
 
     layer_id: int

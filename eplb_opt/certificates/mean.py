@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from functools import lru_cache
 
 import numpy as np
 
-from ..problem.pool import Ints, Pool
+from ..problem.pool import Pool
+from ..problem.water_filling import candidates, values_of
 from .names import MEAN, REPLICA
 
 
@@ -24,13 +24,12 @@ def max_replica_bound(pool: Pool) -> float:
     ``max w_e / max_count``.
     """
     rank = pool.slots - pool.num_experts + 1
-    position, copies = _pairs(min(rank, pool.num_experts), rank)
+    position, copies = candidates(pool.num_experts, rank, rank + 1)
     loads = np.sort(pool.loads)[::-1]
-    values = loads[position] / copies
-    index = values.size - rank
-    value = np.partition(values, index)[index]
+    values, value = values_of(loads[None], rank, rank + 1)
     # Rounding is monotone: pairs that share the float may differ below it, the least of them is safe.
-    least = min(_exact(loads[position[i]], copies[i]) for i in np.flatnonzero(values == value))
+    tied = np.flatnonzero(values[0] == value[0])
+    least = min(_exact(loads[position[i]], copies[i]) for i in tied)
     if pool.distinct:
         least = max(least, _exact(loads[0], pool.max_count))
     return floor_float(least)
@@ -39,20 +38,6 @@ def max_replica_bound(pool: Pool) -> float:
 def _exact(load: float, copies: int) -> Fraction:
     """Load of one of some replicas."""
     return Fraction(float(load)) / int(copies)
-
-
-@lru_cache(maxsize=64)
-def _pairs(experts: int, rank: int) -> tuple[Ints, Ints]:
-    """Pairs (position i in the sorted loads, copies k) that can be among the ``rank`` largest ``w / k``.
-
-    (i-th hottest, k) has i * k - 1 values at least as large, so only pairs with i * k <= rank can.
-    """
-    most = rank // np.arange(1, experts + 1)
-    position = np.repeat(np.arange(experts), most)
-    begins = np.cumsum(most) - most
-    first = np.repeat(begins, most)
-    copies = np.arange(position.size) - first + 1  # 1, 2 and so on within each expert
-    return position, copies
 
 
 def trivial_bound(pool: Pool) -> tuple[float, str]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..packages import require
 from .files import check_files, save
-from .options import add_output, add_reading, positive
+from .options import add_output, add_reading, formats_needing, positive
 from .output import print_lines, unnumbered
 
 
@@ -19,39 +20,47 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("output", type=Path, help="the file to write")
     add_output(parser)
     add_reading(parser)
-    parser.add_argument("--ranks", type=positive, metavar="N", help="GPUs, where the format lists them (vllm-ascend)")
+    listing = formats_needing("--ranks")
+    parser.add_argument("--ranks", type=positive, metavar="N", help=f"GPUs, where the format lists them ({listing})")
     parser.set_defaults(run=_convert)
 
 
 def _convert(options: argparse.Namespace) -> None:
-    from ..formats import (
-        agreed,
-        holds_map,
-        output_format,
-        read_expert_map,
-        read_loads,
-        write_expert_map,
-        write_loads,
-    )
+    from ..formats import holds_map, output_format
 
     name = output_format(options.output, options.format)
-    source = str(options.input)
     check_files({"the output": options.output}, [options.input])
-    if holds_map(options.input, name):
-        found = read_expert_map(options.input, options.input_format).with_layers(options.layers, source)
-        hidden_layers = agreed("hidden layers", found.hidden_layers, options.hidden_layers, source)
-        ranks = agreed("ranks", found.num_ranks, options.ranks, source)
-        found = replace(found, hidden_layers=hidden_layers, num_ranks=ranks)
-        save(options.output, lambda path: write_expert_map(path, found, name))
-        layers, replicas = found.phy2log.shape
-        note = "" if found.layer_ids or name == "vllm" else f" ({unnumbered(layers)})"
-        print_lines([f"map: {layers} layers x {replicas} replicas, {name}: {options.output}{note}"])
-    else:
-        loads = read_loads(options.input, options.input_format, options.layers)
-        loads = loads.with_hidden_layers(options.hidden_layers, source)
-        save(options.output, lambda path: write_loads(path, loads, name))
-        windows, layers, experts = loads.load.shape
-        summed = " (summed)" if name == "lmdeploy" and windows > 1 else ""
-        print_lines(
-            [f"loads: {windows} windows{summed} x {layers} layers x {experts} experts, {name}: {options.output}"]
-        )
+    line = _convert_map(options, name) if holds_map(options.input, name) else _convert_loads(options, name)
+    print_lines([line])
+
+
+def _convert_map(options: argparse.Namespace, name: str) -> str:
+    """Write the map that the input holds; returns what to say."""
+    from ..formats import agreed, format_named, read_expert_map, write_expert_map
+
+    source = str(options.input)
+    found = read_expert_map(options.input, options.input_format).with_layers(options.layers, source)
+    hidden_layers = agreed("hidden layers", found.hidden_layers, options.hidden_layers, source)
+    ranks = agreed("ranks", found.num_ranks, options.ranks, source)
+    found = replace(found, hidden_layers=hidden_layers, num_ranks=ranks)
+    output = format_named(name)
+    require("this command", *output.packages)
+    save(options.output, lambda path: write_expert_map(path, found, name))
+    layers, replicas = found.phy2log.shape
+    is_numbered = bool(found.layer_ids) or output.numbers_moe_layers
+    note = "" if is_numbered else f" ({unnumbered(layers)})"
+    return f"map: {layers} layers x {replicas} replicas, {name}: {options.output}{note}"
+
+
+def _convert_loads(options: argparse.Namespace, name: str) -> str:
+    """Write the loads that the input holds; returns what to say."""
+    from ..formats import format_named, read_loads, write_loads
+
+    loads = read_loads(options.input, options.input_format, options.layers)
+    loads = loads.with_hidden_layers(options.hidden_layers, str(options.input))
+    output = format_named(name)
+    require("this command", *output.packages)
+    save(options.output, lambda path: write_loads(path, loads, name))
+    windows, layers, experts = loads.load.shape
+    summed = " (summed)" if output.holds_one_window and windows > 1 else ""
+    return f"loads: {windows} windows{summed} x {layers} layers x {experts} experts, {name}: {options.output}"

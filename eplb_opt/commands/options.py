@@ -10,9 +10,6 @@ from typing import Any
 from ..limits import Limits
 from .output import say
 
-INPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "plain")
-OUTPUT_FORMATS = ("sglang", "vllm", "vllm-ascend", "tensorrt-llm", "lmdeploy", "npz", "json")
-
 
 def add_input(parser: argparse.ArgumentParser) -> None:
     """The loads and the topology to solve for."""
@@ -38,9 +35,10 @@ def add_loads(parser: argparse.ArgumentParser) -> None:
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """How to read the input, and which layers it has."""
-    parser.add_argument(
-        "--input-format", metavar="NAME", help=f"{', '.join(INPUT_FORMATS)}; default: detected from the content"
-    )
+    from ..formats import input_formats
+
+    names = ", ".join(input_formats())
+    parser.add_argument("--input-format", metavar="NAME", help=f"{names}; default: detected from the content")
     parser.add_argument(
         "--layers", type=layer_ids, metavar="IDS", help="absolute layer ids (3:61 or 1,3,5): a choice, or, where the "
         "input numbers only its MoE layers, what they are"
@@ -49,13 +47,38 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """The format to write, and what it asks for."""
+    from ..formats import output_formats
+
+    names = ", ".join(output_formats())
+    parser.add_argument("--format", metavar="NAME", help=f"{names}; default: {_endings()} by the file's ending")
+    option = "--hidden-layers"
     parser.add_argument(
-        "--format", metavar="NAME", help=f"{', '.join(OUTPUT_FORMATS)}; default: npz or json by the file's ending"
-    )
-    parser.add_argument(
-        "--hidden-layers", type=positive, metavar="N", help="layers of the model, dense ones too, where the format "
-        "needs them (sglang, lmdeploy) and the input does not say; numbers layers that LMDeploy recorded, the last ones"
+        option, type=positive, metavar="N", help="layers of the model, dense ones too, where the format "
+        f"needs them ({formats_needing(option)}) and the input does not say{_further_uses(option)}"
     )  # fmt: skip
+
+
+def formats_needing(option: str) -> str:
+    """Names of the formats that need an option, for its help."""
+    from ..formats import Need, formats_that_need
+
+    return ", ".join(formats_that_need(Need(option)))
+
+
+def _endings() -> str:
+    """Names of the formats that a file's ending chooses."""
+    from ..formats import format_named, output_formats
+
+    return " or ".join(name for name in output_formats() if format_named(name).endings)
+
+
+def _further_uses(option: str) -> str:
+    """What an option does for formats beside what it is needed for."""
+    from ..formats import Need, format_named, input_formats
+
+    taken = [format_named(name).takes for name in input_formats()]
+    uses = [use[Need(option)] for use in taken if Need(option) in use]
+    return "".join(f"; {use}" for use in uses)
 
 
 def positive(text: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..methods import METHODS
 from ..methods.needs import require_method
+from ..packages import require
 from .files import check_files, save
 from .options import add_input, add_output, instance_of, limits_of, read_selected, say_no_effect
 from .output import (
@@ -62,24 +63,28 @@ def _solve(options: argparse.Namespace) -> int:
 
 def _check_sayable(options: argparse.Namespace, instance: Any, loads: Any) -> None:
     """What the format cannot say is known before the long work, from a map of the same shape."""
-    from ..formats import check_map_format, encode_loads
+    from ..formats import check_map_format, encode_loads, format_named
 
-    if options.format == "lmdeploy":
-        encode_loads(options.output, loads, options.format)
-    else:
+    output = format_named(options.format)
+    require("this command", *output.packages)
+    if output.writes_maps:
         check_map_format(options.output, options.format, instance, loads.hidden_layers)
+    else:
+        encode_loads(options.output, loads, options.format)
 
 
 def _write(options: argparse.Namespace, loads: Any, placement: Any) -> str:
-    from ..formats import write_loads, write_map
+    """Write the map, or the loads for an engine that loads none; returns what to say."""
+    from ..formats import format_named, write_loads, write_map
 
-    if options.format == "lmdeploy":
-        save(options.output, lambda path: write_loads(path, loads, "lmdeploy"))
-        return f"loads: {options.output} (LMDeploy loads no map: it plans from these loads with its own greedy)"
+    output = format_named(options.format)
+    if not output.writes_maps:
+        save(options.output, lambda path: write_loads(path, loads, options.format))
+        return f"loads: {options.output} ({output.remark})"
     save(
         options.output,
         lambda path: write_map(path, placement, options.format, options.ranks, loads.hidden_layers),
     )
-    if loads.layer_ids is not None or options.format in ("npz", "json"):
+    if loads.layer_ids is not None or output.is_ours:
         return f"map: {options.output}"
     return f"map: {options.output} ({unnumbered(loads.load.shape[1])})"

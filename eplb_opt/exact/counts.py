@@ -14,6 +14,7 @@ from ..bounds.exclusion import learn_prices
 from ..bounds.separation import Grid
 from ..budget import Budget
 from ..certificates.cuts import exact_range
+from ..highs import collected_failures
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
@@ -35,11 +36,13 @@ from .targets import Targets, Verdict, shrink_of
 
 METHOD = "count enumeration"
 MOST_VECTORS = 1e11  # of counts that a target allows, before L1 is asked
+MOST_WAYS = 1e300  # so that numbers stay finite
 MOST_STEPS = 5e6  # experts * spare slots * choices of a count
 PRICES, PROGRAMS = 60, 300  # price vectors kept, linear programs solved for them, at a target
 PROGRAM = 20_000  # ticks of a linear program, roughly
 DIVES, TICKS_PER_SECOND = 200, 10_000_000  # random dives that estimate the tree; a tick is a count tried or item placed
 CHUNK = 3_000_000  # ticks between two looks at the clock
+MOST_TICKS = 1e12  # where nothing limits them
 LEAF = 1_000_000  # ticks for a count vector, at least
 LEAF_SHARE = 0.5  # of the limits, for all count vectors that the tree seems to have, if that is more
 
@@ -82,13 +85,15 @@ def decide_counts(pool: Pool, target: float, budget: Budget, shrink: float = 0.0
 
 def count_vectors(low: Ints, high: Ints, slots: int) -> float:
     """How many vectors of counts in ranges [experts] fill the slots, in float64; infinite if that is long to tell."""
-    spare, width = slots - int(low.sum()), int((high - low).max()) + 1
-    if low.size * (spare + 1) * width > MOST_STEPS:
+    spare = slots - int(low.sum())
+    choices = high - low + 1
+    if low.size * (spare + 1) * int(choices.max()) > MOST_STEPS:
         return math.inf
-    ways = np.zeros(spare + 1)
+    ways = np.zeros(spare + 1)  # to fill so many of the spare slots with the experts so far
     ways[0] = 1.0
-    for options in (high - low + 1).tolist():  # no differences of sums: nothing cancels
-        ways = np.minimum(np.convolve(ways, np.ones(options))[: spare + 1], 1e300)
+    for options in choices.tolist():
+        further = np.convolve(ways, np.ones(options))  # no differences of sums: nothing cancels
+        ways = np.minimum(further[: spare + 1], MOST_WAYS)
     return float(ways[spare])
 
 
@@ -110,36 +115,27 @@ class _Enumeration:
         spare = pool.slots - int(low.sum())
         depths = low.size + 1
         self.rest = cheapest(self.cost, self.options, spare)
-        self.at = Counts(
-            np.zeros(2, np.int64), np.full(depths, -1), np.full(depths, spare), np.zeros((depths, self.most.size), int)
-        )
+        spent = np.zeros((depths, self.most.size), int)
+        self.at = Counts(np.zeros(2, np.int64), np.full(depths, -1), np.full(depths, spare), spent)
         self.owner = np.empty(pool.slots, np.int64)
         self.out = np.empty(pool.slots, np.int64)
         self._aim(target)
 
     def run(self, shrink: float) -> Verdict:
         """Look at every count vector that no price excludes, if it seems that the limits allow it."""
-        size = tree_size(
-            self.cost, self.most, self.rest, self.options, self.pool.slots, DIVES, np.zeros(1, np.uint64), self.at
-        )
+        seed = np.zeros(1, np.uint64)
+        slots = self.pool.slots
+        size = tree_size(self.cost, self.most, self.rest, self.options, slots, DIVES, seed, self.at)
         left = min(self.budget.work, self.budget.seconds() * TICKS_PER_SECOND)
         if size > left:
             return Verdict(None, False, self.spent, StopReason.TOO_LARGE)
         self.at.state[:] = 0
-        most = min(left, 1e12) * LEAF_SHARE / max(size / (self.pool.slots * LEAF_STEPS), 1.0)
+        leaves = max(size / (slots * LEAF_STEPS), 1.0)
+        most = min(left, MOST_TICKS) * LEAF_SHARE / leaves
         best = None
         status = PAUSED
         while status != IMPOSSIBLE:
-            stop: StopReason | None = None
-            if status == OPEN_LEAF:
-                verdict = self._leaf(most)
-                packing = verdict.packing
-                status = PAUSED if packing is None else OPEN_LEAF
-                if packing is None and not verdict.impossible:
-                    stop = verdict.stop
-            else:
-                status = self._go_on()
-                packing = self._packed() if status == PACKED else None
+            status, packing, stop = self._next(status, most)
             if packing is not None:
                 best = packing
                 if not shrink:
@@ -149,6 +145,16 @@ class _Enumeration:
             if stop is not None:
                 return Verdict(best, False, self.spent, stop)
         return Verdict(best, True, self.spent, target=self.target)
+
+    def _next(self, status: int, most: float) -> tuple[int, Packing | None, StopReason | None]:
+        """What the next part of the tree came to: its status, a packing, and why to stop."""
+        if status != OPEN_LEAF:
+            status = self._go_on()
+            return status, self._packed() if status == PACKED else None, None
+        verdict = self._leaf(most)
+        if verdict.packing is not None:
+            return OPEN_LEAF, verdict.packing, None
+        return PAUSED, None, None if verdict.impossible else verdict.stop
 
     def _spend(self, ticks: float) -> None:
         self.spent += ticks
@@ -186,5 +192,6 @@ class _Enumeration:
 def prepare() -> None:
     """Compile (or load from the cache) what `decide_counts` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
-    decide_counts(pool, pool.mean * 1.2, Budget())
+    with collected_failures():  # of its linear programs, which are nothing to compile: steps will tell of them
+        decide_counts(pool, pool.mean * 1.2, Budget())
     fixed_counts.prepare()

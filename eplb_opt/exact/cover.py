@@ -96,24 +96,29 @@ def decide(
     tree = _tree(pool, model, expert)
     left = budget.scaled(1.0)
     spent = 0.0
-    while True:
-        status, used = cover(code, expert, load, model.least, model.limit, int(min(CHUNK, left.work)), tree)
+    stop = None
+    while stop is None:
+        ticks = int(min(CHUNK, left.work))
+        status, used = cover(code, expert, load, model.least, model.limit, ticks, tree)
         spent += used
         left.spend(used)
         if status == COVERED:
-            chosen = tree.lists[np.arange(pool.ranks), tree.cursor]
-            return Verdict(Packing(model.order[model.expert[types[chosen]]]), False, spent)
+            chosen = types[tree.lists[np.arange(pool.ranks), tree.cursor]]
+            experts = model.order[model.expert[chosen]]
+            return Verdict(Packing(experts), False, spent)
         if status == IMPOSSIBLE:
             return Verdict(None, True, spent)
         stop = left.stop()
-        if stop is not None:
-            return Verdict(None, False, spent, stop)
+    return Verdict(None, False, spent, stop)
 
 
 def worth_of(packing: Packing, pool: Pool, worth: Mapping[Content, float]) -> float:
     """The objective of a packing, with what the contents of its ranks count for."""
-    contents = [tuple(rank) for rank in np.sort(packing.experts, axis=1).tolist()] if worth else []
-    return max(packing.objective(pool), *(worth.get(content, 0.0) for content in contents), 0.0)
+    value = packing.objective(pool)
+    if worth:
+        for rank in np.sort(packing.experts, axis=1).tolist():
+            value = max(value, worth.get(tuple(rank), 0.0))
+    return value
 
 
 def _without(model: Model, types: Ints, load: Ints, forbidden: Sequence[Content]) -> tuple[Ints, Ints]:

@@ -14,6 +14,7 @@ from ..certificates.mean import max_replica_bound, trivial_bound
 from ..certificates.names import COUNTS, REPLICA
 from ..certificates.sums import next_sum
 from ..errors import SolverError
+from ..highs import collected_failures
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
@@ -24,11 +25,11 @@ from .threshold import (
     Columns,
     chain_certificate,
     columns,
-    integer_counts,
     lonely_certificate,
-    relaxation,
     slot_bound,
 )
+from .threshold_cpsat import integer_counts
+from .threshold_lp import relaxation
 
 SINGLE = "s=1 closed form"
 MATCHING = "s=2 matching CP-SAT"
@@ -82,7 +83,11 @@ def solve_matching(
 
 
 def water_filling(pool: Pool) -> Ints:
-    """Counts [experts]: the ``slots - experts`` largest of ``w_e / k`` win another replica; ties by k, then expert."""
+    """Counts [experts]: the ``slots - experts`` largest of ``w_e / k`` win another replica; ties by k, then expert.
+
+    Not those of `problem.water_filling`, whose ties go to the lowest expert: equal loads would get unequal counts, from
+    which the searches here would go other ways to other packings.
+    """
     extra = pool.slots - pool.num_experts
     most = np.minimum(extra, pool.max_count - 1)
     copies = np.arange(1, most + 1)
@@ -125,14 +130,14 @@ class _Halving:
         for counts in (self.bracket.packing.counts(self.pool), water_filling(self.pool)):
             self._offer(pair_counts(self.pool, counts))
         stop = StopReason.GAP
-        note = ""
-        try:
-            if self.bracket.is_open():
-                stop = self._relax() or self._decide()
-        except Exception as error:  # a solver may fail in its own way: what is known is kept
-            stop = StopReason.FAILED
-            note = str(error) if isinstance(error, SolverError) else f"{type(error).__name__}: {error}"
-        return self.bracket.outcome(stop, note)
+        with collected_failures() as causes:
+            try:
+                if self.bracket.is_open():
+                    stop = self._relax() or self._decide()
+            except Exception as error:  # a solver may fail in its own way: what is known is kept
+                stop = StopReason.FAILED
+                causes.append(str(error) if isinstance(error, SolverError) else f"{type(error).__name__}: {error}")
+        return self.bracket.outcome(stop, "; ".join(causes))
 
     def _relax(self) -> StopReason | None:
         """Raise the bound with the relaxation alone; a reason if a limit stops it."""

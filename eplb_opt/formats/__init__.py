@@ -2,18 +2,23 @@
 
 from .atomic import atomic_write, check_writable
 from .files import ExpertMap, Loads
+from .format import Format, Need, Side
 from .layers import MOST_LAYERS, agreed, number_layers
-from .plain import read_report
 from .registry import (
-    INPUT_FORMATS,
-    OUTPUT_FORMATS,
-    check_map_format,
-    encode_loads,
+    format_named,
+    formats_that_need,
     holds_map,
+    input_formats,
     output_format,
+    output_formats,
     read_expert_map,
     read_loads,
     read_map,
+)
+from .reports import read_report
+from .writing import (
+    check_map_format,
+    encode_loads,
     write_expert_map,
     write_json,
     write_loads,
@@ -21,19 +26,24 @@ from .registry import (
 )
 
 __all__ = [
-    "INPUT_FORMATS",
     "MOST_LAYERS",
-    "OUTPUT_FORMATS",
     "ExpertMap",
+    "Format",
     "Loads",
+    "Need",
+    "Side",
     "agreed",
     "atomic_write",
     "check_map_format",
     "check_writable",
     "encode_loads",
+    "format_named",
+    "formats_that_need",
     "holds_map",
+    "input_formats",
     "number_layers",
     "output_format",
+    "output_formats",
     "read_expert_map",
     "read_loads",
     "read_map",

@@ -31,7 +31,8 @@ HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.re
 
 def first_line(error: BaseException) -> str:
     """What an error says, in short."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:MAX_NOTE]
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:MAX_NOTE]
 
 
 def parse_npy(data: bytes) -> Any:
@@ -99,7 +100,8 @@ def _check_header(file: IO[bytes], available: int, name: str) -> None:
     shape, _, dtype = read(file)
     if dtype.hasobject or dtype.itemsize == 0:
         raise ValueError(f"{name} holds dtype {dtype}, expected numbers or text")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > available - file.tell():
+    claimed = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or claimed > available - file.tell():
         raise ValueError(f"{name} claims shape {shape} and dtype {dtype}, and has {available} bytes")
 
 
@@ -155,7 +157,10 @@ class _ToNumpy:
             raise ValueError("a torch file of too many values outside of tensors")
 
     def _array(self, tensor: Any) -> Any:
-        half = str(tensor.dtype) in ("torch.bfloat16", "torch.float16")
-        self.bytes += tensor.numel() * (4 if half else tensor.element_size())
+        is_half = str(tensor.dtype) in ("torch.bfloat16", "torch.float16")
+        item_size = 4 if is_half else tensor.element_size()
+        self.bytes += tensor.numel() * item_size
         check_unpacked(self.bytes)
-        return (tensor.float() if half else tensor).numpy()
+        if is_half:
+            tensor = tensor.float()  # numpy has no bfloat16
+        return tensor.numpy()

@@ -11,6 +11,8 @@ from typing import IO
 from ..errors import FormatError
 
 NAME = 64  # characters of a file's name that its temporary file shows
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+PERMISSIONS = 0o666  # less the umask, as of any new file
 
 
 def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -18,25 +20,45 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
     A link stays one: the file that it names is written.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    write : callable (binary file)
+        Writes the content.
+
     Raises
     ------
     FormatError
         The folder does not exist or cannot be written, or something else than a file has that name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from eplb_opt.formats import atomic_write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "map.json")
+    ...     atomic_write(path, lambda file: file.write(b"[]"))
+    ...     path.read_bytes()
+    b'[]'
     """
     check_writable(path)
     try:
-        path = path.resolve()
-        temporary = path.with_name(f".{path.name[:NAME]}.{uuid.uuid4().hex}.tmp")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)  # less the umask
+        path = path.resolve()  # of a link, what it names
+        unique = uuid.uuid4().hex
+        temporary = path.with_name(f".{path.name[:NAME]}.{unique}.tmp")
+        handle = os.open(temporary, NEW_FILE, PERMISSIONS)
     except (OSError, RuntimeError, ValueError) as error:
         raise _cannot(path, error) from None
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
+            # On the disk before it takes the name: else a crash could leave an empty file of that name.
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            os.chmod(temporary, path.stat().st_mode & 0o777)
+            permissions = path.stat().st_mode & 0o777
+            os.chmod(temporary, permissions)
         os.replace(temporary, path)
     except OSError as error:
         raise _cannot(path, error) from None
@@ -45,7 +67,26 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise `FormatError` if a file cannot be written there: to be asked before long work."""
+    """Whether a file can be written there: to be asked before long work.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    FormatError
+        It cannot.
+
+    Examples
+    --------
+    >>> from eplb_opt.formats import check_writable
+    >>> check_writable(Path("no such folder", "map.npz"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    eplb_opt.errors.FormatError: cannot write no such folder/map.npz: there is no folder ...
+    """
     try:
         target = path.resolve()
         if target.is_dir():
@@ -63,4 +104,5 @@ def check_writable(path: Path) -> None:
 
 
 def _cannot(path: Path, error: BaseException) -> FormatError:
-    return FormatError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
+    reason = getattr(error, "strerror", None) or error
+    return FormatError(f"cannot write {path}: {reason}")

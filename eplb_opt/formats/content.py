@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..errors import EplbError, FormatError
+from ..errors import EplbError, FormatError, is_fault_of_ours
+from ..packages import missing
 from .arrays import first_line, parse_npy, parse_zip
 from .reading import JSON, YAML, OversizeError, read_bytes, text_kind
 from .tables import parse_table
@@ -27,6 +28,8 @@ def read_content(path: Path) -> Any:
     ------
     FormatError
         The file cannot be read, is empty, too large, truncated, damaged, or in no known format.
+    MissingPackageError
+        What reads this format is not installed.
     """
     try:
         if path.is_dir():
@@ -42,7 +45,11 @@ def read_content(path: Path) -> Any:
         raise
     except OversizeError as error:
         raise FormatError(f"{path}: {error}") from None
+    except ImportError as error:
+        raise missing(error, f"reading {path}") from error
     except Exception as error:  # whatever damaged bytes make the parsers of all these formats raise
+        if is_fault_of_ours(error):
+            raise
         raise FormatError(f"{path} is damaged or in no known format ({first_line(error)})") from None
 
 

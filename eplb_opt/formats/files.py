@@ -32,6 +32,13 @@ class Loads:
         Layers that the file has, without a token in any window: dense ones, as far as can be seen.
     moe_layers_last : bool
         Without ids: the rows are all MoE layers of a model whose dense layers come first.
+
+    Examples
+    --------
+    >>> from eplb_opt.formats import Loads
+    >>> loads = Loads(np.array([[[5, 1]], [[2, 2]]]), layer_ids=(3,), windows=("day", "night"))
+    >>> loads.select("night").load.tolist()
+    [[[2, 2]]]
     """
 
     load: npt.NDArray[Any]
@@ -57,13 +64,8 @@ class Loads:
         hidden_layers = agreed("hidden layers", self.hidden_layers, given, source)
         rows = self.load.shape[1]
         ids = self.layer_ids
-        if ids is None and self.moe_layers_last and hidden_layers is not None and MOST_LAYERS >= hidden_layers > rows:
-            ids = tuple(range(hidden_layers - rows, hidden_layers))
-            warnings.warn(
-                f"{source}: its {rows} layers are taken for the last of {hidden_layers}, {ids[0]}..{ids[-1]}; if dense "
-                "layers are among them, say with --layers which they are",
-                FormatWarning, stacklevel=2,
-            )  # fmt: skip
+        if ids is None and self.moe_layers_last:
+            ids = _last_layers(rows, hidden_layers, source)
         number_layers(ids, rows, hidden_layers, source)
         check_ids(ids or (), hidden_layers, source)
         return replace(self, layer_ids=ids, hidden_layers=hidden_layers)
@@ -85,17 +87,21 @@ class Loads:
             self._warn_of_silent(source)
             return self
         windows, _, experts = self.load.shape
-        if self.layer_ids is not None and set(ids) <= set(self.silent_layers):
-            raise FormatError(f"{source}: no token recorded in any of the layers asked for ({listed(ids)})")
+        present = None
+        if self.layer_ids is not None:
+            present = (*self.layer_ids, *self.silent_layers)
+            if set(ids) <= set(self.silent_layers):
+                raise FormatError(f"{source}: no token recorded in any of the layers asked for ({listed(ids)})")
+        # Silent layers have no row: rows of 0 stand for them behind the others.
         silence = np.zeros((windows, len(self.silent_layers), experts), dtype=self.load.dtype)
         load = np.concatenate((self.load, silence), axis=1)
-        present = None if self.layer_ids is None else (*self.layer_ids, *self.silent_layers)
         rows = rows_of(ids, present, load.shape[1], source)
         silent = tuple(i for i in self.silent_layers if i not in ids)
         return replace(self, load=load[:, rows], layer_ids=tuple(ids), silent_layers=silent)
 
     def _warn_of_silent(self, source: str) -> None:
-        late = [i for i in self.silent_layers if i > min(self.layer_ids or (0,))]
+        first = min(self.layer_ids or (0,))
+        late = [i for i in self.silent_layers if i > first]
         if late:
             warnings.warn(
                 f"{source}: no token in {len(late)} of the layers after the first recorded one ({listed(late)}): "
@@ -116,18 +122,21 @@ class Loads:
         chosen: list[int] = []
         for part in which.split(","):
             chosen += self._indices(part.strip())
-        return replace(self, load=self.load[chosen], windows=tuple(self.windows[i] for i in chosen))
+        labels = tuple(self.windows[i] for i in chosen)
+        return replace(self, load=self.load[chosen], windows=labels)
 
     def _indices(self, part: str) -> list[int]:
+        """The windows that a label, an index or a range names."""
         if part in self.windows:
             return [i for i, label in enumerate(self.windows) if label == part]
         count = len(self.windows)
+        every = range(count)
         try:
             if ":" in part:
-                low, high = (int(x) if x.strip() else None for x in part.split(":"))
-                found = list(range(count))[low:high]
+                low, high = map(_bound, part.split(":"))
+                found = list(every[low:high])
             else:
-                found = [range(count)[int(part)]]
+                found = [every[int(part)]]
         except (ValueError, IndexError):
             found = []
         if not found:
@@ -152,6 +161,13 @@ class ExpertMap:
         Logical experts, ranks, and layers of the model with the dense ones, where the file says so.
     dense_layers_unknown : bool
         There is a row for every hidden layer, and nothing says which of them are dense.
+
+    Examples
+    --------
+    >>> from eplb_opt.formats import ExpertMap
+    >>> expert_map = ExpertMap(np.array([[0, 1, 0], [1, 0, 1]]), layer_ids=(3, 4))
+    >>> expert_map.with_layers([4], "the map").phy2log.tolist()
+    [[1, 0, 1]]
     """
 
     phy2log: npt.NDArray[Any]
@@ -167,6 +183,29 @@ class ExpertMap:
             return self
         rows = rows_of(ids, self.layer_ids, len(self.phy2log), source)
         return replace(self, phy2log=self.phy2log[rows], layer_ids=tuple(ids), dense_layers_unknown=False)
+
+
+def _bound(text: str) -> int | None:
+    """An end of a range; blank: the first, or the last."""
+    return int(text) if text.strip() else None
+
+
+def _last_layers(rows: int, hidden_layers: int | None, source: str) -> tuple[int, ...] | None:
+    """The ids of rows that are the last layers of a model; None where it has no more layers, or too many."""
+    if hidden_layers is None or not rows < hidden_layers <= MOST_LAYERS:
+        return None
+    ids = tuple(range(hidden_layers - rows, hidden_layers))
+    warnings.warn(
+        f"{source}: its {rows} layers are taken for the last of {hidden_layers}, {ids[0]}..{ids[-1]}; if dense "
+        "layers are among them, say with --layers which they are",
+        FormatWarning, stacklevel=3,
+    )  # fmt: skip
+    return ids
+
+
+def experts_of(found: ExpertMap) -> int:
+    """Logical experts of a map; where its file does not say, the largest is the last one."""
+    return found.num_experts or int(found.phy2log.max()) + 1
 
 
 def as_loads(load: object, layer_ids: object, windows: object, source: str) -> Loads:
@@ -186,9 +225,11 @@ def as_loads(load: object, layer_ids: object, windows: object, source: str) -> L
             f"{source}: loads of shape {array.shape} and dtype {array.dtype}, expected numbers "
             "[layers, experts] or [windows, layers, experts]"
         )
-    array = array if array.ndim == 3 else array[None]
+    if array.ndim == 2:
+        array = array[None]  # one window
     ids = as_ids(layer_ids, array.shape[1], source)
-    labels = tuple(map(str, range(len(array)))) if windows is None else tuple(map(str, np.ravel(np.asarray(windows))))
+    names = range(len(array)) if windows is None else np.ravel(np.asarray(windows))
+    labels = tuple(str(name) for name in names)
     if len(labels) != len(array):
         raise FormatError(f"{source}: {len(labels)} window labels for {len(array)} windows")
     return Loads(array, ids, labels)
@@ -230,11 +271,13 @@ def recorded(load: npt.NDArray[Any], windows: tuple[str, ...], source: str) -> L
     FormatError
         Nothing was recorded.
     """
-    active = (load != 0).any(axis=(0, 2))
-    if not active.any():
-        raise FormatError(f"{source}: no routed token recorded: all {load.shape[1]} layers are 0 in every window")
-    ids, silent = (tuple(int(i) for i in np.flatnonzero(which)) for which in (active, ~active))
-    return Loads(load[:, active], ids, windows, load.shape[1], silent)
+    layers = load.shape[1]
+    is_active = (load != 0).any(axis=(0, 2))
+    if not is_active.any():
+        raise FormatError(f"{source}: no routed token recorded: all {layers} layers are 0 in every window")
+    ids = tuple(np.flatnonzero(is_active).tolist())
+    silent = tuple(np.flatnonzero(~is_active).tolist())
+    return Loads(load[:, is_active], ids, windows, hidden_layers=layers, silent_layers=silent)
 
 
 def complete(ranks: Mapping[int, set[Any]], what: str, source: str) -> list[int]:
@@ -256,8 +299,11 @@ def complete(ranks: Mapping[int, set[Any]], what: str, source: str) -> list[int]
     if not whole:
         raise FormatError(f"{source}: no {what} that all ranks recorded in all layers")
     if partial:
-        text = f"{source}: {what} {partial[0]} is not recorded by all ranks in all layers"
-        warnings.warn(f"{text}: {len(partial)} of {len(ranks)} left out", FormatWarning, stacklevel=2)
+        warnings.warn(
+            f"{source}: {what} {partial[0]} is not recorded by all ranks in all layers: {len(partial)} of "
+            f"{len(ranks)} left out",
+            FormatWarning, stacklevel=2,
+        )  # fmt: skip
     return whole
 
 

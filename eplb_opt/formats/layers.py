@@ -12,10 +12,30 @@ MOST_LAYERS = 10_000  # of a model
 def agreed(name: str, found: int | None, given: int | None, source: str) -> int | None:
     """A size that the input says, or an option, or both.
 
+    Parameters
+    ----------
+    name : str
+        What it counts, for the message: ``"ranks"``.
+    found, given : int or None
+        What the input and the option say.
+    source : str
+        The input's name, for the message.
+
+    Returns
+    -------
+    int or None
+        None: neither says.
+
     Raises
     ------
     FormatError
         They differ.
+
+    Examples
+    --------
+    >>> from eplb_opt.formats import agreed
+    >>> agreed("ranks", None, 8, "map.npz")
+    8
     """
     if found is not None and given is not None and found != given:
         raise FormatError(f"{source}: it has {found} {name}, the option says {given}: leave it out")
@@ -24,7 +44,7 @@ def agreed(name: str, found: int | None, given: int | None, source: str) -> int 
 
 def check_ids(ids: Sequence[int], hidden_layers: int | None, path: object) -> None:
     """Raise `FormatError` unless layer ids are different, and those of a model with so many layers."""
-    if (hidden_layers or 0) > MOST_LAYERS:
+    if hidden_layers is not None and hidden_layers > MOST_LAYERS:
         raise FormatError(f"{path}: {hidden_layers} hidden layers: no model has more than {MOST_LAYERS}")
     if not ids:
         return
@@ -42,23 +62,47 @@ def check_ids(ids: Sequence[int], hidden_layers: int | None, path: object) -> No
 def listed(ids: Sequence[int], most: int = 8) -> str:
     """Ids, the first of them if they are many."""
     shown = ", ".join(str(i)[:30] for i in ids[:most])
-    return shown if len(ids) <= most else f"{shown} and {len(ids) - most} more"
+    more = len(ids) - most
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def number_layers(ids: Sequence[int] | None, rows: int, hidden_layers: int | None, source: str) -> tuple[int, ...]:
     """Absolute layer ids of rows: those given, else 0, 1, ... unless the model has more layers.
 
+    Parameters
+    ----------
+    ids : sequence of int or None
+        Those that the file says.
+    rows : int
+        How many rows there are.
+    hidden_layers : int or None
+        Layers of the model with the dense ones.
+    source : str
+        The file's name, for the message.
+
+    Returns
+    -------
+    tuple of int
+
     Raises
     ------
     FormatError
         Nobody says which of the model's layers the rows are.
+
+    Examples
+    --------
+    >>> from eplb_opt.formats import number_layers
+    >>> number_layers(None, 3, None, "map.npz")
+    (0, 1, 2)
     """
-    if ids is None and (hidden_layers or 0) > rows:
+    if ids is not None:
+        return tuple(ids)
+    if hidden_layers is not None and hidden_layers > rows:
         raise FormatError(
             f"{source}: its {rows} layers are not numbered, the model has {hidden_layers}: say with --layers which "
             "they are, such as 3:61"
         )
-    return tuple(range(rows)) if ids is None else tuple(ids)
+    return tuple(range(rows))
 
 
 def rows_of(wanted: Sequence[int], present: Sequence[int] | None, rows: int, source: str) -> list[int]:
@@ -73,8 +117,8 @@ def rows_of(wanted: Sequence[int], present: Sequence[int] | None, rows: int, sou
         if len(wanted) != rows:
             raise FormatError(f"{source}: {rows} layers without ids, but {len(wanted)} layers are asked for")
         return list(range(rows))
-    row = {layer: i for i, layer in enumerate(present)}
-    missing = [i for i in wanted if i not in row]
+    row_of = {layer: row for row, layer in enumerate(present)}
+    missing = [layer for layer in wanted if layer not in row_of]
     if missing:
         raise FormatError(f"{source}: no layer {missing[0]} among its layers {min(present)}..{max(present)}")
-    return [row[i] for i in wanted]
+    return [row_of[layer] for layer in wanted]

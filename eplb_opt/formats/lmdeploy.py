@@ -17,9 +17,9 @@ import numpy as np
 
 from ..errors import FormatError
 from .files import Loads, as_loads, recorded
+from .format import Format, Need, Side
 from .layers import number_layers
 from .plain import json_bytes
-from .sglang import known_hidden_layers
 
 
 def has_loads(content: Any) -> bool:
@@ -29,31 +29,40 @@ def has_loads(content: Any) -> bool:
 
 def loads(content: Any, source: str) -> Loads:
     """One window. Of a recording the layers are not known; of the bare array rows of 0 are dense layers."""
-    if isinstance(content, Mapping):
+    is_recording = isinstance(content, Mapping)
+    counts = content
+    windows = None
+    if is_recording:
         if "counts" not in content:
             raise FormatError(f"{source}: no 'counts'")
-        label = content.get("step")
-        found = as_loads(content["counts"], None, None if label is None else [str(label)[:40]], source)
-    else:
-        found = as_loads(content, None, None, source)
+        counts = content["counts"]
+        step = content.get("step")
+        windows = None if step is None else [str(step)[:40]]
+    found = as_loads(counts, None, windows, source)
     if len(found.load) != 1:
         raise FormatError(f"{source}: loads of shape {found.load.shape}, expected [hidden layers, experts]")
-    if not isinstance(content, Mapping) and not found.load.any(axis=2).all():
+    has_silent_layers = not found.load.any(axis=2).all()
+    if has_silent_layers and not is_recording:
         return recorded(found.load, found.windows, source)
     return replace(found, moe_layers_last=True)
 
 
 def encode_loads(found: Loads, path: Path) -> bytes:
-    """Loads [hidden layers, experts], windows summed, 0 in layers that were not recorded.
-
-    Raises
-    ------
-    FormatError
-        The number of hidden layers is unknown or too small.
-    """
-    ids = number_layers(found.layer_ids, found.load.shape[1], found.hidden_layers, str(path))
-    layers = known_hidden_layers(found.hidden_layers, path)
+    """Loads [hidden layers, experts], windows summed, 0 in layers that were not recorded."""
     total = found.load.sum(axis=0)
-    rows = np.zeros((layers, total.shape[1]), dtype=total.dtype)
+    layers, experts = total.shape
+    ids = number_layers(found.layer_ids, layers, found.hidden_layers, str(path))
+    rows = np.zeros((found.hidden_layers or layers, experts), dtype=total.dtype)
     rows[list(ids)] = total
     return json_bytes(rows.tolist(), indent=None)
+
+
+FORMAT = Format(
+    name="lmdeploy",
+    summary="LMDeploy: its recorder's loads (.pt), and the load file that it plans from (.json)",
+    loads=Side(recognises=has_loads, reads=loads, writes=encode_loads),
+    needs=frozenset({Need.HIDDEN_LAYERS}),
+    takes={Need.HIDDEN_LAYERS: "numbers layers that LMDeploy recorded, the last ones"},
+    holds_one_window=True,
+    remark="LMDeploy loads no map: it plans from these loads with its own greedy",
+)

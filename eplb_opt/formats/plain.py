@@ -11,24 +11,25 @@ import io
 import json
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..checker.claims import read_head
 from ..errors import FormatError, FormatWarning
-from .content import read_content
 from .files import ExpertMap, Loads, as_ids, as_loads, as_map
+from .format import Format, Side
 from .table_loads import folder_loads, loads_of, tables_in
-from .tables import Table
+from .table_sheet import Table
 
 LOAD_KEYS = ("load", "loads", "weight", "weights")
 MAP_KEY = "physical_to_logical_map"
 LIKE_A_MAP = (
     "looks like a map (each row holds all of 0, 1, 2 and so on): name the array 'load' or 'physical_to_logical_map'"
 )
-SIZES = ("num_experts", "num_ranks", "hidden_layers")
+SIZES = ("num_experts", "num_ranks", "hidden_layers")  # of a map, where they are known
+LEAST_COLUMNS = 4  # of a bare matrix that is asked whether it looks like a map: very small loads do
 
 
 def has_loads(content: Any) -> bool:
@@ -46,43 +47,50 @@ def loads(content: Any, source: str) -> Loads:
     """
     if isinstance(content, Path):
         return folder_loads(content, source)
-    if not isinstance(content, Mapping):
-        found = loads_of([content], source) if isinstance(content, Table) else as_loads(content, None, None, source)
-        if looks_like_map(content):
-            warnings.warn(f"{source}: read as loads, and {LIKE_A_MAP}", FormatWarning, stacklevel=2)
-        return found
-    key = next((k for k in LOAD_KEYS if k in content), None)
-    if key is None and len(content) == 1 and MAP_KEY not in content:
-        key = next(iter(content))
-    if key is None:
-        raise FormatError(f"{source}: no array 'load' among {', '.join(map(str, content)) or 'nothing'}")
-    found = as_loads(content[key], content.get("layer_ids"), content.get("window"), source)
-    return Loads(found.load, found.layer_ids, found.windows, _size(content, "hidden_layers", source))
+    if isinstance(content, Mapping):
+        return _named_loads(content, source)
+    found = loads_of([content], source) if isinstance(content, Table) else as_loads(content, None, None, source)
+    if looks_like_map(content):
+        warnings.warn(f"{source}: read as loads, and {LIKE_A_MAP}", FormatWarning, stacklevel=2)
+    return found
+
+
+def _named_loads(content: Mapping[str, Any], source: str) -> Loads:
+    """Loads under their key; of one array alone, whatever its name."""
+    keys = [key for key in LOAD_KEYS if key in content]
+    if not keys and len(content) == 1 and MAP_KEY not in content:
+        keys = list(content)
+    if not keys:
+        raise FormatError(f"{source}: no array 'load' among {_listed_keys(content)}")
+    found = as_loads(content[keys[0]], content.get("layer_ids"), content.get("window"), source)
+    hidden_layers = _size(content, "hidden_layers", source)
+    return replace(found, hidden_layers=hidden_layers)
 
 
 def looks_like_map(content: Any) -> bool:
     """Whether each row of a bare matrix holds all of the same integers 0, 1, 2 and so on, and no other, as maps do.
 
-    Loads do not, but very small ones: matrices with less than 4 columns are not asked about.
+    Loads do not, but very small ones: matrices with less than `LEAST_COLUMNS` columns are not asked about.
     """
+    rows = content
     if isinstance(content, Table):
-        rows = list(next(iter(content.counts.values()), {}).values())
         if not content.bare:
             return False
-    else:
-        rows = content
+        layers: dict[int, Any] = next(iter(content.counts.values()), {})
+        rows = list(layers.values())
     try:
         array = np.asarray(rows)
-    except ValueError:
+    except ValueError:  # rows of different lengths
         return False
-    if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iu" or array.shape[1] < 4:
+    is_matrix = array.ndim == 2 and array.size > 0 and array.dtype.kind in "iu"
+    if not is_matrix or array.shape[1] < LEAST_COLUMNS:
         return False
     experts = int(array.max()) + 1
     if array.min() < 0 or experts > array.shape[1]:
         return False
-    every = np.zeros((len(array), experts), dtype=bool)
-    np.put_along_axis(every, array.astype(np.int64), True, axis=1)
-    return bool(every.all())
+    is_there = np.zeros((len(array), experts), dtype=bool)
+    np.put_along_axis(is_there, array.astype(np.int64), True, axis=1)
+    return bool(is_there.all())
 
 
 def has_map(content: Any) -> bool:
@@ -97,14 +105,21 @@ def expert_map(content: Any, source: str) -> ExpertMap:
     if not isinstance(content, Mapping):
         return ExpertMap(as_map(content, source))
     if MAP_KEY not in content:
-        raise FormatError(f"{source}: no {MAP_KEY!r} among {', '.join(map(str, content)) or 'nothing'}")
-    array = as_map(content[MAP_KEY], source)
-    sizes = {name: _size(content, name, source) for name in SIZES}
-    ids = as_ids(content.get("layer_ids"), len(array), source)
-    return ExpertMap(array, ids, sizes["num_experts"], sizes["num_ranks"], sizes["hidden_layers"])
+        raise FormatError(f"{source}: no {MAP_KEY!r} among {_listed_keys(content)}")
+    phy2log = as_map(content[MAP_KEY], source)
+    num_experts = _size(content, "num_experts", source)
+    num_ranks = _size(content, "num_ranks", source)
+    hidden_layers = _size(content, "hidden_layers", source)
+    ids = as_ids(content.get("layer_ids"), len(phy2log), source)
+    return ExpertMap(phy2log, ids, num_experts, num_ranks, hidden_layers)
+
+
+def _listed_keys(content: Mapping[str, Any]) -> str:
+    return ", ".join(str(key) for key in content) or "nothing"
 
 
 def _size(content: Mapping[str, Any], name: str, source: str) -> int | None:
+    """A number that the file says, or None."""
     if content.get(name) is None:
         return None
     value = np.asarray(content[name])
@@ -113,51 +128,120 @@ def _size(content: Mapping[str, Any], name: str, source: str) -> int | None:
     return int(value)
 
 
-def encode_npz(found: ExpertMap) -> bytes:
+def tells(content: Any, source: str) -> bool | None:
+    """Nothing but that content is both.
+
+    Raises
+    ------
+    FormatError
+        There are loads and a map under their keys.
+    """
+    if isinstance(content, Mapping) and names_a_map(content) and set(LOAD_KEYS) & set(content):
+        raise FormatError(f"{source}: holds loads and a map: keep one of them in the file")
+    return None
+
+
+def names_a_map(content: Mapping[str, Any]) -> bool:
+    """Whether there is an array under a map's key."""
+    return MAP_KEY in content
+
+
+def is_bare_map(content: Any, source: str, takes_loads: bool, takes_maps: bool) -> bool:
+    """Whether a bare array, or a table, is taken for a map; if not, for loads.
+
+    Parameters
+    ----------
+    content : array, nested lists or Table
+        What the file holds.
+    source : str
+        Its name, for messages.
+    takes_loads, takes_maps : bool
+        What the format to write holds.
+
+    Raises
+    ------
+    FormatError
+        It looks like a map, and none can be made of it: the format holds loads only, or it is a table.
+    """
+    is_table = isinstance(content, Table)
+    if not takes_loads:
+        return not is_table
+    if not looks_like_map(content):
+        return False
+    if is_table or not takes_maps:
+        raise FormatError(f"{source}: {LIKE_A_MAP}, in a file that says it (npz, json)")
+    return True
+
+
+def encode_map_npz(found: ExpertMap, path: Path) -> bytes:
     """A map as npz."""
-    buffer = io.BytesIO()
     arrays: dict[str, Any] = {MAP_KEY: found.phy2log, "layer_ids": np.array(found.layer_ids, dtype=np.int64)}
-    np.savez_compressed(buffer, **(arrays | _sizes(found)))
-    return buffer.getvalue()
+    return _npz_bytes(arrays | _sizes(found))
 
 
-def encode_json(found: ExpertMap) -> bytes:
+def encode_map_json(found: ExpertMap, path: Path) -> bytes:
     """A map as JSON."""
     head = {"layer_ids": list(found.layer_ids or ())} | _sizes(found)
     return json_bytes(head | {MAP_KEY: found.phy2log.tolist()})
 
 
-def encode_loads(found: Loads, name: str) -> bytes:
-    """Loads as npz or JSON."""
-    content: dict[str, Any] = {"load": found.load, "window": np.array(found.windows)}
+def _sizes(found: ExpertMap) -> dict[str, int]:
+    """The numbers that are known of a map, by name."""
+    sizes = {name: getattr(found, name) for name in SIZES}
+    return {name: size for name, size in sizes.items() if size is not None}
+
+
+def encode_loads_npz(found: Loads, path: Path) -> bytes:
+    """Loads as npz."""
+    return _npz_bytes(_arrays(found))
+
+
+def encode_loads_json(found: Loads, path: Path) -> bytes:
+    """Loads as JSON."""
+    return json_bytes({key: array.tolist() for key, array in _arrays(found).items()})
+
+
+def _arrays(found: Loads) -> dict[str, Any]:
+    """Loads and what is known of them, by name."""
+    arrays: dict[str, Any] = {"load": found.load, "window": np.array(found.windows)}
     if found.layer_ids is not None:
-        content["layer_ids"] = np.array(found.layer_ids, dtype=np.int64)
+        arrays["layer_ids"] = np.array(found.layer_ids, dtype=np.int64)
     if found.hidden_layers is not None:
-        content["hidden_layers"] = np.array(found.hidden_layers)
-    if name == "json":
-        return json_bytes({key: value.tolist() for key, value in content.items()})
+        arrays["hidden_layers"] = np.array(found.hidden_layers)
+    return arrays
+
+
+def _npz_bytes(arrays: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **content)
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
 def json_bytes(content: object, indent: int | None = 1) -> bytes:
     """JSON as we write it."""
-    return (json.dumps(content, indent=indent, allow_nan=False) + "\n").encode()
+    text = json.dumps(content, indent=indent, allow_nan=False)
+    return f"{text}\n".encode()
 
 
-def _sizes(found: ExpertMap) -> dict[str, int]:
-    return {name: value for name in SIZES if (value := getattr(found, name)) is not None}
-
-
-def read_report(path: str | Path) -> dict[str, Any]:
-    """Read a report that ``solve --json`` wrote: its head is of the right types, what it claims is not looked at.
-
-    Raises
-    ------
-    FormatError
-        The file is missing, truncated, has a key twice, is of a newer schema, or is no such report.
-    """
-    content = read_content(Path(path))
-    read_head(content, str(path), needs_windows=True)
-    return dict(content)
+FORMAT = Format(
+    name="plain",
+    summary="a matrix of loads (npz, npy, json, csv, torch .pt), or a map (npz, npy, json)",
+    loads=Side(recognises=has_loads, reads=loads),
+    maps=Side(recognises=has_map, reads=expert_map),
+    tells=tells,
+    takes_rest=True,
+)
+NPZ = Format(
+    name="npz",
+    summary="loads or a map with all that is known of them, arrays by name",
+    loads=Side(writes=encode_loads_npz),
+    maps=Side(writes=encode_map_npz),
+    endings=("npz",),
+)
+JSON = Format(
+    name="json",
+    summary="the same as JSON",
+    loads=Side(writes=encode_loads_json),
+    maps=Side(writes=encode_map_json),
+    endings=("json",),
+)

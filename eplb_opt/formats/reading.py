@@ -18,7 +18,11 @@ DEFAULT = 1024
 MIB = 1 << 20
 UNPACKED = 2  # times the limit: what the arrays of a file may take
 HEAD = 4096  # bytes that tell what a file is
-ARRAYS, JSON, TABLE, YAML = "arrays", "JSON", "a table", "YAML"
+# What a file holds, as messages say it.
+ARRAYS = "arrays"
+JSON = "JSON"
+TABLE = "a table"
+YAML = "YAML"
 SHARE = {ARRAYS: 1, JSON: 4, TABLE: 16, YAML: 64}  # the limit is divided by this
 YAML_KEY = re.compile(r"^\s*(#[^\n]*\n\s*)*(---|(?!Unnamed: \d)[A-Za-z_]\w*\s*:(\s|$))")  # pandas names a column so
 
@@ -62,16 +66,18 @@ def read_bytes(path: Path, kind: str | None = None) -> bytes:
         with open(path, "rb", opener=_without_waiting) as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD)
-            most = limit() // SHARE[kind or kind_of(head)]
+            kind = kind or kind_of(head)
+            most = limit() // SHARE[kind]
             if size > most:
-                raise _too_large(path, size, kind or kind_of(head), most)
+                raise _too_large(path, size, kind, most)
+            # No more than it had when it was asked, though it may grow meanwhile.
             data = head + file.read(max(size, HEAD))
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"cannot read {str(path)!r}: {error}") from None  # a path with a NUL
+    except FormatError:
+        raise
+    except ValueError as error:  # a path with a NUL
+        raise FormatError(f"cannot read {str(path)!r}: {error}") from None
     return data
 
 
@@ -93,7 +99,7 @@ def check_unpacked(size: int) -> None:
     """Raise `OversizeError` if arrays of so many bytes are too many for one file."""
     most = UNPACKED * limit()
     if size > most:
-        needed = -(-size // (UNPACKED * MIB))
+        needed = _mebibytes(size, UNPACKED)
         raise OversizeError(
             f"its arrays take {size // MIB} MiB, more than {most // MIB}: set {VARIABLE} to at least {needed}"
         )
@@ -105,7 +111,13 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _too_large(path: Path, size: int, kind: str, most: int) -> FormatError:
+    has = _mebibytes(size)
     return FormatError(
-        f"{path} has {-(-size // MIB)} MiB, more than the {most // MIB} MiB that are read of {kind}: set {VARIABLE} "
-        f"to at least {-(-size // MIB) * SHARE[kind]}"
+        f"{path} has {has} MiB, more than the {most // MIB} MiB that are read of {kind}: set {VARIABLE} to at least "
+        f"{has * SHARE[kind]}"
     )
+
+
+def _mebibytes(size: int, times: int = 1) -> int:
+    """Bytes in units of so many MiB, rounded up."""
+    return -(-size // (times * MIB))

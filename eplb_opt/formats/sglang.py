@@ -25,19 +25,24 @@ import numpy.typing as npt
 
 from ..errors import FormatError, FormatWarning
 from .content import read_content
-from .files import ExpertMap, Loads, as_loads, as_map, complete, recorded
+from .files import ExpertMap, Loads, as_loads, as_map, complete, experts_of, recorded
+from .format import Format, Need, Side
 from .plain import MAP_KEY, json_bytes
+from .slots import to_logical
 
 LAST_MAP = "last_physical_to_logical_map"
 COUNT = "global_physical_count"
 TOP_IDS = "topk_ids_of_layer"
+COUNTED = "logical_count"
+Loaded = npt.NDArray[Any]
+Labels = tuple[str, ...]
 
 
 def has_loads(content: Any) -> bool:
     """A dump, or a folder of dumps."""
     if isinstance(content, Path):
         return any(content.glob("*.pt"))
-    return isinstance(content, Mapping) and ("logical_count" in content or "records" in content)
+    return isinstance(content, Mapping) and (COUNTED in content or "records" in content)
 
 
 def loads(content: Any, source: str) -> Loads:
@@ -47,10 +52,9 @@ def loads(content: Any, source: str) -> Loads:
     if first is None:
         raise FormatError(f"{source}: a folder without .pt files: give what SGLang's recorder wrote")
     dumps = itertools.chain([first], dumps)
-    if isinstance(first[1], Mapping) and "logical_count" in first[1]:
-        load, labels = _counted(dumps, source)
-    else:
-        load, labels = _passes(dumps, source)
+    _, dump = first
+    is_counted = isinstance(dump, Mapping) and COUNTED in dump
+    load, labels = _counted(dumps, source) if is_counted else _passes(dumps, source)
     return recorded(load, labels, source)
 
 
@@ -63,92 +67,136 @@ def _dumps(content: Any, source: str) -> Iterator[tuple[str, Any]]:
         yield str(path), read_content(path)
 
 
-def _counted(dumps: Iterable[tuple[str, Any]], source: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+def _counted(dumps: Iterable[tuple[str, Any]], source: str) -> tuple[Loaded, Labels]:
     """Loads [steps, hidden layers, experts]: of one dump that is summed over ranks, or of all ranks' dumps."""
-    total: Loads | None = None
-    slots: Any = None
-    sizes: set[int] = set()
-    ranks: set[int] = set()
+    sum_of_ranks = _SumOfRanks(source)
     for name, dump in dumps:
-        if not isinstance(dump, Mapping) or "logical_count" not in dump:
-            raise FormatError(f"{name}: no 'logical_count', unlike the dumps beside it: give those of one recording")
-        rank, size = _rank(dump, name)
-        sizes.add(size)
-        if total is not None and 1 in sizes:
-            raise FormatError(f"{source}: several dumps, and {name} is already summed over ranks: give one file")
-        if rank in ranks or len(sizes) > 1:
-            raise FormatError(f"{name}: rank {rank} of {size} twice, or among others: give dumps of one recording")
-        ranks.add(rank)
-        found = as_loads(dump["logical_count"], None, None, name)
-        load = found.load.astype(np.int64) if found.load.dtype.kind in "iu" else found.load
-        if total is not None and (load.shape != total.load.shape or not _equal(slots, dump.get(MAP_KEY))):
-            raise FormatError(f"{name}: other shapes or another map than the ranks before: give dumps of one recording")
+        if not isinstance(dump, Mapping) or COUNTED not in dump:
+            raise FormatError(f"{name}: no {COUNTED!r}, unlike the dumps beside it: give those of one recording")
+        sum_of_ranks.add(dump, name)
+    sum_of_ranks.check_whole()
+    total = sum_of_ranks.total
+    if total is None:
+        return np.empty(0), ()
+    return total.load, total.windows
+
+
+class _SumOfRanks:
+    """Dumps of ranks added up, which must be of one recording."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.total: Loads | None = None
+        self.slots: Any = None  # the map that the dumps before were recorded with
+        self.sizes: set[int] = set()  # how many ranks there are, as dumps say
+        self.ranks: set[int] = set()
+
+    def add(self, dump: Mapping[str, Any], name: str) -> None:
+        """Add a dump."""
+        self._check_rank(*_rank(dump, name), name)
+        counts = as_loads(dump[COUNTED], None, None, name)
+        load = counts.load
+        if load.dtype.kind in "iu":
+            load = load.astype(np.int64)  # sums of narrow integers would overflow
         slots = dump.get(MAP_KEY)
-        total = Loads(load if total is None else total.load + load, None, found.windows)
-    _check_whole(ranks, max(sizes), source)
-    return (np.empty(0), ()) if total is None else (total.load, total.windows)
+        if self.total is not None:
+            is_alike = load.shape == self.total.load.shape and _equal(self.slots, slots)
+            if not is_alike:
+                raise FormatError(
+                    f"{name}: other shapes or another map than the ranks before: give dumps of one recording"
+                )
+            load = self.total.load + load
+        self.slots = slots
+        self.total = Loads(load, None, counts.windows)
+
+    def _check_rank(self, rank: int, size: int, name: str) -> None:
+        self.sizes.add(size)
+        if self.total is not None and 1 in self.sizes:
+            raise FormatError(f"{self.source}: several dumps, and {name} is already summed over ranks: give one file")
+        if rank in self.ranks or len(self.sizes) > 1:
+            raise FormatError(f"{name}: rank {rank} of {size} twice, or among others: give dumps of one recording")
+        self.ranks.add(rank)
+
+    def check_whole(self) -> None:
+        """All ranks are there, or there is one file, which may be meant as it is."""
+        size = max(self.sizes)
+        if len(self.ranks) == size:
+            return
+        absent = next(rank for rank in range(size) if rank not in self.ranks)
+        if len(self.ranks) > 1:
+            raise FormatError(
+                f"{self.source}: ep_size is {size}, and the dump of rank {absent} is missing: collect all ranks"
+            )
+        warnings.warn(
+            f"{self.source}: the dump of rank {min(self.ranks)} of {size}: tokens of one rank only, unless all see the "
+            "same; give the folder of all dumps",
+            FormatWarning, stacklevel=2,
+        )  # fmt: skip
 
 
 def _rank(dump: Mapping[str, Any], source: str) -> tuple[int, int]:
     """Expert-parallel rank of a dump, and of how many: 0 of 1 where it does not say."""
-    rank, size = (np.asarray(dump.get(key, default)) for key, default in (("ep_rank", 0), ("ep_size", 1)))
-    if rank.ndim or size.ndim or rank.dtype.kind not in "iu" or size.dtype.kind not in "iu" or not 0 <= rank < size:
+    rank = np.asarray(dump.get("ep_rank", 0))
+    size = np.asarray(dump.get("ep_size", 1))
+    is_scalar = rank.ndim == 0 and size.ndim == 0
+    is_integer = rank.dtype.kind in "iu" and size.dtype.kind in "iu"
+    if not is_scalar or not is_integer or not 0 <= rank < size:
         raise FormatError(f"{source}: ep_rank {str(rank)[:30]} of ep_size {str(size)[:30]}: no rank of so many")
     return int(rank), int(size)
 
 
 def _equal(one: Any, two: Any) -> bool:
-    return (one is None) == (two is None) and (one is None or np.array_equal(np.asarray(one), np.asarray(two)))
+    """Whether two maps are the same, or both absent."""
+    if one is None or two is None:
+        return one is two
+    return np.array_equal(np.asarray(one), np.asarray(two))
 
 
-def _check_whole(ranks: set[int], size: int, source: str) -> None:
-    """All ranks are there, or there is one file, which may be meant as it is."""
-    if len(ranks) == size:
-        return
-    absent = next(rank for rank in range(size) if rank not in ranks)
-    if len(ranks) > 1:
-        raise FormatError(f"{source}: ep_size is {size}, and the dump of rank {absent} is missing: collect all ranks")
-    warnings.warn(
-        f"{source}: the dump of rank {min(ranks)} of {size}: tokens of one rank only, unless all see the same; "
-        "give the folder of all dumps",
-        FormatWarning, stacklevel=2,
-    )  # fmt: skip
-
-
-def _passes(dumps: Iterable[tuple[str, Any]], source: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+def _passes(dumps: Iterable[tuple[str, Any]], source: str) -> tuple[Loaded, Labels]:
     """Logical loads [passes, hidden layers, experts] of all ranks, and the ids of the passes."""
-    passes: dict[int, npt.NDArray[Any]] = {}
-    seen: dict[int, set[tuple[int, str]]] = {}
+    passes: dict[int, Loaded] = {}
+    seen: dict[int, set[tuple[int, str]]] = {}  # pass -> ranks and parts that recorded it
     slots = None
     for name, dump in dumps:
-        if not isinstance(dump, Mapping) or not isinstance(dump.get("records"), list) or LAST_MAP not in dump:
-            raise FormatError(f"{name}: no 'records' with {LAST_MAP!r}: not what SGLang's recorder writes")
-        found = as_map(dump[LAST_MAP], name)
-        if found.min() < 0 or (slots is not None and not np.array_equal(slots, found)):
-            raise FormatError(f"{name}: {LAST_MAP} is negative or differs between ranks: give dumps of one recording")
-        slots = found
+        slots = _slots(dump, slots, name)
         for record in dump["records"]:
-            number, rank, part, count = _record(record, found.shape, name)
-            if (rank, part) in seen.setdefault(number, set()):
+            number, rank, part, count = _record(record, slots.shape, name)
+            parts = seen.setdefault(number, set())
+            if (rank, part) in parts:
                 raise FormatError(f"{name}: forward pass {number} of rank {rank} twice: give dumps of one recording")
-            seen[number].add((rank, part))
+            parts.add((rank, part))
             passes[number] = passes[number] + count if number in passes else count
     if not passes or slots is None:
         raise FormatError(f"{source}: no forward pass recorded")
-    whole = complete({number: {rank for rank, _ in found} for number, found in seen.items()}, "pass", source)
-    return to_logical(np.stack([passes[number] for number in whole]), slots), tuple(map(str, whole))
+    ranks = {number: {rank for rank, _ in parts} for number, parts in seen.items()}
+    whole = complete(ranks, "pass", source)
+    physical = np.stack([passes[number] for number in whole])
+    labels = tuple(str(number) for number in whole)
+    return to_logical(physical, slots), labels
 
 
-def _record(record: Any, shape: tuple[int, ...], source: str) -> tuple[int, int, str, npt.NDArray[Any]]:
+def _slots(dump: Any, before: Loaded | None, name: str) -> Loaded:
+    """The map of a dump, which must be that of the dumps before."""
+    has_records = isinstance(dump, Mapping) and isinstance(dump.get("records"), list)
+    if not has_records or LAST_MAP not in dump:
+        raise FormatError(f"{name}: no 'records' with {LAST_MAP!r}: not what SGLang's recorder writes")
+    slots = as_map(dump[LAST_MAP], name)
+    differs = before is not None and not np.array_equal(before, slots)
+    if slots.min() < 0 or differs:
+        raise FormatError(f"{name}: {LAST_MAP} is negative or differs between ranks: give dumps of one recording")
+    return slots
+
+
+def _record(record: Any, shape: tuple[int, ...], source: str) -> tuple[int, int, str, Loaded]:
     """Pass, rank, part of the pass (SGLang gathers the halves of overlapped batches apart), and counts."""
     try:
         number = int(record["forward_pass_id"])
         rank = int(record["rank"])
         part = str(record.get("gatherer_key"))[:40]
         count = np.asarray(record[COUNT]) if COUNT in record else _count_ids(record[TOP_IDS], shape, source)
+    except FormatError:
+        raise
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        if isinstance(error, FormatError):
-            raise
         raise FormatError(f"{source}: a record is not what SGLang's recorder writes ({error!r})") from None
     if count.shape != shape or count.dtype.kind not in "iu":
         raise FormatError(
@@ -167,26 +215,12 @@ def _count_ids(ids: Any, shape: tuple[int, ...], source: str) -> npt.NDArray[np.
         raise FormatError(
             f"{source}: {TOP_IDS} has slots {ids.min()}..{ids.max()}, expected -1..{slots - 1} as its map"
         )
-    layer = np.broadcast_to(np.arange(layers)[:, None, None], ids.shape)[ids >= 0]
-    places = layer * slots + ids[ids >= 0].astype(np.int64)
-    return np.bincount(places, minlength=layers * slots).reshape(layers, slots)
-
-
-def to_logical(physical: npt.NDArray[Any], slots: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Loads of physical experts [windows, layers, slots] added up by logical expert [windows, layers, experts].
-
-    Parameters
-    ----------
-    slots : array [layers, slots] or [windows, layers, slots]
-        Logical expert of each slot; negative: an empty slot, which is left out.
-    """
-    slots = np.broadcast_to(slots, physical.shape)
-    windows, layers, _ = physical.shape
-    experts = int(slots.max()) + 1
-    logical = np.zeros((windows, layers, experts + 1), dtype=physical.dtype)
-    index = np.where(slots < 0, experts, slots)
-    np.add.at(logical, (np.arange(windows)[:, None, None], np.arange(layers)[None, :, None], index), physical)
-    return logical[:, :, :experts]
+    is_slot = ids >= 0
+    layer = np.broadcast_to(np.arange(layers)[:, None, None], ids.shape)
+    # Slots of all layers in one row of bins: layer l has bins l * slots to (l + 1) * slots - 1.
+    bins = layer[is_slot] * slots + ids[is_slot].astype(np.int64)
+    counts = np.bincount(bins, minlength=layers * slots)
+    return counts.reshape(layers, slots)
 
 
 def has_map(content: Any) -> bool:
@@ -198,21 +232,25 @@ def expert_map(content: Any, source: str) -> ExpertMap:
     """Row i is hidden layer i, so the dense ones have rows, too."""
     if not isinstance(content, Mapping) or MAP_KEY not in content:
         raise FormatError(f"{source}: no {MAP_KEY!r}")
-    array = as_map(content[MAP_KEY], source)
-    return ExpertMap(array, tuple(range(len(array))), hidden_layers=len(array), dense_layers_unknown=True)
+    phy2log = as_map(content[MAP_KEY], source)
+    hidden_layers = len(phy2log)
+    ids = tuple(range(hidden_layers))
+    return ExpertMap(phy2log, ids, hidden_layers=hidden_layers, dense_layers_unknown=True)
+
+
+def refuses(found: ExpertMap, path: Path) -> str | None:
+    """Names that SGLang would not read."""
+    if path.suffix not in (".json", ".pt"):
+        return "SGLang reads a map only from a file that ends in .json or .pt"
+    return None
 
 
 def encode(found: ExpertMap, path: Path) -> bytes:
-    """All hidden layers; a layer that the map does not have gets slot i -> expert i mod experts.
-
-    Raises
-    ------
-    FormatError
-        The number of hidden layers is unknown or too small, or SGLang would not read a file of this name.
-    """
-    if path.suffix not in (".json", ".pt"):
-        raise FormatError(f"{path}: SGLang reads a map only from a file that ends in .json or .pt")
-    rows = all_layers(found, path)
+    """All hidden layers; a layer that the map does not have gets slot i -> expert i mod experts."""
+    slots = found.phy2log.shape[1]
+    row = np.arange(slots, dtype=np.int64) % experts_of(found)
+    rows = np.tile(row, (found.hidden_layers or 0, 1))
+    rows[list(found.layer_ids or ())] = found.phy2log
     if path.suffix == ".json":
         return json_bytes({MAP_KEY: rows.tolist()}, indent=None)
     import torch
@@ -222,20 +260,10 @@ def encode(found: ExpertMap, path: Path) -> bytes:
     return buffer.getvalue()
 
 
-def all_layers(found: ExpertMap, path: Path) -> npt.NDArray[np.int64]:
-    """The map's rows at their layer ids among all hidden layers."""
-    ids, layers = found.layer_ids or (), known_hidden_layers(found.hidden_layers, path)
-    experts = found.num_experts or int(found.phy2log.max()) + 1
-    rows = np.tile(np.arange(found.phy2log.shape[1], dtype=np.int64) % experts, (layers, 1))
-    rows[list(ids)] = found.phy2log
-    return rows
-
-
-def known_hidden_layers(hidden_layers: int | None, path: Path) -> int:
-    """The number of hidden layers, or `FormatError` if it is unknown."""
-    if hidden_layers is None:
-        raise FormatError(
-            f"{path}: this format has a row for every hidden layer of the model, dense ones too, and the input does "
-            "not say how many: use --hidden-layers"
-        )
-    return hidden_layers
+FORMAT = Format(
+    name="sglang",
+    summary="SGLang: dumps of its expert distribution recorder (.pt); the map of --init-expert-location (.json, .pt)",
+    loads=Side(recognises=has_loads, reads=loads),
+    maps=Side(recognises=has_map, reads=expert_map, writes=encode, refuses=refuses),
+    needs=frozenset({Need.HIDDEN_LAYERS}),
+)

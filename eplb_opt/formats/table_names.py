@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .table_cells import whole
@@ -11,10 +12,19 @@ LAYOUTS = (
     "known tables: one row a layer (layer, expert_0, expert_1 and so on), its transpose (expert, layer_3, layer_4), or "
     "one row a count (layer_id, expert_id, count); each also with rank and step"
 )
-LAYER, EXPERT, COUNT, RANK, WINDOW, INDEX, TOTAL, STATISTIC = (
-    "layer", "expert", "count", "rank", "window", "index", "total", "statistic"
-)  # fmt: skip
-EXPERT_LOAD, LAYER_LOAD, NUMBER, UNKNOWN = "expert load", "layer load", "number", "unknown"
+# Kinds of columns, by what their cells say.
+LAYER = "layer"
+EXPERT = "expert"
+COUNT = "count"
+RANK = "rank"
+WINDOW = "window"
+INDEX = "index"
+TOTAL = "total"
+STATISTIC = "statistic"
+EXPERT_LOAD = "expert load"  # of the expert that the column names
+LAYER_LOAD = "layer load"  # of the layer that it names
+NUMBER = "number"  # loads of what has the number that is its name
+UNKNOWN = "unknown"
 
 _NUMBERED = ("", "id", "ids", "idx", "index", "no", "num", "number")
 _LAYERS = ("layer", "layers", "moelayer", "hiddenlayer", "decoderlayer", "block", "blk", "l")
@@ -30,10 +40,6 @@ _RANKS = ("rank", "eprank", "dprank", "tprank", "gpu", "device", "worker", "ep",
 _WINDOWS = (
     "window", "step", "iteration", "iter", "pass", "forwardpass", "snapshot", "batch", "interval", "time", "timestamp"
 )  # fmt: skip
-_WITH_NUMBER = {
-    EXPERT_LOAD: {e + i for e in _EXPERTS for i in _NUMBERED} | {c + e for e in _EXPERTS for c in _COUNTS},
-    LAYER_LOAD: {name + i for name in (*_LAYERS, "modellayers") for i in _NUMBERED},
-}
 _TOTALS = (
     "total", "totals", "sum", "all", "subtotal", "grandtotal", "rowtotal", "rowsum", "totalcount", "totalcounts",
     "totaltokens", "totalload", "totalloads", "totalactivations", "tokenstotal", "sumtokens", "layertotal",
@@ -42,19 +48,37 @@ _STATISTICS = (
     "mean", "avg", "average", "std", "stddev", "min", "max", "median", "var", "variance", "percent", "percentage",
     "pct", "%", "share", "ratio", "fraction", "imbalance", "balancedness", "balance", "entropy", "cv", "gini",
 )  # fmt: skip
+_INDICES = ("", "index", "idx", "id", "row", "rowid", "rowindex", "rowname", "unnamed")
+
+
+def _numbered(names: Iterable[str]) -> set[str]:
+    """Names alone and with a word for a number behind: ``layer``, ``layerid``, ``layeridx``."""
+    return {name + number for name in names for number in _NUMBERED}
+
+
 _NAMES = (
-    dict.fromkeys((name + i for name in _LAYERS for i in _NUMBERED), LAYER)
-    | dict.fromkeys((name + i for name in _EXPERTS for i in _NUMBERED), EXPERT)
-    | dict.fromkeys((name + i for name in _RANKS for i in _NUMBERED), RANK)
-    | dict.fromkeys((name + i for name in _WINDOWS for i in _NUMBERED), WINDOW)
+    dict.fromkeys(_numbered(_LAYERS), LAYER)
+    | dict.fromkeys(_numbered(_EXPERTS), EXPERT)
+    | dict.fromkeys(_numbered(_RANKS), RANK)
+    | dict.fromkeys(_numbered(_WINDOWS), WINDOW)
     | dict.fromkeys(_COUNTS, COUNT)
-    | dict.fromkeys(("", "index", "idx", "id", "row", "rowid", "rowindex", "rowname", "unnamed"), INDEX)
+    | dict.fromkeys(_INDICES, INDEX)
     | dict.fromkeys(_TOTALS, TOTAL)
     | dict.fromkeys(_STATISTICS, STATISTIC)
 )
+# Before a number: expert_5, tokens_expert_5, layer_3.
+_COUNTS_OF_EXPERTS = {count + expert for expert in _EXPERTS for count in _COUNTS}
+_WITH_NUMBER = {
+    EXPERT_LOAD: _numbered(_EXPERTS) | _COUNTS_OF_EXPERTS,
+    LAYER_LOAD: _numbered((*_LAYERS, "modellayers")),
+}
 _SEPARATORS = re.compile(r"[\s_\-./:#()\[\]<>=]+")
 _SLOTS = re.compile(r"phy|slot|local|replica")
 _DECIMAL = re.compile("[0-9]{1,9}")
+_PANDAS_INDEX = re.compile(r"unnamed:?[\s_]*[0-9]+(_level_[0-9]+)?")  # of a table that had its index written before
+_SIGNED = re.compile(r"(^|[^a-z0-9])[-+][0-9]")
+_INSIDE = re.compile(r"(?:model\.|transformer\.)?(?:layers|blocks|h)\.([0-9]{1,9})(?:\.[a-z_.]+)?")
+_RANK = re.compile(r"(?<![a-z])(?:[a-z]{2}[_\-]?)?(?:rank|ep|dp|tp|gpu|device|worker)[_\-]?([0-9]{1,6})(?![0-9])")
 
 
 @dataclass(frozen=True)
@@ -85,9 +109,10 @@ def column_of(name: str) -> Column:
     words = _SEPARATORS.sub("", lower)
     if not digits and words in _NAMES and (words or not name):
         return Column(name, _NAMES[words])
-    if re.fullmatch(r"unnamed:?[\s_]*[0-9]+(_level_[0-9]+)?", lower):
-        return Column(name, INDEX)  # pandas, of a table that had its index written before
-    if len(digits) == 1 and _DECIMAL.fullmatch(digits[0]) and not re.search(r"(^|[^a-z0-9])[-+][0-9]", lower):
+    if _PANDAS_INDEX.fullmatch(lower):
+        return Column(name, INDEX)
+    is_one_number = len(digits) == 1 and _DECIMAL.fullmatch(digits[0])
+    if is_one_number and not _SIGNED.search(lower):
         before, after = words.split(digits[0], 1)
         for kind, known in _WITH_NUMBER.items():
             if before in known and after in ("", *_COUNTS):
@@ -104,14 +129,16 @@ def why_unknown(name: str) -> str:
 
 def label_of(cell: str) -> Column | None:
     """What a row's label says: a number, ``layer_3``, ``expert 5``, ``total``; None if nothing."""
-    found = column_of(cell)
-    if found.kind == NUMBER or found.kind in (TOTAL, LAYER_LOAD, EXPERT_LOAD):
-        return found
-    inside = re.fullmatch(r"(?:model\.|transformer\.)?(?:layers|blocks|h)\.([0-9]{1,9})(?:\.[a-z_.]+)?", cell.lower())
+    column = column_of(cell)
+    if column.kind in (NUMBER, TOTAL, LAYER_LOAD, EXPERT_LOAD):
+        return column
+    inside = _INSIDE.fullmatch(cell.lower())  # a module's name: model.layers.3.mlp
     if inside:
         return Column(cell, LAYER_LOAD, int(inside[1]))
     number = whole(cell)
-    return None if number is None or number < 0 else Column(cell, NUMBER, number)
+    if number is None or number < 0:
+        return None
+    return Column(cell, NUMBER, number)
 
 
 def says_total(label: str) -> bool:
@@ -122,5 +149,4 @@ def says_total(label: str) -> bool:
 
 def ranks_of(stem: str) -> tuple[int, ...]:
     """The ranks that a file's name says, such as ``rank3``, ``TP0``, ``dp_1_ep_2``."""
-    pattern = r"(?<![a-z])(?:[a-z]{2}[_\-]?)?(?:rank|ep|dp|tp|gpu|device|worker)[_\-]?([0-9]{1,6})(?![0-9])"
-    return tuple(map(int, re.findall(pattern, stem.lower())))
+    return tuple(int(number) for number in _RANK.findall(stem.lower()))

@@ -1,4 +1,4 @@
-"""Tables of text (CSV and its kin): cells, header, and the layouts in which people write loads.
+"""Tables of text (CSV and its kin): the layouts in which people write loads.
 
 A layout is told from the header. What it does not tell is an error, as is a table without header that may be read in
 two ways: wrong loads would give a map that is proven optimal for nobody.
@@ -7,13 +7,11 @@ two ways: wrong loads would give a map that is proven optimal for nobody.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NoReturn
 
 from ..errors import FormatError
 from .layers import MOST_LAYERS
-from .table_cells import INTEGER, REAL, Cells, split_table, whole
+from .table_cells import Cells, split_table, whole
 from .table_names import (
     COUNT,
     EXPERT,
@@ -30,110 +28,12 @@ from .table_names import (
     Column,
     column_of,
     label_of,
-    says_total,
     why_unknown,
 )
+from .table_sheet import MOST_EXPERTS, Row, Sheet, Table
 
-Number = int | float
-Row = list[Number] | dict[int, Number]  # by expert; a list has all of them
-MOST_LOAD = 1 << 53  # larger integers are not exact in float64
-MOST_EXPERTS = 1 << 16
 MOST_STEP = 4  # between the layers of a model that have experts
-
-
-@dataclass
-class Table:
-    """The loads of one table.
-
-    Attributes
-    ----------
-    numbered : bool
-        Layers are ids; if not, they are rows, in order.
-    sparse : bool
-        One row a count: what has no row is 0.
-    bare : bool
-        Nothing but numbers.
-    counts : dict
-        Window and rank (as written; empty where the table has none) -> layer -> loads by expert.
-    """
-
-    numbered: bool
-    sparse: bool = False
-    bare: bool = False
-    counts: dict[tuple[str, str], dict[int, Row]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Sheet:
-    """Rows of a table with the lines that they are on, and where to say faults."""
-
-    source: str
-    columns: list[Column]
-    rows: list[tuple[int, Cells]]
-
-    def fail(self, line: int, what: str) -> NoReturn:
-        raise FormatError(f"{self.source}, line {line}: {what}")
-
-    def refuse(self, column: Column, what: str) -> NoReturn:
-        raise FormatError(f"{self.source}: column {column.name[:40]!r} {what}; {LAYOUTS}")
-
-    def all(self, *kinds: str) -> list[int]:
-        """Where the columns of some kinds are."""
-        return [i for i, column in enumerate(self.columns) if column.kind in kinds]
-
-    def only(self, kind: str) -> int | None:
-        """Where the column of a kind is."""
-        found = self.all(kind)
-        if len(found) > 1:
-            names = " and ".join(repr(self.columns[i].name) for i in found[:2])
-            raise FormatError(f"{self.source}: columns {names} both say the {kind}: keep one")
-        return found[0] if found else None
-
-    def numbers(self, *kinds: str) -> dict[int, int]:
-        """Column of each expert, or layer, that columns name."""
-        result: dict[int, int] = {}
-        for i in self.all(*kinds):
-            number = self.columns[i].number
-            if number is None or number in result:
-                self.refuse(self.columns[i], "is there twice")
-            result[number] = i
-        return result
-
-    def load(self, line: int, cells: Cells, column: int) -> Number:
-        """A cell that must be a load."""
-        cell = cells[column]
-        value: Number
-        if INTEGER.fullmatch(cell):
-            value = int(cell)
-        elif REAL.fullmatch(cell):
-            value = float(cell)
-        else:
-            self.fail(line, f"column {self.columns[column].name!r}: {cell[:30]!r} is no number, in no known format")
-        if abs(value) > MOST_LOAD:
-            self.fail(line, f"load {cell[:30]} is beyond 2^53")
-        return value
-
-    def label(self, line: int, cells: Cells, column: int, kind: str) -> int | None:
-        """A cell that must name a layer or an expert; None: it names the total of all."""
-        found = label_of(cells[column])
-        if found is not None and found.kind == TOTAL:
-            return None
-        if found is None or found.kind not in (NUMBER, kind) or found.number is None:
-            self.fail(line, f"column {self.columns[column].name!r}: {cells[column][:30]!r} is no {kind.split()[0]}")
-        if found.number >= (MOST_LAYERS if kind == LAYER_LOAD else MOST_EXPERTS):
-            self.fail(line, f"{kind.split()[0]} {found.number}: no model has so many")
-        return found.number
-
-    def key(self, cells: Cells, window: int | None, rank: int | None) -> tuple[str, str] | None:
-        """The window and the rank of a row; None: it is the total of all."""
-        labels = ("" if window is None else cells[window], "" if rank is None else cells[rank])
-        return None if any(map(says_total, labels)) else labels
-
-    def check_index(self) -> None:
-        """Raise `FormatError` unless the index, which is left out beside a column of layers, only counts rows."""
-        index = self.only(INDEX)
-        if index is not None and [cells[index] for _, cells in self.rows] != list(map(str, range(len(self.rows)))):
-            self.refuse(self.columns[index], "has no name, and does not count the rows")
+NO_KEY = ("", "")  # of a table without windows and ranks
 
 
 def parse_table(text: str, source: str) -> Table:
@@ -154,15 +54,17 @@ def parse_table(text: str, source: str) -> Table:
         if len(cells) != width:
             raise FormatError(f"{source}, line {line}: {len(cells)} cells, expected {width}: rows of different lengths")
     if header is None:
-        return _bare(_Sheet(source, [Column(str(i), NUMBER, i) for i in range(width)], rows))
-    sheet = _Sheet(source, [column_of(name) for name in header], rows)
+        columns = [Column(str(i), NUMBER, i) for i in range(width)]
+        return _bare(Sheet(source, columns, rows))
+    sheet = Sheet(source, [column_of(name) for name in header], rows)
     for column in sheet.columns:
         if column.kind == UNKNOWN:
             sheet.refuse(column, why_unknown(column.name))
-    return _layout(sheet)(sheet)
+    read = _layout(sheet)
+    return read(sheet)
 
 
-def _layout(sheet: _Sheet) -> Callable[[_Sheet], Table]:
+def _layout(sheet: Sheet) -> Callable[[Sheet], Table]:
     """How the columns say that the table is to be read."""
     kinds = {column.kind for column in sheet.columns}
     loads = kinds & {EXPERT_LOAD, LAYER_LOAD, NUMBER}
@@ -179,21 +81,23 @@ def _layout(sheet: _Sheet) -> Callable[[_Sheet], Table]:
     raise FormatError(f"{sheet.source}: columns {names} are together in no known format; {LAYOUTS}")
 
 
-def _index_names_experts(sheet: _Sheet) -> bool:
+def _index_names_experts(sheet: Sheet) -> bool:
+    """Whether the first cell of the index is ``expert_0`` or the like."""
     index = sheet.only(INDEX)
     if index is None or sheet.all(LAYER, EXPERT_LOAD):
         return False
-    first = label_of(sheet.rows[0][1][index])
-    return first is not None and first.kind == EXPERT_LOAD
+    _, cells = sheet.rows[0]
+    label = label_of(cells[index])
+    return label is not None and label.kind == EXPERT_LOAD
 
 
-def _wide(sheet: _Sheet) -> Table:
+def _wide(sheet: Sheet) -> Table:
     """One row a layer, one column an expert."""
-    layer, window, rank = sheet.only(LAYER), sheet.only(WINDOW), sheet.only(RANK)
+    layer = sheet.only(LAYER)
+    window = sheet.only(WINDOW)
+    rank = sheet.only(RANK)
     if layer is None:
-        if window is not None or rank is not None:
-            raise FormatError(f"{sheet.source}: a column of steps or ranks and none of layers; {LAYOUTS}")
-        layer = sheet.only(INDEX)
+        layer = _index_of_layers(sheet)
     else:
         sheet.check_index()
     columns = _complete(sheet, sheet.numbers(EXPERT_LOAD, NUMBER), "expert")
@@ -201,26 +105,34 @@ def _wide(sheet: _Sheet) -> Table:
     for row, (line, cells) in enumerate(sheet.rows):
         number = row if layer is None else sheet.label(line, cells, layer, LAYER_LOAD)
         key = sheet.key(cells, window, rank)
-        if number is None or key is None:
+        if number is None or key is None:  # a total
             continue
         layers = table.counts.setdefault(key, {})
         if number in layers:
             sheet.fail(line, f"layer {number} is there twice")
-        layers[number] = [sheet.load(line, cells, column) for column in columns]
+        layers[number] = sheet.loads(line, cells, columns)
     ids = [set(layers) for layers in table.counts.values()]
-    if any(found != ids[0] for found in ids):
+    if any(some != ids[0] for some in ids):
         raise FormatError(f"{sheet.source}: not all steps and ranks have all layers")
     if layer is not None and ids and _counts_moe_layers(sheet.columns[layer].name, ids[0]):
         table.numbered = False
     return table
 
 
+def _index_of_layers(sheet: Sheet) -> int | None:
+    """The index, where no column is named after layers; None: rows are layers in order."""
+    if sheet.all(WINDOW, RANK):
+        raise FormatError(f"{sheet.source}: a column of steps or ranks and none of layers; {LAYOUTS}")
+    return sheet.only(INDEX)
+
+
 def _counts_moe_layers(name: str, ids: set[int]) -> bool:
     """The first MoE layer is 0, whatever its index in the model: of a column ``moe_layer`` with 0, 1, 2 and so on."""
-    return name.lower().lstrip().startswith("moe") and ids == set(range(len(ids)))
+    is_of_moe = name.lower().lstrip().startswith("moe")
+    return is_of_moe and ids == set(range(len(ids)))
 
 
-def _transposed(sheet: _Sheet) -> Table:
+def _transposed(sheet: Sheet) -> Table:
     """One row an expert, one column a layer."""
     for i in sheet.all(RANK, WINDOW):
         sheet.refuse(sheet.columns[i], "is beside columns of layers")
@@ -230,53 +142,64 @@ def _transposed(sheet: _Sheet) -> Table:
     else:
         sheet.check_index()
     columns = sheet.numbers(LAYER_LOAD, NUMBER)
-    rows: dict[int, tuple[int, Cells]] = {}
+    rows: dict[int, tuple[int, Cells]] = {}  # expert -> its line and cells
     for line, cells in sheet.rows:
         expert = sheet.label(line, cells, label, EXPERT_LOAD)
         if expert in rows:
             sheet.fail(line, f"expert {expert} is there twice")
         if expert is not None:
             rows[expert] = (line, cells)
-    order = [rows[expert] for expert in _complete(sheet, {expert: expert for expert in rows}, "expert")]
-    layers: dict[int, Row] = {
-        layer: [sheet.load(line, cells, column) for line, cells in order] for layer, column in columns.items()
-    }
-    is_relative = all(_counts_moe_layers(sheet.columns[column].name, set(columns)) for column in columns.values())
-    return Table(numbered=not is_relative, counts={("", ""): layers})
+    experts = _complete(sheet, {expert: expert for expert in rows}, "expert")
+    in_order = [rows[expert] for expert in experts]
+    layers: dict[int, Row] = {}
+    for layer, column in columns.items():
+        layers[layer] = [sheet.load(line, cells, column) for line, cells in in_order]
+    names = [sheet.columns[column].name for column in columns.values()]
+    is_relative = all(_counts_moe_layers(name, set(columns)) for name in names)
+    return Table(numbered=not is_relative, counts={NO_KEY: layers})
 
 
-def _complete(sheet: _Sheet, found: dict[int, int], what: str) -> list[int]:
+def _complete(sheet: Sheet, by_number: dict[int, int], what: str) -> list[int]:
     """Values by number, which must be 0, 1, 2 and so on."""
-    absent = next((i for i in range(len(found)) if i not in found), None)
-    if absent is not None or not found:
+    numbers = range(len(by_number))
+    absent = [i for i in numbers if i not in by_number]
+    if absent or not by_number:
+        lowest = min(by_number, default=0)
+        highest = max(by_number, default=0)
+        first = absent[0] if absent else 0
         raise FormatError(
-            f"{sheet.source}: no {what} {absent or 0} among {what}s {min(found, default=0)}..{max(found, default=0)}: "
+            f"{sheet.source}: no {what} {first} among {what}s {lowest}..{highest}: "
             f"give all of them, numbered from 0; {LAYOUTS}"
         )
-    return [found[i] for i in range(len(found))]
+    return [by_number[i] for i in numbers]
 
 
-def _long(sheet: _Sheet) -> Table:
+def _long(sheet: Sheet) -> Table:
     """One row a count."""
     sheet.check_index()
-    layer, expert = sheet.only(LAYER), sheet.only(EXPERT)
+    layer = sheet.only(LAYER)
+    expert = sheet.only(EXPERT)
     count = sheet.only(COUNT)
-    count = sheet.only(TOTAL) if count is None else count
+    if count is None:
+        count = sheet.only(TOTAL)  # beside layers and experts a total is that of the row
     if layer is None or expert is None or count is None:
         raise FormatError(f"{sheet.source}: no column says the count; {LAYOUTS}")
-    window, rank = sheet.only(WINDOW), sheet.only(RANK)
+    window = sheet.only(WINDOW)
+    rank = sheet.only(RANK)
     table = Table(numbered=True, sparse=True)
+    ids: set[int] = set()
     for line, cells in sheet.rows:
         layer_id = sheet.label(line, cells, layer, LAYER_LOAD)
         expert_id = sheet.label(line, cells, expert, EXPERT_LOAD)
         key = sheet.key(cells, window, rank)
-        if layer_id is None or expert_id is None or key is None:
+        if layer_id is None or expert_id is None or key is None:  # a total
             continue
-        row = table.counts.setdefault(key, {}).setdefault(layer_id, {})
+        ids.add(layer_id)
+        layers = table.counts.setdefault(key, {})
+        row = layers.setdefault(layer_id, {})
         if expert_id in row:
             sheet.fail(line, f"expert {expert_id} of layer {layer_id} is there twice: name its rank or step")
         row[expert_id] = sheet.load(line, cells, count)
-    ids = {layer_id for layers in table.counts.values() for layer_id in layers}
     if _counts_moe_layers(sheet.columns[layer].name, ids):
         table.numbered = False
     return table
@@ -285,20 +208,37 @@ def _long(sheet: _Sheet) -> Table:
 def _may_be_layers(ids: list[int]) -> bool:
     """Small numbers in equal steps, up or down, as every other layer has them; of two rows, one after the other."""
     steps = {two - one for one, two in pairwise(ids)}
+    if len(steps) != 1 or max(ids) >= MOST_LAYERS:
+        return False
+    step = abs(steps.pop())
     most = MOST_STEP if len(ids) > 2 else 1
-    return len(steps) == 1 and 0 < abs(next(iter(steps))) <= most and max(ids) < MOST_LAYERS
+    return 0 < step <= most
 
 
 def _may_be_places(places: list[tuple[int, int]], width: int) -> bool:
     """Pairs that come once each: all that two lists of numbers make, or, of a table of counts, in rising order."""
-    firsts, seconds = ({place[i] for place in places} for i in (0, 1))
-    is_grid = len(set(places)) == len(places) == len(firsts) * len(seconds) and min(len(firsts), len(seconds)) > 1
-    is_rising = all(one < two for one, two in pairwise(places)) and len(firsts) < len(places)
-    return is_grid or (is_rising and width in (3, 4))
+    firsts = {first for first, _ in places}
+    seconds = {second for _, second in places}
+    are_different = len(set(places)) == len(places)
+    is_grid = are_different and len(places) == len(firsts) * len(seconds)
+    if is_grid and len(firsts) > 1 and len(seconds) > 1:
+        return True
+    is_rising = all(one < two for one, two in pairwise(places))
+    return is_rising and len(firsts) < len(places) and width in (3, 4)
 
 
-def _bare(sheet: _Sheet) -> Table:
-    """One row a layer, one column an expert, and nothing that says so.
+def _bare(sheet: Sheet) -> Table:
+    """One row a layer, one column an expert, and nothing that says so."""
+    _check_first_columns(sheet)
+    columns = list(range(len(sheet.columns)))
+    rows: dict[int, Row] = {}
+    for i, (line, cells) in enumerate(sheet.rows):
+        rows[i] = sheet.loads(line, cells, columns)
+    return Table(numbered=False, bare=True, counts={NO_KEY: rows})
+
+
+def _check_first_columns(sheet: Sheet) -> None:
+    """Refuse a table without header that may be read in two ways.
 
     Raises
     ------
@@ -306,19 +246,19 @@ def _bare(sheet: _Sheet) -> Table:
         The first column counts: it may hold the layers; or the first two do, of a table of counts.
     """
     width = len(sheet.columns)
-    pairs = [(whole(cells[0]), whole(cells[-1] if width == 1 else cells[1])) for _, cells in sheet.rows]
-    ids = [first for first, _ in pairs if first is not None]
-    if width > 1 and len(pairs) == len(ids) > 1 and _may_be_layers(ids):
+    if width == 1:
+        return
+    firsts = [whole(cells[0]) for _, cells in sheet.rows]
+    ids = [first for first in firsts if first is not None]
+    if 1 < len(ids) == len(firsts) and _may_be_layers(ids):
         raise FormatError(
             f"{sheet.source}: the first column counts {ids[0]}..{ids[-1]}: layers, or loads of expert 0? Give the "
             f"table a header; {LAYOUTS}"
         )
+    seconds = [whole(cells[1]) for _, cells in sheet.rows]
+    pairs = zip(firsts, seconds, strict=True)
     places = [(first, second) for first, second in pairs if first is not None and second is not None]
-    if width > 2 and len(places) == len(pairs) and _may_be_places(places, width):
+    if width > 2 and len(places) == len(firsts) and _may_be_places(places, width):
         raise FormatError(
             f"{sheet.source}: the first two columns count: layers and experts? Give the table a header; {LAYOUTS}"
         )
-    rows: dict[int, Row] = {
-        i: [sheet.load(line, cells, column) for column in range(width)] for i, (line, cells) in enumerate(sheet.rows)
-    }
-    return Table(numbered=False, bare=True, counts={("", ""): rows})

@@ -19,56 +19,85 @@ from ..errors import FormatError
 from .arrays import read_safetensors
 from .content import read_content
 from .files import ExpertMap, Loads, complete
+from .format import Format, Side
 from .table_loads import check_all_ranks
 from .vllm import ASSIGNMENTS, assignments
 
-META, UPDATES = "meta_info.json", "layer_updates_per_iter"
-KEY = re.compile(r"([0-9]{1,18})_([0-9]{1,9})")
-Counts = dict[tuple[int, int], npt.NDArray[Any]]
+META = "meta_info.json"
+UPDATES = "layer_updates_per_iter"
+FILES = "rank*.safetensors"
+RANK = re.compile(r"rank(\d+)")  # of a file's stem; not of rank0_raw
+KEY = re.compile(r"(?P<iteration>[0-9]{1,18})_(?P<layer>[0-9]{1,9})")
+Place = tuple[int, int]  # iteration and layer
+Counts = dict[Place, npt.NDArray[Any]]
 
 
 def has_loads(content: Any) -> bool:
     """A folder with the two kinds of files."""
-    return isinstance(content, Path) and ((content / META).exists() or any(content.glob("rank*.safetensors")))
+    return isinstance(content, Path) and ((content / META).exists() or any(content.glob(FILES)))
 
 
 def loads(content: Any, source: str) -> Loads:
     """Windows are iterations; layer ids are absolute."""
     if not isinstance(content, Path):
-        raise FormatError(f"{source}: a file, expected the folder with {META} and rank*.safetensors")
-    meta = read_content(content / META)
+        raise FormatError(f"{source}: a file, expected the folder with {META} and {FILES}")
+    experts = _experts(content / META)
+    counts: Counts = {}
+    recorded: dict[int, set[tuple[str, int]]] = {}  # iteration -> ranks and layers that are there
+    for path in _files(content, source):
+        for (iteration, layer), count in _counts(path, experts).items():
+            place = (iteration, layer)
+            counts[place] = counts[place] + count if place in counts else count
+            recorded.setdefault(iteration, set()).add((path.stem, layer))
+    layers = sorted({layer for _, layer in counts})
+    iterations = complete(recorded, "iteration", source)
+    load = np.stack([np.stack([counts[i, layer] for layer in layers]) for i in iterations])
+    labels = tuple(str(i) for i in iterations)
+    return Loads(load, tuple(layers), labels)
+
+
+def _experts(path: Path) -> int:
+    """The number of experts, of the file that says it."""
+    meta = read_content(path)
     experts = meta.get("num_experts") if isinstance(meta, Mapping) else None
     if type(experts) is not int or experts < 1:
-        raise FormatError(f"{content / META}: num_experts is {experts!r}, expected a positive integer")
-    files = sorted(path for path in content.glob("rank*.safetensors") if re.fullmatch(r"rank\d+", path.stem))
+        raise FormatError(f"{path}: num_experts is {experts!r}, expected a positive integer")
+    return experts
+
+
+def _files(folder: Path, source: str) -> list[Path]:
+    """The ranks' files, one each."""
+    files = []
+    ranks = []
+    for path in sorted(folder.glob(FILES)):
+        match = RANK.fullmatch(path.stem)
+        if match:
+            files.append(path)
+            ranks.append(int(match[1]))
     if not files:
-        raise FormatError(f"{source}: no rank*.safetensors in the folder")
-    check_all_ranks([int(path.stem[4:]) for path in files], source)
+        raise FormatError(f"{source}: no {FILES} in the folder")
+    check_all_ranks(ranks, source)
+    return files
+
+
+def _counts(path: Path, experts: int) -> Counts:
+    """The counts of a rank's file."""
     counts: Counts = {}
-    ranks: dict[int, set[tuple[str, int]]] = {}
-    for path in files:
-        for key, found in _counts(path, experts):
-            counts[key] = counts[key] + found if key in counts else found
-            ranks.setdefault(key[0], set()).add((path.stem, key[1]))
-    layers, iterations = sorted({key[1] for key in counts}), complete(ranks, "iteration", source)
-    load = np.stack([np.stack([counts[i, layer] for layer in layers]) for i in iterations])
-    return Loads(load, tuple(layers), tuple(map(str, iterations)))
-
-
-def _counts(path: Path, experts: int) -> list[tuple[tuple[int, int], npt.NDArray[Any]]]:
-    result = []
-    for key, found in read_safetensors(path).items():
+    for key, count in read_safetensors(path).items():
         match = KEY.fullmatch(key)
         if not match:
             raise FormatError(f"{path}: key {key!r}, expected iteration_layer")
-        if found.shape != (experts,) or found.dtype.kind not in "iu":
+        if count.shape != (experts,) or count.dtype.kind not in "iu":
             raise FormatError(
-                f"{path}: {key} of shape {found.shape} and dtype {found.dtype}, expected {experts} integers ({META})"
+                f"{path}: {key} of shape {count.shape} and dtype {count.dtype}, expected {experts} integers ({META})"
             )
-        result.append(((int(match[1]), int(match[2])), found.astype(np.int64)))
-    if not result:
+        place = (int(match["iteration"]), int(match["layer"]))
+        # "1_3" and "01_3" are one place.
+        count = count.astype(np.int64)
+        counts[place] = counts[place] + count if place in counts else count
+    if not counts:
         raise FormatError(f"{path}: nothing recorded")
-    return result
+    return counts
 
 
 def has_map(content: Any) -> bool:
@@ -92,6 +121,18 @@ def encode(found: ExpertMap, path: Path) -> bytes:
     """The load balancer's own YAML file, named by ``moe_config.load_balancer``."""
     import yaml
 
-    table = {layer: row.tolist() for layer, row in sorted(zip(found.layer_ids or (), found.phy2log, strict=True))}
+    rows = dict(zip(found.layer_ids or (), found.phy2log.tolist(), strict=True))
+    table = dict(sorted(rows.items()))
     content = {"num_slots": found.phy2log.shape[1], ASSIGNMENTS: table, UPDATES: 0}
-    return str(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1 << 20)).encode()
+    # A row of slots is one line, however long.
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1 << 20)
+    return str(text).encode()
+
+
+FORMAT = Format(
+    name="tensorrt-llm",
+    summary="TensorRT-LLM: the folder of its ExpertStatistic; the load balancer's map (.yaml)",
+    loads=Side(recognises=has_loads, reads=loads),
+    maps=Side(recognises=has_map, reads=expert_map, writes=encode),
+    packages=("yaml",),
+)

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from .arrays import first_line
 
+YAML_INT = "tag:yaml.org,2002:int"
+YAML_FLOAT = "tag:yaml.org,2002:float"
 DEPTH = 32  # of YAML: a map has 3
 DECIMAL = re.compile(r"[-+]?[0-9]{1,18}")
 REAL = re.compile(r"[-+]?([0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18})([eE][-+]?[0-9]{1,3})?")
@@ -21,13 +23,20 @@ class Records(list[Any]):
 def parse_json(text: str) -> Any:
     """JSON, or JSON lines: records with a ``record_type``, or more than one object."""
     try:
-        lines = _lines(text)
-        if next(lines).startswith("{") and next(lines, "").startswith("{") and all(x.startswith("{") for x in lines):
+        if _is_lines(text):
             return Records(json.loads(line, object_pairs_hook=_once) for line in _lines(text))
         content = json.loads(text, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("JSON that is nested too deeply") from None
-    return Records([content]) if isinstance(content, dict) and "record_type" in content else content
+    is_record = isinstance(content, dict) and "record_type" in content
+    return Records([content]) if is_record else content
+
+
+def _is_lines(text: str) -> bool:
+    """Whether there are several lines, each of which begins an object."""
+    lines = _lines(text)
+    begins = (line.startswith("{") for line in lines)
+    return next(begins) and next(begins, False) and all(begins)
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -55,18 +64,18 @@ def parse_yaml(text: str) -> dict[Any, Any]:
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        yaml_implicit_resolvers: ClassVar[
-            dict[Any, Any]
-        ] = {}  # else 1:10:10 is a number of base 60, read in quadratic time
+        # Without YAML's own numbers: 1:10:10 is one of base 60, read in quadratic time.
+        yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             make = self.construct_object
             return _once([(make(key, True), make(value, deep)) for key, value in node.value])
 
-    Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(f"^{DECIMAL.pattern}$"), list("-+0123456789"))
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"^{REAL.pattern}$"), list("-+.0123456789"))
-    Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: _decimal(loader.construct_scalar(node)))
-    Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _real(loader.construct_scalar(node)))
+    # A scalar that begins with one of the characters and matches is a number, which our function reads.
+    Loader.add_implicit_resolver(YAML_INT, re.compile(f"^{DECIMAL.pattern}$"), list("-+0123456789"))
+    Loader.add_implicit_resolver(YAML_FLOAT, re.compile(f"^{REAL.pattern}$"), list("-+.0123456789"))
+    Loader.add_constructor(YAML_INT, lambda loader, node: _decimal(loader.construct_scalar(node)))
+    Loader.add_constructor(YAML_FLOAT, lambda loader, node: _real(loader.construct_scalar(node)))
     try:
         _check_events(yaml.parse(text, Loader=Loader))
         content = yaml.load(text, Loader=Loader)
@@ -85,7 +94,10 @@ def _check_events(events: Iterable[Any]) -> None:
     for event in events:
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("YAML with an alias")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
         if depth > DEPTH:
             raise ValueError(f"YAML that is nested more than {DEPTH} deep")
 
@@ -101,6 +113,7 @@ def _decimal(text: Any) -> int:
 
 
 def _real(text: Any) -> float:
-    if not isinstance(text, str) or not (REAL.fullmatch(text) or DECIMAL.fullmatch(text)):
+    is_number = isinstance(text, str) and (REAL.fullmatch(text) or DECIMAL.fullmatch(text))
+    if not is_number:
         raise ValueError(f"YAML: {str(text)[:30]!r} is no decimal number")
     return float(text)

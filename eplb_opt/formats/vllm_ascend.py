@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import FormatError
 from .files import ExpertMap, as_map
+from .format import Format, Need, Side
 from .plain import json_bytes
 
 
@@ -28,52 +30,74 @@ def expert_map(content: Any, source: str) -> ExpertMap:
     """Layer ids 0, 1, ... may be absolute or not: they are taken as unknown."""
     if not has_map(content):
         raise FormatError(f"{source}: no 'moe_layer_count' and 'layer_list'")
+    layers: list[list[Any]] = []  # layer -> device -> experts
+    ids: list[int] = []
+    device_counts: set[int] = set()
     try:
-        layers = [[device["device_expert"] for device in layer["device_list"]] for layer in content["layer_list"]]
-        ids = tuple(int(layer["layer_id"]) for layer in content["layer_list"])
-        counts = {int(layer["device_count"]) for layer in content["layer_list"]} | {len(layer) for layer in layers}
-        sizes = {len(device) for layer in layers for device in layer}
+        for layer in content["layer_list"]:
+            devices = [device["device_expert"] for device in layer["device_list"]]
+            layers.append(devices)
+            ids.append(int(layer["layer_id"]))
+            device_counts |= {int(layer["device_count"]), len(devices)}
+        sizes = {len(experts) for devices in layers for experts in devices}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"{source}: a layer or device that cannot be read ({error!r})") from None
     if not layers or content["moe_layer_count"] != len(layers):
         raise FormatError(f"{source}: moe_layer_count is {content['moe_layer_count']!r} for {len(layers)} layers")
-    if len(counts) != 1 or len(sizes) != 1:
+    if len(device_counts) != 1 or len(sizes) != 1:
         raise FormatError(f"{source}: layers or devices of different sizes: only equal ones are a map of slots")
-    array = as_map([[expert for device in layer for expert in device] for layer in layers], source)
-    return ExpertMap(array, None if ids == tuple(range(len(ids))) else ids, num_ranks=counts.pop())
+    phy2log = as_map([_joined(devices) for devices in layers], source)
+    is_in_order = ids == list(range(len(ids)))
+    return ExpertMap(phy2log, None if is_in_order else tuple(ids), num_ranks=device_counts.pop())
+
+
+def _joined(devices: list[Any]) -> list[Any]:
+    """The experts of all devices of a layer, in one row."""
+    return [expert for experts in devices for expert in experts]
+
+
+def refuses(found: ExpertMap, path: Path) -> str | None:
+    """Names that the engine would not read, and an expert that is on a device twice."""
+    if path.suffix != ".json":
+        return "vllm-ascend reads a map only from a file that ends in .json"
+    if found.num_ranks is None:
+        return None
+    in_order = np.sort(_by_device(found), axis=2)
+    # Sorted, the same expert twice is in two slots side by side.
+    is_twice = in_order[:, :, 1:] == in_order[:, :, :-1]
+    places = np.argwhere(is_twice.any(axis=2))
+    if not len(places):
+        return None
+    row, device = places[0]
+    layer = (found.layer_ids or ())[row]
+    return (
+        f"layer {layer}, device {device} holds an expert twice, which vllm-ascend cannot load: solve with "
+        f"{Need.DISTINCT.value}"
+    )
+
+
+def _by_device(found: ExpertMap) -> npt.NDArray[Any]:
+    """The map [layers, devices, slots of a device]."""
+    return found.phy2log.reshape(len(found.phy2log), found.num_ranks or 1, -1)
 
 
 def encode(found: ExpertMap, path: Path) -> bytes:
-    """Layers in the order of their ids.
-
-    Raises
-    ------
-    FormatError
-        The number of ranks is unknown, a device would hold an expert twice, or the name does not end in .json.
-    """
-    if path.suffix != ".json":
-        raise FormatError(f"{path}: vllm-ascend reads a map only from a file that ends in .json")
-    slots = found.phy2log.shape[1]
-    if found.num_ranks is None or slots % found.num_ranks:
-        raise FormatError(f"{path}: this format lists devices: use --ranks with a divisor of {slots} slots")
-    order = np.argsort(found.layer_ids or ())
-    devices = found.phy2log.reshape(len(found.phy2log), found.num_ranks, -1)
-    ordered = np.sort(devices, axis=2)
-    twice = np.argwhere((ordered[:, :, 1:] == ordered[:, :, :-1]).any(axis=2))
-    if len(twice):
-        layer, device = twice[0]
-        raise FormatError(
-            f"{path}: layer {(found.layer_ids or ())[layer]}, device {device} holds an expert twice, which vllm-ascend "
-            "cannot load: solve with --distinct"
-        )
-    layers = [
-        {
-            "layer_id": int((found.layer_ids or ())[row]),
-            "device_count": found.num_ranks,
-            "device_list": [
-                {"device_id": device, "device_expert": experts} for device, experts in enumerate(devices[row].tolist())
-            ],
-        }
-        for row in order
-    ]
+    """Layers in the order of their ids."""
+    ids = found.layer_ids or ()
+    by_device = _by_device(found).tolist()
+    layers = [_layer(int(ids[row]), by_device[row]) for row in np.argsort(ids)]
     return json_bytes({"moe_layer_count": len(layers), "layer_list": layers}, indent=None)
+
+
+def _layer(layer_id: int, devices: list[list[int]]) -> dict[str, Any]:
+    """A layer as the engine has it, of the experts on each device."""
+    entries = [{"device_id": device, "device_expert": experts} for device, experts in enumerate(devices)]
+    return {"layer_id": layer_id, "device_count": len(devices), "device_list": entries}
+
+
+FORMAT = Format(
+    name="vllm-ascend",
+    summary="vllm-ascend: the map of expert_map_path (.json)",
+    maps=Side(recognises=has_map, reads=expert_map, writes=encode, refuses=refuses),
+    needs=frozenset({Need.RANKS, Need.DISTINCT}),
+)

@@ -24,13 +24,17 @@ SETTLED = 1 << 30  # the goal of packings that are not worked on: more than any 
 
 
 def is_crowded(replicas: Array, ranks: int) -> Array:
-    """Whether any packing of replicas has a rank well above the pool's bound, [pools].
+    """Whether any packing of replicas has a rank well above the pool's bound.
 
     Parameters
     ----------
     replicas : array [pools, slots], ascending, int32
         Loads, in units in which the bound ``max(mean, heaviest replica)`` is `UNIT`.
     ranks : int
+
+    Returns
+    -------
+    array [pools], bool
     """
     shared, _ = packing_floors(replicas, ranks)
     return shared > CLOSE
@@ -39,29 +43,41 @@ def is_crowded(replicas: Array, ranks: int) -> Array:
 def is_hot(loads: Array) -> Array:
     """Whether one expert has a large part of the load, [pools], of loads [pools, experts]."""
     whole = whole_loads(loads)
-    return xp.greatest(whole, 1) * HOT > whole.sum(1)
+    return xp.max(whole, 1) * HOT > xp.sum(whole, 1, xp.float64)
 
 
 def packing_floors(loads: Array, ranks: int) -> tuple[Array, Array]:
-    """Two lower bounds on the heaviest rank of any packing of replicas (``models/README.md``, N4 and N3), [pools].
+    """Two lower bounds on the heaviest rank of any packing of replicas (``models/README.md``, N4 and N3).
 
-    The first is large where there are too many large replicas, the second where these are too large. Of integer loads
-    [pools, slots], ascending; the second is rounded down.
+    Parameters
+    ----------
+    loads : array [pools, slots], integers, ascending
+    ranks : int
+
+    Returns
+    -------
+    shared : array [pools], int64
+        Large where there are too many large replicas.
+    alone : array [pools], int64, rounded down
+        Large where these are too large.
     """
     slots = loads.shape[1]
-    each, at = slots // ranks, xp.place(loads)
-    sums = xp.cast(loads, xp.INT64).cumsum(1)
+    per_rank = slots // ranks
+    device = xp.device(loads)
+    sums = xp.cumulative_sum(loads, 1, xp.int64)
     sums = xp.concat((sums[:, :1] * 0, sums), 1)  # of the k lightest
-    number = xp.arange(each, at, 1)[: each - 1]  # j: of the j R + 1 heaviest, some rank has j + 1
-    first = slots - 1 - number * ranks
-    shared = xp.take(sums, first + number + 1, 1) - xp.take(sums, first, 1) + xp.take(sums, each - 1 - number, 1)
-    k = xp.arange(ranks, at, 1)
-    alone = (sums[:, -1:] - xp.take(sums, slots - k, 1) + xp.take(sums, k * (each - 1), 1)) // k
-    return xp.greatest(shared, 1), xp.greatest(alone, 1)
+    j = xp.arange(1, per_rank, device)  # of the j R + 1 heaviest, some rank has j + 1
+    first = slots - 1 - j * ranks
+    lightest_of_these = xp.take(sums, first + j + 1, 1) - xp.take(sums, first, 1)
+    shared = lightest_of_these + xp.take(sums, per_rank - 1 - j, 1)
+    k = xp.arange(1, ranks + 1, device)
+    k_heaviest = sums[:, -1:] - xp.take(sums, slots - k, 1)
+    alone = (k_heaviest + xp.take(sums, k * (per_rank - 1), 1)) // k
+    return xp.max(shared, 1), xp.max(alone, 1)
 
 
 def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> Array:
-    """The experts of the extra copies for `TRIED` vectors of counts a pool, [TRIED * pools, slots - experts] (int64).
+    """The experts of the extra copies for `TRIED` vectors of counts a pool.
 
     Parameters
     ----------
@@ -71,55 +87,76 @@ def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> Array:
         More slots than experts, more than one slot a rank.
     max_count : int
         Most replicas of an expert, for water-filling; a vector may exceed it where there is little load.
+
+    Returns
+    -------
+    array [TRIED * pools, slots - experts], int64
     """
     experts = whole.shape[1]
     extra = slots - experts
     greedy = extra_copies(whole, extra, max_count, 1)
-    bound = pool_bound(whole, whole / (xp.counted(greedy, experts) + 1.0), ranks)
-    heavy = xp.cast(whole + whole > bound[:, None], xp.FLOAT64)
-    first = xp.flip(extra_copies(whole * heavy, extra, max_count, 1))
-    others = xp.flip(extra_copies(whole * (1.0 - heavy), extra, max_count, 1))
-    high = xp.cast(xp.take_rows(heavy, greedy).sum(1), xp.INT64)
-    low = high * 0
-    for _ in range(extra.bit_length()):
-        middle = (low + high) >> 1
-        fits = _fits(whole * (UNIT / bound)[:, None], _shared_out(first, others, middle), ranks)
-        low, high = xp.where(fits, middle, low), xp.where(fits, high, middle)
-    numbers = [xp.clip(low + 1 - k, 0, extra) for k in range(TRIED)]
+    bound = pool_bound(whole, whole / (xp.bincount(greedy, experts) + 1.0), ranks)
+    heavy = xp.astype(whole + whole > bound[:, None], xp.float64)
     light = whole * (1.0 - heavy)
-    free = [xp.clip(ranks - number - xp.cast(heavy.sum(1), xp.INT64), 0, ranks) for number in numbers]
-    others = extra_copies(xp.concat(_held_back(light, free, bound, slots // ranks), 0), extra, max_count, 1)
-    return _shared_out(xp.repeat(first, TRIED), xp.flip(others), xp.concat(numbers, 0))
+    of_heavy = xp.flip(extra_copies(whole * heavy, extra, max_count, 1))
+    of_light = xp.flip(extra_copies(light, extra, max_count, 1))
+    most = _most_that_fit(whole * (UNIT / bound)[:, None], greedy, heavy, of_heavy, of_light, ranks)
+    numbers = [xp.clip(most + 1 - k, 0, extra) for k in range(TRIED)]
+    num_heavy = xp.sum(heavy, 1, xp.int64)
+    free = [xp.clip(ranks - number - num_heavy, 0, ranks) for number in numbers]
+    wanting = _held_back(light, free, bound, slots // ranks)
+    of_light = xp.flip(extra_copies(xp.concat(wanting, 0), extra, max_count, 1))
+    return _shared_out(xp.tile(of_heavy, (TRIED, 1)), of_light, xp.concat(numbers, 0))
+
+
+def _most_that_fit(
+    scaled: Array, greedy: Array, heavy: Array, of_heavy: Array, of_light: Array, ranks: int
+) -> Array:  # fmt: skip
+    """How many copies the heavy experts may get, at most as many as the greedy gives them, by halving, [pools]."""
+    high = xp.sum(xp.take_along_axis(heavy, greedy), 1, xp.int64)
+    low = high * 0
+    for _ in range(greedy.shape[1].bit_length()):
+        middle = (low + high) >> 1
+        fits = _fits(scaled, _shared_out(of_heavy, of_light, middle), ranks)
+        low = xp.where(fits, middle, low)
+        high = xp.where(fits, high, middle)
+    return low
 
 
 def _shared_out(first: Array, others: Array, number: Array) -> Array:
     """The first ``number`` [pools] of each row, filled up with the first of the others, [pools, extra]."""
-    extra, number = first.shape[1], number[:, None]
-    place = xp.arange(extra, xp.place(first))
-    return xp.take_rows(xp.concat((first, others), 1), xp.where(place < number, place, place + extra - number))
+    extra = first.shape[1]
+    number = number[:, None]
+    place = xp.arange(0, extra, xp.device(first))
+    index = xp.where(place < number, place, place + extra - number)
+    return xp.take_along_axis(xp.concat((first, others), 1), index)
 
 
-def _fits(scaled: Array, copies: Array, ranks: int) -> Array:
+def _fits(scaled: Array, extra: Array, ranks: int) -> Array:
     """Whether it is not the number of large replicas that keeps these counts from a bound, [pools]."""
-    kind = xp.INT32 if ranks < MOST_SHORT else xp.INT64  # no replica is heavier than the ranks' bounds together
-    each = xp.cast(xp.rounded(scaled / (xp.counted(copies, scaled.shape[1]) + 1.0)), kind)
-    shared, alone = packing_floors(xp.sort_rows(xp.concat((each, xp.take_rows(each, copies)), 1)), ranks)
+    dtype = xp.int32 if ranks < MOST_SHORT else xp.int64  # no replica is heavier than the ranks' bounds together
+    per_replica = scaled / (xp.bincount(extra, scaled.shape[1]) + 1.0)
+    quantised = xp.astype(xp.round(per_replica), dtype)
+    replicas = xp.sort(xp.concat((quantised, xp.take_along_axis(quantised, extra)), 1))
+    shared, alone = packing_floors(replicas, ranks)
     return (shared <= CLOSE) | (shared <= alone)
 
 
-def _held_back(light: Array, free: list[Array], bound: Array, each: int) -> list[Array]:
+def _held_back(light: Array, free: list[Array], bound: Array, slots: int) -> list[Array]:
     """The loads without the heaviest, which need no copies: they are put on ranks that have no heavy replica.
 
-    Of whole loads [pools, experts] for each number of such ranks [pools], of ``each`` slots and ``bound`` [pools] load.
+    Of whole loads [pools, experts] for each number of such ranks [pools], of ``slots`` and ``bound`` [pools] load.
     """
     experts = light.shape[1]
     bits = expert_bits(experts)
-    keys = xp.cast(light, xp.INT64) << bits | (experts - 1 - xp.arange(experts, xp.place(light)))
-    ordered = xp.flip(xp.sort_rows(keys + 0))
-    load = xp.cast(ordered >> bits, xp.FLOAT64).cumsum(1)
+    # Load and expert in one integer, as in `replicas.extra_copies`; a copy is sorted, as the keys are read again.
+    keys = xp.astype(light, xp.int64) << bits | (experts - 1 - xp.arange(0, experts, xp.device(light)))
+    ordered = xp.flip(xp.sort(keys + 0))
+    load = xp.cumulative_sum(ordered >> bits, 1, xp.float64)
     left = []
     for ranks in free:
-        number = xp.lesser((load <= (ranks * bound)[:, None]).sum(1), ranks * each)[:, None]
-        lightest = xp.take_rows(ordered, xp.clip(number - 1, 0, experts))
+        within = xp.sum(load <= (ranks * bound)[:, None], 1, xp.int64)
+        number = xp.minimum(within, ranks * slots)[:, None]
+        lightest = xp.take_along_axis(ordered, xp.clip(number - 1, 0, experts))
         left.append(light * (keys < xp.where(number > 0, lightest, MOST)))
     return left

@@ -19,44 +19,60 @@ def deal(keys: Array, bits: int, ranks: int) -> Array:
     Parameters
     ----------
     keys : array [packings, slots], int32, lightest first
-    bits : bits of a key that hold the expert
+    bits : int
+        Bits of a key that hold the expert.
+    ranks : int
 
     Returns
     -------
     array [slots a rank, ranks, packings], int32
     """
-    packings, at = len(keys), xp.place(keys)
+    packings = len(keys)
+    device = xp.device(keys)
     rows = keys.reshape(packings, -1, ranks)
-    each = rows.shape[1]
-    if each == 1:
+    slots = rows.shape[1]
+    if slots == 1:
         return xp.contiguous(keys.T).reshape(1, ranks, packings)
-    shift, rank = rank_bits(ranks), xp.arange(ranks, at)
-    plain = at is None and not _over(rows, bits, 1).any()  # the same rows, found faster
-    if plain:
-        items = [rows[:, -1], *(xp.flip(rows[:, row]) for row in (0, *range(each - 2, 0, -1)))]
-    else:
-        full = xp.cast(_over(rows, bits, ranks), xp.INT64).cumprod(1).sum(1)
-        items = _rows(rows, full)
-    loads = rows[:, -1] >> bits
-    if plain and shift <= SHORT_BITS:
-        rank = xp.cast(rank, xp.INT32)
+    loads: Array = rows[:, -1] >> bits
+    if device is None and not xp.to_numpy(_over(rows, bits, 1)).any():  # the same rows, found faster
+        later = [0, *range(slots - 2, 0, -1)]
+        items = [rows[:, -1], *(xp.flip(rows[:, row]) for row in later)]
+        if rank_bits(ranks) > SHORT_BITS:
+            loads = xp.astype(loads, xp.int64)
     else:  # ranks that are behind need more than 31 bits
-        loads = xp.cast(loads, xp.INT64)
-        if not plain:
-            loads = loads + (rank >= ranks - full[:, None]) * (CROWDED + rank)
-    # Load and number of each rank, in ascending order: that of the heaviest replicas is the order of the ranks.
+        full = xp.sum(xp.cumulative_prod(_over(rows, bits, ranks), 1, xp.int64), 1, xp.int64)
+        items = _rows(rows, full)
+        rank = xp.arange(0, ranks, device)
+        is_full = rank >= ranks - full[:, None]
+        loads = xp.astype(loads, xp.int64) + is_full * (CROWDED + rank)
+    state = xp.empty((slots * ranks * packings,), xp.int32, device)
+    heaviest = state[: ranks * packings].reshape(ranks, packings)
+    heaviest[:] = items[0].T  # type: ignore[assignment]
+    place = _ranks_served(loads, items, bits)
+    row = xp.arange(1, slots, device)[:, None, None] * ranks
+    column = xp.arange(0, packings, device)[:, None]
+    xp.scatter(state, (place + row) * packings + column, xp.stack(items[1:]))
+    return state.reshape(slots, ranks, packings)
+
+
+def _ranks_served(loads: Array, items: list[Array], bits: int) -> Array:
+    """Which rank gets each item of each row but the first, int64 [slots a rank - 1, packings, ranks].
+
+    Of the ranks' loads [packings, ranks] after the first row, in ascending order but for those that are behind.
+    """
+    shift = rank_bits(loads.shape[1])
+    low = (1 << shift) - 1
+    rank = xp.arange(0, loads.shape[1], xp.device(loads))
+    if loads.dtype != rank.dtype:
+        rank = xp.astype(rank, xp.int32)
+    # Load and number of each rank in one integer, so that one sort orders the ranks and says which they are. The
+    # heaviest replicas are in ascending order.
     waiting = (loads << shift) | rank
     served = [waiting]
     for item in items[1:-1]:
-        waiting = xp.sort_rows(waiting + ((item >> bits) << shift))
+        waiting = xp.sort(waiting + ((item >> bits) << shift))
         served.append(waiting)
-    who = xp.cast(xp.stack(served) & ((1 << shift) - 1), xp.INT64)
-    row = xp.arange(each - 1, at, 1)[:, None, None] * ranks
-    column = xp.arange(packings, at)[:, None]
-    state = xp.empty((each * ranks * packings,), xp.INT32, at)
-    state[: ranks * packings].reshape(ranks, packings)[:] = items[0].T
-    xp.scatter(state, (who + row) * packings + column, xp.stack(items[1:]))
-    return state.reshape(each, ranks, packings)
+    return xp.astype(xp.stack(served) & low, xp.int64)
 
 
 def _over(rows: Array, bits: int, number: int) -> Array:
@@ -65,20 +81,24 @@ def _over(rows: Array, bits: int, number: int) -> Array:
     In order, the heaviest first, which gets the very lightest ones.
     """
     packings, slots, _ = rows.shape
-    lightest = (rows[:, :-1].reshape(packings, -1, slots - 1)[:, :number] >> bits).sum(2)
-    return xp.flip(rows[:, -1] >> bits)[:, :number] + lightest > UNIT + slots
+    companions = rows[:, :-1].reshape(packings, -1, slots - 1)[:, :number] >> bits
+    heaviest = xp.flip(rows[:, -1] >> bits)[:, :number]
+    return heaviest + xp.sum(companions, 2, xp.int64) > UNIT + slots
 
 
 def _rows(rows: Array, full: Array) -> list[Array]:
     """What the ranks get, row by row, where the full ranks, the last ones, take theirs from their own block."""
     packings, slots, ranks = rows.shape
-    rank, full = xp.arange(ranks, xp.place(rows)), full[:, None]
+    rank = xp.arange(0, ranks, xp.device(rows))
+    in_order = rows.reshape(packings, -1)
+    full = full[:, None]
     others = ranks - full
+    is_other = rank < others
+    first_of_others = full * (slots - 1)
+    first_of_full = (ranks - 1 - rank) * (slots - 1)
     items = [rows[:, -1]]
     for column, row in enumerate([0, *range(slots - 2, 0, -1)], start=1):
-        index = xp.where(
-            rank < others, full * (slots - 1) + (row + 1) * others - 1 - rank,
-            (ranks - 1 - rank) * (slots - 1) + column - 1,
-        )  # fmt: skip
-        items.append(xp.take_rows(rows.reshape(packings, -1), index))
+        reversed_row = first_of_others + (row + 1) * others - 1 - rank
+        index = xp.where(is_other, reversed_row, first_of_full + column - 1)
+        items.append(xp.take_along_axis(in_order, index))
     return items

@@ -2,103 +2,41 @@
 
 State: int32 [slots a rank, ranks, packings] of keys (`replicas`). A step sorts the ranks of each packing by load; each
 of the h heaviest meets m light partners of its own, so that all moves can be made at once. For every such pair the
-balanced re-splits of its slots are tried together as an outer sum of two small tables: all of them where a rank has up
-to six slots, the exchanges slot by slot (of eight slots at a time) where it has more. The heavy rank takes the partner
-and the split whose heavier side is lightest; keeping things as they are is split number 0, so no step makes the
-heaviest rank heavier. Differences are exact in float32 (``models/README.md``, N1); the ten low bits of their pattern
-make room for the number of the split, so that one minimum gives both.
+balanced re-splits of its slots (`splits`) are tried together as an outer sum of two small tables: all of them where a
+rank has up to six slots, the exchanges slot by slot (of eight slots at a time) where it has more. The heavy rank takes
+the partner and the split whose heavier side is lightest; keeping things as they are is split number 0, so no step makes
+the heaviest rank heavier. Differences are exact in float32 (``models/README.md``, N1); the ten low bits of their
+pattern make room for the number of the split, so that one minimum gives both.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
-from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from ..problem.pool import Ints
 from . import arrays as xp
-from .arrays import Array, Place
+from .arrays import Array, Device, Numpy
+from .splits import EXCHANGED, FULL_SPLITS, Splits, row_steps, split_arrays, splits
 
-FULL_SPLITS = 6  # slots a rank up to which all balanced splits are tried
-EXCHANGED = 8  # slots exchanged at a time beyond that
-LOW = (1 << 10) - 1
-HIGH = 0x7FFFFFFF - LOW
-MOST_PARTNERS = 63
+LOW = (1 << 10) - 1  # bits of a difference that make room for the number of a split
+HIGH = 0x7FFFFFFF - LOW  # its other bits, but for the sign: integers of patterns are in the order of the numbers
+PARTNER_BITS = 6
+MOST_PARTNERS = (1 << PARTNER_BITS) - 1
 SHORT_BITS = 8  # of a rank, that leave room for its load in 31 bits (``models/README.md``, N1)
 
-
-@dataclass(frozen=True, eq=False)
-class Splits:
-    """The splits of a pair of ranks: ``weights`` turns a rank's loads into its side of the outer sums."""
-
-    weights: Array  # float32 [rows, slots]: a rank's load with some slots counted negative
-    blocks: tuple[tuple[int, int, int, int], ...]  # rows (start, number) of the heavy side, then of the light one
-    swap: Array  # int64 [2 * slots, splits], the order of both ranks' slots; or int32 [slots, splits], masks of keys
-    number: Array  # int32 [splits, 1]
+Schedule = list[tuple[int, int, int]]  # of each step the heavy ranks, the partners of each, and `turn_above`
 
 
 @functools.cache
-def splits(slots: int, at: Place) -> Splits:
-    """All splits that a step tries for ranks of ``slots`` slots; number 0 changes nothing."""
-    weights, blocks, swap = split_arrays(slots)
-    number = np.arange(swap.shape[1], dtype=np.int32)[:, None]
-    swap = swap if slots <= FULL_SPLITS else swap.astype(np.int32)
-    return Splits(
-        xp.constant(weights, at), tuple(map(tuple, blocks.tolist())), xp.constant(swap, at), xp.constant(number, at)
-    )
-
-
-@functools.cache
-def split_arrays(slots: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``weights``, ``blocks`` and ``swap`` of `splits` as arrays."""
-    weights, blocks, swap = _all_splits(slots) if slots <= FULL_SPLITS else _exchanges(slots)
-    return weights, np.array(blocks, dtype=np.int64), swap.astype(np.int64)
-
-
-def _all_splits(slots: int) -> tuple[np.ndarray, list[tuple[int, int, int, int]], np.ndarray]:
-    """Exchange any t slots of one rank with any t of the other, t <= slots / 2 (more is the same pair mirrored)."""
-    rows, blocks, orders = [np.ones(slots)], [(0, 1, 0, 1)], [list(range(2 * slots))]
-    for t in range(1, slots // 2 + 1):
-        subsets = list(itertools.combinations(range(slots), t))
-        blocks.append((len(rows), len(subsets), len(rows), len(subsets)))
-        for subset in subsets:
-            row = np.ones(slots)
-            row[list(subset)] = -1
-            rows.append(row)
-        for mine, theirs in itertools.product(subsets, subsets):
-            order = list(range(2 * slots))
-            for i, j in zip(mine, theirs, strict=True):
-                order[i], order[slots + j] = slots + j, i
-            orders.append(order)
-    return np.array(rows, dtype=np.float32), blocks, np.array(orders, dtype=np.int64).T.copy()
-
-
-def _exchanges(slots: int) -> tuple[np.ndarray, list[tuple[int, int, int, int]], np.ndarray]:
-    """Exchange any of the first slots with the same slots of the other rank; the weights apply to differences."""
-    number = min(slots - 1, EXCHANGED)
-    first = number // 2
-    here, there = _subsets(first), _subsets(number - first)
-    weights = np.zeros((len(here) + len(there), slots), dtype=np.float32)
-    weights[: len(here), :first] = -2 * here
-    weights[len(here) :] = 1
-    weights[len(here) :, first:number] -= 2 * there
-    swap = np.zeros((slots, len(here), len(there)), dtype=np.int32)
-    swap[:first] = -here.T[:, :, None]
-    swap[first:number] = -there.T[:, None, :]
-    return weights, [(0, len(here), len(here), len(there))], swap.reshape(slots, -1)
-
-
-def _subsets(slots: int) -> np.ndarray:
-    return np.array(list(itertools.product((0, 1), repeat=slots)), dtype=np.int64).reshape(2**slots, slots)
-
-
-@functools.cache
-def _order(ranks: int, heavy: int, partners: int, at: Place) -> Array:
+def _order(ranks: int, heavy: int, partners: int, device: Device) -> Array:
     """Positions in ascending load: the heavy ranks, heaviest first, then partner by partner, then the rest."""
-    chosen = [ranks - 1 - i for i in range(heavy)] + list(range(heavy * partners))
-    rest = sorted(set(range(ranks)) - set(chosen))
-    return xp.constant(np.array(chosen + rest), at)
+    heaviest_first = [ranks - 1 - i for i in range(heavy)]
+    partner_by_partner = list(range(heavy * partners))
+    rest = list(range(heavy * partners, ranks - heavy))
+    return xp.asarray(np.array(heaviest_first + partner_by_partner + rest), device)
 
 
 def rank_order(loads: Array) -> Array:
@@ -108,8 +46,9 @@ def rank_order(loads: Array) -> Array:
     """
     ranks = len(loads)
     bits = rank_bits(ranks)
-    kind = xp.INT32 if bits <= SHORT_BITS else xp.INT64
-    return xp.sort_rows((xp.cast(loads, kind) << bits).T + xp.cast(xp.arange(ranks, xp.place(loads)), kind))
+    dtype = xp.int32 if bits <= SHORT_BITS else xp.int64
+    number = xp.astype(xp.arange(0, ranks, xp.device(loads)), dtype)
+    return xp.sort((xp.astype(loads, dtype) << bits).T + number)
 
 
 def rank_bits(ranks: int) -> int:
@@ -117,13 +56,15 @@ def rank_bits(ranks: int) -> int:
     return max(1, (ranks - 1).bit_length())
 
 
-def workspace(state: Array, schedule: list[tuple[int, int, int]]) -> Array:
-    """Room for the outer sums of any step of a schedule (heavy ranks, partners, ...)."""
-    most = max((heavy * partners for heavy, partners, _ in schedule), default=0)
-    return xp.empty((split_arrays(len(state))[2].shape[1] * most * state.shape[2],), xp.FLOAT32, xp.place(state))
+def workspace(state: Array, schedule: Schedule) -> Array:
+    """Room for the outer sums of any step of a schedule, float32 [any]."""
+    slots, _, packings = state.shape
+    _, _, swap = split_arrays(slots)
+    most_pairs = max((heavy * partners for heavy, partners, _ in schedule), default=0)
+    return xp.empty((swap.shape[1] * most_pairs * packings,), xp.float32, xp.device(state))
 
 
-def exchanges(state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: Array | int) -> Array:
+def exchanges(state: Array, bits: int, schedule: Schedule, goal: Array | int) -> Array:
     """The state after the steps of a schedule; a packing whose heaviest rank is within ``goal`` stays as it is.
 
     Parameters
@@ -135,32 +76,37 @@ def exchanges(state: Array, bits: int, schedule: list[tuple[int, int, int]], goa
         See `exchange`; a step a line.
     goal : int or array [packings]
         Quantised rank load that is good enough.
+
+    Returns
+    -------
+    array [slots, ranks, packings], int32 keys
     """
     room = workspace(state, schedule)
-    if xp.place(state) is None:
-        goal = np.broadcast_to(goal, state.shape[2])
-        return _exchanges_of_open(state, bits, schedule, goal, room)
+    if isinstance(state, np.ndarray) and isinstance(room, np.ndarray):
+        return _exchanges_of_open(state, bits, schedule, np.broadcast_to(goal, state.shape[2]), room)
     for heavy, partners, turn_above in schedule:
-        ordered = rank_order(xp.total(state >> bits, 0)).T
+        ordered = rank_order(xp.sum(state >> bits, 0, xp.int32)).T
         is_open = ordered[-1] >> rank_bits(state.shape[1]) > goal
         state = xp.where(is_open, exchange(state, ordered, bits, heavy, partners, turn_above, room), state)
     return state
 
 
-def _exchanges_of_open(
-    state: np.ndarray, bits: int, schedule: list[tuple[int, int, int]], goal: np.ndarray, room: np.ndarray
-) -> np.ndarray:
+def _exchanges_of_open(state: Numpy, bits: int, schedule: Schedule, goal: Ints, room: Numpy) -> Numpy:
     """`exchanges` of numpy arrays: work is spent on packings above the goal only."""
-    result, working = state, np.arange(state.shape[2])
+    result = state
+    working = np.arange(state.shape[2])
     for heavy, partners, turn_above in schedule:
-        ordered = rank_order(xp.total(state >> bits, 0)).T
-        still = np.flatnonzero(ordered[-1] >> rank_bits(state.shape[1]) > goal[working])
+        ordered = xp.to_numpy(rank_order(xp.sum(state >> bits, 0, xp.int32))).T
+        heaviest = ordered[-1] >> rank_bits(state.shape[1])
+        still = np.flatnonzero(heaviest > goal[working])
         if len(still) < len(working):
             result[:, :, working] = state
             if not len(still):
                 return result
-            state, ordered, working = state[:, :, still], ordered[:, still], working[still]
-        state = exchange(state, ordered, bits, heavy, partners, turn_above, room)
+            state = state[:, :, still]
+            ordered = ordered[:, still]
+            working = working[still]
+        state = xp.to_numpy(exchange(state, ordered, bits, heavy, partners, turn_above, room))
     result[:, :, working] = state
     return result
 
@@ -173,41 +119,51 @@ def exchange(state: Array, ordered: Array, bits: int, heavy: int, partners: int,
     state : array [slots, ranks, packings], int32 keys
     ordered : array [ranks, packings]
         The state's `rank_order`, transposed.
-    bits : bits of a key that hold the expert
-    heavy, partners : h and m, ``h * (m + 1) <= ranks``
-    turn_above : quantised rank load
-        In packings with a heavier rank, a slot of a heavy rank faces the next slot of the light one (only exchanges
-        slot by slot depend on that): coarser changes, and slots of different rows mix.
+    bits : int
+        Bits of a key that hold the expert.
+    heavy, partners : int
+        h and m, ``h * (m + 1) <= ranks``.
+    turn_above : int
+        Quantised rank load. In packings with a heavier rank, a slot of a heavy rank faces the next slot of the light
+        one (only exchanges slot by slot depend on that): coarser changes, and slots of different rows mix.
     room : array of `workspace`
+
+    Returns
+    -------
+    array [slots, ranks, packings], int32 keys
     """
     slots, ranks, packings = state.shape
-    shift, at = rank_bits(ranks), xp.place(state)
+    device = xp.device(state)
+    shift = rank_bits(ranks)
     heaviest = ordered[-1] >> shift
-    ordered = xp.take(ordered, _order(ranks, heavy, partners, at), 0)
-    column = xp.cast(ordered & ((1 << shift) - 1), xp.INT64) * packings + xp.arange(packings, at)
+    ordered = xp.take(ordered, _order(ranks, heavy, partners, device), 0)
+    rank = xp.astype(ordered & ((1 << shift) - 1), xp.int64)
+    column = rank * packings + xp.arange(0, packings, device)
     flat = xp.take(state.reshape(slots, -1), column.reshape(-1), 1)
-    pairs = heavy * partners * packings
-    light = flat[:, heavy * packings :][:, :pairs]
+    end_of_heavy = heavy * packings
+    end_of_light = end_of_heavy + heavy * partners * packings
     if slots > FULL_SPLITS:
-        _turn(light, heaviest > turn_above)
-    best = _differences(flat[:, : heavy * packings + pairs] >> bits, partners, room)
-    split = (best & LOW).reshape(-1, packings)
+        _turn(flat[:, end_of_heavy:end_of_light], heaviest > turn_above)
+    best = _differences(flat[:, :end_of_light] >> bits, partners, room)
+    split = (best & LOW).reshape(-1)
     pair = None
     if partners > 1:
         lightest = ordered[heavy : heavy * (1 + partners)] >> shift
-        pair = _choose(best, lightest, partners).reshape(-1)
-        split, pair = xp.take(split.reshape(-1), pair, 0), pair + heavy * packings
-    _apply(flat, split.reshape(-1), pair)
+        chosen = _choose(best, lightest, partners)
+        split = xp.take(split, chosen, 0)
+        pair = chosen + end_of_heavy
+    _apply(flat, split, pair)
     state = flat.reshape(slots, ranks, packings)
     return roll(state, EXCHANGED) if slots > EXCHANGED + 1 else state
 
 
 def _turn(light: Array, turns: Array) -> None:
     """Turn the slots of these columns, rank by rank, in the packings [packings] that ask for it."""
-    if xp.place(light) is None and not turns.any():
+    if isinstance(turns, np.ndarray) and not turns.any():
         return
-    turned, as_is = (x.reshape(len(light), -1, len(turns)) for x in (roll(light, 1), light))
-    light[:] = xp.where(turns, turned, as_is).reshape(light.shape)
+    by_packing = (len(light), -1, len(turns))
+    turned = roll(light, 1).reshape(by_packing)
+    light[:] = xp.where(turns, turned, light.reshape(by_packing)).reshape(light.shape)  # type: ignore[assignment]
 
 
 def roll(state: Array, by: int) -> Array:
@@ -220,30 +176,37 @@ def _differences(loads: Array, partners: int, room: Array) -> Array:
 
     Of the loads [slots, heavy ranks of all packings and then their partners].
     """
-    table = splits(len(loads), xp.place(loads))
-    pairs = loads.shape[1] // (1 + partners) * partners
-    sums = room[: len(table.number) * pairs].reshape(-1, pairs)
-    (_sum_splits if len(loads) <= FULL_SPLITS else _sum_exchanges)(table, xp.cast(loads, xp.FLOAT32), partners, sums)
-    ranked = xp.pattern(sums, xp.INT32)
+    slots, columns = loads.shape
+    table = splits(slots, xp.device(loads))
+    number_of_splits = len(table.number)
+    pairs = columns // (1 + partners) * partners
+    sums = room[: number_of_splits * pairs].reshape(-1, pairs)
+    fill = _sum_splits if slots <= FULL_SPLITS else _sum_exchanges
+    fill(table, xp.astype(loads, xp.float32), partners, sums)
+    # The pattern of a float without its sign is an integer that grows with it; its low bits give way to the number.
+    ranked = xp.reinterpreted(sums, xp.int32)
     ranked &= HIGH
     ranked |= table.number
-    return xp.least(ranked, 0)
+    return xp.min(ranked, 0)
 
 
 def _sum_splits(table: Splits, loads: Array, partners: int, out: Array) -> None:
     """Differences [splits, pairs] after all splits."""
     sides = _sides(table.weights, loads).reshape(len(table.weights), 1 + partners, -1)
-    mine, theirs = sides[:, :1], sides[:, 1:]
+    mine = sides[:, :1]
+    theirs = sides[:, 1:]
     end = 0
     for start, number, other, others in table.blocks:
-        sums = out[end : end + number * others].reshape(number, others, *theirs.shape[1:])
-        xp.subtract(mine[start : start + number, None], theirs[other : other + others], sums)
+        begin = end
         end += number * others
+        sums = out[begin:end].reshape(number, others, *theirs.shape[1:])
+        xp.subtract(mine[start : start + number, None], theirs[other : other + others], sums)
 
 
 def _sum_exchanges(table: Splits, loads: Array, partners: int, out: Array) -> None:
     """Differences [splits, pairs] after all exchanges slot by slot."""
-    slots, pairs = len(loads), out.shape[1]
+    slots = len(loads)
+    pairs = out.shape[1]
     heavy = pairs // partners
     differences = loads[:, None, :heavy] - loads[:, heavy:].reshape(slots, partners, heavy)
     sides = _sides(table.weights, differences.reshape(slots, pairs))
@@ -257,9 +220,9 @@ def _sides(weights: Array, loads: Array) -> Array:
     numpy's own product would start the threads of a library, so there rows are made of earlier ones.
     """
     if not isinstance(loads, np.ndarray):
-        return xp.product(weights, loads)
-    plain, steps = _row_steps(len(loads))
-    sides = np.empty((len(weights), loads.shape[1]), dtype=np.float32)
+        return xp.matmul(weights, loads)
+    plain, steps = row_steps(len(loads))
+    sides: npt.NDArray[np.float32] = np.empty((len(weights), loads.shape[1]), dtype=np.float32)
     sides[0] = 0
     np.add.reduce(loads, 0, out=sides[plain])
     twice = loads + loads
@@ -268,59 +231,40 @@ def _sides(weights: Array, loads: Array) -> Array:
     return sides
 
 
-@functools.cache
-def _row_steps(slots: int) -> tuple[int, list[tuple[slice, slice, slice]]]:
-    """Which row of `Splits.weights` is all ones, and how others follow: rows = earlier rows - 2 * slots.
-
-    Row 0 is the other one without an earlier one: all ones as well, or all zeros.
-    """
-    steps = []
-    rows = 1
-    if slots <= FULL_SPLITS:
-        subsets = [(0, 0)]  # row, and the first slot that a larger subset may have besides
-        for _ in range(slots // 2):
-            larger = []
-            for row, first in subsets:
-                steps.append((slice(rows, rows + slots - first), slice(row, row + 1), slice(first, slots)))
-                larger += [(rows + slot - first, slot + 1) for slot in range(first, slots)]
-                rows += slots - first
-            subsets = larger
-        return 0, steps
-    number = min(slots - 1, EXCHANGED)
-    rows = 0
-    for first, end in ((0, number // 2), (number // 2, number)):
-        plain, size = rows, 1
-        for slot in reversed(range(first, end)):  # as `_subsets`, where the last slot changes fastest
-            steps.append((slice(rows + size, rows + 2 * size), slice(rows, rows + size), slice(slot, slot + 1)))
-            size *= 2
-        rows += size
-    return plain, steps
-
-
 def _choose(best: Array, lightest: Array, partners: int) -> Array:
-    """Number of the pair of each heavy rank whose heavier side is lightest, int64, flat."""
-    difference = xp.cast(xp.pattern(best & HIGH, xp.FLOAT32), xp.INT32)
-    side = difference.reshape(partners, -1) + xp.cast(lightest, xp.INT32).reshape(partners, -1)
-    number = xp.cast(xp.arange(partners, xp.place(best)), xp.INT32)[:, None]
-    partner = xp.cast(xp.least((side << 6) | number, 0) & 63, xp.INT64)
-    return partner * side.shape[1] + xp.arange(side.shape[1], xp.place(best))
+    """Number of the pair of each heavy rank whose heavier side is lightest, int64, flat.
+
+    Of `_differences` and the partners' loads. Twice the heavier side is the load of both ranks and the difference; the
+    heavy rank's own load is the same with every partner and is left out.
+    """
+    device = xp.device(best)
+    difference = xp.astype(xp.reinterpreted(best & HIGH, xp.float32), xp.int32)
+    side = difference.reshape(partners, -1) + xp.astype(lightest, xp.int32).reshape(partners, -1)
+    columns = side.shape[1]  # heavy ranks of all packings
+    number = xp.astype(xp.arange(0, partners, device), xp.int32)[:, None]
+    least = xp.min((side << PARTNER_BITS) | number, 0)  # of equal sides the first partner's
+    partner = xp.astype(least & MOST_PARTNERS, xp.int64)
+    return partner * columns + xp.arange(0, columns, device)
 
 
 def _apply(flat: Array, split: Array, pair: Array | None) -> None:
     """Make the split of each heavy rank, the first columns, with these columns (None: with those that follow)."""
-    slots, number = len(flat), len(split)
-    table = splits(slots, xp.place(flat))
+    slots = len(flat)
+    number = len(split)
+    table = splits(slots, xp.device(flat))
     mine = flat[:, :number]
     theirs = flat[:, number : 2 * number] if pair is None else xp.take(flat, pair, 1)
-    change = xp.take(table.swap, xp.cast(split, xp.INT64), 1)
+    change = xp.take(table.swap, xp.astype(split, xp.int64), 1)
     if slots > FULL_SPLITS:
-        crossed = (mine ^ theirs) & change
-        new, others = mine ^ crossed, theirs ^ crossed
+        crossed = (mine ^ theirs) & change  # xor with the bits in which both differ exchanges them
+        new = mine ^ crossed
+        others = theirs ^ crossed
     else:
-        both = xp.take_columns(xp.concat((mine, theirs), 0), change)
-        new, others = both[:slots], both[slots:]
-    flat[:, :number] = new
+        both = xp.take_along_axis(xp.concat((mine, theirs), 0), change, 0)
+        new = both[:slots]
+        others = both[slots:]
+    flat[:, :number] = new  # type: ignore[assignment]
     if pair is None:
-        flat[:, number : 2 * number] = others
+        flat[:, number : 2 * number] = others  # type: ignore[assignment]
     else:
         xp.put(flat, pair, others)

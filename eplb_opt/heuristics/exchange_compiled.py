@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import compiled
-from .exchange import EXCHANGED, HIGH, LOW
+from .exchange import HIGH, LOW
+from .splits import EXCHANGED
 
 HIGH32 = np.int32(HIGH)
 GAPS = (701, 301, 132, 57, 23, 10, 4, 1)  # Ciura's, of Shell's sort

@@ -1,7 +1,7 @@
-# mypy: disable-error-code="untyped-decorator,no-untyped-def,no-untyped-call"
+# mypy: disable-error-code="untyped-decorator,no-untyped-def,no-untyped-call,arg-type,union-attr,return-value"
 """The production heuristic as two Triton kernels: a program a pool, the same bits as `refine.refine_pools`.
 
-For pools with three or more slots a rank: one kernel for those of one variant (`refine.num_variants`), and one that
+For pools with three or more slots a rank: one kernel for those of one variant (`variants.num_variants`), and one that
 packs some pools again (`crowded`). Fused multiply-add must stay off: it would round once less.
 """
 
@@ -15,8 +15,9 @@ import triton.language as tl
 
 from . import fused_parts as part
 from .crowded import CLOSE, HOT, SETTLED, TRIED
-from .exchange import EXCHANGED, FULL_SPLITS, HIGH, LOW, rank_bits, splits
+from .exchange import HIGH, LOW, rank_bits
 from .replicas import SCALE, UNIT, candidates, expert_bits
+from .splits import EXCHANGED, FULL_SPLITS, splits
 
 MOST_RANKS = 128
 MOST_SLOTS = 2048
@@ -214,7 +215,7 @@ def _relieve_kernel(
         tl.store(pick + lane, lane.to(tl.int64))
         least = tl.min(tl.load(units + lane, lane < TRIED_, float("inf")), 0)
         tl.debug_barrier()
-        for stage in range(3):  # `refine._keep`: half after the third step, half of these after the fifth
+        for stage in range(3):  # `variants._keep`: half after the third step, half of these after the fifth
             begin = tl.where(stage == 0, 0, tl.where(stage == 1, 3, 5))
             end = tl.where(stage == 0, 3, tl.where(stage == 1, 5, num_steps))
             number = tl.where(stage == 0, TRIED_, tl.where(stage == 1, TRIED_ // 2, 1))

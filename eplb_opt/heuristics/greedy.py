@@ -9,9 +9,7 @@ Source: the open-source EPLB of DeepSeek-V3 (DeepSeek-AI, "DeepSeek-V3 Technical
 
 from __future__ import annotations
 
-import functools
 import heapq
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +18,7 @@ from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.pool import Floats, Ints
 from ..problem.topology import Topology
+from ..problem.water_filling import water_filling
 from . import arrays as xp
 from .arrays import Array
 from .separate import separate
@@ -29,9 +28,24 @@ ROUNDS = 4  # rounds a slot of a rank after which a row is packed one item after
 
 
 def greedy(instance: Instance) -> Placement:
-    """The greedy's placement of an instance."""
-    phy2log = greedy_maps(instance.weight, instance.num_replicas, instance.topology, distinct=instance.distinct)
-    return Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
+    """The greedy's placement of an instance.
+
+    Parameters
+    ----------
+    instance : Instance
+
+    Returns
+    -------
+    Placement
+
+    Examples
+    --------
+    >>> instance = Instance([[90.0, 50.0, 20.0, 20.0, 10.0, 10.0]], 8, num_ranks=2)
+    >>> greedy(instance).objective(instance).tolist()
+    [100.0]
+    """
+    maps = greedy_maps(instance.weight, instance.num_replicas, instance.topology, distinct=instance.distinct)
+    return Placement(xp.to_numpy(maps), instance.num_experts, tuple(instance.layer_ids or ()))
 
 
 def greedy_maps(weight: Array, num_replicas: int, topology: Topology, *, distinct: bool = False) -> Array:
@@ -44,21 +58,26 @@ def greedy_maps(weight: Array, num_replicas: int, topology: Topology, *, distinc
     num_replicas : int
         Of all nodes.
     topology : Topology
-    distinct : bool
+    distinct : bool, default False
         At most one replica of an expert on a rank (not a rule of the published greedy).
 
     Returns
     -------
     array or tensor [layers, replicas], int64, where the loads are
+
+    Examples
+    --------
+    >>> greedy_maps(np.array([[4.0, 3.0, 2.0, 1.0]]), 6, Topology(num_ranks=2)).tolist()
+    [[0, 0, 3, 2, 1, 1]]
     """
     loads = xp.to_numpy(xp.floats(weight))
     layers = len(loads)
     nodes = topology.num_pools
     members = greedy_members(loads, topology)
     by_node = np.take_along_axis(loads, members, axis=1).reshape(layers * nodes, -1)
-    local = greedy_pools(by_node, num_replicas // nodes, topology.ranks_per_pool, distinct=distinct)
+    local = _greedy_pools(by_node, num_replicas // nodes, topology.ranks_per_pool, distinct=distinct)
     phy2log = np.take_along_axis(members.reshape(layers * nodes, -1), local, axis=1)
-    return xp.constant(phy2log.reshape(layers, num_replicas), xp.place(weight))
+    return xp.asarray(phy2log.reshape(layers, num_replicas), xp.device(weight))
 
 
 def greedy_members(weight: Floats, topology: Topology) -> Ints:
@@ -70,18 +89,42 @@ def greedy_members(weight: Floats, topology: Topology) -> Ints:
     for expert in range(1, size):  # one after the other: the same bits whatever adds them
         total = total + by_group[:, :, expert]
     groups = pack(total, topology.num_pools)
-    return np.asarray((groups[:, :, None] * size + np.arange(size)).reshape(layers, experts))
+    members = groups[:, :, None] * size + np.arange(size)
+    return np.asarray(members.reshape(layers, experts))
 
 
 def greedy_pools(loads: Array, slots: int, ranks: int, *, distinct: bool = False) -> Array:
-    """The greedy on pools: expert of each slot, [pools, slots] (int64), of loads [pools, experts], as `greedy_maps`."""
-    at = xp.place(loads)
-    loads = xp.to_numpy(xp.floats(loads))
-    counts = replicate(loads, slots, ranks if distinct else slots)
+    """The greedy on pools.
+
+    Parameters
+    ----------
+    loads : array or tensor [pools, experts]
+        As for `greedy_maps`.
+    slots, ranks : int
+        Of a pool; the slots are a multiple of the ranks and at least the experts. Not validated.
+    distinct : bool, default False
+        As for `greedy_maps`.
+
+    Returns
+    -------
+    array or tensor [pools, slots], int64, where the loads are
+        The expert in each slot, rank by rank.
+
+    Examples
+    --------
+    >>> greedy_pools(np.array([[4.0, 3.0, 2.0, 1.0]]), 4, 2).tolist()
+    [[0, 3, 1, 2]]
+    """
+    return xp.asarray(_greedy_pools(xp.to_numpy(xp.floats(loads)), slots, ranks, distinct=distinct), xp.device(loads))
+
+
+def _greedy_pools(loads: Floats, slots: int, ranks: int, *, distinct: bool) -> Ints:
+    """`greedy_pools` of numpy's arrays."""
+    counts = water_filling(loads, slots, ranks if distinct else slots)
     experts = _replicas(loads, counts, slots)
     packed = pack(np.take_along_axis(loads / counts, experts, axis=1), ranks)
     placed = np.take_along_axis(experts, packed, axis=1)
-    return xp.constant(separate(loads, placed, ranks) if distinct else placed, at)
+    return separate(loads, placed, ranks) if distinct else placed
 
 
 def _replicas(loads: Floats, counts: Ints, slots: int) -> Ints:
@@ -90,67 +133,20 @@ def _replicas(loads: Floats, counts: Ints, slots: int) -> Ints:
     first = np.broadcast_to(np.arange(experts), loads.shape)
     if slots == experts:
         return np.array(first)
-    further = np.repeat(np.tile(first[0], pools), counts.ravel() - 1).reshape(pools, -1)
+    in_order = np.tile(first[0], pools)
+    further = np.repeat(in_order, counts.ravel() - 1).reshape(pools, -1)
     # Which one of its expert a replica is, from 1: the place in the row less that of the expert's first.
     ends = np.cumsum(counts - 1, axis=1)
-    number = np.arange(1, slots - experts + 1) - np.take_along_axis(ends - (counts - 1), further, axis=1)
-    given = descending(np.take_along_axis(loads, further, axis=1) / number)
+    starts = ends - (counts - 1)
+    number = np.arange(1, slots - experts + 1) - np.take_along_axis(starts, further, axis=1)
+    value = np.take_along_axis(loads, further, axis=1) / number
+    given = descending(value)
     return np.concatenate((first, np.take_along_axis(further, given, axis=1)), axis=1)
 
 
 def descending(values: Floats) -> Ints:
     """Where the largest of each row is, then the next; of equals the first first, [rows, any]."""
     return np.argsort(-values, axis=1, kind="stable")
-
-
-def replicate(loads: Floats, slots: int, max_count: int) -> Ints:
-    """Greedy counts [pools, experts] (int64): each further replica to the highest load per replica (water-filling).
-
-    The (slots - experts) largest values of ``w_e / k`` win one, of equals those of the lowest expert: what one replica
-    at a time gives, as an expert's values fall with k.
-    """
-    pools, experts = loads.shape
-    extra = slots - experts
-    counts = np.ones((pools, experts), dtype=np.int64)
-    if extra == 0:
-        return counts
-    order = descending(loads)
-    position, copies = candidates(experts, extra, max_count)
-    values = np.take_along_axis(loads, order, axis=1)[:, position] / copies
-    least = np.partition(values, values.shape[1] - extra, axis=1)[:, values.shape[1] - extra, None]
-    pool, pair = np.nonzero(values > least)
-    counts += np.bincount(pool * experts + order[pool, position[pair]], minlength=loads.size).reshape(counts.shape)
-    left = slots - counts.sum(axis=1, keepdims=True)  # these have the least value that wins
-    most = np.minimum(counts + left, max_count)
-    ties = _first_false(lambda copies: loads / copies >= least, counts, most) - counts
-    return np.asarray(counts + np.clip(left - (np.cumsum(ties, axis=1) - ties), 0, ties))
-
-
-def _first_false(holds: Callable[[Ints], npt.NDArray[np.bool_]], low: Ints, high: Ints) -> Ints:
-    """The first number from ``low`` on for which it does not hold, not beyond ``high``; element by element, halving."""
-    low, high = low.copy(), high.copy()
-    while (low < high).any():
-        middle = (low + high) // 2
-        yes = holds(middle) & (low < high)
-        low, high = np.where(yes, middle + 1, low), np.where(yes, high, middle)
-    return low
-
-
-@functools.lru_cache(maxsize=64)
-def candidates(experts: int, extra: int, max_count: int) -> tuple[Ints, Ints]:
-    """Pairs (position in the sorted loads, copies k) that can win an extra replica, with k < max_count.
-
-    ``(position + 1) * k <= extra`` because pairs with a hotter expert or fewer copies are at least as large; their
-    values are among the (slots - experts) largest even where others are equal. Where the cap makes that rule too tight,
-    every k is a candidate.
-    """
-    capped = max_count <= extra
-    most = min(extra, max_count - 1)
-    k = np.arange(1, most + 1)[:, None]
-    i = np.arange(1, experts + 1)[None, :]
-    allowed = np.ones((most, experts), dtype=np.bool_) if capped else k * i <= extra
-    copies, position = np.nonzero(allowed)
-    return position, copies + 1
 
 
 def pack(loads: Floats, bins: int) -> Ints:
@@ -179,10 +175,11 @@ def pack(loads: Floats, bins: int) -> Ints:
 def pack_ordered(ordered: Floats, bins: int) -> Ints:
     """Bins of the items of rows, heaviest first, as `pack` chooses them: in rounds where there are many rows."""
     if len(ordered) > FEW_ROWS:
-        chosen, done = _pack_rounds(ordered, bins)
+        chosen, is_done = _pack_rounds(ordered, bins)
     else:
-        chosen, done = np.empty(ordered.shape, dtype=np.int64), np.zeros(len(ordered), dtype=np.bool_)
-    for row in np.flatnonzero(~done):
+        chosen = np.empty(ordered.shape, dtype=np.int64)
+        is_done = np.zeros(len(ordered), dtype=np.bool_)
+    for row in np.flatnonzero(~is_done):
         chosen[row] = _pack_row(ordered[row].tolist(), bins)
     return chosen
 
@@ -203,20 +200,27 @@ def _pack_rounds(ordered: Floats, bins: int) -> tuple[Ints, npt.NDArray[np.bool_
     next_item = np.zeros((rows, 1), dtype=np.int64)
     for _ in range(ROUNDS * items // bins):
         lightest = np.argsort(total, axis=1, kind="stable")
+        item = next_item + place
         waiting = total[row, lightest]
-        served = waiting + padded[row, next_item + place]
         room = left[row, lightest]
-        barrier = np.minimum.accumulate(np.where(room > 1, served, np.inf), axis=1)
-        first = (place == 0) | (waiting < np.concatenate((waiting[:, :1], barrier[:, :-1]), axis=1))
-        first &= (room > 0) & (next_item + place < items)
-        first = np.logical_and.accumulate(first, axis=1)
-        chosen[row, next_item + place] = lightest
-        total[row, lightest] = np.where(first, np.where(room > 1, served, np.inf), waiting)
-        left[row, lightest] = room - first
-        next_item = next_item + first.sum(axis=1, keepdims=True)
+        served = np.where(room > 1, waiting + padded[row, item], np.inf)  # a full bin waits for nothing
+        is_served = (room > 0) & (item < items) & _waits_before(waiting, served)
+        is_served = np.logical_and.accumulate(is_served, axis=1)
+        chosen[row, item] = lightest
+        total[row, lightest] = np.where(is_served, served, waiting)
+        left[row, lightest] = room - is_served
+        next_item = next_item + is_served.sum(axis=1, keepdims=True)
         if (next_item == items).all():
             break
     return chosen[:, :items], (next_item == items)[:, 0]
+
+
+def _waits_before(waiting: Floats, served: Floats) -> npt.NDArray[np.bool_]:
+    """Whether a bin is first, or lighter than all those before it are once they are served, [rows, bins]."""
+    lightest_served = np.minimum.accumulate(served, axis=1)
+    result = np.ones(waiting.shape, dtype=np.bool_)
+    np.less(waiting[:, 1:], lightest_served[:, :-1], out=result[:, 1:])
+    return result
 
 
 def _pack_row(loads: list[float], bins: int) -> list[int]:
@@ -225,7 +229,8 @@ def _pack_row(loads: list[float], bins: int) -> list[int]:
     first = bins if loads[bins - 1] > 0 else 0  # items with a load meet empty bins first
     chosen = list(range(first))
     left = [room - 1 if first else room] * bins
-    heap = [(load, number) for number, load in enumerate(loads[:first] or [0.0] * bins)]
+    totals = loads[:first] or [0.0] * bins
+    heap = [(total, number) for number, total in enumerate(totals)]  # of equal totals the lowest number first
     heapq.heapify(heap)
     for load in loads[first:]:
         total, lightest = heap[0]

@@ -16,54 +16,65 @@ from math import factorial
 import numpy as np
 
 from . import arrays as xp
-from .arrays import Array, Place
+from .arrays import Array, Device
 from .greedy_check import heaviest_load
 
 MOST_WAYS = 105  # 8 groups on 4 nodes
 
 
 @functools.cache
-def ways(groups: int, nodes: int, at: Place) -> tuple[Array, Array] | None:
+def ways(groups: int, nodes: int, device: Device) -> tuple[Array, Array] | None:
     """Sets of groups that a node can hold [sets, groups a node], and every way to share out, [ways, nodes], of sets.
 
     None if there are more than `MOST_WAYS`, or just one.
     """
-    each = groups // nodes
-    if not 1 < factorial(groups) // (factorial(each) ** nodes * factorial(nodes)) <= MOST_WAYS:
+    per_node = groups // nodes
+    orders_within = factorial(per_node) ** nodes * factorial(nodes)  # of a node's groups, and of the nodes
+    if not 1 < factorial(groups) // orders_within <= MOST_WAYS:
         return None
-    found = list(_ways(tuple(range(groups)), each))
-    sets = list(itertools.combinations(range(groups), each))
+    sets = list(itertools.combinations(range(groups), per_node))
     number = {held: i for i, held in enumerate(sets)}
-    table = np.array([[number[held] for held in way] for way in found])
-    return xp.constant(np.array(sets), at), xp.constant(table, at)
+    table = [[number[held] for held in way] for way in _ways(tuple(range(groups)), per_node)]
+    return xp.asarray(np.array(sets), device), xp.asarray(np.array(table), device)
 
 
-def _ways(groups: tuple[int, ...], each: int) -> Iterator[list[tuple[int, ...]]]:
+def _ways(groups: tuple[int, ...], size: int) -> Iterator[list[tuple[int, ...]]]:
     """Every way to divide groups into sets of the same size."""
     if not groups:
         yield []
         return
-    first, rest = groups[0], groups[1:]
-    for others in itertools.combinations(rest, each - 1):
-        for way in _ways(tuple(g for g in rest if g not in others), each):
+    first, *rest = groups
+    for others in itertools.combinations(rest, size - 1):
+        left = tuple(group for group in rest if group not in others)
+        for way in _ways(left, size):
             yield [(first, *others), *way]
 
 
 def share_out(whole: Array, groups: int, nodes: int, pack: Callable[[Array], Array], ranks: int) -> Array | None:
-    """Groups node by node, [layers, groups] (int64), of whole loads [layers, experts]; None where there are many ways.
+    """Groups node by node, by what the packing of each node would give.
 
     Parameters
     ----------
-    pack : experts in the slots of each pool, [pools, slots], of loads [pools, experts]
-    ranks : of a node
+    whole : array [layers, experts]
+        Of `replicas.whole_loads`.
+    groups, nodes : int
+    pack : callable
+        Experts in the slots of each pool, [pools, slots], of loads [pools, experts].
+    ranks : int
+        Of a node.
+
+    Returns
+    -------
+    array [layers, groups], int64, or None where there are many ways
     """
-    listed = ways(groups, nodes, xp.place(whole))
+    listed = ways(groups, nodes, xp.device(whole))
     if listed is None:
         return None
     sets, table = listed
     layers = len(whole)
-    loads = xp.take(whole.reshape(layers, groups, -1), sets.reshape(-1), 1).reshape(layers * len(sets), -1)
-    value = heaviest_load(loads, pack(loads), ranks).reshape(layers, len(sets))
-    worst = xp.greatest(xp.take(value, table.reshape(-1), 1).reshape(layers, *table.shape), 2)
-    best = xp.first_least(worst)
-    return xp.take(sets, xp.take(table, best, 0).reshape(-1), 0).reshape(layers, groups)
+    by_group = whole.reshape(layers, groups, -1)
+    loads = xp.take(by_group, sets.reshape(-1), 1).reshape(layers * len(sets), -1)
+    of_sets = heaviest_load(loads, pack(loads), ranks).reshape(layers, len(sets))
+    of_ways = xp.max(xp.take(of_sets, table.reshape(-1), 1).reshape(layers, *table.shape), 2)
+    best = xp.take(table, xp.argmin(of_ways, 1), 0)
+    return xp.take(sets, best.reshape(-1), 0).reshape(layers, groups)

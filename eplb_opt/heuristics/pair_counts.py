@@ -20,13 +20,15 @@ from .replicas import UNIT, extra_copies, whole_loads
 MOST_SLOTS = 1024  # of a pool that is searched
 CHUNK = 1 << 19  # slots of all candidates of the pools that are searched together on a CPU
 CANDIDATE_SLOTS = 6400  # slots of all candidates of a pool in a step
-MOST_TRIED, MOST_STARTS = 8, 3
+MOST_TRIED = 8  # experts tried each way in a step
+MOST_STARTS = 3  # of a pool
 TENURE = 3  # steps for which an expert that has gained loses none, and the other way round
 AIM = 614  # between the bound and the best so far, in 1024ths
 HEAVIEST = 1 << 28  # more load of a replica is not told apart
 MOST_ABOVE = 1 << 21  # nor is more load of a rank above the aim, so that sums over ranks have 31 bits
 NEVER = 1 << 50
-INDEX_BITS = 12  # of an expert, or of a pair of candidates
+INDEX_BITS = 12  # of an expert, of a start, or of a pair of candidates, below a value in the same integer
+LOW = (1 << INDEX_BITS) - 1
 
 
 def is_searched(slots: int, experts: int) -> bool:
@@ -35,29 +37,40 @@ def is_searched(slots: int, experts: int) -> bool:
 
 
 def search_pairs(loads: Array, slots: int, max_count: int, steps: int) -> Array:
-    """Extra copies [pools, slots - experts] (int64: the expert of each) that a search over counts ends with.
+    """Extra copies that a search over counts ends with.
 
     Parameters
     ----------
-    loads : array [pools, experts], float64; more slots than experts, two slots a rank
-    max_count : most replicas of an expert
-    steps : moves of a copy
+    loads : array [pools, experts], float64
+        Fewer experts than slots.
+    slots : int
+        Of a pool, two on each rank.
+    max_count : int
+        Most replicas of an expert.
+    steps : int
+        Moves of a copy.
+
+    Returns
+    -------
+    array [pools, slots - experts], int64
+        The expert of each copy.
     """
     tried, starts = sizes(slots, loads.shape[1])
-    pools = max(1, CHUNK // (starts * tried * tried * slots)) if xp.place(loads) is None else len(loads)
+    pools = max(1, CHUNK // (starts * tried * tried * slots)) if xp.device(loads) is None else len(loads)
     parts = [_search(loads[i : i + pools], slots, max_count, steps) for i in range(0, len(loads), pools)]
     return parts[0] if len(parts) == 1 else xp.concat(parts, 0)
 
 
 def _search(loads: Array, slots: int, max_count: int, steps: int) -> Array:
     """`search_pairs` of pools whose candidates fit a core's cache."""
+    pools, experts = loads.shape
     whole = whole_loads(loads)
-    tried, starts = sizes(slots, loads.shape[1])
-    extra = extra_copies(whole, slots - loads.shape[1], max_count, starts)
-    search = _Search(xp.repeat(whole, starts), extra, max_count, tried, len(whole))
+    tried, starts = sizes(slots, experts)
+    extra = extra_copies(whole, slots - experts, max_count, starts)
+    search = _CountSearch(xp.tile(whole, (starts, 1)), extra, max_count, tried, pools)
     for step in range(steps):
         search.move(step)
-    return search.best_of_starts()[:, search.experts :]
+    return search.best_of_starts()[:, experts:]
 
 
 def sizes(slots: int, experts: int) -> tuple[int, int]:
@@ -66,37 +79,68 @@ def sizes(slots: int, experts: int) -> tuple[int, int]:
     return tried, max(1, min(MOST_STARTS, CANDIDATE_SLOTS // (tried * tried * slots)))
 
 
-class _Search:
+class _CountSearch:
     """Counts of each pool as they are, the expert of every slot, and the best that was seen.
 
     There is a row for every start and pool, start by start.
+
+    Parameters
+    ----------
+    whole : array [rows, experts], float64
+        Of `whole_loads`.
+    extra : array [rows, slots - experts], int64
+        The experts of the extra copies at the start.
+    max_count : int
+        Most replicas of an expert.
+    tried : int
+        Experts tried each way in a step.
+    pools : int
     """
 
     def __init__(self, whole: Array, extra: Array, max_count: int, tried: int, pools: int) -> None:
-        self.rows, self.experts = whole.shape
-        self.slots, self.most, self.tried, self.pools = self.experts + extra.shape[1], max_count, tried, pools
-        self.at = xp.place(whole)
-        self.counts = xp.cast(xp.counted(extra, self.experts), xp.INT64) + 1
-        # No counts have a lighter heaviest replica than the greedy's (L0b), those of the first start: a bound for all.
-        heaviest = xp.greatest(whole[:pools] / self.counts[:pools], 1)
-        bound = xp.larger(xp.divided(whole[:pools].sum(1), self.slots // 2), heaviest)
-        unit = xp.concat([UNIT / xp.where(bound > 0, bound, 1.0)] * (self.rows // pools), 0)
-        self.scaled = whole * unit[:, None]
-        self.owner = xp.concat((xp.repeat(xp.arange(self.experts, self.at)[None], self.rows), extra), 1)
+        self.rows: int = whole.shape[0]
+        self.experts: int = whole.shape[1]
+        self.slots: int = self.experts + extra.shape[1]
+        self.most = max_count
+        self.tried = tried
+        self.pools = pools
+        self.device = xp.device(whole)
+        self.row = xp.arange(0, self.rows, self.device)
+        self.slot = xp.arange(0, self.slots, self.device)
+        self.change = xp.arange(-1, 2, self.device)[:, None]  # of a count: one replica fewer, none, one more
+        self.counts = xp.astype(xp.bincount(extra, self.experts), xp.int64) + 1
+        self.scaled = whole * self._units(whole)[:, None]
+        first = xp.tile(xp.arange(0, self.experts, self.device), (self.rows, 1))
+        self.owner = xp.concat((first, extra), 1)
         self.best = self.owner
-        self.change = xp.arange(3, self.at, -1)[:, None]
         self.loads = self._loads(self.scaled, self.counts)
-        self.load = xp.greatest(_pairs(xp.take_rows(self.loads[:, 1], self.owner)), 1)
-        self.gained, self.lost = (xp.empty((self.rows * self.experts,), xp.INT64, self.at) for _ in range(2))
-        self.gained[:] = self.lost[:] = -TENURE
-        self.row = xp.arange(self.rows, self.at)
+        self.load = xp.max(_rank_loads(xp.take_along_axis(self.loads[:, 1], self.owner)), 1)
+        self.gained = self._never()
+        self.lost = self._never()
+
+    def _units(self, whole: Array) -> Array:
+        """What whole loads are multiplied by, so that the pool's bound becomes `UNIT`, [rows]."""
+        # No counts have a lighter heaviest replica than the greedy's (L0b), those of the first start: a bound for all.
+        of_pools = whole[: self.pools]
+        heaviest = xp.max(of_pools / self.counts[: self.pools], 1)
+        mean = xp.divide(xp.sum(of_pools, 1, xp.float64), self.slots // 2)
+        bound = xp.maximum(mean, heaviest)
+        unit = UNIT / xp.where(bound > 0, bound, 1.0)
+        return xp.concat([unit] * (self.rows // self.pools), 0)
+
+    def _never(self) -> Array:
+        """The last step in which an expert gained or lost a copy, flat: none that bars anything."""
+        marks = xp.empty((self.rows * self.experts,), xp.int64, self.device)
+        marks[:] = -TENURE
+        return marks
 
     def best_of_starts(self) -> Array:
         """The expert of every slot of each pool; of equals the first start's."""
-        number = xp.arange(self.rows // self.pools, self.at)[:, None]
-        start = xp.least((xp.cast(self.load, xp.INT64).reshape(-1, self.pools) << INDEX_BITS) | number, 0)
-        row = (start & ((1 << INDEX_BITS) - 1)) * self.pools
-        return xp.take(self.best, row + xp.arange(self.pools, self.at), 0)
+        starts = self.rows // self.pools
+        number = xp.arange(0, starts, self.device)[:, None]
+        load = xp.astype(self.load, xp.int64).reshape(-1, self.pools)
+        start = xp.min((load << INDEX_BITS) | number, 0) & LOW
+        return xp.take(self.best, start * self.pools + xp.arange(0, self.pools, self.device), 0)
 
     def _loads(self, scaled: Array, counts: Array) -> Array:
         """Quantised loads of a replica of experts [rows, any], int32 [rows, 3, any].
@@ -104,45 +148,57 @@ class _Search:
         With one replica fewer, as many as there are, and one more.
         """
         near = xp.clip(counts[:, None] + self.change, 1, self.slots + 1)
-        return xp.cast(xp.rounded(xp.clip(scaled[:, None] / near, 0.0, HEAVIEST)), xp.INT32)
+        per_replica = xp.clip(scaled[:, None] / near, 0.0, HEAVIEST)
+        return xp.astype(xp.round(per_replica), xp.int32)
 
     def move(self, step: int) -> None:
         """Move one copy in each row, if there is one that may be moved."""
-        fewer, now, more = self.loads[:, 0], self.loads[:, 1], self.loads[:, 2]
-        here = xp.take_rows(now, self.owner)
-        aim = xp.cast(UNIT + (xp.cast(self.load - UNIT, xp.INT64) * AIM >> 10), xp.INT32)[:, None]
+        fewer = self.loads[:, 0]
+        now = self.loads[:, 1]
+        more = self.loads[:, 2]
+        here = xp.take_along_axis(now, self.owner)
+        above_bound = xp.astype(self.load - UNIT, xp.int64)
+        aim = xp.astype(UNIT + (above_bound * AIM >> 10), xp.int32)[:, None]
         gain, loss = self._costs(step, here, aim)
-        gains, loses = _least(gain, self.tried), _least(loss, self.tried)
-        barred = (gains[:, :, None] == loses[:, None]) | (xp.take_rows(gain, gains) >= NEVER)[:, :, None]
-        barred = (barred | (xp.take_rows(loss, loses) >= NEVER)[:, None]).reshape(self.rows, -1)
-        change = xp.take_rows(fewer - now, loses), xp.take_rows(more - now, gains)
-        slot, packed = self._candidates(here, gains, loses, xp.take_rows(more, gains), *change)
-        ranks = _pairs(packed)
-        self._note(xp.greatest(ranks, -1).reshape(self.rows, -1), barred, gains, loses, slot)
-        above = xp.total(xp.clip(ranks - aim[:, :, None, None], 0, MOST_ABOVE), -1)
+        gains = _cheapest(gain, self.tried)
+        loses = _cheapest(loss, self.tried)
+        barred = _barred(gain, loss, gains, loses)
+        fall = xp.take_along_axis(fewer - now, loses)
+        rise = xp.take_along_axis(more - now, gains)
+        slot, packed = self._candidates(here, gains, loses, xp.take_along_axis(more, gains), fall, rise)
+        ranks = _rank_loads(packed)
+        self._note(xp.max(ranks, -1).reshape(self.rows, -1), barred, gains, loses, slot)
+        above = xp.sum(xp.clip(ranks - aim[:, :, None, None], 0, MOST_ABOVE), -1, xp.int32)
         price, pair = _first_least(above.reshape(self.rows, -1), barred)
         expert, loser, slot = self._pick(pair, gains, loses, slot)
-        moves = price < NEVER
-        expert = xp.where(moves, expert, loser)
-        self.owner = xp.where(xp.arange(self.slots, self.at) == slot[:, None], expert[:, None], self.owner)
-        changed = xp.concat((expert[:, None], loser[:, None]), 1)
+        self._make(step, price < NEVER, expert, loser, slot)
+
+    def _make(self, step: int, moves: Array, expert: Array, loser: Array, slot: Array) -> None:
+        """Give the loser's slot to the expert, in the rows [rows] in which a copy moves; all [rows]."""
+        expert = xp.where(moves, expert, loser)  # where none moves, a loser gets its own slot back
+        is_moved = self.slot == slot[:, None]
+        self.owner = xp.where(is_moved, expert[:, None], self.owner)  # type: ignore[arg-type]
         first = self.row * self.experts
-        for who, copies in ((expert, 1), (loser, -1)):
-            self.counts.reshape(-1)[first + who] += copies
-        loads = self._loads(xp.take_rows(self.scaled, changed), xp.take_rows(self.counts, changed))
+        counts = self.counts.reshape(-1)
+        counts[first + expert] += 1
+        counts[first + loser] -= 1
+        changed = xp.concat((expert[:, None], loser[:, None]), 1)
+        loads = self._loads(xp.take_along_axis(self.scaled, changed), xp.take_along_axis(self.counts, changed))
         for i in range(2):
-            self.loads[self.row, :, changed[:, i]] = loads[:, :, i]
+            self.loads[self.row, :, changed[:, i]] = loads[:, :, i]  # type: ignore[assignment]
         for marks, who in ((self.gained, first + expert), (self.lost, first + loser)):
-            marks[who] = xp.where(moves, step, marks[who])
+            marks[who] = xp.where(moves, step, marks[who])  # type: ignore[assignment]
 
     def _costs(self, step: int, here: Array, aim: Array) -> tuple[Array, Array]:
         """What one replica more of each expert costs at the prices, and one fewer, int64 [rows, experts]."""
         near = (self.counts[:, None] + self.change).reshape(self.rows, -1)
         table = prices(here, aim, num_bins(self.slots))
         costs = cost(table, self.loads.reshape(self.rows, -1), near, aim).reshape(self.rows, 3, -1)
-        gained, lost = (marks.reshape(self.rows, -1) > step - TENURE for marks in (self.gained, self.lost))
-        return (xp.where((self.counts >= self.most) | lost, NEVER, costs[:, 2] - costs[:, 1]),
-                xp.where((self.counts < 2) | gained, NEVER, costs[:, 0] - costs[:, 1]))  # fmt: skip
+        just_gained = self.gained.reshape(self.rows, -1) > step - TENURE
+        just_lost = self.lost.reshape(self.rows, -1) > step - TENURE
+        gain = xp.where((self.counts >= self.most) | just_lost, NEVER, costs[:, 2] - costs[:, 1])
+        loss = xp.where((self.counts < 2) | just_gained, NEVER, costs[:, 0] - costs[:, 1])
+        return gain, loss
 
     def _candidates(
         self, here: Array, gains: Array, loses: Array, gained: Array, fall: Array, rise: Array
@@ -151,46 +207,60 @@ class _Search:
 
         Those of a gainer that is the loser mean nothing.
         """
-        owned = self.owner[:, None] == loses[:, :, None]
-        slot = xp.last_true(owned)
-        light = (owned * fall[:, :, None])[:, None]
-        heavy = ((self.owner[:, None] == gains[:, :, None]) * rise[:, :, None] + here[:, None])[:, :, None]
-        packed = heavy + light
-        first = xp.arange(self.rows * self.tried * self.tried, self.at).reshape(self.rows, self.tried, -1) * self.slots
-        packed.reshape(-1)[first + slot[:, None]] = gained[:, :, None]
+        is_losers = self.owner[:, None] == loses[:, :, None]
+        is_gainers = self.owner[:, None] == gains[:, :, None]
+        slot = xp.last_true(is_losers)  # type: ignore[arg-type]
+        with_fewer = (is_losers * fall[:, :, None])[:, None]
+        with_more = (is_gainers * rise[:, :, None] + here[:, None])[:, :, None]
+        packed = with_more + with_fewer
+        vectors = xp.arange(0, self.rows * self.tried * self.tried, self.device)
+        first = vectors.reshape(self.rows, self.tried, -1) * self.slots
+        packed.reshape(-1)[first + slot[:, None]] = gained[:, :, None]  # type: ignore[assignment]
         return slot, packed
 
     def _pick(self, pair: Array, gains: Array, loses: Array, slot: Array) -> tuple[Array, Array, Array]:
         """Expert that gains, expert that loses, and the slot between them, of a pair of each row, all [rows]."""
         first = self.row * self.tried
-        row, column = pair // self.tried + first, pair % self.tried + first
+        row = pair // self.tried + first
+        column = pair % self.tried + first
         return gains.reshape(-1)[row], loses.reshape(-1)[column], slot.reshape(-1)[column]
 
-    def _note(self, heaviest: Array, barred: Array, *candidates: Array) -> None:
+    def _note(self, heaviest: Array, barred: Array, gains: Array, loses: Array, slot: Array) -> None:
         """Keep the candidate with the lightest heaviest rank where it is the best so far."""
         load, pair = _first_least(heaviest, barred)
-        expert, _, slot = self._pick(pair, *candidates)
-        better = load < self.load
-        changed = (xp.arange(self.slots, self.at) == slot[:, None]) & better[:, None]
-        self.best = xp.where(changed, expert[:, None], xp.where(better[:, None], self.owner, self.best))
-        self.load = xp.cast(xp.where(better, load, xp.cast(self.load, xp.INT64)), xp.INT32)
+        expert, _, slot = self._pick(pair, gains, loses, slot)
+        is_better = load < self.load
+        is_changed = (self.slot == slot[:, None]) & is_better[:, None]
+        so_far = xp.where(is_better[:, None], self.owner, self.best)
+        self.best = xp.where(is_changed, expert[:, None], so_far)
+        lighter = xp.where(is_better, load, xp.astype(self.load, xp.int64))
+        self.load = xp.astype(lighter, xp.int32)
 
 
-def _pairs(loads: Array) -> Array:
+def _rank_loads(loads: Array) -> Array:
     """Loads of the ranks, the heaviest replica with the lightest and so on, [..., slots / 2] of [..., slots]."""
-    loads = xp.sort_rows(loads)
-    ranks = loads.shape[-1] // 2
-    return loads[..., :ranks] + xp.flip(loads[..., ranks:])
+    ordered = xp.sort(loads)
+    ranks = ordered.shape[-1] // 2
+    return ordered[..., :ranks] + xp.flip(ordered[..., ranks:])
 
 
-def _least(values: Array, number: int) -> Array:
-    """Where the smallest values of each row are, the first of equals first, [rows, number]."""
-    index = xp.arange(values.shape[1], xp.place(values))
-    return xp.sort_rows((values << INDEX_BITS) | index)[:, :number] & ((1 << INDEX_BITS) - 1)
+def _barred(gain: Array, loss: Array, gains: Array, loses: Array) -> Array:
+    """Which pairs of the experts tried may not be taken: of one expert, or at no price, [rows, tried * tried]."""
+    is_same = gains[:, :, None] == loses[:, None]
+    no_gain = xp.take_along_axis(gain, gains) >= NEVER
+    no_loss = xp.take_along_axis(loss, loses) >= NEVER
+    return (is_same | no_gain[:, :, None] | no_loss[:, None]).reshape(len(gains), -1)
+
+
+def _cheapest(costs: Array, number: int) -> Array:
+    """Where the smallest costs of each row are, the first of equals first, [rows, number]."""
+    index = xp.arange(0, costs.shape[1], xp.device(costs))
+    return xp.sort((costs << INDEX_BITS) | index)[:, :number] & LOW
 
 
 def _first_least(values: Array, barred: Array) -> tuple[Array, Array]:
     """The smallest value of each row that is not barred (`NEVER`, if all are) and the first place of it, [rows]."""
-    index = xp.arange(values.shape[1], xp.place(values))
-    found = xp.least((xp.where(barred, NEVER, xp.cast(values, xp.INT64)) << INDEX_BITS) | index, 1)
-    return found >> INDEX_BITS, found & ((1 << INDEX_BITS) - 1)
+    index = xp.arange(0, values.shape[1], xp.device(values))
+    allowed = xp.where(barred, NEVER, xp.astype(values, xp.int64))
+    least = xp.min((allowed << INDEX_BITS) | index, 1)  # value and place in one integer
+    return least >> INDEX_BITS, least & LOW

@@ -22,36 +22,60 @@ def num_bins(slots: int) -> int:
 
 
 def prices(loads: Array, aim: Array, bins: int) -> Array:
-    """What a heavy replica costs by its bin, counted from T / 2 down, [packings, bins] (int32).
+    """What a heavy replica costs by its bin, counted from T / 2 down.
 
     Parameters
     ----------
     loads : array [packings, slots], int32
     aim : array [packings, 1], int32
+    bins : int
+        Of `num_bins`.
+
+    Returns
+    -------
+    array [packings, bins], int32
     """
-    position, heavy = _position(loads, aim, bins)
-    sign = xp.cast(heavy, xp.INT32) * 2 - 1
-    here = xp.cast(xp.counted(_bin(position, bins), bins, sign), xp.INT32)
-    spare = xp.running(here) - here - (xp.total(sign, 1) - 1)[:, None]
-    return xp.running(ONE >> xp.clip(spare, 0, 31))
+    position, is_heavy = _position(loads, aim, bins)
+    sign = xp.astype(is_heavy, xp.int32) * 2 - 1
+    more_heavy = xp.astype(xp.bincount(_bin(position, bins), bins, sign), xp.int32)
+    surplus = xp.sum(sign, 1, xp.int32)[:, None]
+    spare = xp.cumulative_sum(more_heavy, -1, xp.int32) - more_heavy - (surplus - 1)
+    price = ONE >> xp.clip(spare, 0, 31)  # halves with every replica to spare
+    return xp.cumulative_sum(price, -1, xp.int32)
 
 
 def cost(table: Array, loads: Array, count: Array, aim: Array) -> Array:
-    """What ``count`` replicas (int64) of these loads cost, int64 [packings, any]; negative where they save."""
+    """What so many replicas of these loads cost; negative where they save.
+
+    Parameters
+    ----------
+    table : array [packings, bins], int32
+        Of `prices`.
+    loads : array [packings, any], int32
+        Of a replica.
+    count : array [packings, any], int64
+        Replicas.
+    aim : array [packings, 1], int32
+
+    Returns
+    -------
+    array [packings, any], int64
+    """
     bins = table.shape[1]
-    position, heavy = _position(loads, aim, bins)
-    each = xp.take_rows(table, _bin(position, bins))
-    position -= bins
-    each += xp.cast(xp.clip(position, 0, FAR) * ONE, xp.INT32)
-    return xp.where(heavy, each, -each) * count
+    position, is_heavy = _position(loads, aim, bins)
+    of_one = xp.take_along_axis(table, _bin(position, bins))
+    position -= bins  # beyond the last bin the price is full
+    of_one += xp.astype(xp.clip(position, 0, FAR) * ONE, xp.int32)
+    return xp.where(is_heavy, of_one, -of_one) * count
 
 
 def _position(loads: Array, aim: Array, bins: int) -> tuple[Array, Array]:
     """Distance of a load from T / 2 in bins, float32, and whether it is the larger."""
-    away = loads * 2 - aim
+    twice_away: Array = loads * 2 - aim
     # The bins are a power of two: on CUDA, too, their quotient is rounded once.
-    return xp.cast(abs(away), xp.FLOAT32) * xp.cast(bins / xp.cast(aim, xp.FLOAT64), xp.FLOAT32), away > 0
+    scale = xp.astype(bins / xp.astype(aim, xp.float64), xp.float32)
+    return xp.astype(xp.abs(twice_away), xp.float32) * scale, twice_away > 0
 
 
 def _bin(position: Array, bins: int) -> Array:
-    return xp.clip(xp.cast(position, xp.INT64), 0, bins - 1)
+    return xp.clip(xp.astype(position, xp.int64), 0, bins - 1)

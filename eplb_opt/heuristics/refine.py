@@ -15,15 +15,15 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from ..errors import OptionError
+from ..limits import DISTANCE_IS, STEPS_ARE, checked, distance, step_count
 from ..problem.instance import Instance
 from ..problem.placement import Placement
+from ..problem.pool import Ints
 from ..problem.topology import Topology
 from . import arrays as xp
 from .arrays import Array
 from .crowded import CLOSE, MORE_STEPS, SETTLED, TRIED, is_crowded, is_hot, other_copies
 from .deal import deal
-from .exchange import FULL_SPLITS, MOST_PARTNERS, exchanges, rank_bits, split_arrays
 from .greedy import greedy_maps, greedy_pools
 from .greedy_check import heaviest_load, is_lighter, unsure_layers
 from .groups import share_out
@@ -31,19 +31,14 @@ from .optional import optional
 from .pair_counts import is_searched, search_pairs
 from .replicas import UNIT, expert_bits, keys_of_copies, replica_keys, whole_loads
 from .separate import separate
+from .splits import FULL_SPLITS
+from .variants import best_variants, num_variants, schedule_of
 
 MOST_EXPERTS = 1024  # of a pool, as keys have 31 bits; larger ones get the greedy's packing
 GREEDY_CHECK = 0.0
-FEW_SLOTS = 96  # so few that more variants cost little
 STEPS = 8  # exchange steps by default
 SHARED_SLOTS = 3  # a rank, up to which groups are also shared out by what their packing gives
 GAP = 5e-5  # a pool this close to its bound is left as it is
-MOST_VARIANTS = 24
-VARIANT_SLOTS = 512  # variants * slots of a pool; twice that where the slots are few
-TURN_FROM = 6  # from this step on, every other step turns slots; before that only rough packings do
-ROUGH = UNIT + UNIT // 50
-OPENING = (2, 3, 4, 6, 8)  # ranks / heavy ranks, step by step
-CYCLE = (16, 6, 24)
 
 
 def refined(
@@ -52,37 +47,69 @@ def refined(
 ) -> Placement:  # fmt: skip
     """The heuristic's placement of an instance; by default never worse than the greedy's.
 
-    Layers that end further above a bound than ``greedy_check`` (relatively; by default, at all) are compared with the
-    greedy's map, on the CPU; with a larger value, layers nearer than that to the bound may be worse than the greedy's,
-    and with ``math.inf`` no layer is compared.
-    ``compiled`` lets numba do what it does faster on a CPU, where it is installed; the bits are the same.
+    Parameters
+    ----------
+    instance : Instance
+    device : torch.device or str, default "cpu"
+        Where the maps are made; the bits are the same everywhere.
+    steps : int, default 8
+        Exchange steps, the work.
+    greedy_check : float, default 0
+        Layers that end further above a bound than this (relatively; by default, at all) are compared with the greedy's
+        map, on the CPU; with a larger value, layers nearer than that to the bound may be worse than the greedy's, and
+        with ``math.inf`` no layer is compared.
+    compiled : bool, default True
+        Let numba do what it does faster on a CPU, where it is installed; the bits are the same.
+
+    Returns
+    -------
+    Placement
 
     Raises
     ------
     OptionError
-        ``steps`` or ``greedy_check`` is negative.
+        ``steps`` or ``greedy_check`` is no value of these options.
+
+    Examples
+    --------
+    >>> instance = Instance([[90.0, 50.0, 20.0, 20.0, 10.0, 10.0]], 8, num_ranks=2)
+    >>> refined(instance).objective(instance).tolist()
+    [100.0]
     """
-    if steps < 0 or not greedy_check >= 0:
-        raise OptionError(f"steps={steps}, greedy_check={greedy_check}: give numbers >= 0")
+    steps = checked("steps", steps, step_count, STEPS_ARE)
+    greedy_check = checked("greedy_check", greedy_check, distance, DISTANCE_IS)
     load = np.asarray(instance.weight)
-    replicas = instance.num_replicas
-    topology = instance.topology
     with torch.inference_mode():
         weight = load if torch.device(device).type == "cpu" else torch.from_numpy(load.copy()).to(device)
-        found = refine_maps(weight, replicas, topology, distinct=instance.distinct, steps=steps, compiled=compiled)
-        phy2log = xp.to_numpy(found)
+        maps = refine_maps(
+            weight, instance.num_replicas, instance.topology, distinct=instance.distinct, steps=steps, compiled=compiled
+        )
+        phy2log = xp.to_numpy(maps)
         placement = Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
         if greedy_check == math.inf:
             return placement
-        objective = heaviest_load(load, phy2log, instance.num_ranks, placement.counts())
-        many_slots = instance.num_replicas // instance.num_ranks > FULL_SPLITS  # numba is at work there already
-        unsure = unsure_layers(instance, objective, greedy_check, compiled=compiled and many_slots)
-        if not len(unsure):
-            return placement
-        greedy = greedy_maps(load[unsure], replicas, topology, distinct=instance.distinct)
-        better = is_lighter(load[unsure], greedy, phy2log[unsure], instance.num_ranks)
-        phy2log[unsure[better]] = greedy[better]
+        layers, lighter = _lighter_greedy(instance, placement, greedy_check, compiled)
+    if not len(layers):
+        return placement
+    phy2log[layers] = lighter
     return Placement(phy2log, instance.num_experts, placement.layer_ids)
+
+
+def _lighter_greedy(
+    instance: Instance, placement: Placement, greedy_check: float, compiled: bool
+) -> tuple[Ints, Ints]:  # fmt: skip
+    """In which layers the greedy is lighter, of those it is asked for, and its maps of these, [any, replicas]."""
+    load = np.asarray(instance.weight)
+    ranks = instance.num_ranks
+    objective = xp.to_numpy(heaviest_load(load, placement.phy2log, ranks, placement.counts()))
+    compiled = compiled and instance.num_replicas // ranks > FULL_SPLITS  # numba is at work there already
+    unsure = unsure_layers(instance, objective, greedy_check, compiled=compiled)
+    if not len(unsure):
+        return unsure, placement.phy2log[unsure]
+    topology = instance.topology
+    greedy = xp.to_numpy(greedy_maps(load[unsure], instance.num_replicas, topology, distinct=instance.distinct))
+    lighter = is_lighter(load[unsure], greedy, placement.phy2log[unsure], ranks)
+    return unsure[lighter], greedy[lighter]
 
 
 def prepare() -> None:
@@ -94,32 +121,64 @@ def refine_maps(
     weight: Array, num_replicas: int, topology: Topology, *, distinct: bool = False, steps: int = STEPS,
     compiled: bool = True,
 ) -> Array:  # fmt: skip
-    """Physical-to-logical map [layers, replicas] (int64) of loads [layers, experts] (float64), where the loads are.
+    """Physical-to-logical map of loads by the heuristic, without the comparison with the greedy.
 
-    Arguments are not validated here. In hierarchical mode groups are packed on nodes by the same heuristic (exactly,
-    with one or two groups a node), and with few slots a rank also (unless ``steps`` is 0) as `share_out` does it: the
-    better map of each layer is kept. Without ``distinct`` a call on CUDA does not wait for the device.
+    In hierarchical mode groups are packed on nodes by the same heuristic (exactly, with one or two groups a node), and
+    with few slots a rank also (unless ``steps`` is 0) as `share_out` does it: the better map of each layer is kept.
+    Without ``distinct`` a call on CUDA does not wait for the device.
+
+    Parameters
+    ----------
+    weight : array or tensor [layers, experts]
+        Of any real dtype, memory order and device. Not validated.
+    num_replicas : int
+        Of all nodes. Not validated.
+    topology : Topology
+    distinct : bool, default False
+        At most one replica of an expert on a rank.
+    steps, compiled
+        As for `refined`.
+
+    Returns
+    -------
+    array or tensor [layers, replicas], int64, where the loads are
+
+    Examples
+    --------
+    >>> loads = np.array([[90.0, 50.0, 20.0, 20.0, 10.0, 10.0]])
+    >>> refine_maps(loads, 8, Topology(num_ranks=2)).shape
+    (1, 8)
     """
     weight = xp.floats(weight)
+    ranks = topology.ranks_per_pool
+    max_count = ranks if distinct else num_replicas
+    if topology.hierarchical:
+        return _maps_on_nodes(weight, num_replicas, topology, max_count, distinct, steps, compiled)
+    phy2log = refine_pools(weight, num_replicas, ranks, max_count=max_count, steps=steps, compiled=compiled)
+    return _separated(weight, phy2log, ranks) if distinct else phy2log
+
+
+def _maps_on_nodes(
+    weight: Array, num_replicas: int, topology: Topology, max_count: int, distinct: bool, steps: int, compiled: bool
+) -> Array:
+    """`refine_maps` in hierarchical mode."""
     layers, experts = weight.shape
     nodes = topology.num_pools
     ranks = topology.ranks_per_pool
-    max_count = ranks if distinct else num_replicas
-    if not topology.hierarchical:
-        phy2log = refine_pools(weight, num_replicas, ranks, max_count=max_count, steps=steps, compiled=compiled)
-        return _separated(weight, phy2log, ranks) if distinct else phy2log
-    num_groups = topology.num_groups
     whole = whole_loads(weight)  # sums of groups are exact
-    shared = _shares(whole, num_replicas // nodes, topology, max_count, steps, compiled)
-    size = experts // num_groups
-    members = (shared[:, :, None] * size + xp.arange(size, xp.place(weight))).reshape(len(shared), experts)
-    loads = xp.take_rows(xp.repeat(whole, len(shared) // layers), members).reshape(len(shared) * nodes, -1)
+    groups = _shares(whole, num_replicas // nodes, topology, max_count, steps, compiled)
+    ways = len(groups) // layers  # in which groups are shared out
+    size = experts // topology.num_groups
+    members = groups[:, :, None] * size + xp.arange(0, size, xp.device(weight))
+    members = members.reshape(len(groups), experts)
+    loads = xp.take_along_axis(xp.tile(whole, (ways, 1)), members).reshape(len(groups) * nodes, -1)
     local = refine_pools(loads, num_replicas // nodes, ranks, max_count=max_count, steps=steps, compiled=compiled)
-    local = _separated(loads, local, ranks) if distinct else local
-    phy2log = xp.take_rows(members.reshape(len(loads), -1), local).reshape(-1, layers, num_replicas)
-    if len(phy2log) == 1:
+    if distinct:
+        local = _separated(loads, local, ranks)
+    phy2log = xp.take_along_axis(members.reshape(len(loads), -1), local).reshape(-1, layers, num_replicas)
+    if ways == 1:
         return phy2log[0]
-    heaviest = xp.greatest(heaviest_load(loads, local, ranks).reshape(2, layers, nodes), 2)
+    heaviest = xp.max(heaviest_load(loads, local, ranks).reshape(2, layers, nodes), 2)
     return xp.where((heaviest[1] < heaviest[0])[:, None], phy2log[1], phy2log[0])
 
 
@@ -128,7 +187,7 @@ def _shares(whole: Array, slots: int, topology: Topology, max_count: int, steps:
     groups = topology.num_groups
     nodes = topology.num_nodes
     ranks = topology.ranks_per_pool
-    sums = whole.reshape(len(whole), groups, -1).sum(2)
+    sums = xp.sum(whole.reshape(len(whole), groups, -1), 2, xp.float64)
     by_load = refine_pools(sums, groups, nodes, steps=steps, compiled=compiled)
     if not steps or slots // ranks > SHARED_SLOTS:
         return by_load
@@ -142,60 +201,94 @@ def _shares(whole: Array, slots: int, topology: Topology, max_count: int, steps:
 
 def _separated(loads: Array, placed: Array, ranks: int) -> Array:
     """`separate` of an array of either kind."""
-    return xp.constant(separate(xp.to_numpy(loads), xp.to_numpy(placed), ranks), xp.place(placed))
+    return xp.asarray(separate(xp.to_numpy(loads), xp.to_numpy(placed), ranks), xp.device(placed))
 
 
 def refine_pools(
     loads: Array, slots: int, ranks: int, *, max_count: int | None = None, steps: int = STEPS, gap: float = GAP,
     compiled: bool = True, variants: int | None = None,
 ) -> Array:  # fmt: skip
-    """Experts in the slots of each pool, [pools, slots] (int64, rank by rank), of loads [pools, experts] (float64).
+    """The heuristic on pools.
 
     Parameters
     ----------
-    max_count : most replicas of an expert (default: no cap)
-    steps : exchange steps, the work
-    gap : a pool whose heaviest rank is this close to ``max(mean, heaviest replica)`` is left as it is
-    compiled : let numba do what it does faster on a CPU; the bits are the same
-    variants : default: `num_variants`
+    loads : array or tensor [pools, experts]
+        Of any real dtype, memory order and device. Not validated.
+    slots, ranks : int
+        Of a pool; the slots are a multiple of the ranks and at least the experts. Not validated.
+    max_count : int, optional
+        Most replicas of an expert; no cap by default.
+    steps, compiled
+        As for `refined`.
+    gap : float, default 5e-5
+        A pool whose heaviest rank is this close to ``max(mean, heaviest replica)`` is left as it is.
+    variants : int, optional
+        Packings tried of each pool; default: `num_variants`.
+
+    Returns
+    -------
+    array or tensor [pools, slots], int64, where the loads are
+        The expert in each slot, rank by rank.
+
+    Examples
+    --------
+    >>> refine_pools(np.array([[4.0, 3.0, 2.0, 1.0]]), 4, 2).tolist()
+    [[1, 2, 0, 3]]
     """
     loads = xp.floats(loads)
-    pools, experts = loads.shape
-    at = xp.place(loads)
+    experts = loads.shape[1]
     if experts > MOST_EXPERTS:
-        distinct = max_count is not None and max_count < slots
-        found: Array = greedy_pools(loads, slots, ranks, distinct=distinct)
-        return found
-    bits = expert_bits(experts)
-    each = slots // ranks
+        return greedy_pools(loads, slots, ranks, distinct=max_count is not None and max_count < slots)
+    max_count = max_count or slots
     variants = variants or num_variants(slots, ranks)
-    most, goal = max_count or slots, int(UNIT * (1 + gap))
-    fused = optional("fused") if at is not None and at.type == "cuda" and variants == 1 else None
-    if fused is not None and fused.fits(slots, ranks, experts):
-        placed, again = fused.refine_pools_fused(loads, slots, ranks, most, tuple(_schedule(ranks, steps)), goal)
-        return _relieved(loads, again, placed, ranks, most, steps, None) if steps and slots > experts else placed
-    searched = each == 2 and steps and is_searched(slots, experts)
-    won = search_pairs(loads, slots, most, steps) if searched else None
-    faster = compiled and at is None and each > FULL_SPLITS
-    kernel = optional("exchange_compiled") if faster else None
-    keys = replica_keys(loads, slots, ranks, most, variants, won)
+    goal = int(UNIT * (1 + gap))
+    fused = _fused(loads, slots, ranks) if variants == 1 else None
+    if fused is None:
+        return _refine_pools(loads, slots, ranks, max_count, steps, goal, variants, compiled)
+    schedule = tuple(schedule_of(ranks, steps))
+    placed, again = fused.refine_pools_fused(loads, slots, ranks, max_count, schedule, goal)
+    if steps and slots > experts:
+        placed = _relieved(loads, again, placed, ranks, max_count, steps, None)
+    return placed  # type: ignore[no-any-return]
+
+
+def _fused(loads: Array, slots: int, ranks: int) -> ModuleType | None:
+    """The kernels in Triton, for loads that they take."""
+    device = xp.device(loads)
+    fused = optional("fused") if device is not None and device.type == "cuda" else None
+    return fused if fused is not None and fused.fits(slots, ranks, loads.shape[1]) else None
+
+
+def _refine_pools(
+    loads: Array, slots: int, ranks: int, max_count: int, steps: int, goal: int, variants: int, compiled: bool
+) -> Array:
+    """`refine_pools` without the kernels in Triton."""
+    pools, experts = loads.shape
+    bits = expert_bits(experts)
+    per_rank = slots // ranks
+    is_faster = compiled and xp.device(loads) is None and per_rank > FULL_SPLITS
+    kernel = optional("exchange_compiled") if is_faster else None
+    searched = None
+    if per_rank == 2 and steps and is_searched(slots, experts):
+        searched = search_pairs(loads, slots, max_count, steps)
+    keys = replica_keys(loads, slots, ranks, max_count, variants, searched)
     packing = deal(keys, bits, ranks)
-    if each < 3 or ranks == 1:
+    if per_rank < 3 or ranks == 1:  # that is the best packing (`models/README.md`, X2)
         return _experts(packing, bits)
     if not steps or slots == experts:
-        return _experts(_refine(packing, bits, variants, steps, goal, kernel), bits)
+        return _experts(best_variants(packing, bits, variants, steps, goal, kernel), bits)
     crowded = is_crowded(keys[:pools] >> bits, ranks)
     goals = xp.where(crowded, SETTLED, goal) if variants == 1 else goal  # other variants may be good
-    packing = _refine(packing, bits, variants, steps, goals, kernel)
-    rough = xp.greatest(xp.total(packing >> bits, 0), 0) > CLOSE
-    again = crowded | (rough & is_hot(loads))
-    return _relieved(loads, again, _experts(packing, bits), ranks, most, steps, kernel)
+    packing = best_variants(packing, bits, variants, steps, goals, kernel)
+    is_rough = xp.max(xp.sum(packing >> bits, 0, xp.int32), 0) > CLOSE
+    again = crowded | (is_rough & is_hot(loads))
+    return _relieved(loads, again, _experts(packing, bits), ranks, max_count, steps, kernel)
 
 
 def _experts(state: Array, bits: int) -> Array:
     """The expert in every slot of each packing, [packings, slots] (int64), rank by rank."""
-    experts = xp.cast(xp.contiguous(xp.reversed_axes(state & ((1 << bits) - 1))), xp.INT64)
-    return experts.reshape(state.shape[2], -1)
+    by_rank = xp.permute_dims(state & ((1 << bits) - 1), (2, 1, 0))
+    return xp.astype(xp.contiguous(by_rank), xp.int64).reshape(state.shape[2], -1)
 
 
 def _relieved(
@@ -205,96 +298,33 @@ def _relieved(
 
     On the CPU these pools alone are packed again; elsewhere all, as nothing here waits for the device.
     """
-    at, experts = xp.place(loads), loads.shape[1]
-    fused = optional("fused") if at is not None and at.type == "cuda" else None
-    if fused is not None and fused.fits(placed.shape[1], ranks, experts):
-        return fused.relieve_fused(loads, again, placed, ranks, max_count, tuple(_schedule(ranks, steps + MORE_STEPS)))
-    rows = np.flatnonzero(again) if at is None else slice(None)
-    if not len(loads[rows]):
+    steps += MORE_STEPS
+    fused = _fused(loads, placed.shape[1], ranks)
+    if fused is not None:
+        schedule = tuple(schedule_of(ranks, steps))
+        return fused.relieve_fused(loads, again, placed, ranks, max_count, schedule)  # type: ignore[no-any-return]
+    rows = np.flatnonzero(again) if isinstance(again, np.ndarray) else slice(None)
+    loads = loads[rows]
+    if not len(loads):
         return placed
-    loads, was = loads[rows], placed[rows]
-    slots, bits = placed.shape[1], expert_bits(experts)
-    whole = whole_loads(loads)
-    copies = other_copies(whole, slots, ranks, max_count)
-    keys, bounds = keys_of_copies(xp.repeat(whole, TRIED), copies, ranks)
-    state = deal(xp.sort_rows(keys), bits, ranks)
-    bounds = bounds.reshape(TRIED, -1)
-    units = bounds / xp.least(bounds, 0)
-    found = _experts(_refine(state, bits, TRIED, steps + MORE_STEPS, CLOSE, kernel, units), bits)
-    counts = xp.counted(found, experts)
-    lighter = heaviest_load(loads, found, ranks, counts) < heaviest_load(loads, was, ranks)
-    better = again[rows] & lighter & (xp.greatest(counts, 1) <= max_count)
-    placed[rows] = xp.where(better[:, None], found, was)
+    was = placed[rows]
+    other = _packed_otherwise(loads, placed.shape[1], ranks, max_count, steps, kernel)
+    counts = xp.bincount(other, loads.shape[1])
+    is_lighter = heaviest_load(loads, other, ranks, counts) < heaviest_load(loads, was, ranks)
+    is_better = again[rows] & is_lighter & (xp.max(counts, 1) <= max_count)
+    placed[rows] = xp.where(is_better[:, None], other, was)  # type: ignore[assignment]
     return placed
 
 
-def _schedule(ranks: int, steps: int) -> list[tuple[int, int, int]]:
-    """Of every step the heavy ranks, the partners of each, and the load above which slots are turned."""
-    return [(*pairs(ranks, s), ROUGH if s < TURN_FROM or s % 2 else 0) for s in range(steps)]
-
-
-def num_variants(slots: int, ranks: int) -> int:
-    """Variants tried for each pool: more for small pools, where counts and packing must be chosen together."""
-    if slots // ranks in (1, 2) or slots // ranks >= FULL_SPLITS or ranks == 1:
-        return 1
-    budget = VARIANT_SLOTS if slots > FEW_SLOTS else 2 * VARIANT_SLOTS
-    return max(1, min(MOST_VARIANTS, budget // slots))
-
-
-def _refine(
-    state: Array, bits: int, variants: int, steps: int, goal: Array | int, kernel: ModuleType | None,
-    units: Array | None = None,
+def _packed_otherwise(
+    loads: Array, slots: int, ranks: int, max_count: int, steps: int, kernel: ModuleType | None
 ) -> Array:  # fmt: skip
-    """The packings of each pool's best variant after the steps, which the compiled kernel makes where it is faster.
-
-    ``goal`` is one number, or one a pool. ``units`` [variants, pools] says how large the variants' units of load are,
-    if these differ.
-    """
-    schedule = _schedule(state.shape[1], steps)
-    start = 0
-    for last, left in [*_keep(variants, steps).items(), (steps - 1, 1)]:
-        part = schedule[start : last + 1]
-        goals = goal if isinstance(goal, int) else xp.concat([goal] * variants, 0)
-        state = _run(kernel, state, bits, part, goals) if kernel else exchanges(state, bits, part, goals)
-        start = last + 1
-        if variants > left:
-            best = _best(state, bits, variants, left, units)
-            state, variants = xp.take(state, best, 2), left
-            units = None if units is None else xp.take(units.reshape(-1), best, 0).reshape(left, -1)
-    return state
-
-
-def _run(kernel: ModuleType, state: Array, bits: int, schedule: list[tuple[int, int, int]], goal: Array | int) -> Array:
-    """`exchanges` in compiled code."""
-    held = np.ascontiguousarray(state.transpose(2, 0, 1))
-    numbers = np.array(schedule, dtype=np.int64).reshape(-1, 3)
-    goals = np.broadcast_to(goal, len(held)).astype(np.int64)
-    kernel.steps(held, bits, rank_bits(state.shape[1]), numbers, goals, split_arrays(len(state))[2])
-    return held.transpose(1, 2, 0)
-
-
-def pairs(ranks: int, step: int) -> tuple[int, int]:
-    """Heavy ranks and partners of each in a step: many heavy ranks first, then many partners."""
-    share = OPENING[step] if step < len(OPENING) else CYCLE[(step - len(OPENING)) % len(CYCLE)]
-    heavy = max(1, ranks // share, -(-ranks // (MOST_PARTNERS + 1)))
-    return heavy, min(MOST_PARTNERS, (ranks - heavy) // heavy)
-
-
-def _keep(variants: int, steps: int) -> dict[int, int]:
-    """After which steps how many variants are kept: half of them after every other."""
-    keep = {}
-    for step in range(2, steps - 1, 2):
-        if variants > 1:
-            variants = -(-variants // 2)
-            keep[step] = variants
-    return keep
-
-
-def _best(state: Array, bits: int, variants: int, keep: int, units: Array | None) -> Array:
-    """Where the ``keep`` best variants of each pool are; among equals the lower number; int64, flat."""
-    pools, at = state.shape[2] // variants, xp.place(state)
-    heaviest = xp.cast(xp.greatest(xp.total(state >> bits, 0), 0), xp.INT64).reshape(variants, pools)
-    if units is not None:
-        heaviest = xp.cast(heaviest * units, xp.INT64)
-    ranked = xp.sort_rows(xp.contiguous((heaviest << 6 | xp.arange(variants, at)[:, None]).T))[:, :keep].T & 63
-    return (ranked * pools + xp.arange(pools, at)).reshape(-1)
+    """The best packing of each pool with `other_copies`, as experts [pools, slots]."""
+    bits = expert_bits(loads.shape[1])
+    whole = whole_loads(loads)
+    copies = other_copies(whole, slots, ranks, max_count)
+    keys, bounds = keys_of_copies(xp.tile(whole, (TRIED, 1)), copies, ranks)
+    bounds = bounds.reshape(TRIED, -1)
+    units = bounds / xp.min(bounds, 0)
+    packing = deal(xp.sort(keys), bits, ranks)
+    return _experts(best_variants(packing, bits, TRIED, steps, CLOSE, kernel, units), bits)

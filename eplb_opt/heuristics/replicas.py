@@ -11,8 +11,9 @@ import functools
 
 import numpy as np
 
+from ..problem import water_filling
 from . import arrays as xp
-from .arrays import Array, Place
+from .arrays import Array, Device
 
 UNIT = 1 << 20  # a pool's bound in quantised load
 SCALE = 2.0**38  # the heaviest expert before counts are chosen
@@ -22,9 +23,10 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 def largest(keys: Array, count: int) -> Array:
     """The ``count`` largest of each row in ascending order; the rows are lost."""
-    if xp.place(keys) is None and keys.shape[1] > NETWORK:
-        keys = np.ascontiguousarray(np.partition(keys, keys.shape[1] - count, axis=1)[:, -count:])
-    return xp.sort_rows(keys)[:, -count:]
+    if isinstance(keys, np.ndarray) and keys.shape[1] > NETWORK:
+        partitioned = np.partition(keys, keys.shape[1] - count, axis=1)
+        keys = np.ascontiguousarray(partitioned[:, -count:])
+    return xp.sort(keys)[:, -count:]
 
 
 def expert_bits(experts: int) -> int:
@@ -34,97 +36,122 @@ def expert_bits(experts: int) -> int:
 
 def whole_loads(loads: Array) -> Array:
     """Loads in units of 2^-38 of the pool's heaviest expert, integers in float64: their sums are exact."""
-    heaviest = xp.greatest(loads, 1)[:, None]
-    return xp.rounded(loads / xp.where(heaviest > 0, heaviest, 1.0) * SCALE)
+    heaviest = xp.max(loads, 1)[:, None]
+    divisor = xp.where(heaviest > 0, heaviest, 1.0)
+    return xp.round(loads / divisor * SCALE)
 
 
 def replica_keys(
-    loads: Array, slots: int, ranks: int, max_count: int, variants: int = 1, won: Array | None = None
+    loads: Array, slots: int, ranks: int, max_count: int, variants: int = 1, extra: Array | None = None
 ) -> Array:
-    """Keys of all replicas, int32 [variants * pools, slots], lightest first within a pool (variant 0) or nearly so.
+    """Keys of all replicas, lightest first within a pool (variant 0) or nearly so.
 
     Parameters
     ----------
     loads : array [pools, experts], float64
-    max_count : most replicas of an expert.
-    variants : count vectors tried for each pool. Number 0 has the greedy's counts; the others have counts by
+    slots, ranks : int
+        Of a pool.
+    max_count : int
+        Most replicas of an expert.
+    variants : int
+        Count vectors tried for each pool. Number 0 has the greedy's counts; the others have counts by
         ``w / (k + beta)`` with fixed noise, and a perturbed order of replicas (or only that, without redundancy).
-    won : array [pools, slots - experts], optional
+    extra : array [pools, slots - experts], optional
         The experts of the extra copies, instead of the greedy's choice.
+
+    Returns
+    -------
+    array [variants * pools, slots], int32
     """
     pools, experts = loads.shape
-    bits = expert_bits(experts)
     whole = whole_loads(loads)
-    extra = slots - experts
-    if extra and won is None:
-        won = extra_copies(whole, extra, max_count, variants)
+    if slots > experts and extra is None:
+        extra = extra_copies(whole, slots - experts, max_count, variants)
     if variants > 1:
-        whole = xp.repeat(whole, variants)
-    keys, _ = keys_of_copies(whole, won, ranks)
-    return xp.sort_rows(keys) if variants == 1 else _perturbed_order(keys, pools, bits)
+        whole = xp.tile(whole, (variants, 1))
+    keys, _ = keys_of_copies(whole, extra, ranks)
+    return xp.sort(keys) if variants == 1 else _perturbed_order(keys, pools, expert_bits(experts))
 
 
-def keys_of_copies(whole: Array, won: Array | None, ranks: int) -> tuple[Array, Array]:
+def keys_of_copies(whole: Array, extra: Array | None, ranks: int) -> tuple[Array, Array]:
     """Keys of all replicas in no order, int32 [pools, slots], and the pools' bounds, in the unit of the whole loads.
 
     Of `whole_loads` [pools, experts] and the experts of the extra copies [pools, slots - experts].
     """
-    experts, at = whole.shape[1], xp.place(whole)
-    each = whole if won is None else whole / (xp.counted(won, experts) + 1.0)
-    bound = pool_bound(whole, each, ranks)
-    # A power of two over a tensor is rounded once on CUDA as well.
-    keys = xp.rounded(each * (UNIT / bound)[:, None])
-    keys = xp.cast(keys, xp.INT32) << expert_bits(experts) | xp.cast(xp.arange(experts, at), xp.INT32)
-    if won is not None:
-        keys = xp.concat((keys, xp.take_rows(keys, won)), 1)
+    experts = whole.shape[1]
+    per_replica = whole if extra is None else whole / (xp.bincount(extra, experts) + 1.0)
+    bound = pool_bound(whole, per_replica, ranks)
+    unit = UNIT / bound  # a power of two over a tensor is rounded once on CUDA as well
+    quantised = xp.astype(xp.round(per_replica * unit[:, None]), xp.int32)
+    expert = xp.astype(xp.arange(0, experts, xp.device(whole)), xp.int32)
+    keys = quantised << expert_bits(experts) | expert
+    if extra is not None:
+        keys = xp.concat((keys, xp.take_along_axis(keys, extra)), 1)
     return keys, bound
 
 
-def pool_bound(whole: Array, each: Array, ranks: int) -> Array:
+def pool_bound(whole: Array, per_replica: Array, ranks: int) -> Array:
     """``max(mean, heaviest replica)`` of whole loads and those of a replica, [pools, experts]; 1 if all are zero."""
-    bound = xp.larger(xp.divided(whole.sum(1), ranks), xp.greatest(each, 1))
+    mean = xp.divide(xp.sum(whole, 1, xp.float64), ranks)
+    bound = xp.maximum(mean, xp.max(per_replica, 1))
     return xp.where(bound > 0, bound, 1.0)
 
 
 def extra_copies(whole: Array, extra: int, max_count: int, variants: int) -> Array:
-    """The experts that win the extra copies, [variants * pools, extra]: the largest values of ``w_e / k``."""
+    """The experts that win the extra copies by water-filling: the largest values of ``w_e / k``.
+
+    As `problem.water_filling`, on integers: whole loads without ties between experts, and values cut to integers
+    without ties between pairs, so that every device finds the same ones whatever it sorts with.
+
+    Parameters
+    ----------
+    whole : array [pools, experts], float64
+        Of `whole_loads`.
+    extra : int
+        Copies to win.
+    max_count, variants : int
+        As for `replica_keys`.
+
+    Returns
+    -------
+    array [variants * pools, extra], int64
+    """
     pools, experts = whole.shape
-    bits, at = expert_bits(experts), xp.place(whole)
-    position, copies, tie, noise, beta = candidates(experts, extra, max_count, variants, at)
-    top = int(min(extra, experts)) if max_count > extra else experts
-    keys = xp.cast(whole, xp.INT64) << bits | (experts - 1 - xp.arange(experts, at))
-    keys = xp.flip(largest(keys, top))
+    device = xp.device(whole)
+    position, copies, tie, noise, beta = candidates(experts, extra, max_count, variants, device)
+    sorted_experts = int(min(extra, experts)) if max_count > extra else experts  # that may win
+    # Load and expert in one integer, the expert counted backwards: of equal loads the lowest one has the largest key.
+    bits = expert_bits(experts)
+    keys = xp.astype(whole, xp.int64) << bits | (experts - 1 - xp.arange(0, experts, device))
+    keys = xp.flip(largest(keys, sorted_experts))
     order = (experts - 1) - (keys & ((1 << bits) - 1))
-    value = xp.take(xp.cast(keys >> bits, xp.FLOAT64), position, 1)
+    value = xp.take(xp.astype(keys >> bits, xp.float64), position, 1)
     if variants == 1:
         value = value / copies
     else:
-        value = (value * noise[:, None] / (copies + beta[:, None, None])).reshape(variants * pools, -1)
-        order = xp.repeat(order, variants)
+        value = value * noise[:, None] / (copies + beta[:, None, None])
+        value = value.reshape(variants * pools, -1)
+        order = xp.tile(order, (variants, 1))
+    # Value and pair in one integer; ties count backwards, too.
     shift = len(tie).bit_length()
-    ranked = xp.cast(value, xp.INT64) << shift | tie
-    chosen = (len(tie) - 1) - (largest(ranked, extra) & ((1 << shift) - 1))
-    return xp.take_rows(order, xp.take(position, chosen.reshape(-1), 0).reshape(chosen.shape))
+    ranked = xp.astype(value, xp.int64) << shift | tie
+    pair = (len(tie) - 1) - (largest(ranked, extra) & ((1 << shift) - 1))
+    winner = xp.take(position, pair.reshape(-1), 0).reshape(pair.shape)
+    return xp.take_along_axis(order, winner)
 
 
 @functools.cache
-def candidates(experts: int, extra: int, max_count: int, variants: int, at: Place) -> tuple[Array, ...]:
+def candidates(experts: int, extra: int, max_count: int, variants: int, device: Device) -> tuple[Array, ...]:
     """Pairs (position in the sorted loads, copies k so far) that can win an extra copy, with ties, noise and beta.
 
-    Only pairs with ``(position + 1) * k <= extra`` can be among the largest (``models/README.md``, L0b); where the cap
-    on counts binds, or noise reorders the values, all pairs are candidates, up to the cap.
+    Those of `water_filling.candidates` (``models/README.md``, L0b); where noise reorders the values, twice as far.
     """
-    most = min(extra, max_count - 1)
-    k = np.arange(1, most + 1)[:, None]
-    i = np.arange(1, experts + 1)[None, :]
-    reach = 1 if variants == 1 else 2
-    allowed = (k * i <= reach * extra) & (i <= extra) if max_count > extra else np.ones((most, experts), dtype=np.bool_)
-    less, position = np.nonzero(allowed)
-    count = len(less)
-    tie = np.arange(count - 1, -1, -1)
-    noise = 1.0 + 0.25 * spread(variants)[:, None] * uniform(variants, count)
+    position, copies = water_filling.candidates(experts, extra, max_count, reach=1 if variants == 1 else 2)
+    number = len(copies)
+    tie = np.arange(number - 1, -1, -1)
+    noise = 1.0 + 0.25 * spread(variants)[:, None] * uniform(variants, number)
     beta = 0.5 * uniform(variants, 1)[:, 0] * (spread(variants) > 0)
-    return tuple(xp.constant(t, at) for t in (position, (less + 1).astype(np.float64), tie, noise, beta))
+    return tuple(xp.asarray(table, device) for table in (position, copies.astype(np.float64), tie, noise, beta))
 
 
 def spread(variants: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -144,13 +171,15 @@ def uniform(rows: int, columns: int) -> np.ndarray[tuple[int, int], np.dtype[np.
 
 def _perturbed_order(keys: Array, pools: int, bits: int) -> Array:
     """Keys of each variant sorted by a load that is a little off; variant 0 by its own."""
-    variants, slots = len(keys) // pools, keys.shape[1]
-    noise = _order_noise(variants, slots, xp.place(keys))
-    about = xp.cast(xp.cast(keys >> bits, xp.FLOAT64).reshape(variants, pools, slots) * noise[:, None], xp.INT64)
-    composite = about.reshape(len(keys), slots) << 31 | keys
-    return xp.cast(xp.sort_rows(composite) & 0x7FFFFFFF, xp.INT32)
+    slots = keys.shape[1]
+    variants = len(keys) // pools
+    noise = _order_noise(variants, slots, xp.device(keys))
+    load = xp.astype(keys >> bits, xp.float64).reshape(variants, pools, slots)
+    about = xp.astype(load * noise[:, None], xp.int64).reshape(len(keys), slots)
+    by_load_about = xp.sort(about << 31 | keys)  # a key has 31 bits
+    return xp.astype(by_load_about & 0x7FFFFFFF, xp.int32)
 
 
 @functools.cache
-def _order_noise(variants: int, slots: int, at: Place) -> Array:
-    return xp.constant(1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots), at)
+def _order_noise(variants: int, slots: int, device: Device) -> Array:
+    return xp.asarray(1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots), device)

@@ -17,6 +17,7 @@ def separate(loads: Floats, placed: Ints, ranks: int) -> Ints:
     loads : array [pools, experts]
     placed : array [pools, slots], int64
         The expert of each slot; no expert of a pool has more replicas than there are ranks.
+    ranks : int
 
     Returns
     -------
@@ -24,7 +25,8 @@ def separate(loads: Floats, placed: Ints, ranks: int) -> Ints:
     """
     maps = placed.reshape(len(placed), ranks, -1).copy()
     rows = np.sort(maps, axis=2)
-    for pool in np.flatnonzero((rows[:, :, 1:] == rows[:, :, :-1]).any(axis=(1, 2))):
+    is_repeated = rows[:, :, 1:] == rows[:, :, :-1]
+    for pool in np.flatnonzero(is_repeated.any(axis=(1, 2))):
         counts = np.bincount(placed[pool], minlength=loads.shape[1])
         maps[pool] = separate_ranks(maps[pool].tolist(), (loads[pool] / counts).tolist())
     return maps.reshape(len(placed), -1)
@@ -35,21 +37,37 @@ def separate_ranks(ranks: list[list[int]], replica_load: list[float]) -> list[li
 
     Parameters
     ----------
-    ranks : the experts on each rank; no expert has more replicas than there are ranks.
-    replica_load : load of a replica of each expert, [experts].
+    ranks : list of list of int
+        The experts on each rank; no expert has more replicas than there are ranks.
+    replica_load : list of float
+        Load of a replica of each expert.
+
+    Returns
+    -------
+    list of list of int
+        The same lists.
     """
     loads = [sum(replica_load[e] for e in held) for held in ranks]
     while True:
-        pair = next(((r, e) for r, held in enumerate(ranks) for e in held if held.count(e) > 1), None)
+        pair = _first_repeated(ranks)
         if pair is None:
             return ranks
         rank, expert = pair
-        best = min(_swaps(ranks, loads, replica_load, rank, expert))
-        _, other, partner = best
+        _, other, partner = min(_swaps(ranks, loads, replica_load, rank, expert))
         ranks[rank][ranks[rank].index(expert)] = partner
         ranks[other][ranks[other].index(partner)] = expert
         shift = replica_load[partner] - replica_load[expert]
-        loads[rank], loads[other] = loads[rank] + shift, loads[other] - shift
+        loads[rank] += shift
+        loads[other] -= shift
+
+
+def _first_repeated(ranks: list[list[int]]) -> tuple[int, int] | None:
+    """A rank that holds an expert more than once, and that expert; None if no rank does."""
+    for rank, held in enumerate(ranks):
+        for expert in held:
+            if held.count(expert) > 1:
+                return rank, expert
+    return None
 
 
 def _swaps(

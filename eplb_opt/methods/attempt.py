@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..bracket import Bracket
 from ..budget import Budget
+from ..highs import collected_failures
 from ..outcome import PoolOutcome
 from ..problem.status import StopReason
 from .task import Report, Task
@@ -98,7 +99,12 @@ class Attempt:
     def _take(self, step: Step) -> None:
         if not self.bracket.is_open() or self.budget.stop() is not None:
             return
-        try:
-            step.run(self, self.budget.part(step.amount(self)), step.seed(self) + self.limits.seed * SEEDS_A_TASK)
-        except Exception as error:  # any step may fail in its own way: what the others found is kept
-            self.failures[step.name] = f"{type(error).__name__}: {error}"
+        budget = self.budget.part(step.amount(self))
+        seed = step.seed(self) + self.limits.seed * SEEDS_A_TASK
+        with collected_failures() as causes:
+            try:
+                step.run(self, budget, seed)
+            except Exception as error:  # any step may fail in its own way: what the others found is kept
+                causes.append(f"{type(error).__name__}: {error}")
+        if causes:
+            self.failures[step.name] = "; ".join(causes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import operator
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,18 +13,9 @@ from typing import Any
 
 from ..errors import OptionError, shown
 from ..heuristics.refine import prepare
+from ..limits import DISTANCE_IS, STEPS_ARE, distance, step_count
 from ..methods.needs import require_method
-from ..policies import (
-    DISTANCE_IS,
-    POLICIES,
-    STEPS_ARE,
-    AbstractEplbPolicy,
-    RefinedPolicy,
-    SolverPolicy,
-    configure,
-    distance,
-    step_count,
-)
+from ..policies import POLICIES, AbstractEplbPolicy, RefinedPolicy, SolverPolicy, configure
 
 logger = logging.getLogger("eplb_opt.plugins")
 
@@ -41,7 +33,7 @@ def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """What the user asked for; a variable wins over the file.
 
     ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_STEPS`` (an
-    integer from 0 to `policies.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of
+    integer from 0 to `limits.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of
     `RefinedPolicy`), ``EPLB_OPT_WORK`` (a float above 0, up to `MOST_WORK`) and ``EPLB_OPT_SEED`` (for policies that
     use solvers), or the same names in lower case without prefix in the JSON file that ``EPLB_OPT_CONFIG`` names. Every
     rank must see the same options.
@@ -135,7 +127,7 @@ def _parse(name: str, value: Any, source: str) -> Any:
     parse, kind = _PARSERS[name]
     try:
         return parse(value)
-    except (ValueError, TypeError, AttributeError, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         raise OptionError(f"{source}={shown(value)}: not a value of this option, give {kind}") from None
 
 
@@ -168,10 +160,13 @@ def _steps(value: Any) -> int:
 
 
 def _seed(value: Any) -> int:
-    seed = _integer(value)
-    if isinstance(seed, bool) or not 0 <= seed.__index__() <= MOST_SEED:
+    number = _integer(value)
+    if isinstance(number, bool):
+        raise TypeError(value)
+    seed = operator.index(number)
+    if not 0 <= seed <= MOST_SEED:
         raise ValueError(value)
-    return int(seed)
+    return seed
 
 
 def _name(value: Any) -> str:

@@ -17,7 +17,7 @@ from .pool import Floats, Ints
 
 NodeSet = tuple[int, ...]
 
-# Beyond these sizes `exact.grouping` finds the partition, and only node sets of partitions become pools.
+# Beyond these sizes `grouping` finds the partition, and only node sets of partitions become pools.
 MAX_NODE_SETS = 500
 MAX_ENUMERATED_GROUPS = 12
 
@@ -26,22 +26,29 @@ def node_sets(instance: Instance) -> list[NodeSet] | None:
     """Every possible node set; the only one in global mode; None if there are too many to enumerate."""
     if not instance.hierarchical:
         return [tuple(range(instance.num_groups))]
-    size = instance.num_groups // instance.num_nodes
-    many = math.comb(instance.num_groups, size) > MAX_NODE_SETS or instance.num_groups > MAX_ENUMERATED_GROUPS
-    return None if many and size > 1 else list(combinations(range(instance.num_groups), size))
+    groups = instance.num_groups
+    size = groups // instance.num_nodes
+    are_many = groups > MAX_ENUMERATED_GROUPS or math.comb(groups, size) > MAX_NODE_SETS
+    if are_many and size > 1:
+        return None
+    return list(combinations(range(groups), size))
 
 
 def members(instance: Instance, node_set: NodeSet) -> Ints:
     """The experts of a node set, [experts]; all experts in global mode."""
     if not instance.hierarchical:
         return np.arange(instance.num_experts)
-    start = np.array(node_set)[:, None] * instance.group_size
-    return np.asarray((start + np.arange(instance.group_size)).ravel(), dtype=np.int64)
+    size = instance.group_size
+    first = np.array(node_set, dtype=np.int64) * size
+    experts: Ints = first[:, None] + np.arange(size)
+    return experts.ravel()
 
 
 def group_loads(instance: Instance, layer: int) -> Floats:
     """Total load of each group of a layer, [groups]."""
-    return np.asarray(instance.weight[layer].reshape(-1, instance.group_size).sum(axis=1), dtype=np.float64)
+    by_group = instance.weight[layer].reshape(-1, instance.group_size)
+    sums: Floats = by_group.sum(axis=1)
+    return sums
 
 
 def bottleneck_partition(values: Mapping[NodeSet, float], num_groups: int) -> tuple[float, list[NodeSet]]:

@@ -45,6 +45,15 @@ class Instance:
     ------
     InstanceError
         The message names the value and the fix.
+
+    Examples
+    --------
+    >>> from eplb_opt import Instance
+    >>> instance = Instance([[8, 3, 1]], num_replicas=4, num_ranks=2)
+    >>> instance
+    Instance(load=[1, 1, 3], num_replicas=4, num_ranks=2)
+    >>> instance.describe()
+    '1 layers x 3 experts, 4 replicas, 2 ranks: global mode, 2 slots a rank'
     """
 
     load: Any
@@ -64,6 +73,16 @@ class Instance:
         object.__setattr__(self, "load", _as_load(self.load))
         object.__setattr__(self, "layer_ids", _as_layer_ids(self.layer_ids, self.num_layers))
         self._check_topology()
+
+    def __repr__(self) -> str:
+        """Shapes instead of arrays, and of the rest what is not the default."""
+        given = {"num_replicas": self.num_replicas, "num_ranks": self.num_ranks}
+        if self.num_groups > 1 or self.num_nodes > 1:
+            given |= {"num_groups": self.num_groups, "num_nodes": self.num_nodes}
+        if self.distinct:
+            given["distinct"] = True
+        rest = ", ".join(f"{name}={value}" for name, value in given.items())
+        return f"Instance(load={list(self.load.shape)}, {rest})"
 
     def _check_topology(self) -> None:
         experts, replicas, ranks = self.num_experts, self.num_replicas, self.num_ranks

@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InstanceError
 from .instance import Instance
 from .pool import Floats, Ints
+from .value import rank_times
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +36,15 @@ class Placement:
     InstanceError
         ``phy2log`` is no integer matrix, or ``layer_ids`` do not fit it. Whether the map is *valid* for an instance
         is another question: see `violations`.
+
+    Examples
+    --------
+    >>> from eplb_opt import Instance, Placement
+    >>> placement = Placement([[0, 1, 0, 2]], num_experts=3)
+    >>> placement
+    Placement(phy2log=[1, 4], num_experts=3)
+    >>> placement.rank_loads(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2))
+    array([[7., 5.]])
     """
 
     phy2log: Ints
@@ -53,6 +64,10 @@ class Placement:
         if len(ids) != len(array):
             raise InstanceError(f"{len(ids)} layer ids for a map of {len(array)} layers")
         object.__setattr__(self, "layer_ids", ids)
+
+    def __repr__(self) -> str:
+        """The map's shape instead of the map."""
+        return f"Placement(phy2log={list(self.phy2log.shape)}, num_experts={self.num_experts})"
 
     def counts(self) -> Ints:
         """Replicas of each expert, [layers, experts], read-only; slots outside 0..experts-1 count for none."""
@@ -78,9 +93,24 @@ class Placement:
             The map is not valid for the instance.
         """
         self.require_valid(instance)
-        per_replica = instance.weight / self.counts()
-        slots = np.take_along_axis(per_replica, self.phy2log, axis=1)
-        return np.asarray(slots.reshape(len(slots), instance.num_ranks, -1).sum(axis=2), dtype=np.float64)
+        placed = self.phy2log.reshape(len(self.phy2log), instance.num_ranks, -1)
+        return rank_times(instance.weight[:, None, :], placed)[:, 0]
+
+    def window_imbalance(self, instance: Instance) -> Floats:
+        """Heaviest over mean rank load in each recorded window, [windows, layers]; 1 where nothing was routed.
+
+        Raises
+        ------
+        InstanceError
+            The map is not valid for the instance.
+        """
+        self.require_valid(instance)
+        placed = self.phy2log.reshape(len(self.phy2log), instance.num_ranks, -1)
+        times = rank_times(instance.load.transpose(1, 0, 2), placed)
+        heaviest = times.max(axis=2).T
+        mean = instance.load.sum(axis=2) / instance.num_ranks
+        imbalance: Floats = np.divide(heaviest, mean, out=np.ones_like(mean), where=mean > 0)
+        return imbalance
 
     def objective(self, instance: Instance) -> Floats:
         """Load of the heaviest rank, [layers]."""
@@ -88,10 +118,10 @@ class Placement:
 
     def require_valid(self, instance: Instance) -> None:
         """Raise `InstanceError` that names the first violation, if there is any."""
-        found = self.violations(instance)
-        if found:
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            raise InstanceError(f"the map does not fit the instance: {found[0]}{more}")
+        faults = self.violations(instance)
+        if faults:
+            more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+            raise InstanceError(f"the map does not fit the instance: {faults[0]}{more}")
 
     def violations(self, instance: Instance) -> list[str]:
         """Everything that makes the map invalid for the instance, one line each; empty if it is valid."""
@@ -100,41 +130,46 @@ class Placement:
             return [f"shape {self.phy2log.shape} instead of {shape} [layers, replicas]"]
         if self.num_experts != instance.num_experts:
             return [f"map of {self.num_experts} experts, loads of {instance.num_experts}"]
-        found = []
-        if self.phy2log.min() < 0 or self.phy2log.max() >= self.num_experts:
-            layer, slot = np.argwhere((self.phy2log < 0) | (self.phy2log >= self.num_experts))[0]
-            found.append(
-                f"layer {self._id(layer)}, slot {slot}: expert {self.phy2log[layer, slot]} is outside "
-                f"0..{self.num_experts - 1}"
-            )
-        for layer, expert in np.argwhere(self.counts() == 0):
-            found.append(f"layer {self._id(layer)}: expert {expert} has no replica")
+        faults = self._unknown_experts() + self._missing_experts()
         if instance.distinct:
-            found += self._repeated(instance)
+            faults += self._repeated(instance)
         if instance.hierarchical:
-            found += self._split_groups(instance)
-        return found
+            faults += self._split_groups(instance)
+        return faults
+
+    def _unknown_experts(self) -> list[str]:
+        unknown = (self.phy2log < 0) | (self.phy2log >= self.num_experts)
+        if not unknown.any():
+            return []
+        layer, slot = np.argwhere(unknown)[0]
+        expert = self.phy2log[layer, slot]
+        return [f"layer {self._id(layer)}, slot {slot}: expert {expert} is outside 0..{self.num_experts - 1}"]
+
+    def _missing_experts(self) -> list[str]:
+        missing = np.argwhere(self.counts() == 0)
+        return [f"layer {self._id(layer)}: expert {expert} has no replica" for layer, expert in missing]
 
     def _id(self, layer: int) -> int:
         return (self.layer_ids or ())[layer]
 
     def _repeated(self, instance: Instance) -> list[str]:
-        rows = np.sort(self.phy2log.reshape(len(self.phy2log), instance.num_ranks, -1), axis=2)
-        twice = np.argwhere((rows[:, :, 1:] == rows[:, :, :-1]).any(axis=2))
+        by_rank = self.phy2log.reshape(len(self.phy2log), instance.num_ranks, -1)
+        ordered = np.sort(by_rank, axis=2)
+        same = ordered[:, :, 1:] == ordered[:, :, :-1]
+        twice = np.argwhere(same.any(axis=2))
         return [f"layer {self._id(layer)}: rank {rank} holds an expert twice (distinct)" for layer, rank in twice]
 
     def _split_groups(self, instance: Instance) -> list[str]:
-        groups = self.phy2log.reshape(len(self.phy2log), instance.num_nodes, -1) // instance.group_size
-        most, found = instance.num_groups // instance.num_nodes, []
-        for layer, nodes in enumerate(groups):
-            sets = [set(node.tolist()) for node in nodes]
-            for node, held in enumerate(sets):
-                if len(held) > most:
-                    found.append(
-                        f"layer {self._id(layer)}: node {node} holds experts of {len(held)} groups "
-                        f"({most} allowed: hierarchical mode)"
-                    )
-        return found
+        by_node = self.phy2log.reshape(len(self.phy2log), instance.num_nodes, -1)
+        groups = by_node // instance.group_size
+        most = instance.num_groups // instance.num_nodes
+        faults = []
+        for layer, node in np.ndindex(groups.shape[:2]):
+            held = len(set(groups[layer, node].tolist()))
+            if held > most:
+                where = f"layer {self._id(layer)}: node {node}"
+                faults.append(f"{where} holds experts of {held} groups ({most} allowed: hierarchical mode)")
+        return faults
 
     def maps(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The engines' standard tuple, int64 on the CPU.
@@ -148,15 +183,31 @@ class Placement:
         """
         import torch
 
+        phy2log = torch.from_numpy(self.phy2log.copy())
+        log2phy = torch.from_numpy(self._slots_of_experts())
+        counts = torch.from_numpy(self.counts().copy())
+        return phy2log, log2phy, counts
+
+    def _slots_of_experts(self) -> Ints:
+        """Slots of each expert, ascending, padded with -1, [layers, experts, most replicas of an expert]."""
         layers, replicas = self.phy2log.shape
+        counts = self.counts()
+        most = int(counts.max())
+        expert, slot = self._slots_by_expert()
+        # Of the tables of all layers and experts one below the other, each slot's table, and its place in it.
+        table = expert + np.arange(layers)[:, None] * self.num_experts
+        first = np.cumsum(counts, axis=1) - counts
+        place = np.arange(replicas) - first.ravel()[table]
+        log2phy = np.full((layers, self.num_experts, most), -1)
+        log2phy.reshape(-1)[table * most + place] = slot
+        return log2phy
+
+    def _slots_by_expert(self) -> tuple[npt.NDArray[np.signedinteger[Any]], npt.NDArray[np.signedinteger[Any]]]:
+        """Each layer's slots by expert, then in order: the expert and the slot, [layers, replicas] each."""
+        replicas = self.phy2log.shape[1]
+        # Expert and slot in one key: a plain sort of keys is several times faster than argsort.
         bits = max(1, (replicas - 1).bit_length())
         dtype = np.int32 if bits + self.num_experts.bit_length() < 32 else np.int64
         keys = (self.phy2log.astype(dtype) << bits) | np.arange(replicas, dtype=dtype)
-        keys.sort(axis=1)  # slots by expert, ascending: a plain sort of keys is several times faster than argsort
-        counts = self.counts()
-        most = int(counts.max())
-        first = (np.cumsum(counts, axis=1) - counts).ravel()
-        expert = (keys >> bits) + np.arange(layers)[:, None] * self.num_experts  # row of log2phy [layers * experts, X]
-        log2phy = np.full((layers, self.num_experts, most), -1)
-        log2phy.reshape(-1)[expert * most + np.arange(replicas) - first[expert]] = keys & ((1 << bits) - 1)
-        return torch.from_numpy(self.phy2log.copy()), torch.from_numpy(log2phy), torch.from_numpy(counts.copy())
+        keys.sort(axis=1)
+        return keys >> bits, keys & ((1 << bits) - 1)

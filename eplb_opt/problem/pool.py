@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InstanceError
+from .value import rank_times
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -60,6 +61,11 @@ class Pool:
                 f"{loads.size * self.ranks} with distinct=True: use fewer replicas"
             )
 
+    def __repr__(self) -> str:
+        """The loads' shape instead of the loads."""
+        distinct = ", distinct=True" if self.distinct else ""
+        return f"Pool(loads={list(self.loads.shape)}, slots={self.slots}, ranks={self.ranks}{distinct})"
+
     @property
     def num_experts(self) -> int:
         """Experts of the pool."""
@@ -101,14 +107,18 @@ class Packing:
 
     experts: Ints
 
+    def __repr__(self) -> str:
+        """The packing's shape instead of the packing."""
+        return f"Packing(experts={list(np.shape(self.experts))})"
+
     def counts(self, pool: Pool) -> Ints:
         """Replicas of each expert, [experts]."""
         return np.bincount(self.experts.ravel(), minlength=pool.num_experts).astype(np.int64)
 
     def rank_loads(self, pool: Pool) -> Floats:
         """Load of each rank, [ranks]."""
-        per_replica = pool.loads / np.maximum(self.counts(pool), 1)
-        return np.asarray(per_replica[self.experts].sum(axis=1), dtype=np.float64)
+        times = rank_times(pool.loads[None, None, :], self.experts[None])
+        return np.asarray(times[0, 0], dtype=np.float64)
 
     def objective(self, pool: Pool) -> float:
         """Load of the heaviest rank."""

@@ -12,7 +12,14 @@ UNDERFLOW = 2.0**-1050
 
 
 class Status(str, Enum):
-    """What is known about an objective."""
+    """What is known about an objective.
+
+    Examples
+    --------
+    >>> from eplb_opt import Status
+    >>> Status("OPTIMAL") is Status.OPTIMAL  # as reports have it
+    True
+    """
 
     OPTIMAL = "OPTIMAL"  # proven within the gap of the limits
     FEASIBLE = "FEASIBLE"  # valid, gap open
@@ -22,7 +29,14 @@ class Status(str, Enum):
 
 
 class StopReason(str, Enum):
-    """Why a method stopped."""
+    """Why a method stopped.
+
+    Examples
+    --------
+    >>> from eplb_opt import StopReason
+    >>> str(StopReason.TIME)
+    'time limit'
+    """
 
     GAP = "gap reached"
     TIME = "time limit"

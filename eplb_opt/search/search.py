@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import math
 
@@ -12,6 +11,7 @@ from ..bracket import Bracket
 from ..budget import Budget
 from ..certificates.mean import trivial_bound
 from ..problem.pool import Packing, Pool
+from ..problem.water_filling import water_filling
 from .anneal import anneal
 from .repack import repack
 
@@ -142,11 +142,5 @@ class _Run:
 
 def _one_slot(pool: Pool) -> Packing:
     """One slot a rank: each further replica goes to the expert whose replicas are the largest (optimal)."""
-    counts = np.ones(pool.num_experts, np.int64)
-    heap = [(-float(load), e) for e, load in enumerate(pool.loads)]
-    heapq.heapify(heap)
-    for _ in range(pool.slots - pool.num_experts):
-        e = heap[0][1]
-        counts[e] += 1
-        heapq.heapreplace(heap, (-float(pool.loads[e]) / int(counts[e]), e))
+    counts = water_filling(pool.loads[None], pool.slots, pool.slots)[0]
     return Packing(np.repeat(np.arange(pool.num_experts), counts).reshape(pool.ranks, 1))

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from eplb_opt.errors import EXTRAS
 from eplb_opt.methods import METHODS
 
 from .common import COMMAND, TOPOLOGY, write_loads
@@ -22,8 +23,12 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 """
 NAMES = ("numba", "loky", "pulp", "highspy", "ortools", "rich", "yaml", "safetensors")
-# A message's end, whichever of them it names.
-LINE = re.compile(r"eplb-opt: error: .* needs the package (?P<name>\S+): pip install (?P=name)\n")
+# A message, whichever of them it names.
+LINE = re.compile(r"eplb-opt: error: .* needs the package (?P<name>\S+): pip install (?P<install>\S+)\n")
+
+
+def hint(package):
+    return f'"eplb_opt[{EXTRAS[package]}]"'
 
 
 @pytest.fixture
@@ -54,7 +59,7 @@ def test_what_a_method_needs_is_missed_before_any_work(method, package, run, tmp
     result = run([package], *solve(method, "-o", "map.npz", "--json", "report.json"))
     assert result.returncode == 2
     assert result.stdout == ""
-    said = f"eplb-opt: error: method {method!r} needs the package {package}: pip install {package}\n"
+    said = f"eplb-opt: error: method {method!r} needs the package {package}: pip install {hint(package)}\n"
     assert result.stderr == said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["loads.npz", "site"]
 
@@ -74,7 +79,9 @@ def test_without_any_package_it_is_said_or_done(arguments, file, run, tmp_path):
     result = run(NAMES, *arguments)
     if result.returncode:
         assert result.returncode == 2
-        assert LINE.fullmatch(result.stderr)
+        line = LINE.fullmatch(result.stderr)
+        assert line is not None
+        assert line["install"] == hint(line["name"])
     else:
         assert result.stderr == ""
         assert (tmp_path / file).exists()
@@ -87,4 +94,11 @@ def test_rich_is_not_needed(run):
 def test_the_name_to_install_is_pypis(run):
     result = run(["yaml"], *solve("greedy", "--format", "tensorrt-llm", "-o", "map.yaml"))
     assert result.returncode == 2
-    assert result.stderr.endswith("pip install pyyaml\n")
+    assert result.stderr.endswith('needs the package pyyaml: pip install "eplb_opt[files]"\n')
+
+
+def test_a_file_that_needs_a_package_to_be_read(run, tmp_path):
+    (tmp_path / "map.yaml").write_text("num_slots: 2\ninitial_global_assignments:\n  1: [0, 1]\n")
+    result = run(["yaml"], "convert", "map.yaml", "map.json")
+    assert result.returncode == 2
+    assert result.stderr.endswith('needs the package pyyaml: pip install "eplb_opt[files]"\n')

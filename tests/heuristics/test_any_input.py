@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from eplb_opt import POLICIES, Instance, Limits, solve
 from eplb_opt.heuristics.greedy import greedy, greedy_maps
 from eplb_opt.heuristics.refine import refine_maps, refined
+from eplb_opt.problem.topology import Topology
 
 from .. import any_input
 from ..conftest import engine_instance
@@ -36,9 +37,11 @@ def test_column_major_loads():
     for policy in ("refined", "greedy"):
         expected, found = (POLICIES[policy].rebalance_experts(w, 256, 1, 1, 32)[0] for w in (plain, tensor))
         assert torch.equal(expected, found)
+    topology = Topology(num_ranks=32)
     for maps in (refine_maps, greedy_maps):
-        assert torch.equal(maps(tensor, 256, 32), maps(plain, 256, 32))
-        np.testing.assert_array_equal(maps(np.asfortranarray(plain.numpy()), 256, 32), maps(plain.numpy(), 256, 32))
+        assert torch.equal(maps(tensor, 256, topology), maps(plain, 256, topology))
+        columns_first = np.asfortranarray(plain.numpy())
+        np.testing.assert_array_equal(maps(columns_first, 256, topology), maps(plain.numpy(), 256, topology))
     small = np.asfortranarray(plain.numpy()[:2, :8])
     found = solve(Instance(small, 12, num_ranks=4), "optimal", Limits(seconds=None, work=0.1))
     assert found.placement.violations(found.instance) == []

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from eplb_opt import Instance
 from eplb_opt.heuristics import refine
 from eplb_opt.heuristics.crowded import TRIED, is_crowded, other_copies, packing_floors
-from eplb_opt.heuristics.greedy import greedy, replicate
+from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.greedy_check import heaviest_load, sharing_bound
 from eplb_opt.heuristics.refine import refine_maps, refine_pools, refined
 from eplb_opt.heuristics.replicas import replica_keys, whole_loads
 from eplb_opt.problem.topology import Topology
+from eplb_opt.problem.water_filling import water_filling
 
 from ..conftest import engine_instance, recorded
 from ..oracle import pool_optimum
@@ -97,7 +98,7 @@ def test_the_counts_are_valid_and_fewer_for_the_hot_expert():
     hottest = load.argmax(axis=1)
     counts = np.stack([np.bincount(row, minlength=64) + 1 for row in copies]).reshape(TRIED, 2, 64)
     assert (counts.sum(axis=2) == 72).all()
-    assert (replicate(load, 72, 72)[[0, 1], hottest] == 9).all()  # two of them on one of eight ranks
+    assert (water_filling(load, 72, 72)[[0, 1], hottest] == 9).all()  # two of them on one of eight ranks
     assert (counts[:, [0, 1], hottest].max(axis=0) <= 9).all()
     assert (counts[:, [0, 1], hottest].min(axis=0) < 8).all()
 

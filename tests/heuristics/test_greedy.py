@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eplb_opt import Instance, solve
-from eplb_opt.heuristics.greedy import greedy, greedy_pools, replicate
+from eplb_opt.heuristics.greedy import greedy, greedy_pools
 from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
 from eplb_opt.heuristics.refine import refined
 from eplb_opt.heuristics.separate import separate_ranks
@@ -22,14 +22,6 @@ from ..published_greedy import layer_map
 def by_the_rules(instance):
     topology = (instance.num_replicas, instance.num_groups, instance.num_nodes, instance.num_ranks)
     return np.array([layer_map(row, *topology) for row in instance.weight.tolist()])
-
-
-def counts_by_the_rules(loads, slots, most):
-    counts = [1] * len(loads)
-    for _ in range(slots - len(loads)):
-        open_experts = [e for e in range(len(loads)) if counts[e] < most]
-        counts[max(open_experts, key=lambda e: (loads[e] / counts[e], -e))] += 1
-    return counts
 
 
 pools = st.tuples(st.lists(st.integers(0, 40), min_size=1, max_size=12), st.integers(1, 6), st.integers(0, 3)).map(
@@ -97,21 +89,6 @@ def test_small_windows_are_full_of_ties(topology):
     found = greedy(instance)
     np.testing.assert_array_equal(found.phy2log, by_the_rules(instance))
     assert (refined(instance).objective(instance) <= found.objective(instance) * (1 + 1e-12)).all()
-
-
-def test_of_equal_loads_a_replica_the_lowest_expert_gets_the_next():
-    assert replicate(np.array([[4.0, 2.0], [2.0, 4.0]]), 4, 4).tolist() == [[3, 1], [2, 2]]
-    assert replicate(np.zeros((1, 3)), 9, 9).tolist() == [[7, 1, 1]]
-    assert replicate(np.zeros((1, 3)), 9, 4).tolist() == [[4, 4, 1]]
-
-
-@settings(max_examples=300, deadline=None)
-@given(pools)
-def test_counts_follow_the_rules(pool):
-    loads, slots, ranks = pool
-    for most in (slots, ranks):
-        if most * len(loads) >= slots:
-            assert replicate(np.array([loads]), slots, most)[0].tolist() == counts_by_the_rules(loads, slots, most)
 
 
 @settings(max_examples=200, deadline=None)

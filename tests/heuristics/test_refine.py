@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from eplb_opt import POLICIES, Instance, OptionError, Placement, configure
 from eplb_opt.heuristics.deal import deal
-from eplb_opt.heuristics.exchange import FULL_SPLITS, exchanges, splits
+from eplb_opt.heuristics.exchange import exchanges
 from eplb_opt.heuristics.greedy import greedy, greedy_maps
 from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
-from eplb_opt.heuristics.refine import pairs, refine_maps, refine_pools, refined
+from eplb_opt.heuristics.refine import refine_maps, refine_pools, refined
 from eplb_opt.heuristics.replicas import UNIT, expert_bits, replica_keys
+from eplb_opt.heuristics.splits import FULL_SPLITS, splits
+from eplb_opt.heuristics.variants import pairs
 from eplb_opt.problem.topology import Topology
 
 from ..conftest import engine_instance, recorded

@@ -139,7 +139,7 @@ def test_a_compiler_that_does_not_work_is_done_without(monkeypatch, caplog):
 @pytest.mark.parametrize(("name", "package"), [("milp", "pulp"), ("cpsat", "ortools"), ("optimal", "numba")])
 def test_packages_are_missed_at_registration(name, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingPackageError, match=f"EPLB_OPT_POLICY={name} needs .* pip install {package}"):
+    with pytest.raises(MissingPackageError, match=f"EPLB_OPT_POLICY={name} needs the package {package}: "):
         engine_policy({"policy": name})
 
 

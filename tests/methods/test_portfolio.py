@@ -21,8 +21,8 @@ from eplb_opt.methods.task import Task
 from eplb_opt.problem.pool import Packing, Pool
 from eplb_opt.problem.status import StopReason
 
-from .exact.oracle_counts import optimum
-from .exact.test_matching import any_packing
+from ..exact.oracle_counts import optimum
+from ..exact.test_matching import any_packing
 
 LIMITS = Limits(seconds=None, work=2.0, gap=1e-4)
 SHAPES = [(4, 6, 3), (5, 8, 4), (4, 9, 3), (5, 6, 2), (3, 4, 4)]

@@ -1,0 +1,105 @@
+"""The linear relaxation of the threshold model in HiGHS (``models/README.md``, X4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import SolverError
+from ..highs import go_on_without, new_highs, run_highs
+from ..problem.pool import Floats, Pool
+from .threshold import Columns
+
+DEAR_STOCK = 10.0  # cost of a replica that is in stock before the first link, in all slots
+
+
+def relaxation(pool: Pool, cols: Columns, seconds: float) -> Floats:
+    """Chain duals of the linear relaxation that minimises slots (X4).
+
+    Parameters
+    ----------
+    pool : Pool
+    cols : Columns
+    seconds : float
+        Wall-clock limit.
+
+    Returns
+    -------
+    array [levels], float64
+        Any duals make a valid bound (`slot_bound`); zeros if the solver has none, which bound by the least counts.
+
+    Raises
+    ------
+    SolverError
+        HiGHS failed, outside of `highs.collected_failures`; inside, the duals are zeros.
+    """
+    solver = _highs(pool, cols)
+    try:
+        run_highs(solver, seconds)
+    except SolverError as error:
+        go_on_without(error)
+        return np.zeros(cols.levels)
+    duals = np.array(solver.getSolution().row_dual)
+    before_chain = pool.num_experts + 1  # rows of the experts and of the slots
+    if duals.size != before_chain + cols.levels:  # stopped before it had any
+        return np.zeros(cols.levels)
+    return duals[before_chain:]
+
+
+def _highs(pool: Pool, cols: Columns) -> Any:
+    """The linear relaxation in HiGHS: experts' rows, slots row, chain.
+
+    Variables: columns, then stocks 0..levels; stock 0, which the model lacks, is dear, so that there is always a
+    solution.
+    """
+    import highspy
+
+    inf = highspy.kHighsInf
+    size = cols.expert.size
+    levels = cols.levels
+    experts = pool.num_experts
+    variables = size + levels + 1
+    dear = DEAR_STOCK * pool.slots
+    program = highspy.HighsLp()
+    program.num_col_ = variables
+    program.num_row_ = experts + 1 + levels
+    program.col_cost_ = np.concatenate([cols.count, [dear], np.zeros(levels)]).astype(np.float64)
+    program.col_lower_ = np.zeros(variables)
+    program.col_upper_ = np.concatenate([np.ones(size), np.full(levels + 1, inf)])
+    program.row_lower_ = np.concatenate([np.ones(experts), [-inf], np.zeros(levels)])
+    program.row_upper_ = np.concatenate([np.ones(experts), [inf], np.zeros(levels)])
+    start, index, value = _matrix(pool, cols)
+    matrix = program.a_matrix_
+    matrix.format_ = highspy.MatrixFormat.kColwise
+    matrix.start_ = start
+    matrix.index_ = index
+    matrix.value_ = value
+    solver = new_highs()
+    solver.passModel(program)
+    return solver
+
+
+def _matrix(pool: Pool, cols: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Floats]:
+    """Constraint matrix by columns: starts, row indices, values."""
+    size = cols.expert.size
+    levels = cols.levels
+    slots_row = pool.num_experts
+    every = np.arange(size)
+    linked = np.flatnonzero(cols.level)
+    chain = np.arange(levels)
+    first_link = slots_row + 1  # row of the chain's first link
+    parts = [  # columns, rows, values
+        (every, cols.expert, np.ones(size)),
+        (every, np.full(size, slots_row), cols.count),
+        (linked, slots_row + cols.level[linked], cols.role[linked]),
+        (size + chain, first_link + chain, np.ones(levels)),  # stock i - 1 enters link i
+        (size + 1 + chain, first_link + chain, -np.ones(levels)),  # stock i leaves it
+    ]
+    columns = np.concatenate([part[0] for part in parts])
+    rows = np.concatenate([part[1] for part in parts])
+    values = np.concatenate([part[2] for part in parts])
+    by_column = np.argsort(columns, kind="stable")
+    starts = np.searchsorted(columns[by_column], np.arange(size + levels + 2))
+    return starts.astype(np.int32), rows[by_column].astype(np.int32), values[by_column].astype(np.float64)

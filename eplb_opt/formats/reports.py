@@ -1,0 +1,45 @@
+"""Reports that ``solve --json`` wrote, read back: their head; what they claim is for the checker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..checker.claims import read_head
+from .content import read_content
+
+
+def read_report(path: str | Path) -> dict[str, Any]:
+    """Read a report that ``solve --json`` wrote: its head is of the right types, what it claims is not looked at.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    dict
+        The report, with all keys that the file has.
+
+    Raises
+    ------
+    FormatError
+        The file is missing, truncated, has a key twice, is of a newer schema, or is no such report.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from eplb_opt import Instance, solve
+    >>> from eplb_opt.formats import read_report, write_json
+    >>> result = solve(Instance([[3, 1]], 4, num_ranks=2), "greedy")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "report.json")
+    ...     write_json(path, {"windows": "all"} | result.to_dict())
+    ...     read_report(path)["num_replicas"]
+    4
+    """
+    content = read_content(Path(path))
+    read_head(content, str(path), needs_windows=True)
+    return dict(content)

@@ -1,0 +1,91 @@
+"""PoolState: what is known about one pool of a layer while the layer is solved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .bracket import Bracket
+from .certificates.mean import trivial_bound
+from .certificates.names import MEAN, REPLICA
+from .certificates.registry import true_name
+from .outcome import PoolOutcome
+from .problem.pool import Ints, Packing, Pool
+from .problem.status import StopReason
+
+
+@dataclass(eq=False)
+class PoolState:
+    """One pool: its bracket, and what the tasks on it came to.
+
+    Attributes
+    ----------
+    experts : array [experts of the pool], int64
+        The layer's expert of each of the pool's.
+    bracket : Bracket
+        Best packing and bound, and where they came from.
+    stop : StopReason
+        Why the last task ended.
+    attempts : int
+        Tasks so far.
+    ended : bool
+        Another task would find nothing.
+    """
+
+    experts: Ints
+    bracket: Bracket
+    stop: StopReason = StopReason.COMPLETED
+    attempts: int = 0
+    ended: bool = False
+
+    @classmethod
+    def begin(cls, pool: Pool, experts: Ints, packing: Packing) -> PoolState:
+        """A pool with the greedy's packing and bound L0."""
+        bound, name = trivial_bound(pool)
+        return cls(experts, Bracket(pool, packing, "greedy", lower=bound, bound_method=name))
+
+    @property
+    def pool(self) -> Pool:
+        """The pool."""
+        return self.bracket.pool
+
+    @property
+    def objective(self) -> float:
+        """Load of the heaviest rank of the best packing."""
+        return self.bracket.upper
+
+    @property
+    def lower_bound(self) -> float:
+        """What is proven, in units of load."""
+        return self.bracket.lower
+
+    def update(self, outcome: PoolOutcome) -> None:
+        """Take what is better; the objective is recomputed here."""
+        name = outcome.bound_method or outcome.method
+        if outcome.lower_bound is not None:
+            name = true_name(self.pool, outcome.lower_bound, name, outcome.proof)
+        is_better = self.bracket.offer(outcome.packing, outcome.method)
+        is_stronger = self.bracket.raise_to(outcome.lower_bound, name)
+        self._keep(outcome)
+        self.stop = outcome.stop
+        is_useless = outcome.stop is StopReason.FAILED and not (is_better or is_stronger)
+        self.ended = is_useless or outcome.stop is StopReason.TOO_LARGE
+        self.attempts += 1
+
+    def certified(self) -> float:
+        """The bound that `verify` can prove again."""
+        if self.bracket.bound_method in (MEAN, REPLICA):
+            return self.lower_bound
+        trivial, _ = trivial_bound(self.pool)
+        proof = self.bracket.proof
+        return trivial if proof is None else max(trivial, proof.bound(self.pool))
+
+    def phy2log(self) -> Ints:
+        """The layer's expert in each of the pool's slots, [slots]."""
+        held: Ints = self.experts[self.bracket.packing.experts.ravel()]
+        return held
+
+    def _keep(self, outcome: PoolOutcome) -> None:
+        """Keep the certificate of the largest target, even where the bound has none."""
+        known = self.bracket.proof
+        if outcome.proof is not None and (known is None or outcome.proof.target > known.target):
+            self.bracket.proof = outcome.proof

@@ -1,0 +1,93 @@
+"""The registry of methods: who reads it, and what adding to it takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from eplb_opt import POLICIES, Limits, OptionError, Placement, StopReason, configure, solve
+from eplb_opt.certificates.mean import trivial_bound
+from eplb_opt.cli import main
+from eplb_opt.methods import METHODS, optimal
+from eplb_opt.methods.attempt import Attempt, Step
+from eplb_opt.methods.method import Method
+from eplb_opt.methods.run import run
+from eplb_opt.methods.schedule import SCHEDULE
+from eplb_opt.methods.task import Task
+from eplb_opt.outcome import PoolOutcome
+from eplb_opt.policies import policy_of
+from eplb_opt.problem.pool import Packing, Pool
+
+from ..conftest import KNOWN
+
+POOL = KNOWN["pool"][0]
+WORK = Limits(seconds=None, work=0.1)
+
+
+def shuffled(instance):
+    """A toy that places whole instances: experts in turn."""
+    slots = np.arange(instance.num_replicas) % instance.num_experts
+    return Placement(np.tile(slots, (instance.num_layers, 1)), instance.num_experts)
+
+
+def lifted(task, report):
+    """A toy that improves pools: nothing but the bound L0."""
+    bound, name = trivial_bound(task.pool)
+    return PoolOutcome(task.incumbent, bound, StopReason.COMPLETED, "lifted", name)
+
+
+TOYS = [
+    Method("shuffled", "experts in turn", place=shuffled),
+    Method("lifted", "L0 again", improve=lifted, supports=lambda instance: "one node only" * instance.hierarchical),
+]
+
+
+@pytest.mark.parametrize("toy", TOYS, ids=lambda toy: toy.name)
+def test_a_method_is_one_record(toy, monkeypatch):
+    monkeypatch.setitem(METHODS, toy.name, toy)
+    result = solve(POOL, toy.name, WORK)
+    assert not result.placement.violations(POOL)
+    assert (result.objective <= KNOWN["pool"][2]).all()
+    policy = configure(policy_of(toy), limits=WORK)
+    phy2log = policy.rebalance_experts(torch.tensor(POOL.weight), 16, 1, 1, 8)[0]
+    np.testing.assert_array_equal(phy2log.numpy(), result.placement.phy2log)
+
+
+def test_the_command_knows_a_new_method(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(METHODS, "shuffled", TOYS[0])
+    np.save(tmp_path / "loads.npy", POOL.weight)
+    arguments = ["solve", str(tmp_path / "loads.npy"), "--replicas", "16", "--ranks", "8", "--method", "shuffled"]
+    assert main([*arguments, "-o", str(tmp_path / "map.npz")]) == 0
+    assert (tmp_path / "map.npz").exists()
+    assert "1 layer" in capsys.readouterr().out
+
+
+def test_a_method_says_what_it_does_not_support(monkeypatch):
+    monkeypatch.setitem(METHODS, "lifted", TOYS[1])
+    with pytest.raises(OptionError, match="one node only"):
+        solve(KNOWN["hierarchical"][0], "lifted", WORK)
+
+
+def test_a_bound_is_one_step_of_the_schedule(monkeypatch):
+    pool = Pool(np.array([9.0, 1.0, 1.0, 1.0]), 6, 2)
+    start = Packing(np.array([[0, 0, 0], [1, 2, 3]]))
+
+    def heaviest_expert(at: Attempt, budget, seed) -> None:
+        """All ranks together carry the heaviest expert."""
+        at.bracket.raise_to(at.pool.loads.max() / at.pool.ranks, "the heaviest expert")
+
+    step = Step("heaviest expert", heaviest_expert, lambda at: True, Attempt.remaining)
+    monkeypatch.setattr(optimal, "SCHEDULE", (step,))
+    outcome = run("optimal", Task(pool, start, 1.0, WORK))
+    assert outcome.lower_bound == 4.5
+    assert outcome.bound_method == "the heaviest expert"
+
+
+def test_everyone_reads_the_same_methods():
+    assert list(POLICIES) == list(METHODS)
+    for method in METHODS.values():
+        assert (method.place is None) != (method.improve is None)
+        assert method.summary
+    for step in SCHEDULE:
+        assert step.run.__doc__
