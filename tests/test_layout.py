@@ -25,6 +25,7 @@ FLOORS = (
     ("highs", "random_numbers"),
     ("outcome", "budget", "heuristics"),
     ("bracket",),
+    ("pool_state",),
     ("bounds",),
     ("exact",),
     ("search",),

@@ -201,7 +201,7 @@ def test_exit_codes(code, files, capsys):
 
 
 WITHOUT = ("numba", "ortools", "highspy", "pulp", "loky", "rich", "yaml", "safetensors", "torch", "triton", "scipy")
-PROVERS = ("bounds", "exact", "search", "heuristics", "solver", "layer", "policies", "workers", "compiled", "highs")
+PROVERS = ("bounds", "exact", "search", "heuristics", "solver", "layer", "policies", "workers", "compiled")
 FORBIDDING = f"""import sys
 
 class Forbidding:
@@ -309,11 +309,8 @@ def test_a_layers_bound_needs_all_partitions_certified():
     (layer,) = start_layers(instance)
     high = 2.0 * layer.lower_bound
     for node_set, state in layer.pools.items():
-        state.lower_bound, state.bound_method = high, "rank patterns"
-        if node_set == (0, 1):
-            state.bound_method = REPLICA
-        if node_set == (2, 3):
-            state.lower_bound = 0.0
+        state.bracket.lower = 0.0 if node_set == (2, 3) else high
+        state.bracket.bound_method = REPLICA if node_set == (0, 1) else "rank patterns"
     layer.refresh()
     assert (layer.lower_bound, layer.bound_method) == (high, REPLICA)
     assert layer.certificate(2 * high, 1e-4).bound_method == "rank patterns"

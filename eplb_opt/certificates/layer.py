@@ -15,6 +15,7 @@ from ..problem.status import Status, StopReason, exceeds, relative_gap
 from .mean import trivial_bound
 
 MILESTONES = (1e-2, 1e-3, 1e-4)  # gaps whose time is recorded
+NOT_REACHED: tuple[float | None, ...] = (None,) * len(MILESTONES)
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class LayerCertificate:
     reached : tuple of float or None
         Seconds after the start of the call at which the gap was known to be at most 1 %, 0.1 % and 0.01 %.
     proofs : tuple of dict
-        Certificates of pools' bounds beyond L0 (`bounds.proofs`), each with its node's ``groups``: what `verify`
-        re-checks.
+        Certificates of pools' bounds beyond L0 (`Certificate.to_dict`), each with its node's ``groups``: what
+        `verify` re-checks.
     gap_limit : float
         The gap up to which the layer counts as OPTIMAL.
 
@@ -67,14 +68,12 @@ class LayerCertificate:
     bound_method: str
     seconds: float
     note: str = ""
-    reached: tuple[float | None, ...] = (None,) * len(MILESTONES)
+    reached: tuple[float | None, ...] = NOT_REACHED
     proofs: tuple[dict[str, Any], ...] = ()
     gap_limit: float = Limits.gap
 
 
-def totals_of(
-    certificates: Sequence[LayerCertificate], seconds: float, compile_seconds: float = 0.0
-) -> dict[str, Any]:  # fmt: skip
+def totals_of(certificates: Sequence[LayerCertificate], seconds: float, compile_seconds: float = 0.0) -> dict[str, Any]:
     """Mean and worst figures over layers, and the wall-clock time of the call and of compiling before it.
 
     Parameters
@@ -83,14 +82,15 @@ def totals_of(
         At least one.
     seconds, compile_seconds : float
     """
-    imbalance = np.array([c.imbalance for c in certificates])
-    gap = np.array([c.gap for c in certificates])
+    imbalance = np.array([certificate.imbalance for certificate in certificates])
+    balancedness = np.array([certificate.balancedness for certificate in certificates])
+    gap = np.array([certificate.gap for certificate in certificates])
     return {
         "layers": len(certificates),
-        "optimal": sum(c.status is Status.OPTIMAL for c in certificates),
+        "optimal": sum(certificate.status is Status.OPTIMAL for certificate in certificates),
         "imbalance_mean": float(imbalance.mean()),
         "imbalance_max": float(imbalance.max()),
-        "balancedness_mean": float(np.mean([c.balancedness for c in certificates])),
+        "balancedness_mean": float(balancedness.mean()),
         "gap_mean": float(gap.mean()),
         "gap_max": float(gap.max()),
         "seconds": seconds,
@@ -101,14 +101,15 @@ def totals_of(
 
 def _reached(certificates: Sequence[LayerCertificate], i: int) -> dict[str, Any]:
     """How many layers came within a milestone's gap, and when the last of them did."""
-    times = [t for c in certificates if (t := c.reached[i]) is not None]
+    every_time = [certificate.reached[i] for certificate in certificates]
+    times = [time for time in every_time if time is not None]
     return {"gap": MILESTONES[i], "layers": len(times), "seconds": max(times, default=None)}
 
 
 def certify(
     instance: Instance, layer: int, objective: float, lower_bound: float, gap_limit: float, *, stop: StopReason,
     method: str, bound_method: str, seconds: float, note: str = "",
-    reached: tuple[float | None, ...] = (None,) * len(MILESTONES), proofs: tuple[dict[str, Any], ...] = (),
+    reached: tuple[float | None, ...] = NOT_REACHED, proofs: tuple[dict[str, Any], ...] = (),
 ) -> LayerCertificate:  # fmt: skip
     """The certificate of a layer from its recomputed objective and its proven bound.
 
@@ -127,25 +128,45 @@ def certify(
     stop, method, bound_method, seconds, note, reached, proofs
         As in `LayerCertificate`.
     """
-    contradicted = exceeds(lower_bound, objective)
-    if contradicted:
+    is_contradicted = exceeds(lower_bound, objective)
+    if is_contradicted:
         note = f"{bound_method} claimed a bound of {lower_bound!r} above the objective {objective!r}"
         pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
         lower_bound, bound_method = trivial_bound(pool)
         proofs = ()
-        reached = (None,) * len(MILESTONES)
+        reached = NOT_REACHED
     lower = min(lower_bound, objective)
     gap = relative_gap(objective, lower)
     status = Status.OPTIMAL if gap <= gap_limit else Status.FEASIBLE
-    if contradicted:
+    if is_contradicted:
         stop = StopReason.FAILED
     elif status is Status.OPTIMAL:
         stop = StopReason.GAP
     mean = float(instance.mean[layer])
     imbalance = objective / mean if objective > 0 and mean > 0 else 1.0
-    # The best map may be another one than that which came within a gap first: the greedy's is kept as it is.
-    reached = tuple(t if gap <= milestone else None for t, milestone in zip(reached, MILESTONES, strict=True))
     return LayerCertificate(
-        (instance.layer_ids or ())[layer], objective, lower, gap, imbalance, 1 / imbalance, status, stop, method,
-        bound_method, seconds, note, reached, proofs, gap_limit,
-    )  # fmt: skip
+        layer_id=(instance.layer_ids or ())[layer],
+        objective=objective,
+        lower_bound=lower,
+        gap=gap,
+        imbalance=imbalance,
+        balancedness=1 / imbalance,
+        status=status,
+        stop=stop,
+        method=method,
+        bound_method=bound_method,
+        seconds=seconds,
+        note=note,
+        reached=_times_of(gap, reached),
+        proofs=proofs,
+        gap_limit=gap_limit,
+    )
+
+
+def _times_of(gap: float, reached: tuple[float | None, ...]) -> tuple[float | None, ...]:
+    """Times of the milestones that the map which is kept has reached.
+
+    It may be another one than that which came within a gap first: the greedy's is kept as it is.
+    """
+    times = zip(reached, MILESTONES, strict=True)
+    return tuple(time if gap <= milestone else None for time, milestone in times)

@@ -29,19 +29,27 @@ def max_replica_bound(pool: Pool) -> float:
     values, value = values_of(loads[None], rank, rank + 1)
     # Rounding is monotone: pairs that share the float may differ below it, the least of them is safe.
     tied = np.flatnonzero(values[0] == value[0])
-    least = min(Fraction(float(loads[position[j]])) / int(copies[j]) for j in tied)
+    least = min(_exact(loads[position[i]], copies[i]) for i in tied)
     if pool.distinct:
-        least = max(least, Fraction(float(loads[0])) / pool.max_count)
+        least = max(least, _exact(loads[0], pool.max_count))
     return floor_float(least)
+
+
+def _exact(load: float, copies: int) -> Fraction:
+    """Load of one of some replicas."""
+    return Fraction(float(load)) / int(copies)
 
 
 def trivial_bound(pool: Pool) -> tuple[float, str]:
     """The larger of L0a and L0b, and its name."""
-    mean, replica = mean_bound(pool), max_replica_bound(pool)
+    mean = mean_bound(pool)
+    replica = max_replica_bound(pool)
     return (replica, REPLICA) if replica > mean else (mean, MEAN)
 
 
 def floor_float(value: Fraction) -> float:
     """The largest float64 <= value."""
     nearest = float(value)
-    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
+    if Fraction(nearest) <= value:
+        return nearest
+    return math.nextafter(nearest, -math.inf)

@@ -95,16 +95,18 @@ def cheapest_counts(pool: Pool, model: Model, prices: Ints) -> float:
     float
         An integer, or infinite if no counts fill the slots.
     """
-    nowhere = np.iinfo(np.int64).max // 4
+    nowhere = np.iinfo(np.int64).max // 4  # no counts use so many slots; sums of two stay within int64
     least = np.full(pool.slots + 1, nowhere)
     least[0] = 0
-    for e in range(pool.num_experts):
+    for expert in range(pool.num_experts):
         after = np.full(pool.slots + 1, nowhere)
-        for t in np.flatnonzero(model.expert == e):
+        for t in np.flatnonzero(model.expert == expert):
             k = int(model.count[t])
-            after[k:] = np.minimum(after[k:], least[: pool.slots + 1 - k] + k * prices[t])
+            with_type = least[: pool.slots + 1 - k] + k * prices[t]
+            after[k:] = np.minimum(after[k:], with_type)
         least = np.where(after >= nowhere // 2, nowhere, after)
-    return math.inf if least[-1] >= nowhere // 2 else float(least[-1])
+    cheapest = least[-1]
+    return math.inf if cheapest >= nowhere // 2 else float(cheapest)
 
 
 class _TooManyError(Exception):
@@ -132,9 +134,10 @@ def contents(pool: Pool, model: Model) -> Iterator[Ints]:
         partial = stack.pop()
         first, width = _extensions(pool, model, partial)
         total = int(width.sum())
-        if total > AT_ONCE and len(width) > 1:
+        if total > AT_ONCE and len(width) > 1:  # in two halves, the first one next
             half = len(width) // 2
-            stack += [_rows(partial, slice(half, None)), _rows(partial, slice(half))]
+            stack.append(_rows(partial, slice(half, None)))
+            stack.append(_rows(partial, slice(half)))
             continue
         steps += total
         if steps > MOST_STEPS:
@@ -176,12 +179,15 @@ def _extend(pool: Pool, model: Model, partial: _Partial, first: Ints, width: Int
     start = np.cumsum(width) - width
     new = np.arange(parent.size) - start[parent] + first[parent]
     before = partial.types[parent]
+    # A type is repeated in a row, as types are in order; its expert anywhere else is the expert with another count.
     again = before[:, -1] == new if before.shape[1] else np.zeros(new.size, np.bool_)
     copies = np.where(again, partial.copies[parent] + 1, 1)
-    used = partial.used[parent] + np.where(again, 0, (model.count - model.least[model.expert])[new])
-    # A type is repeated in a row, as types are in order; its expert anywhere else is the expert with another count.
-    other = (model.expert[before] == model.expert[new][:, None]) & (before != new[:, None])
+    beyond_least = (model.count - model.least[model.expert])[new]
+    used = partial.used[parent] + np.where(again, 0, beyond_least)
+    is_same_expert = model.expert[before] == model.expert[new][:, None]
+    has_other_count = (is_same_expert & (before != new[:, None])).any(axis=1)
     most = 1 if pool.distinct else model.count[new]
-    fits = (copies <= most) & (used <= model.spare) & ~other.any(axis=1)
+    fits = (copies <= most) & (used <= model.spare) & ~has_other_count
     types = np.concatenate([before, new[:, None]], axis=1)
-    return _Partial(types[fits], (partial.load[parent] + model.item[new])[fits], used[fits], copies[fits])
+    load = partial.load[parent] + model.item[new]
+    return _Partial(types[fits], load[fits], used[fits], copies[fits])

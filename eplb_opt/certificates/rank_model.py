@@ -42,13 +42,25 @@ class Model:
 
 
 def rank_model(pool: Pool, target: float, near: Ints | None = None, width: int = 0) -> Model | None:
-    """Types and limits; None if counts, mean or largest replica alone exclude the target."""
+    """Types and limits; None if counts, mean or largest replica alone exclude the target.
+
+    Parameters
+    ----------
+    pool : Pool
+    target : float
+        In units of load.
+    near : array [experts], optional
+        Only counts within ``width`` of these.
+    width : int
+    """
     scale = scale_of(target)
     limit = math.floor(Fraction(target) * scale)
-    slack = pool.ranks * limit - (math.floor(pool.total * scale) - pool.slots)  # rounding hides less than 1 a replica
+    total = math.floor(pool.total * scale) - pool.slots  # rounding hides less than 1 a replica
+    slack = pool.ranks * limit - total
     order = np.argsort(-pool.loads, kind="stable")
-    loads = [Fraction(float(w)) * scale for w in pool.loads[order]]
-    least = np.array([int(w // (limit + 1)) + 1 for w in loads])  # the first k with floor(w / k) <= limit
+    loads = [Fraction(load) * scale for load in pool.loads[order].tolist()]
+    # The first k with floor(w / k) <= limit.
+    least = np.array([int(load // (limit + 1)) + 1 for load in loads])
     if near is not None:
         least = np.maximum(least, near[order] - width)
     spare = pool.slots - int(least.sum())
@@ -58,11 +70,22 @@ def rank_model(pool: Pool, target: float, near: Ints | None = None, width: int =
     if near is not None:
         top = np.minimum(top, near[order] + width)
     options = int((top - least).max()) + 1
-    expert = np.repeat(np.arange(least.size), np.maximum(top - least + 1, 0))
-    count = np.concatenate([np.arange(a, b + 1) for a, b in zip(least, top, strict=True)])
+    number_of_counts = np.maximum(top - least + 1, 0)
+    expert = np.repeat(np.arange(least.size), number_of_counts)
+    count = np.concatenate([np.arange(first, last + 1) for first, last in zip(least, top, strict=True)])
     item = rounded_down((loads[e] for e in expert), count)
     heaviest = np.argsort(-item, kind="stable")
-    return Model(order, least, options, item[heaviest], expert[heaviest], count[heaviest], spare, slack, limit)
+    return Model(
+        order=order,
+        least=least,
+        options=options,
+        item=item[heaviest],
+        expert=expert[heaviest],
+        count=count[heaviest],
+        spare=spare,
+        slack=slack,
+        limit=limit,
+    )
 
 
 def scale_of(target: float) -> Fraction:
@@ -72,5 +95,8 @@ def scale_of(target: float) -> Fraction:
 
 def rounded_down(loads: Iterable[Fraction], counts: Iterable[int]) -> Ints:
     """``floor(load / count)`` of each pair, [pairs]."""
-    pairs = zip(loads, counts, strict=True)
-    return np.array([w.numerator // (w.denominator * int(k)) for w, k in pairs], dtype=np.int64)
+    items = []
+    for load, count in zip(loads, counts, strict=True):
+        denominator = load.denominator * int(count)
+        items.append(load.numerator // denominator)
+    return np.array(items, dtype=np.int64)

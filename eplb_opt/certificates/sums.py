@@ -24,10 +24,12 @@ def next_sum(pool: Pool, limit: float, upper: float) -> float:
         Up to rounding, downwards: relatively ``MARGIN`` below the sum at most.
     """
     copies = np.arange(1, pool.max_count + 1)
-    values = np.unique(pool.loads[:, None] / copies[None, :])
-    values = values[values <= upper * (1 + MARGIN)]
-    partner = np.searchsorted(values, limit * (1 - MARGIN) - values)
-    inside = partner < values.size
+    loads = np.unique(pool.loads[:, None] / copies)  # of replicas, ascending
+    loads = loads[loads <= upper * (1 + MARGIN)]
+    missing = limit * (1 - MARGIN) - loads
+    partner = np.searchsorted(loads, missing)  # the lightest with which each is at least the limit
+    has_partner = partner < loads.size
     with np.errstate(over="ignore"):
-        sums = values[inside] + values[partner[inside]]
-    return float(min(sums.min(initial=upper), upper)) * (1 - MARGIN)
+        sums = loads[has_partner] + loads[partner[has_partner]]
+    least = min(sums.min(initial=upper), upper)
+    return float(least) * (1 - MARGIN)

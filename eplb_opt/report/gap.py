@@ -15,9 +15,10 @@ from ..result import Result
 
 def best_bound(results: Sequence[Result]) -> tuple[Floats, list[str]]:
     """The largest lower bound that any method proved, [layers] in tokens, and what proved it."""
-    bounds = np.stack([r.lower_bound for r in results])
-    winner = bounds.argmax(axis=0)
-    return bounds.max(axis=0), [results[w].certificates[i].bound_method for i, w in enumerate(winner)]
+    bounds = np.stack([result.lower_bound for result in results])
+    winners = [results[number] for number in bounds.argmax(axis=0)]
+    methods = [result.certificates[layer].bound_method for layer, result in enumerate(winners)]
+    return bounds.max(axis=0), methods
 
 
 def gap_rows(
@@ -34,12 +35,14 @@ def gap_rows(
     gap : float
         The gap at which a layer counts as optimal.
     """
+    is_loaded = instance.mean > 0
+    mean = np.where(is_loaded, instance.mean, 1.0)
     rows = []
     for method, objective in objectives.items():
-        mean = np.where(instance.mean > 0, instance.mean, 1.0)
-        imbalance = np.where(instance.mean > 0, objective / mean, 1.0)
-        gaps = np.array([relative_gap(o, b) for o, b in zip(objective.tolist(), bound.tolist(), strict=True)])
-        rows.append({
+        imbalance = np.where(is_loaded, objective / mean, 1.0)
+        pairs = zip(objective.tolist(), bound.tolist(), strict=True)
+        gaps = np.array([relative_gap(value, least) for value, least in pairs])
+        row = {
             "method": method,
             "layers": len(gaps),
             "optimal": int((gaps <= gap).sum()),
@@ -51,6 +54,7 @@ def gap_rows(
             "seconds": seconds.get(method),
             "layer_objective": objective.tolist(),
             "layer_imbalance": imbalance.tolist(),
-            "layer_gap": [g if np.isfinite(g) else None for g in gaps.tolist()],
-        })  # fmt: skip
+            "layer_gap": [value if np.isfinite(value) else None for value in gaps.tolist()],
+        }
+        rows.append(row)
     return rows

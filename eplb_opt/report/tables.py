@@ -11,6 +11,8 @@ from ..problem.status import Status
 from .figures import percent
 from .layout import Column
 
+Rows = Sequence[Mapping[str, Any]]
+
 
 def layer_table(report: Mapping[str, Any]) -> list[Column]:
     """One row a layer: what was found, what was proven, by what, in how long.
@@ -21,23 +23,44 @@ def layer_table(report: Mapping[str, Any]) -> list[Column]:
         Of `Result.to_dict`.
     """
     layers = report["layers"]
+    bounds = [_relative_bound(layer) for layer in layers]
+    gaps = [_percent_or_none(layer["gap"]) for layer in layers]
     return [
         Column("layer", [str(layer["layer_id"]) for layer in layers]),
-        Column("imbalance", [f"{layer['imbalance']:.5f}" for layer in layers]),
-        Column("balancedness", [f"{layer['balancedness']:.5f}" for layer in layers], order=4),
-        Column("bound", [f"{_relative_bound(layer):.5f}" for layer in layers], order=1),
-        Column("gap %", [_percent_or_none(layer["gap"]) for layer in layers]),
-        Column("status", [layer["status"] for layer in layers], left=True),
-        Column("found by", [layer["method"] for layer in layers], order=3, left=True),
-        Column("proved by", [layer["bound_method"] for layer in layers], order=2, left=True),
-        Column("seconds", [f"{layer['seconds']:.2f}" for layer in layers], order=5),
+        Column("imbalance", _figures(layers, "imbalance")),
+        Column("balancedness", _figures(layers, "balancedness"), order=4),
+        Column("bound", [f"{bound:.5f}" for bound in bounds], order=1),
+        Column("gap %", gaps),
+        Column("status", _texts(layers, "status"), left=True),
+        Column("found by", _texts(layers, "method"), order=3, left=True),
+        Column("proved by", _texts(layers, "bound_method"), order=2, left=True),
+        Column("seconds", _seconds(layers), order=5),
     ]
+
+
+def _texts(rows: Rows, key: str) -> list[str]:
+    return [row[key] for row in rows]
+
+
+def _figures(rows: Rows, key: str) -> list[str]:
+    return [f"{row[key]:.5f}" for row in rows]
+
+
+def _percents(rows: Rows, key: str) -> list[str]:
+    return [percent(row[key]) for row in rows]
+
+
+def _seconds(rows: Rows) -> list[str]:
+    """Times; what was read from a file has none."""
+    return ["-" if row["seconds"] is None else f"{row['seconds']:.2f}" for row in rows]
 
 
 def _relative_bound(layer: Mapping[str, Any]) -> float:
     """The bound over the mean rank load, which the report says by the imbalance; 1 in a layer without tokens."""
     objective = layer["objective"]
-    return float(layer["lower_bound"] / objective * layer["imbalance"]) if objective > 0 else 1.0
+    if objective <= 0:
+        return 1.0
+    return float(layer["lower_bound"] / objective * layer["imbalance"])
 
 
 def _percent_or_none(gap: float | None) -> str:
@@ -80,7 +103,7 @@ def _reason(layer: Mapping[str, Any]) -> str:
     return f"{stop}: {note}" if note not in ("", stop) else stop
 
 
-def gap_table(rows: Sequence[dict[str, Any]]) -> list[Column]:
+def gap_table(rows: Rows) -> list[Column]:
     """Methods side by side against the best bound.
 
     Parameters
@@ -88,14 +111,13 @@ def gap_table(rows: Sequence[dict[str, Any]]) -> list[Column]:
     rows : sequence of dict
         Of `gap.gap_rows`.
     """
-    seconds = ["-" if row["seconds"] is None else f"{row['seconds']:.2f}" for row in rows]
     return [
-        Column("method", [row["method"] for row in rows], left=True, folds=True),
-        Column("imbalance mean", [f"{row['imbalance_mean']:.5f}" for row in rows]),
-        Column("imbalance max", [f"{row['imbalance_max']:.5f}" for row in rows], order=2),
-        Column("balancedness", [f"{row['balancedness_mean']:.5f}" for row in rows], order=5),
-        Column("gap % mean", [percent(row["gap_mean"]) for row in rows]),
-        Column("gap % max", [percent(row["gap_max"]) for row in rows], order=1),
+        Column("method", _texts(rows, "method"), left=True, folds=True),
+        Column("imbalance mean", _figures(rows, "imbalance_mean")),
+        Column("imbalance max", _figures(rows, "imbalance_max"), order=2),
+        Column("balancedness", _figures(rows, "balancedness_mean"), order=5),
+        Column("gap % mean", _percents(rows, "gap_mean")),
+        Column("gap % max", _percents(rows, "gap_max"), order=1),
         Column("optimal", [f"{row['optimal']}/{row['layers']}" for row in rows], order=3),
-        Column("seconds", seconds, order=4),
+        Column("seconds", _seconds(rows), order=4),
     ]
