@@ -30,7 +30,7 @@ FLOORS = (
     ("exact",),
     ("search",),
     ("methods",),
-    ("grouping", "pool_state"),
+    ("grouping",),
     ("warmup", "layer", "workers"),
     ("result", "starts"),
     ("sharing",),
