@@ -149,9 +149,11 @@ def candidates(experts: int, extra: int, max_count: int, variants: int, device: 
     position, copies = water_filling.candidates(experts, extra, max_count, reach=1 if variants == 1 else 2)
     number = len(copies)
     tie = np.arange(number - 1, -1, -1)
-    noise = 1.0 + 0.25 * spread(variants)[:, None] * uniform(variants, number)
-    beta = 0.5 * uniform(variants, 1)[:, 0] * (spread(variants) > 0)
-    return tuple(xp.asarray(table, device) for table in (position, copies.astype(np.float64), tie, noise, beta))
+    how_far = spread(variants)
+    noise = 1.0 + 0.25 * how_far[:, None] * uniform(variants, number)
+    beta = 0.5 * uniform(variants, 1)[:, 0] * (how_far > 0)
+    tables = (position, copies.astype(np.float64), tie, noise, beta)
+    return tuple(xp.asarray(table, device) for table in tables)
 
 
 def spread(variants: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -161,12 +163,13 @@ def spread(variants: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 def uniform(rows: int, columns: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """A fixed table of numbers in [-1, 1), the same on every platform (splitmix64 of the index)."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # integers modulo 2^64 are meant
         z = (np.arange(rows * columns, dtype=np.uint64) + np.uint64(1)) * GOLDEN
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))
-    return ((z >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1.0).reshape(rows, columns)
+    upper = (z >> np.uint64(11)).astype(np.float64)  # 53 bits, as many as a float64 holds exactly
+    return (upper * 2.0**-52 - 1.0).reshape(rows, columns)
 
 
 def _perturbed_order(keys: Array, pools: int, bits: int) -> Array:
