@@ -257,7 +257,7 @@ def _next_unlike(items: Ints, owner: Ints, distinct: bool, after: Ints, last: in
     i = after[last]
     while i != items.size and items[i] == items[last] and (not distinct or owner[i] == owner[last]):
         i = after[i]
-    return i
+    return i  # type: ignore[no-any-return]
 
 
 @compiled
@@ -269,7 +269,7 @@ def _largest_sum(items: Ints, after: Ints, i: int, more: int) -> int:
         if i == items.size:
             return -1
         top += items[i]
-    return top
+    return top  # type: ignore[no-any-return]
 
 
 @compiled
