@@ -64,6 +64,11 @@ class Assignment:
         columns = sum(len(counts) for counts in self.counts)
         return columns * self.pool.ranks
 
+    @property
+    def ranks(self) -> range:
+        """All ranks."""
+        return range(self.pool.ranks)
+
     def most(self, count: int) -> int:
         """Most replicas of an expert with this count on one rank."""
         return 1 if self.pool.distinct else min(count, self.pool.slots_per_rank)

@@ -83,11 +83,7 @@ def build(a: Assignment) -> CpSatModel:
         model=model,
         T=model.new_int_var(min(least, heaviest), heaviest, "T"),
         y={(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()},
-        x={
-            (e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}")
-            for e, k in a.expert_counts()
-            for r in range(a.pool.ranks)
-        },
+        x={(e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}") for e, k in a.expert_counts() for r in a.ranks},
         load=load,
         scale=scale,
     )
@@ -121,12 +117,12 @@ def c1_one_count(a: Assignment, m: CpSatModel) -> None:
 
 def c2_all_replicas(a: Assignment, m: CpSatModel) -> None:
     for e, k in a.expert_counts():
-        copies = sum(m.x[e, k, r] for r in range(a.pool.ranks))
+        copies = sum(m.x[e, k, r] for r in a.ranks)
         m.model.add(copies == k * m.y[e, k])
 
 
 def c3_full_ranks(a: Assignment, m: CpSatModel) -> None:
-    for r in range(a.pool.ranks):
+    for r in a.ranks:
         held = sum(m.x[e, k, r] for e, k in a.expert_counts())
         m.model.add(held == a.pool.slots_per_rank)
 
@@ -134,7 +130,7 @@ def c3_full_ranks(a: Assignment, m: CpSatModel) -> None:
 def c4_heaviest(a: Assignment, m: CpSatModel) -> None:
     pairs = list(a.expert_counts())
     loads = [m.load[pair] for pair in pairs]
-    for r in range(a.pool.ranks):
+    for r in a.ranks:
         copies = [m.x[e, k, r] for e, k in pairs]
         m.model.add(cp_model.LinearExpr.weighted_sum(copies, loads) <= m.T)
 
@@ -142,7 +138,7 @@ def c4_heaviest(a: Assignment, m: CpSatModel) -> None:
 def c5_per_rank(a: Assignment, m: CpSatModel) -> None:
     for e, k in a.expert_counts():
         if a.most(k) < k:  # otherwise (C2) implies it
-            for r in range(a.pool.ranks):
+            for r in a.ranks:
                 m.model.add(m.x[e, k, r] <= a.most(k) * m.y[e, k])
 
 
@@ -155,7 +151,7 @@ def v2_replica(a: Assignment, m: CpSatModel) -> None:
 def v4_conflicts(a: Assignment, m: CpSatModel) -> None:
     slots = a.pool.slots_per_rank
     for heavy, middle in a.conflicts():
-        for r in range(a.pool.ranks):
+        for r in a.ranks:
             by_heavy = sum(slots * m.x[e, k, r] for e, k in heavy)
             by_middle = sum(m.x[e, k, r] for e, k in middle)
             m.model.add(by_heavy + by_middle <= slots)
@@ -233,7 +229,13 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
     proven = math.ceil(solver.best_objective_bound - BOUND_NOISE)  # T is an integer
     lower = floor_float(Fraction(proven) / m.scale)
     stop = StopReason.GAP if status == cp_model.OPTIMAL else _limit_hit(limits, solver)
-    return PoolOutcome(best, max(lower, a.lower), stop, METHOD, METHOD)
+    return PoolOutcome(
+        packing=best,
+        lower_bound=max(lower, a.lower),
+        stop=stop,
+        method=METHOD,
+        bound_method=METHOD,
+    )
 
 
 def _packing(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> Packing:

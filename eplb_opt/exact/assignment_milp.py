@@ -66,7 +66,7 @@ def build(a: Assignment) -> MilpModel:
         x={
             (e, k, r): problem.add_variable(f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger)
             for e, k in a.expert_counts()
-            for r in range(a.pool.ranks)
+            for r in a.ranks
         },
         scale=scale,
     )
@@ -85,18 +85,18 @@ def c1_one_count(a: Assignment, m: MilpModel) -> None:
 
 def c2_all_replicas(a: Assignment, m: MilpModel) -> None:
     for e, k in a.expert_counts():
-        copies = pulp.lpSum(m.x[e, k, r] for r in range(a.pool.ranks))
+        copies = pulp.lpSum(m.x[e, k, r] for r in a.ranks)
         m.problem.addConstraint(copies == k * m.y[e, k], f"C2_{e}_{k}")
 
 
 def c3_full_ranks(a: Assignment, m: MilpModel) -> None:
-    for r in range(a.pool.ranks):
+    for r in a.ranks:
         held = pulp.lpSum(m.x[e, k, r] for e, k in a.expert_counts())
         m.problem.addConstraint(held == a.pool.slots_per_rank, f"C3_{r}")
 
 
 def c4_heaviest(a: Assignment, m: MilpModel) -> None:
-    for r in range(a.pool.ranks):
+    for r in a.ranks:
         terms = ((m.x[e, k, r], float(a.pool.loads[e]) / k * m.scale) for e, k in a.expert_counts())
         load = pulp.LpAffineExpression(terms)
         m.problem.addConstraint(load <= m.T, f"C4_{r}")
@@ -105,7 +105,7 @@ def c4_heaviest(a: Assignment, m: MilpModel) -> None:
 def c5_per_rank(a: Assignment, m: MilpModel) -> None:
     for e, k in a.expert_counts():
         if a.most(k) < k:  # otherwise (C2) implies it
-            for r in range(a.pool.ranks):
+            for r in a.ranks:
                 most = a.most(k) * m.y[e, k]
                 m.problem.addConstraint(m.x[e, k, r] <= most, f"C5_{e}_{k}_{r}")
 
@@ -120,7 +120,7 @@ def v2_replica(a: Assignment, m: MilpModel) -> None:
 def v4_conflicts(a: Assignment, m: MilpModel) -> None:
     slots = a.pool.slots_per_rank
     for n, (heavy, middle) in enumerate(a.conflicts()):
-        for r in range(a.pool.ranks):
+        for r in a.ranks:
             by_heavy = pulp.lpSum(slots * m.x[e, k, r] for e, k in heavy)
             by_middle = pulp.lpSum(m.x[e, k, r] for e, k in middle)
             m.problem.addConstraint(by_heavy + by_middle <= slots, f"V4_{n}_{r}")
@@ -215,7 +215,13 @@ def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "hi
     if bound is None:
         return PoolOutcome(best, None, stop, method)
     lower = bound / model.scale * (1 - BOUND_MARGIN)
-    return PoolOutcome(best, lower, stop, method, method)
+    return PoolOutcome(
+        packing=best,
+        lower_bound=lower,
+        stop=stop,
+        method=method,
+        bound_method=method,
+    )
 
 
 def _copies(model: MilpModel) -> dict[tuple[int, int, int], int]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..compiled import compiled
+from ..problem.pool import Ints
 from ..random_numbers import Words, below
 from .packer import branch
-
-Ints = npt.NDArray[np.int64]
 
 PACKED = 1
 IMPOSSIBLE = 0
@@ -173,7 +171,13 @@ def enumerate_counts(
         if used >= ticks:
             return PAUSED, used
         if depth == experts:
-            _items(chosen.extra, least, item, items, owner)
+            _items(
+                chosen.extra,
+                least,
+                item,
+                items,
+                owner,
+            )
             answer, left = branch(items, owner, distinct, ranks, slots, limit, leaf, out)
             used += leaf - left + experts
             if answer == 1:

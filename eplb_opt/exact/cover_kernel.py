@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiled import compiled
+from ..problem.pool import Ints
 
-Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
@@ -111,7 +111,15 @@ def cover(code: Codes, expert: Codes, load: Ints, least: Ints, limit: int, ticks
         use = _put(code, least, j, depth, tree)
         if depth == ranks - 1:
             return COVERED, spent
-        spent += _filter(code, load, limit, limit - load[j], use, depth, tree)
+        spent += _filter(
+            code,
+            load,
+            limit,
+            limit - load[j],
+            use,
+            depth,
+            tree,
+        )
         _count_experts(expert, depth + 1, tree)
         depth += 1
     return IMPOSSIBLE, spent

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiled import compiled
+from ..problem.pool import Ints
 
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 PACKED = 1
@@ -49,7 +49,16 @@ def pack(items: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints)
     ValueError
         The number of items is not ``ranks * slots``.
     """
-    status, _ = branch(items, items, False, ranks, slots, limit, nodes, out)
+    status, _ = branch(
+        items,
+        items,
+        False,
+        ranks,
+        slots,
+        limit,
+        nodes,
+        out,
+    )
     return int(status)
 
 
@@ -72,7 +81,16 @@ def pack_distinct(items: Ints, owner: Ints, ranks: int, slots: int, limit: int, 
     ValueError
         The number of items is not ``ranks * slots``.
     """
-    status, _ = branch(items, owner, True, ranks, slots, limit, nodes, out)
+    status, _ = branch(
+        items,
+        owner,
+        True,
+        ranks,
+        slots,
+        limit,
+        nodes,
+        out,
+    )
     return int(status)
 
 

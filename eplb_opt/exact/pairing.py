@@ -32,7 +32,8 @@ def pair_counts(pool: Pool, counts: Ints) -> Packing | None:
     pairs = np.stack([heavier, lighter], axis=1)
     if not pool.distinct or not (pairs[:, 0] == pairs[:, 1]).any():
         return Packing(pairs)
-    low = float((values + values[::-1]).max())  # what the pairs need that ``distinct`` does not allow
+    sums = values + values[::-1]
+    low = float(sums.max())  # what the pairs need that ``distinct`` does not allow
     high = 2 * float(values[0])
     best = pair_distinct(pool, counts, high)
     if best is None:
@@ -74,20 +75,24 @@ def pair_distinct(pool: Pool, counts: Ints, limit: float) -> Packing | None:
     heavy = int((values > limit / 2).sum())
     if heavy > pool.ranks:
         return None
-    mates = np.arange(values.size - 1, values.size - 1 - heavy, -1)
-    if (values[mates] > limit - values[:heavy]).any():
+    lightest = values.size - 1
+    mates = np.arange(lightest, lightest - heavy, -1)
+    room = limit - values[:heavy]
+    if (values[mates] > room).any():
         return None
     if crowded(pool, counts, limit) is not None:
         return None
     rest = np.arange(heavy, values.size - heavy)
     copies = np.bincount(experts[rest], minlength=pool.num_experts)
     expert = int(copies.argmax())
-    surplus = int(copies[expert]) - (pool.ranks - heavy)
+    open_ranks = pool.ranks - heavy
+    surplus = int(copies[expert]) - open_ranks
     if surplus > 0:
         load = pool.loads[expert] / counts[expert]
-        fits = load <= limit - values[:heavy]
-        swap = np.flatnonzero(fits & (experts[mates] != expert))[:surplus]
-        spare = rest[experts[rest] == expert][:surplus]
+        has_others = experts[mates] != expert
+        swap = np.flatnonzero((load <= room) & has_others)[:surplus]
+        own = rest[experts[rest] == expert]
+        spare = own[:surplus]
         freed = mates[swap].copy()
         mates[swap] = spare
         kept = rest[~np.isin(rest, spare)]
@@ -127,7 +132,8 @@ def crowded(pool: Pool, counts: Ints, limit: float) -> int | None:
             continue
         if 2 * own <= pool.ranks and own + all_heavy <= pool.ranks:  # even if it fits beside no heavy one
             continue
-        blocked = int(counts[heavy & (values[expert] > limit - values)].sum())
+        is_too_heavy = values[expert] > limit - values
+        blocked = int(counts[heavy & is_too_heavy].sum())
         if own + blocked > pool.ranks:
             return int(expert)
     return None

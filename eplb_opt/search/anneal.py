@@ -10,13 +10,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from ..compiled import compiled
+from ..problem.pool import Floats, Ints
 from ..random_numbers import Words, below, uniform
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 COOLING = 64  # moves between two temperatures: a power of two, so that asking is cheap
 LEAST_DRAW = 1e-300  # added to a random number, whose logarithm is then finite
@@ -90,7 +87,19 @@ def anneal(
         bar = -temperature * math.log(uniform(rng) + LEAST_DRAW)
         spent += 1
         if rereplicate == 0.0 or uniform(rng) >= rereplicate:
-            _swap(weights, experts, counts, loads, places, index, p, below(rng, size), bar, slots, distinct)
+            _swap(
+                weights,
+                experts,
+                counts,
+                loads,
+                places,
+                index,
+                p,
+                below(rng, size),
+                bar,
+                slots,
+                distinct,
+            )
         elif counts[experts[p]] > 1:
             f = below(rng, counts.size)
             spent += counts[experts[p]] + counts[f]

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..compiled import compiled
 from ..exact.packer import PACKED, branch
+from ..problem.pool import Floats, Ints
 from ..random_numbers import Words, below, uniform
-from .anneal import Floats, Ints, rank_loads
+from .anneal import rank_loads
 
 UNIT = 2.0**40  # the mean rank load in the packer's integers
 ELSEWHERE = 0.3  # share of the rounds that need not include the heaviest rank
@@ -77,7 +78,14 @@ def repack(
         kinds = present[: _collect(experts, slots, chosen, tally, present)]
         given = 1 if held > 0 else 0  # moves that are drawn already
         wanted = given + below(rng, most_moves + 1 - given)
-        moves = _move_counts(counts, tally, kinds, rng, moved[:wanted], given)
+        moves = _move_counts(
+            counts,
+            tally,
+            kinds,
+            rng,
+            moved[:wanted],
+            given,
+        )
         packed, left = _pack_ranks(weights, experts, counts, loads, chosen, tally, kinds, nodes, distinct, rng)
         if not packed:
             _undo_moves(counts, moved[:moves])
@@ -202,7 +210,16 @@ def _pack_ranks(
     if top <= mean:
         return False, nodes
     limit = mean + np.int64((top - mean) * uniform(rng) ** TIGHTEST)
-    status, left = branch(items, owner, distinct, chosen.size, slots, limit, nodes, out)
+    status, left = branch(
+        items,
+        owner,
+        distinct,
+        chosen.size,
+        slots,
+        limit,
+        nodes,
+        out,
+    )
     if status != PACKED:
         return False, left
     room = np.full(chosen.size, slots, np.int64)  # empty slots of each chosen rank, filled from the last one on
