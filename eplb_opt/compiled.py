@@ -23,6 +23,16 @@ def compiled(function: Callable[..., Any]) -> Any:
 
     numba caches beside the source, else in the user's cache folder. Where neither can be written (a read-only
     installation without a home folder), a folder of this user's own in the temporary one serves.
+
+    Parameters
+    ----------
+    function : callable
+        What numba can compile in its nopython mode.
+
+    Returns
+    -------
+    callable
+        numba's dispatcher.
     """
     kernel = numba.njit(function)
     try:
@@ -34,13 +44,30 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 def compilations() -> int:
-    """How many functions this process has compiled so far because no cache held them."""
-    return sum(sum(kernel.stats.cache_misses.values()) or _uncached(kernel) for kernel in list(_kernels))
+    """How many functions this process has compiled so far because no cache held them.
+
+    Returns
+    -------
+    int
+        A function counts once for each set of argument types.
+    """
+    total = 0
+    kernels = tuple(_kernels)  # other threads may import more meanwhile
+    for kernel in kernels:
+        misses = sum(kernel.stats.cache_misses.values())
+        total += misses or _uncached(kernel)
+    return total
 
 
 @contextlib.contextmanager
 def announced(announce: Callable[[], None]) -> Iterator[None]:
-    """Call ``announce`` before the first compilation inside the block, if there is any."""
+    """Call ``announce`` before the first compilation inside the block, if there is any.
+
+    Parameters
+    ----------
+    announce : callable without arguments
+        Reading machine code from a cache does not call it.
+    """
 
     class Listener(event.Listener):
         """Hears of numba's compilations; reading from the cache is none."""
@@ -65,6 +92,7 @@ def _uncached(kernel: Any) -> int:
 
 
 def _cache_elsewhere(kernel: Any) -> None:
+    """Cache a function in this user's folder among the temporary ones, if it may be used."""
     folder = _private_folder()
     if folder is None:
         return
@@ -84,8 +112,9 @@ def _private_folder() -> Path | None:
     folder = Path(tempfile.gettempdir()) / f"eplb_opt-cache-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        state = folder.lstat()
     except OSError:
         return None
-    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    is_closed_to_others = not state.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    is_ours = stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and is_closed_to_others
     return folder if is_ours else None

@@ -9,24 +9,73 @@ from .compiled import compiled
 
 Words = npt.NDArray[np.uint64]
 
+STEP = np.uint64(0x9E3779B97F4A7C15)  # splitmix64's constants: Steele, Lea and Flood, 2014
+FACTOR_1 = np.uint64(0xBF58476D1CE4E5B9)
+FACTOR_2 = np.uint64(0x94D049BB133111EB)
+SHIFT_1 = np.uint64(30)
+SHIFT_2 = np.uint64(27)
+SHIFT_3 = np.uint64(31)
+UPPER_31 = np.uint64(33)  # shifts that leave so many bits: the upper ones are the best mixed
+UPPER_53 = np.uint64(11)
+BITS_31 = np.uint64(31)
+
 
 @compiled
 def draw(rng: Words) -> np.uint64:
-    """The next 64 random bits (splitmix64) of the state ``rng``, [1]."""
-    rng[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = rng[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))  # type: ignore[no-any-return]
+    """The next 64 random bits (splitmix64).
+
+    Parameters
+    ----------
+    rng : array [1], uint64
+        The state; changed.
+
+    Returns
+    -------
+    uint64
+    """
+    rng[0] += STEP
+    bits = rng[0]
+    # two rounds of xorshift and multiply, and a last xorshift: every bit of the state reaches every bit of the result
+    bits ^= bits >> SHIFT_1
+    bits *= FACTOR_1
+    bits ^= bits >> SHIFT_2
+    bits *= FACTOR_2
+    return bits ^ (bits >> SHIFT_3)  # type: ignore[no-any-return]
 
 
 @compiled
 def below(rng: Words, n: int) -> int:
-    """A random integer from 0 to n - 1, n < 2^31."""
-    return np.int64(((draw(rng) >> np.uint64(33)) * np.uint64(n)) >> np.uint64(31))  # type: ignore[return-value]
+    """A random integer from 0 to n - 1.
+
+    Parameters
+    ----------
+    rng : array [1], uint64
+        The state; changed.
+    n : int
+        From 1 to 2^31 - 1.
+
+    Returns
+    -------
+    int64
+    """
+    fraction = draw(rng) >> UPPER_31  # a fraction of 2^31: times n, it has no overflow, and no division is needed
+    scaled = fraction * np.uint64(n)
+    return np.int64(scaled >> BITS_31)  # type: ignore[return-value]
 
 
 @compiled
 def uniform(rng: Words) -> float:
-    """A random float from [0, 1)."""
-    return np.float64(draw(rng) >> np.uint64(11)) * 2.0**-53
+    """A random float from [0, 1).
+
+    Parameters
+    ----------
+    rng : array [1], uint64
+        The state; changed.
+
+    Returns
+    -------
+    float
+        A multiple of 2^-53, which every float64 in the interval's upper half is.
+    """
+    mantissa = draw(rng) >> UPPER_53
+    return np.float64(mantissa) * 2.0**-53

@@ -132,9 +132,10 @@ class CountsModel:
         values = np.array(solution.col_value)
         duals = np.array(solution.row_dual)
         slots_row = self.pool.num_experts
+        slot_price = -float(duals[slots_row])
         cuts = self._priced_cuts(duals[slots_row + 1 :])
-        proof = CutCertificate(self.target, cuts, -float(duals[slots_row]))
-        return float(values[0]), values[1:], proof
+        excess = float(values[0])
+        return excess, values[1:], CutCertificate(self.target, cuts, slot_price)
 
     def add_violated(self, grid: Grid, shares: Floats) -> bool:
         """Append the cuts that a point violates most.
@@ -154,7 +155,15 @@ class CountsModel:
         used = np.flatnonzero(shares > LEAST_PRICE)
         value = self.pool.loads[self.expert[used]] / self.count[used]
         mass = shares[used] * self.count[used]
-        violated = violated_cuts(grid, self.target, self.pool.slots_per_rank, value, mass, CUTS_A_ROUND, NOISE)
+        violated = violated_cuts(
+            grid,
+            self.target,
+            self.pool.slots_per_rank,
+            value,
+            mass,
+            CUTS_A_ROUND,
+            NOISE,
+        )
         fresh = [cut for _, cut in violated if cut not in self.cuts]
         for cut in fresh:
             self.add_cut(cut)
@@ -169,8 +178,26 @@ class CountsModel:
         sides[-1] = self.pool.slots
         none = np.zeros(0, dtype=np.int32)
         no_values = np.zeros(0)
-        self.solver.addCols(1, np.ones(1), np.zeros(1), np.full(1, highspy.kHighsInf), 0, none, none, no_values)
-        self.solver.addRows(rows, sides, sides, 0, np.zeros(rows, dtype=np.int32), none, no_values)
+        starts = np.zeros(rows, dtype=np.int32)
+        self.solver.addCols(
+            1,
+            np.ones(1),  # cost
+            np.zeros(1),  # least
+            np.full(1, highspy.kHighsInf),  # most
+            0,
+            none,
+            none,
+            no_values,
+        )
+        self.solver.addRows(
+            rows,
+            sides,
+            sides,
+            0,
+            starts,
+            none,
+            no_values,
+        )
 
     def _entries(self, expert: Ints, count: Ints) -> tuple[Any, Floats]:
         """Row indices (int32) and values of new columns, [new, 2 + cuts] each; values may be zero."""
@@ -214,9 +241,15 @@ class CountsModel:
 
     def _row(self, cut: Cut, expert: Ints, count: Ints) -> Floats:
         """What columns add to a cut's left side, [columns]."""
-        slots_per_rank = self.pool.slots_per_rank
-        loads = self.pool.loads[expert]
-        values = certificate.cut_values(cut.kind, cut.v, cut.u, self.target, slots_per_rank, loads, count)
+        values = certificate.cut_values(
+            cut.kind,
+            cut.v,
+            cut.u,
+            self.target,
+            self.pool.slots_per_rank,
+            self.pool.loads[expert],
+            count,
+        )
         if cut.kind == AGGREGATE:
             values = values / self.target
         return np.asarray(values, dtype=np.float64)

@@ -54,7 +54,12 @@ def cut_bound(
         HiGHS failed, outside of `highs.collected_failures`; inside, the bound is what was proven until then.
     """
     deadline = math.inf if seconds is None else time.perf_counter() + seconds
-    climb = _TargetSearch(pool, upper, gap, deadline)
+    climb = _TargetSearch(
+        pool,
+        upper,
+        gap,
+        deadline,
+    )
     if pool.slots_per_rank > 1 and SMALLEST < climb.low < min(upper / (1 + gap), LARGEST):
         try:
             climb.run()
@@ -143,7 +148,12 @@ class _TargetSearch:
         """A proof of the target; None if there is none, or on a limit. Cuts and columns stay for the next one."""
         least, top = certificate.count_range(self.pool, target)
         inside = (self.count >= least[self.expert]) & (self.count <= top[self.expert])
-        model = CountsModel(self.pool, target, self.expert[inside], self.count[inside])
+        model = CountsModel(
+            self.pool,
+            target,
+            self.expert[inside],
+            self.count[inside],
+        )
         last_cuts = CutCertificate(self.target, tuple(self.cuts), 0.0)
         for cut in self._moved(last_cuts, target).cuts:
             model.add_cut(cut)
@@ -204,7 +214,16 @@ class _TargetSearch:
         def settles(target: float) -> bool:
             if largest > target:
                 return False
-            return not violated_cuts(self.grid, target, slots_per_rank, value, mass, 1, NOISE)
+            violated = violated_cuts(
+                self.grid,
+                target,
+                slots_per_rank,
+                value,
+                mass,
+                1,
+                NOISE,
+            )
+            return not violated
 
         low = self.low
         high = self.grid.up(self.low * (1 + self.tolerance))

@@ -64,7 +64,15 @@ def learn_prices(
     SolverError
         HiGHS failed, outside of `highs.collected_failures`; inside, the prices are those learned until then.
     """
-    learner = _Learner(pool, target, low, high, most, programs, deadline)
+    learner = _Learner(
+        pool,
+        target,
+        low,
+        high,
+        most,
+        programs,
+        deadline,
+    )
     try:
         if learner.narrow_ranges():
             learner.dive()

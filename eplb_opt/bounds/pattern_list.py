@@ -7,9 +7,8 @@ import numpy.typing as npt
 
 from ..certificates.rank_model import Model
 from ..compiled import compiled
-from ..problem.pool import Pool
+from ..problem.pool import Ints, Pool
 
-Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 
 LISTING = 200  # steps of listing for a pattern of the most that are listed
@@ -41,7 +40,17 @@ def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
     shape = (slots, model.spare, pool.distinct)
     limits = (model.limit - model.slack, model.limit)
     room = (most, most * LISTING)
-    listed = list_patterns(model.item, model.expert, model.count, extra, shape, limits, room, types, loads)
+    listed = list_patterns(
+        model.item,
+        model.expert,
+        model.count,
+        extra,
+        shape,
+        limits,
+        room,
+        types,
+        loads,
+    )
     if listed == FULL:
         return None
     fullest = np.argsort(-loads[:listed], kind="stable")

@@ -221,7 +221,16 @@ class _PatternProgram:
         value[of_types] = np.diff(np.append(np.flatnonzero(first.ravel()), first.size))
         none = np.zeros(size)
         most = np.full(size, self.infinity)
-        self.solver.addCols(size, none, none, most, len(index), starts[:-1].astype(np.int32), index, value)
+        self.solver.addCols(
+            size,
+            none,  # costs
+            none,  # least
+            most,
+            len(index),
+            starts[:-1].astype(np.int32),
+            index,
+            value,
+        )
 
     def solve(self, seconds: float) -> tuple[float, Floats, float] | None:
         """Solve the program as it is.

@@ -97,7 +97,13 @@ def _prove(pool: Pool, target: float, deadline: float) -> PatternCertificate | N
         most_worth = int(prices[patterns].sum(axis=1).max())
         return cheapest_counts(pool, model, prices) - pool.ranks * most_worth
 
-    duals = multipliers(pool, model, patterns, surplus, deadline)
+    duals = multipliers(
+        pool,
+        model,
+        patterns,
+        surplus,
+        deadline,
+    )
     if duals is None:
         return None
     prices = _integers(duals)

@@ -148,10 +148,29 @@ def violated_cuts(
     order = np.argsort(value, kind="stable")
     value = value[order]
     mass = mass[order]
-    count = np.concatenate([[0.0], np.cumsum(mass)])
-    load = np.concatenate([[0.0], np.cumsum(mass * value)])
-    aggregate = _aggregate(grid, target, slots_per_rank, value, count, load, most, least)
-    threshold = _threshold(grid, target, slots_per_rank, value, count, most, least)
+    counts = np.cumsum(mass)
+    loads = np.cumsum(mass * value)
+    count = np.concatenate([[0.0], counts])
+    load = np.concatenate([[0.0], loads])
+    aggregate = _aggregate(
+        grid,
+        target,
+        slots_per_rank,
+        value,
+        count,
+        load,
+        most,
+        least,
+    )
+    threshold = _threshold(
+        grid,
+        target,
+        slots_per_rank,
+        value,
+        count,
+        most,
+        least,
+    )
     return aggregate + threshold
 
 
@@ -165,8 +184,10 @@ def _aggregate(
     first_heavy = np.maximum(np.searchsorted(value, target - (s - 1) * u), light)
     heavy_count = count[-1] - count[first_heavy]
     heavy_load = load[-1] - load[first_heavy]
-    left = heavy_load + ((s - 1) * u - target) * heavy_count
-    gain = (left - (u * count[below] - load[below])) / target
+    room = (s - 1) * u - target
+    left = heavy_load + room * heavy_count
+    light_part = u * count[below] - load[below]
+    gain = (left - light_part) / target
     violated = [i for i in peaks(gain, most, least) if u[i] > 0]
     cuts = [aggregate_cut(grid, target, float(u[i]), s) for i in violated]
     return list(zip(gain[violated].tolist(), cuts, strict=True))
@@ -182,15 +203,17 @@ def _threshold(
         return []
     cuts: list[tuple[float, Cut]] = []
     heavy_count = count[-1] - count[first]
-    room = target - np.floor(value[first] / grid.unit) * grid.unit
+    heavy_units = np.floor(value[first] / grid.unit)
+    room = target - heavy_units * grid.unit
     for size in range(1, s):
         # on the grid, as in `threshold_cut`
-        units = np.maximum(np.ceil(room / (s - size) / grid.unit), 1)
-        level = units * grid.unit
-        light_count = count[np.searchsorted(value, level, side="right")]
-        gain = size * heavy_count - light_count
+        units = np.ceil(room / (s - size) / grid.unit)
+        level = np.maximum(units, 1) * grid.unit
+        lighter = np.searchsorted(value, level, side="right")
+        gain = size * heavy_count - count[lighter]
         for i in peaks(gain, most, least):
-            cut = threshold_cut(grid, target, float(value[first[i]]), size, s)
+            v = float(value[first[i]])
+            cut = threshold_cut(grid, target, v, size, s)
             if cut is not None:
                 cuts.append((float(gain[i]), cut))
     cuts.sort(key=lambda pair: -pair[0])

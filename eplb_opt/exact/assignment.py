@@ -40,15 +40,34 @@ class Assignment:
 
     @classmethod
     def of(cls, pool: Pool, incumbent: Packing) -> Assignment:
-        """Build from any valid packing."""
+        """Build from any valid packing.
+
+        Parameters
+        ----------
+        pool : Pool
+        incumbent : Packing
+            Of the pool.
+
+        Returns
+        -------
+        Assignment
+        """
         canonical = _canonical(pool, incumbent)
         upper = canonical.objective(pool)
-        return cls(pool, allowed_counts(pool, upper * (1 + UPPER_MARGIN)), canonical, trivial_bound(pool)[0], upper)
+        lower, _ = trivial_bound(pool)
+        counts = allowed_counts(pool, upper * (1 + UPPER_MARGIN))
+        return cls(pool, counts, canonical, lower, upper)
 
     @property
     def num_x(self) -> int:
         """Placement variables of the model: what its size is judged by."""
-        return sum(len(k) for k in self.counts) * self.pool.ranks
+        columns = sum(len(counts) for counts in self.counts)
+        return columns * self.pool.ranks
+
+    @property
+    def ranks(self) -> range:
+        """All ranks."""
+        return range(self.pool.ranks)
 
     def most(self, count: int) -> int:
         """Most replicas of an expert with this count on one rank."""
@@ -56,15 +75,17 @@ class Assignment:
 
     def expert_counts(self) -> Iterator[tuple[int, int]]:
         """All (expert, count)."""
-        return ((e, k) for e, counts in enumerate(self.counts) for k in counts)
+        for e, counts in enumerate(self.counts):
+            for k in counts:
+                yield e, k
 
     def equal_loads(self) -> Iterator[tuple[int, int]]:
         """Neighbouring experts of equal load, for (S2)."""
-        last: dict[float, int] = {}
+        last_with: dict[float, int] = {}
         for e, load in enumerate(self.pool.loads.tolist()):
-            if load in last:
-                yield last[load], e
-            last[load] = e
+            if load in last_with:
+                yield last_with[load], e
+            last_with[load] = e
 
     @cached_property
     def by_load(self) -> list[int]:
@@ -77,31 +98,44 @@ class Assignment:
         One yield for every v that gives other sets; limit is the incumbent's objective (and the safe margin).
         """
         limit = self.upper * (1 + UPPER_MARGIN)
-        load = {(e, k): float(self.pool.loads[e]) / k for e, k in self.expert_counts()}
+        loads = {(e, k): float(self.pool.loads[e]) / k for e, k in self.expert_counts()}
+        above_half = {load for load in loads.values() if 2 * load > limit}
         seen = set()
-        for v in sorted({value for value in load.values() if 2 * value > limit}):
-            heavy = [pair for pair, value in load.items() if value >= v]
-            middle = [pair for pair, value in load.items() if limit - v < value < v]
-            if (len(heavy), len(middle)) not in seen:
-                seen.add((len(heavy), len(middle)))
+        for v in sorted(above_half):
+            heavy = [pair for pair, load in loads.items() if load >= v]
+            middle = [pair for pair, load in loads.items() if limit - v < load < v]
+            sizes = (len(heavy), len(middle))
+            if sizes not in seen:
+                seen.add(sizes)
                 yield heavy, middle
 
     def hint_y(self, e: int, k: int) -> int:
         """Warm start of ``y[e, k]``."""
-        return int(self.incumbent.counts(self.pool)[e] == k)
+        counts = self.incumbent.counts(self.pool)
+        return int(counts[e] == k)
 
     def hint_x(self) -> dict[tuple[int, int, int], int]:
         """Nonzero warm start of ``x[e, k, r]``."""
         counts = self.incumbent.counts(self.pool)
-        found: dict[tuple[int, int, int], int] = {}
+        copies: dict[tuple[int, int, int], int] = {}
         for r, held in enumerate(self.incumbent.experts.tolist()):
             for e in held:
                 key = (e, int(counts[e]), r)
-                found[key] = found.get(key, 0) + 1
-        return found
+                copies[key] = copies.get(key, 0) + 1
+        return copies
 
     def packing(self, x: Mapping[tuple[int, int, int], int]) -> Packing:
         """The packing that values of ``x`` describe.
+
+        Parameters
+        ----------
+        x : mapping from (expert, count, rank) to int
+            Copies of the expert on the rank; what is left out is zero.
+
+        Returns
+        -------
+        Packing
+            Valid.
 
         Raises
         ------
@@ -111,23 +145,38 @@ class Assignment:
         ranks: list[list[int]] = [[] for _ in range(self.pool.ranks)]
         for (e, _, r), copies in x.items():
             ranks[r] += [e] * copies
-        if any(len(held) != self.pool.slots_per_rank for held in ranks):
+        sizes = {len(held) for held in ranks}
+        if sizes != {self.pool.slots_per_rank}:
             raise SolverError("the solver's solution does not fill every rank: its map is discarded")
         packing = Packing(np.array(ranks, dtype=np.int64))
-        found = packing.violations(self.pool)
-        if found:
-            raise SolverError(f"the solver's solution is not valid ({found[0]}): its map is discarded")
+        faults = packing.violations(self.pool)
+        if faults:
+            raise SolverError(f"the solver's solution is not valid ({faults[0]}): its map is discarded")
         return packing
 
 
 def allowed_counts(pool: Pool, upper: float) -> list[range]:
-    """Every count that each expert can have in a solution with objective <= upper (models/README.md, V3)."""
+    """Every count that each expert can have in a solution no worse than a load (models/README.md, V3).
+
+    Parameters
+    ----------
+    pool : Pool
+    upper : float
+        Load of the heaviest rank, in routed tokens.
+
+    Returns
+    -------
+    list of range
+        One an expert.
+    """
+    most = pool.max_count
     if upper <= 0:
-        return [range(1, pool.max_count + 1)] * pool.num_experts
+        return [range(1, most + 1)] * pool.num_experts
     limit = Fraction(upper)
-    least = [min(max(1, math.ceil(Fraction(w) / limit)), pool.max_count) for w in pool.loads.tolist()]
-    spare = pool.slots - sum(least)
-    return [range(k, min(pool.max_count, k + max(spare, 0)) + 1) for k in least]
+    needed = [math.ceil(Fraction(load) / limit) for load in pool.loads.tolist()]
+    least = [min(max(1, count), most) for count in needed]
+    spare = max(pool.slots - sum(least), 0)
+    return [range(count, min(most, count + spare) + 1) for count in least]
 
 
 def _canonical(pool: Pool, packing: Packing) -> Packing:
@@ -136,8 +185,10 @@ def _canonical(pool: Pool, packing: Packing) -> Packing:
     label = np.arange(pool.num_experts)
     for load in np.unique(pool.loads):
         same = np.flatnonzero(pool.loads == load)
-        label[same[np.argsort(-counts[same], kind="stable")]] = same
+        by_count = np.argsort(-counts[same], kind="stable")
+        label[same[by_count]] = same
     relabelled = label[packing.experts]
-    position = np.empty(pool.num_experts, dtype=np.int64)
+    position = np.empty(pool.num_experts, dtype=np.int64)  # among all, heaviest first
     position[np.argsort(-pool.loads, kind="stable")] = np.arange(pool.num_experts)
-    return Packing(relabelled[np.argsort(position[relabelled].min(axis=1), kind="stable")])
+    heaviest = position[relabelled].min(axis=1)
+    return Packing(relabelled[np.argsort(heaviest, kind="stable")])

@@ -24,8 +24,11 @@ from .assignment import Assignment
 
 # The mean rank load has about this many bits: rounding costs at most slots_per_rank / 2^24 of it.
 MEAN_BITS = 24
-WORK_SIZE = 20_000
+WORK_SIZE = 20_000  # placement variables a unit of work
 MAX_SIZE = 400_000
+BOUND_NOISE = 1e-6  # CP-SAT hands its integer bound over as a float
+ALL_WORK = 0.99  # share of the work from which on it, not the clock, has stopped the search
+METHOD = "CP-SAT"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,38 +44,70 @@ class CpSatModel:
 
 
 def scale_of(pool: Pool) -> Fraction:
-    """Power of two that brings the mean rank load, or the slots a rank if they are more, near 2^24."""
+    """Power of two that brings the mean rank load, or the slots a rank if they are more, near 2^24 (section 3.3).
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    Fraction
+        Integer loads a unit of load.
+    """
     if pool.total == 0:
         return Fraction(1)
     bits = MEAN_BITS + math.ceil(math.log2(pool.slots_per_rank))
     mean = pool.total / pool.ranks
-    exponent = bits - (mean.numerator.bit_length() - mean.denominator.bit_length())
-    return Fraction(2) ** exponent
+    magnitude = mean.numerator.bit_length() - mean.denominator.bit_length()
+    return Fraction(2) ** (bits - magnitude)
 
 
 def build(a: Assignment) -> CpSatModel:
-    """The model of a pool with a complete hint."""
-    model, scale = cp_model.CpModel(), scale_of(a.pool)
-    load = {(e, k): math.floor(scale * Fraction(float(a.pool.loads[e])) / k) for e, k in a.expert_counts()}
-    hint, heaviest = a.hint_x(), _heaviest(a, load)
+    """The model of a pool with a complete hint (section 3.2).
+
+    Parameters
+    ----------
+    a : Assignment
+
+    Returns
+    -------
+    CpSatModel
+    """
+    scale = scale_of(a.pool)
+    load = {(e, k): _integer_load(a, e, k, scale) for e, k in a.expert_counts()}
+    heaviest = _heaviest(a, load)
+    least = math.floor(scale * Fraction(a.lower)) - a.pool.slots_per_rank  # (V1), less what rounding down can take
+    model = cp_model.CpModel()
     m = CpSatModel(
-        model, model.new_int_var(min(math.floor(scale * Fraction(a.lower)) - a.pool.slots_per_rank, heaviest),
-                                 heaviest, "T"),  # (V1), less what rounding down can take from a rank
-        {(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()},
-        {(e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}")
-         for e, k in a.expert_counts() for r in range(a.pool.ranks)},
-        load, scale,
-    )  # fmt: skip
-    for family in (c1_one_count, c2_all_replicas, c3_full_ranks, c4_heaviest, c5_per_rank, v2_replica, v4_conflicts,
-                   s1_ranks, s2_experts):  # fmt: skip
-        family(a, m)
+        model=model,
+        T=model.new_int_var(min(least, heaviest), heaviest, "T"),
+        y={(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()},
+        x={(e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}") for e, k in a.expert_counts() for r in a.ranks},
+        load=load,
+        scale=scale,
+    )
+    for add_family in FAMILIES:
+        add_family(a, m)
     model.minimize(m.T)
-    model.add_hint(m.T, heaviest)
-    for (e, k), variable in m.y.items():
-        model.add_hint(variable, a.hint_y(e, k))
-    for key, variable in m.x.items():
-        model.add_hint(variable, hint.get(key, 0))
+    _add_hints(a, m, heaviest)
     return m
+
+
+def _integer_load(a: Assignment, e: int, k: int, scale: Fraction) -> int:
+    """Load of one of k replicas of expert e, rounded down."""
+    load = Fraction(float(a.pool.loads[e]))
+    return math.floor(scale * load / k)
+
+
+def _add_hints(a: Assignment, m: CpSatModel, heaviest: int) -> None:
+    """The warm start's values of all variables."""
+    hint = a.hint_x()
+    m.model.add_hint(m.T, heaviest)
+    for (e, k), variable in m.y.items():
+        m.model.add_hint(variable, a.hint_y(e, k))
+    for key, variable in m.x.items():
+        m.model.add_hint(variable, hint.get(key, 0))
 
 
 def c1_one_count(a: Assignment, m: CpSatModel) -> None:
@@ -82,39 +117,44 @@ def c1_one_count(a: Assignment, m: CpSatModel) -> None:
 
 def c2_all_replicas(a: Assignment, m: CpSatModel) -> None:
     for e, k in a.expert_counts():
-        m.model.add(sum(m.x[e, k, r] for r in range(a.pool.ranks)) == k * m.y[e, k])
+        copies = sum(m.x[e, k, r] for r in a.ranks)
+        m.model.add(copies == k * m.y[e, k])
 
 
 def c3_full_ranks(a: Assignment, m: CpSatModel) -> None:
-    for r in range(a.pool.ranks):
-        m.model.add(sum(m.x[e, k, r] for e, k in a.expert_counts()) == a.pool.slots_per_rank)
+    for r in a.ranks:
+        held = sum(m.x[e, k, r] for e, k in a.expert_counts())
+        m.model.add(held == a.pool.slots_per_rank)
 
 
 def c4_heaviest(a: Assignment, m: CpSatModel) -> None:
     pairs = list(a.expert_counts())
     loads = [m.load[pair] for pair in pairs]
-    for r in range(a.pool.ranks):
-        m.model.add(cp_model.LinearExpr.weighted_sum([m.x[e, k, r] for e, k in pairs], loads) <= m.T)
+    for r in a.ranks:
+        copies = [m.x[e, k, r] for e, k in pairs]
+        m.model.add(cp_model.LinearExpr.weighted_sum(copies, loads) <= m.T)
 
 
 def c5_per_rank(a: Assignment, m: CpSatModel) -> None:
     for e, k in a.expert_counts():
         if a.most(k) < k:  # otherwise (C2) implies it
-            for r in range(a.pool.ranks):
+            for r in a.ranks:
                 m.model.add(m.x[e, k, r] <= a.most(k) * m.y[e, k])
 
 
 def v2_replica(a: Assignment, m: CpSatModel) -> None:
     for e, counts in enumerate(a.counts):
-        m.model.add(sum(m.load[e, k] * m.y[e, k] for k in counts) <= m.T)
+        load = sum(m.load[e, k] * m.y[e, k] for k in counts)
+        m.model.add(load <= m.T)
 
 
 def v4_conflicts(a: Assignment, m: CpSatModel) -> None:
     slots = a.pool.slots_per_rank
     for heavy, middle in a.conflicts():
-        for r in range(a.pool.ranks):
-            taken = sum(slots * m.x[e, k, r] for e, k in heavy) + sum(m.x[e, k, r] for e, k in middle)
-            m.model.add(taken <= slots)
+        for r in a.ranks:
+            by_heavy = sum(slots * m.x[e, k, r] for e, k in heavy)
+            by_middle = sum(m.x[e, k, r] for e, k in middle)
+            m.model.add(by_heavy + by_middle <= slots)
 
 
 def s1_ranks(a: Assignment, m: CpSatModel) -> None:
@@ -123,13 +163,28 @@ def s1_ranks(a: Assignment, m: CpSatModel) -> None:
         for e in a.by_load[:-1]:
             before += [m.x[e, k, r - 1] for k in a.counts[e]]
             here = sum(m.x[e, k, r] for k in a.counts[e])
-            m.model.add(here <= a.most(a.counts[e][-1]) * cp_model.LinearExpr.sum(before))
+            most = a.most(a.counts[e][-1])
+            m.model.add(here <= most * cp_model.LinearExpr.sum(before))
 
 
 def s2_experts(a: Assignment, m: CpSatModel) -> None:
     for e, f in a.equal_loads():
         count_e = sum(k * m.y[e, k] for k in a.counts[e])
-        m.model.add(count_e >= sum(k * m.y[f, k] for k in a.counts[f]))
+        count_f = sum(k * m.y[f, k] for k in a.counts[f])
+        m.model.add(count_e >= count_f)
+
+
+FAMILIES = (
+    c1_one_count,
+    c2_all_replicas,
+    c3_full_ranks,
+    c4_heaviest,
+    c5_per_rank,
+    v2_replica,
+    v4_conflicts,
+    s1_ranks,
+    s2_experts,
+)
 
 
 def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
@@ -137,8 +192,11 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
 
     Parameters
     ----------
+    pool : Pool
     incumbent : Packing
         Valid warm start.
+    limits : Limits
+        ``seconds``, ``work`` (CP-SAT's deterministic time), ``gap`` and ``seed``.
 
     Returns
     -------
@@ -152,48 +210,65 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
     """
     start = time.monotonic()
     a = Assignment.of(pool, incumbent)
-    method = "CP-SAT"
     most = MAX_SIZE if limits.work is None else min(MAX_SIZE, WORK_SIZE * limits.work)
     if a.num_x > most:
         note = f"{a.num_x} placement variables, at most {most:.0f} here"
-        return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, method, note=note)
+        return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, METHOD, note=note)
     m = build(a)
     seconds = None if limits.seconds is None else limits.seconds - (time.monotonic() - start)
     if seconds is not None and seconds <= 0:
-        return PoolOutcome(incumbent, None, StopReason.TIME, method, note="time ran out while building the model")
+        return PoolOutcome(incumbent, None, StopReason.TIME, METHOD, note="time ran out while building the model")
     solver = _solver(limits, seconds)
     status = in_own_thread(lambda: solver.solve(m.model), solver.stop_search)
     if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
         raise SolverError(f"CP-SAT says {solver.status_name(status)} of a model with a solution: the greedy's is kept")
     best = incumbent
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        x = {key: solver.value(variable) for key, variable in m.x.items() if solver.value(variable)}
-        best = min(a.packing(x), incumbent, key=lambda p: p.objective(pool))
-    lower = floor_float(Fraction(math.ceil(solver.best_objective_bound - 1e-6)) / m.scale)
+        packing = _packing(a, m, solver)
+        best = min(packing, incumbent, key=lambda p: p.objective(pool))
+    proven = math.ceil(solver.best_objective_bound - BOUND_NOISE)  # T is an integer
+    lower = floor_float(Fraction(proven) / m.scale)
     stop = StopReason.GAP if status == cp_model.OPTIMAL else _limit_hit(limits, solver)
-    return PoolOutcome(best, max(lower, a.lower), stop, method, method)
+    return PoolOutcome(
+        packing=best,
+        lower_bound=max(lower, a.lower),
+        stop=stop,
+        method=METHOD,
+        bound_method=METHOD,
+    )
+
+
+def _packing(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> Packing:
+    """The packing that the solver found."""
+    values = {key: solver.value(variable) for key, variable in m.x.items()}
+    return a.packing({key: copies for key, copies in values.items() if copies})
 
 
 def _solver(limits: Limits, seconds: float | None) -> cp_model.CpSolver:
+    """CP-SAT with one worker, which is deterministic, within its limits."""
     solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.linearization_level = 2  # the packing rows are what proves
-    solver.parameters.random_seed = limits.seed
-    solver.parameters.catch_sigint_signal = False  # the process's handlers are the caller's
-    solver.parameters.relative_gap_limit = limits.gap / (1 + limits.gap)
+    parameters = solver.parameters
+    parameters.num_workers = 1
+    parameters.linearization_level = 2  # the packing rows are what proves
+    parameters.random_seed = limits.seed
+    parameters.catch_sigint_signal = False  # the process's handlers are the caller's
+    parameters.relative_gap_limit = limits.gap / (1 + limits.gap)  # CP-SAT's is relative to the objective
     if seconds is not None:
-        solver.parameters.max_time_in_seconds = seconds
+        parameters.max_time_in_seconds = seconds
     if limits.work is not None:
-        solver.parameters.max_deterministic_time = limits.work
+        parameters.max_deterministic_time = limits.work
     return solver
 
 
 def _limit_hit(limits: Limits, solver: cp_model.CpSolver) -> StopReason:
-    worked_out = limits.work is not None and solver.response_proto.deterministic_time >= limits.work * 0.99
-    return StopReason.WORK if worked_out else StopReason.TIME
+    """Which limit has stopped the solver."""
+    if limits.work is not None and solver.response_proto.deterministic_time >= limits.work * ALL_WORK:
+        return StopReason.WORK
+    return StopReason.TIME
 
 
 def _heaviest(a: Assignment, load: dict[tuple[int, int], int]) -> int:
     """The warm start's heaviest rank in integer loads."""
     counts = a.incumbent.counts(a.pool)
-    return max(sum(load[e, int(counts[e])] for e in held) for held in a.incumbent.experts.tolist())
+    sums = [sum(load[e, int(counts[e])] for e in held) for held in a.incumbent.experts.tolist()]
+    return max(sums)

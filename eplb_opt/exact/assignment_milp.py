@@ -27,11 +27,12 @@ from .assignment import Assignment
 # proven bound is then lowered by a relative BOUND_MARGIN for what tolerances can do to it.
 SCALE = 1000.0
 BOUND_MARGIN = 1e-6
+HALF = 0.5  # values of integer variables that are more count as 1 at the least
 # One unit of Limits.work (about a second): this many x variables at most, and NODE_WORK / num_x nodes.
 WORK_SIZE = 20_000
 NODE_WORK = 200_000
 MAX_SIZE = 400_000
-SOLVERS = ("highs", "cbc")
+SOLVERS = {"highs": "HiGHS", "cbc": "CBC"}  # as callers and as people write them
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,66 +47,83 @@ class MilpModel:
 
 
 def build(a: Assignment) -> MilpModel:
-    """The model of a pool, its warm start set as the variables' initial values."""
+    """The model of a pool, its warm start set as the variables' initial values (section 3.2).
+
+    Parameters
+    ----------
+    a : Assignment
+
+    Returns
+    -------
+    MilpModel
+    """
     problem = pulp.LpProblem("pool", pulp.LpMinimize)
     scale = SCALE / a.pool.mean if a.pool.mean > 0 else 1.0
     model = MilpModel(
-        problem, problem.add_variable("T", lowBound=a.lower * scale),  # (V1)
-        {(e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger) for e, k in a.expert_counts()},
-        {(e, k, r): problem.add_variable(f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger)
-         for e, k in a.expert_counts() for r in range(a.pool.ranks)},
-        scale,
-    )  # fmt: skip
+        problem=problem,
+        T=problem.add_variable("T", lowBound=a.lower * scale),  # (V1)
+        y={(e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger) for e, k in a.expert_counts()},
+        x={
+            (e, k, r): problem.add_variable(f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger)
+            for e, k in a.expert_counts()
+            for r in a.ranks
+        },
+        scale=scale,
+    )
     problem += model.T
-    for family in (c1_one_count, c2_all_replicas, c3_full_ranks, c4_heaviest, c5_per_rank, v2_replica, v4_conflicts,
-                   s1_ranks, s2_experts):  # fmt: skip
-        family(a, model)
+    for add_family in FAMILIES:
+        add_family(a, model)
     _set_warm_start(a, model)
     return model
 
 
 def c1_one_count(a: Assignment, m: MilpModel) -> None:
     for e, counts in enumerate(a.counts):
-        m.problem.addConstraint(pulp.lpSum(m.y[e, k] for k in counts) == 1, f"C1_{e}")
+        chosen = pulp.lpSum(m.y[e, k] for k in counts)
+        m.problem.addConstraint(chosen == 1, f"C1_{e}")
 
 
 def c2_all_replicas(a: Assignment, m: MilpModel) -> None:
     for e, k in a.expert_counts():
-        m.problem.addConstraint(pulp.lpSum(m.x[e, k, r] for r in range(a.pool.ranks)) == k * m.y[e, k], f"C2_{e}_{k}")
+        copies = pulp.lpSum(m.x[e, k, r] for r in a.ranks)
+        m.problem.addConstraint(copies == k * m.y[e, k], f"C2_{e}_{k}")
 
 
 def c3_full_ranks(a: Assignment, m: MilpModel) -> None:
-    for r in range(a.pool.ranks):
-        m.problem.addConstraint(
-            pulp.lpSum(m.x[e, k, r] for e, k in a.expert_counts()) == a.pool.slots_per_rank, f"C3_{r}"
-        )
+    for r in a.ranks:
+        held = pulp.lpSum(m.x[e, k, r] for e, k in a.expert_counts())
+        m.problem.addConstraint(held == a.pool.slots_per_rank, f"C3_{r}")
 
 
 def c4_heaviest(a: Assignment, m: MilpModel) -> None:
-    for r in range(a.pool.ranks):
-        load = ((m.x[e, k, r], float(a.pool.loads[e]) / k * m.scale) for e, k in a.expert_counts())
-        m.problem.addConstraint(pulp.LpAffineExpression(load) <= m.T, f"C4_{r}")
+    for r in a.ranks:
+        terms = ((m.x[e, k, r], float(a.pool.loads[e]) / k * m.scale) for e, k in a.expert_counts())
+        load = pulp.LpAffineExpression(terms)
+        m.problem.addConstraint(load <= m.T, f"C4_{r}")
 
 
 def c5_per_rank(a: Assignment, m: MilpModel) -> None:
     for e, k in a.expert_counts():
         if a.most(k) < k:  # otherwise (C2) implies it
-            for r in range(a.pool.ranks):
-                m.problem.addConstraint(m.x[e, k, r] <= a.most(k) * m.y[e, k], f"C5_{e}_{k}_{r}")
+            for r in a.ranks:
+                most = a.most(k) * m.y[e, k]
+                m.problem.addConstraint(m.x[e, k, r] <= most, f"C5_{e}_{k}_{r}")
 
 
 def v2_replica(a: Assignment, m: MilpModel) -> None:
     for e, counts in enumerate(a.counts):
         load = float(a.pool.loads[e]) * m.scale
-        m.problem.addConstraint(pulp.lpSum(load / k * m.y[e, k] for k in counts) <= m.T, f"V2_{e}")
+        replica = pulp.lpSum(load / k * m.y[e, k] for k in counts)
+        m.problem.addConstraint(replica <= m.T, f"V2_{e}")
 
 
 def v4_conflicts(a: Assignment, m: MilpModel) -> None:
     slots = a.pool.slots_per_rank
     for n, (heavy, middle) in enumerate(a.conflicts()):
-        for r in range(a.pool.ranks):
-            taken = pulp.lpSum(slots * m.x[e, k, r] for e, k in heavy) + pulp.lpSum(m.x[e, k, r] for e, k in middle)
-            m.problem.addConstraint(taken <= slots, f"V4_{n}_{r}")
+        for r in a.ranks:
+            by_heavy = pulp.lpSum(slots * m.x[e, k, r] for e, k in heavy)
+            by_middle = pulp.lpSum(m.x[e, k, r] for e, k in middle)
+            m.problem.addConstraint(by_heavy + by_middle <= slots, f"V4_{n}_{r}")
 
 
 def s1_ranks(a: Assignment, m: MilpModel) -> None:
@@ -114,16 +132,32 @@ def s1_ranks(a: Assignment, m: MilpModel) -> None:
         for e in a.by_load[:-1]:
             before += [m.x[e, k, r - 1] for k in a.counts[e]]
             here = pulp.lpSum(m.x[e, k, r] for k in a.counts[e])
-            m.problem.addConstraint(here <= a.most(a.counts[e][-1]) * pulp.lpSum(before), f"S1_{e}_{r}")
+            most = a.most(a.counts[e][-1])
+            m.problem.addConstraint(here <= most * pulp.lpSum(before), f"S1_{e}_{r}")
 
 
 def s2_experts(a: Assignment, m: MilpModel) -> None:
     for e, f in a.equal_loads():
         count_e = pulp.lpSum(k * m.y[e, k] for k in a.counts[e])
-        m.problem.addConstraint(count_e >= pulp.lpSum(k * m.y[f, k] for k in a.counts[f]), f"S2_{e}_{f}")
+        count_f = pulp.lpSum(k * m.y[f, k] for k in a.counts[f])
+        m.problem.addConstraint(count_e >= count_f, f"S2_{e}_{f}")
+
+
+FAMILIES = (
+    c1_one_count,
+    c2_all_replicas,
+    c3_full_ranks,
+    c4_heaviest,
+    c5_per_rank,
+    v2_replica,
+    v4_conflicts,
+    s1_ranks,
+    s2_experts,
+)
 
 
 def _set_warm_start(a: Assignment, m: MilpModel) -> None:
+    """The incumbent as the variables' initial values."""
     hint = a.hint_x()
     m.T.setInitialValue(max(a.upper, a.lower) * m.scale)
     for (e, k), variable in m.y.items():
@@ -137,9 +171,13 @@ def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "hi
 
     Parameters
     ----------
+    pool : Pool
     incumbent : Packing
         Valid warm start.
-    solver : ``"highs"`` or ``"cbc"``
+    limits : Limits
+        ``seconds``, ``work`` (nodes in proportion), ``gap`` and ``seed``.
+    solver : str
+        ``"highs"`` or ``"cbc"``.
 
     Returns
     -------
@@ -158,7 +196,7 @@ def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "hi
         raise OptionError(f"MILP solver {solver!r}: choose one of {', '.join(SOLVERS)}")
     start = time.monotonic()
     a = Assignment.of(pool, incumbent)
-    method = f"MILP ({'HiGHS' if solver == 'highs' else 'CBC'})"
+    method = f"MILP ({SOLVERS[solver]})"
     most = MAX_SIZE if limits.work is None else min(MAX_SIZE, WORK_SIZE * limits.work)
     if a.num_x > most:
         note = f"{a.num_x} placement variables, at most {most:.0f} here"
@@ -169,14 +207,27 @@ def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "hi
         return PoolOutcome(incumbent, None, StopReason.TIME, method, note="time ran out while building the model")
     nodes = None if limits.work is None else max(1, int(NODE_WORK * limits.work / a.num_x))
     run = _run_highs if solver == "highs" else _run_cbc
-    bound, stop, found = run(model, limits.with_seconds(seconds), nodes)
+    bound, stop, has_solution = run(model, limits.with_seconds(seconds), nodes)
     best = incumbent
-    if found:
-        x = {key: round(variable.varValue or 0) for key, variable in model.x.items() if (variable.varValue or 0) > 0.5}
-        packing = a.packing(x)
+    if has_solution:
+        packing = a.packing(_copies(model))
         best = min(packing, incumbent, key=lambda p: p.objective(pool))
-    lower = None if bound is None else bound / model.scale * (1 - BOUND_MARGIN)
-    return PoolOutcome(best, lower, stop, method, method if lower is not None else None)
+    if bound is None:
+        return PoolOutcome(best, None, stop, method)
+    lower = bound / model.scale * (1 - BOUND_MARGIN)
+    return PoolOutcome(
+        packing=best,
+        lower_bound=lower,
+        stop=stop,
+        method=method,
+        bound_method=method,
+    )
+
+
+def _copies(model: MilpModel) -> dict[tuple[int, int, int], int]:
+    """The solution's ``x`` as integers; zeros are left out."""
+    values = {key: variable.varValue or 0 for key, variable in model.x.items()}
+    return {key: round(value) for key, value in values.items() if value > HALF}
 
 
 class WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
@@ -198,25 +249,19 @@ class WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
 
     def findSolutionValues(self, lp: pulp.LpProblem) -> tuple[int, int]:  # noqa: N802  (PuLP's name)
         """Values only: PuLP's table of statuses lacks some (a node limit); `_run_highs` reads HiGHS's own."""
-        for variable, value in zip(lp.variables(), lp.solverModel.getSolution().col_value, strict=True):
+        values = lp.solverModel.getSolution().col_value
+        for variable, value in zip(lp.variables(), values, strict=True):
             variable.varValue = value
         return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
 
 
 def _run_highs(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[float | None, StopReason, bool]:
-    """HiGHS's own dual bound and model status: PuLP's status says Optimal at a time limit, too."""
+    """HiGHS's own dual bound, why it stopped, whether it has a solution: PuLP says Optimal at a time limit, too."""
     import highspy
 
-    options: dict[str, Any] = {
-        "random_seed": limits.seed, "mip_rel_gap": limits.gap / (1 + limits.gap), "mip_abs_gap": 0.0,
-    }  # fmt: skip
-    if nodes is not None:
-        options["mip_max_nodes"] = nodes
-    if limits.seconds is not None:
-        options["time_limit"] = float(limits.seconds)
-    model.problem.solve(WarmHiGHS(msg=False, **options))
+    model.problem.solve(WarmHiGHS(msg=False, **_highs_options(limits, nodes)))
     highs = model.problem.solverModel
-    status, info = highs.getModelStatus(), highs.getInfo()
+    status = highs.getModelStatus()
     stops = {
         highspy.HighsModelStatus.kOptimal: StopReason.GAP,
         highspy.HighsModelStatus.kTimeLimit: StopReason.TIME,
@@ -225,21 +270,42 @@ def _run_highs(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[flo
     }
     if status not in stops:
         raise SolverError(f"HiGHS stopped with {highs.modelStatusToString(status)}: the greedy's map is kept")
-    bound = info.mip_dual_bound if abs(info.mip_dual_bound) < highspy.kHighsInf else None
-    found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    return bound, stops[status], found
+    info = highs.getInfo()
+    has_bound = abs(info.mip_dual_bound) < highspy.kHighsInf
+    bound = info.mip_dual_bound if has_bound else None
+    has_solution = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    return bound, stops[status], has_solution
+
+
+def _highs_options(limits: Limits, nodes: int | None) -> dict[str, Any]:
+    """The limits by HiGHS's names."""
+    options: dict[str, Any] = {
+        "random_seed": limits.seed,
+        "mip_rel_gap": limits.gap / (1 + limits.gap),  # HiGHS's is relative to the objective
+        "mip_abs_gap": 0.0,
+    }
+    if nodes is not None:
+        options["mip_max_nodes"] = nodes
+    if limits.seconds is not None:
+        options["time_limit"] = float(limits.seconds)
+    return options
 
 
 def _run_cbc(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[float | None, StopReason, bool]:
-    """CBC's bound from its log: PuLP hands on no bound."""
+    """CBC's bound from its log, as PuLP hands on none; why it stopped, whether it has a solution."""
     # CBC's command line is PuLP's affair; its files live in a folder of their own.
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "cbc.log"
         solver = pulp.COIN_CMD(
-            path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False, warmStart=True, logPath=str(log), maxNodes=nodes,
-            gapRel=limits.gap / (1 + limits.gap), timeLimit=limits.seconds,
+            path=pulp.PULP_CBC_CMD.pulp_cbc_path,
+            msg=False,
+            warmStart=True,
+            logPath=str(log),
+            maxNodes=nodes,
+            gapRel=limits.gap / (1 + limits.gap),
+            timeLimit=limits.seconds,
             options=[f"randomCbcSeed {limits.seed + 1}"],
-        )  # fmt: skip
+        )
         solver.tmpDir = folder
         try:
             model.problem.solve(solver)
@@ -251,13 +317,14 @@ def _run_cbc(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[float
 
 
 def _read_cbc_log(text: str, problem: pulp.LpProblem) -> tuple[float | None, StopReason, bool]:
-    found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
+    """As `_run_cbc`."""
+    has_solution = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
     bound = re.search(r"^Lower bound:\s+(\S+)", text, re.MULTILINE)
     objective = re.search(r"^Objective value:\s+(\S+)", text, re.MULTILINE)
     if "Result - Optimal solution found" in text and objective:
         # Without "within gap tolerance" CBC prints no bound: the objective is it.
-        return float((bound or objective)[1]), StopReason.GAP, found
-    stop = StopReason.WORK if "Stopped on node limit" in text else StopReason.TIME
+        return float((bound or objective)[1]), StopReason.GAP, has_solution
     if "Stopped on" not in text:
         raise SolverError("CBC ended without a result: the greedy's map is kept")
-    return (float(bound[1]) if bound else None), stop, found
+    stop = StopReason.WORK if "Stopped on node limit" in text else StopReason.TIME
+    return (float(bound[1]) if bound else None), stop, has_solution

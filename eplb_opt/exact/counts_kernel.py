@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..compiled import compiled
+from ..problem.pool import Ints
 from ..random_numbers import Words, below
 from .packer import branch
 
-Ints = npt.NDArray[np.int64]
-
-PACKED, IMPOSSIBLE, PAUSED, OPEN_LEAF = 1, 0, -1, -2
+PACKED = 1
+IMPOSSIBLE = 0
+PAUSED = -1
+OPEN_LEAF = -2
 LEAF_STEPS = 50  # of a slot, for a leaf, where trees are estimated
 NEVER = 1 << 60  # cost of counts that do not exist
 
@@ -41,9 +42,21 @@ class Counts(NamedTuple):
 
 @compiled
 def cheapest(cost: Ints, options: Ints, spare: int) -> Ints:
-    """Least cost of the experts from each on with exactly q spare slots: [prices, experts + 1, spare + 1].
+    """Least cost of the experts from each on with exactly q spare slots (L1.8), by a dynamic program.
 
-    ``cost`` [prices, experts, range]; ``options`` [experts]: choices of each.
+    Parameters
+    ----------
+    cost : array [prices, experts, range], int64
+        Of each choice of a count, under each price vector.
+    options : array [experts], int64
+        Choices of each expert.
+    spare : int
+        Slots beyond the least counts.
+
+    Returns
+    -------
+    array [prices, experts + 1, spare + 1], int64
+        NEVER where no counts use exactly so many.
     """
     prices, experts, _ = cost.shape
     rest = np.full((prices, experts + 1, spare + 1), NEVER, np.int64)
@@ -53,106 +66,157 @@ def cheapest(cost: Ints, options: Ints, spare: int) -> Ints:
             for q in range(spare + 1):
                 best = NEVER
                 for j in range(min(options[i], q + 1)):
-                    if rest[v, i + 1, q - j] < NEVER:
-                        best = min(best, cost[v, i, j] + rest[v, i + 1, q - j])
+                    others = rest[v, i + 1, q - j]
+                    if others < NEVER:
+                        best = min(best, cost[v, i, j] + others)
                 rest[v, i, q] = best
     return rest
 
 
 @compiled
 def tree_size(
-    cost: Ints, most: Ints, rest: Ints, options: Ints, slots: int, dives: int, rng: Words, at: Counts
+    cost: Ints, most: Ints, rest: Ints, options: Ints, slots: int, dives: int, rng: Words, chosen: Counts
 ) -> float:
-    """Estimated steps: counts tried, and some for each slot of each leaf. Mean of random dives; ``at`` is changed."""
-    experts, total = options.size, 0.0
+    """Estimated steps of the enumeration: the mean over random dives (Knuth's estimate).
+
+    A dive weighs each node that it meets by the product of the choices above it.
+
+    Parameters
+    ----------
+    cost, most : arrays
+        As in `exclusion.Prices`, by position.
+    rest : array
+        As `cheapest` returns it.
+    options : array [experts], int64
+        Choices of each expert's count.
+    slots : int
+        Of all ranks.
+    dives : int
+    rng : array [1], uint64
+        State of the random numbers.
+    chosen : Counts
+        At the root; changed.
+
+    Returns
+    -------
+    float
+        Counts tried, and some steps for each slot of each leaf.
+    """
+    experts = options.size
+    total = 0.0
     allowed = np.empty(options.max(), np.int64)
     for _ in range(dives):
-        share = 1.0
+        weight = 1.0
         depth = np.int64(0)  # no literal: `_excluded` would be compiled once more for it
         while depth < experts:
-            found = 0
-            for j in range(min(options[depth], at.spare[depth] + 1)):
-                total += share
-                if not _excluded(cost, most, rest, at, depth, j):
-                    allowed[found] = j
-                    found += 1
-            if found == 0:
+            choices = 0
+            for j in range(min(options[depth], chosen.spare[depth] + 1)):
+                total += weight
+                if not _excluded(cost, most, rest, chosen, depth, j):
+                    allowed[choices] = j
+                    choices += 1
+            if choices == 0:
                 break
-            share *= found
-            j = allowed[below(rng, found)]
-            for v in range(cost.shape[0]):
-                at.spent[depth + 1, v] = at.spent[depth, v] + cost[v, depth, j]
-            at.spare[depth + 1] = at.spare[depth] - j
+            weight *= choices
+            _choose(cost, chosen, depth, allowed[below(rng, choices)])
             depth += 1
         if depth == experts:
-            total += share * slots * LEAF_STEPS
+            total += weight * slots * LEAF_STEPS
     return total / dives
 
 
 @compiled
 def enumerate_counts(
     cost: Ints, most: Ints, rest: Ints, options: Ints, least: Ints, item: Ints,
-    shape: tuple[int, int, bool], limit: int, ticks: int, leaf: int, at: Counts, owner: Ints, out: Ints,
+    shape: tuple[int, int, bool], limit: int, ticks: int, leaf: int, chosen: Counts, owner: Ints, out: Ints,
 ) -> tuple[int, int]:  # fmt: skip
-    """Go on: (PACKED, IMPOSSIBLE, PAUSED or OPEN_LEAF; ticks spent).
+    """Go on with the enumeration (X9).
 
     Parameters
     ----------
-    cost, most, rest : as in `exclusion.Prices`, by position; of `cheapest`
-    options, least : arrays [experts]
+    cost, most : arrays
+        As in `exclusion.Prices`, by position.
+    rest : array
+        As `cheapest` returns it.
+    options, least : arrays [experts], int64
         Choices of each expert's count, from its least.
-    item : array [experts, range]
+    item : array [experts, range], int64
         Load of a replica for each choice.
-    shape : ranks, slots per rank, distinct
-    limit : the most load of a rank
-    ticks : counts tried and items placed after which to pause
-    leaf : items placed after which a count vector is left to the caller: OPEN_LEAF, its counts are in ``at.extra``
-    owner, out : arrays [slots]
-        PACKED: the expert's position of each item, and its rank.
+    shape : tuple of int, int, bool
+        Ranks, slots per rank, distinct.
+    limit : int
+        The most load of a rank, in the unit of the items.
+    ticks : int
+        Counts tried and items placed after which to pause.
+    leaf : int
+        Items placed after which a count vector is left to the caller: OPEN_LEAF, its counts are in ``chosen.extra``.
+    chosen : Counts
+        Where the enumeration is; changed.
+    owner, out : arrays [slots], int64
+        PACKED: filled with the expert's position of each item, and its rank.
+
+    Returns
+    -------
+    status : int
+        PACKED, IMPOSSIBLE, PAUSED or OPEN_LEAF.
+    used : int
+        Ticks.
     """
     ranks, slots, distinct = shape
-    prices, experts, _ = cost.shape
+    experts = options.size
     items = np.empty(ranks * slots, np.int64)
     used = 0
-    while at.state[0] >= 0:
-        depth = at.state[0]
+    while chosen.state[0] >= 0:
+        depth = chosen.state[0]
         if used >= ticks:
             return PAUSED, used
         if depth == experts:
-            _items(at.extra, least, item, items, owner)
+            _items(
+                chosen.extra,
+                least,
+                item,
+                items,
+                owner,
+            )
             answer, left = branch(items, owner, distinct, ranks, slots, limit, leaf, out)
             used += leaf - left + experts
             if answer == 1:
                 return PACKED, used
-            at.state[0] -= 1
+            chosen.state[0] -= 1
             if answer < 0:
                 return OPEN_LEAF, used
             continue
-        j = at.extra[depth] + 1
-        if j >= options[depth] or j > at.spare[depth]:
-            at.extra[depth] = -1
-            at.state[0] -= 1
+        j = chosen.extra[depth] + 1
+        if j >= options[depth] or j > chosen.spare[depth]:
+            chosen.extra[depth] = -1
+            chosen.state[0] -= 1
             continue
-        at.extra[depth] = j
+        chosen.extra[depth] = j
         used += 1
-        if _excluded(cost, most, rest, at, depth, j):
-            continue
-        for v in range(prices):
-            at.spent[depth + 1, v] = at.spent[depth, v] + cost[v, depth, j]
-        at.spare[depth + 1] = at.spare[depth] - j
-        at.state[0] += 1
+        if not _excluded(cost, most, rest, chosen, depth, j):
+            _choose(cost, chosen, depth, j)
+            chosen.state[0] += 1
     return IMPOSSIBLE, used
 
 
 @compiled
-def _excluded(cost: Ints, most: Ints, rest: Ints, at: Counts, depth: int, j: int) -> bool:
+def _choose(cost: Ints, chosen: Counts, depth: int, j: int) -> None:
+    """What the next depth starts with if an expert takes j slots beyond its least count."""
+    for v in range(cost.shape[0]):
+        chosen.spent[depth + 1, v] = chosen.spent[depth, v] + cost[v, depth, j]
+    chosen.spare[depth + 1] = chosen.spare[depth] - j
+
+
+@compiled
+def _excluded(cost: Ints, most: Ints, rest: Ints, chosen: Counts, depth: int, j: int) -> bool:
     """Whether no completion of the counts chosen so far, and of this one, is cheap enough for some price vector."""
-    q = at.spare[depth] - j
-    last = at.state[1]
+    spare = chosen.spare[depth] - j
+    last = chosen.state[1]
     for n in range(-1, rest.shape[0]):
-        v = last if n < 0 else n
-        if at.spent[depth, v] + cost[v, depth, j] + rest[v, depth + 1, q] > most[v]:
-            at.state[1] = v
+        v = last if n < 0 else n  # the vector that excluded last is asked first: it often excludes the next one, too
+        least = chosen.spent[depth, v] + cost[v, depth, j] + rest[v, depth + 1, spare]
+        if least > most[v]:
+            chosen.state[1] = v
             return True
     return False
 
@@ -163,7 +227,7 @@ def _items(extra: Ints, least: Ints, item: Ints, items: Ints, owner: Ints) -> No
     ranked = np.empty(least.size, np.int64)
     for e in range(least.size):  # insertion sort, heaviest replicas first, among equals the earlier expert
         place = e
-        while place > 0 and item[ranked[place - 1], extra[ranked[place - 1]]] < item[e, extra[e]]:
+        while place > 0 and _load(item, extra, ranked[place - 1]) < _load(item, extra, e):
             ranked[place] = ranked[place - 1]
             place -= 1
         ranked[place] = e
@@ -171,6 +235,12 @@ def _items(extra: Ints, least: Ints, item: Ints, items: Ints, owner: Ints) -> No
     for place in range(ranked.size):
         heaviest = ranked[place]
         for _ in range(least[heaviest] + extra[heaviest]):
-            items[n] = item[heaviest, extra[heaviest]]
+            items[n] = _load(item, extra, heaviest)
             owner[n] = heaviest
             n += 1
+
+
+@compiled
+def _load(item: Ints, extra: Ints, e: int) -> int:
+    """Load of a replica of an expert with the count chosen."""
+    return item[e, extra[e]]  # type: ignore[no-any-return]

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiled import compiled
+from ..problem.pool import Ints
 
-Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
-COVERED, IMPOSSIBLE, PAUSED = 1, 0, -1
+COVERED = 1
+IMPOSSIBLE = 0
+PAUSED = -1
 NEVER = 1 << 20  # cost of a replica that no slot can take: more than all slots
 
 
@@ -59,7 +61,7 @@ class Tree(NamedTuple):
 
 @compiled
 def cover(code: Codes, expert: Codes, load: Ints, least: Ints, limit: int, ticks: int, tree: Tree) -> tuple[int, int]:
-    """Go on with the search for ranks that hold all replicas: (COVERED, IMPOSSIBLE or PAUSED; ticks spent).
+    """Go on with the search for ranks that hold all replicas (X7).
 
     Parameters
     ----------
@@ -67,20 +69,36 @@ def cover(code: Codes, expert: Codes, load: Ints, least: Ints, limit: int, ticks
         ``(expert * options + count - least) * slots + m`` for the m-th replica of a type in the pattern, m from 0.
     expert : array [patterns, slots], int32
         The expert of each slot, -1 from its second replica on.
-    load : array [patterns], int64, falling
+    load : array [patterns], int64
+        Falling.
     least : array [experts], int64
         Smallest count of each expert.
-    limit : most load of a rank.
-    ticks : budget; one is spent for each pattern that is looked at.
+    limit : int
+        Most load of a rank.
+    ticks : int
+        Budget; one is spent for each pattern that is looked at.
+    tree : Tree
+        Where the search is; changed.
+
+    Returns
+    -------
+    status : int
+        COVERED, IMPOSSIBLE or PAUSED.
+    spent : int
+        Ticks.
     """
-    ranks, slots = tree.size.size, code.shape[1]
-    depth, fresh, spent = tree.state[0], tree.state[1] == 1, 0
+    ranks = tree.size.size
+    depth = tree.state[0]
+    fresh = tree.state[1] == 1
+    spent = 0
     while depth >= 0:
         if spent >= ticks:
-            tree.state[0], tree.state[1] = depth, int(fresh)
+            tree.state[0] = depth
+            tree.state[1] = int(fresh)
             return PAUSED, spent
         if fresh:
-            tree.cursor[depth], tree.pivot[depth] = -1, _pivot(tree)
+            tree.cursor[depth] = -1
+            tree.pivot[depth] = _pivot(tree)
         else:
             chosen = tree.lists[depth, tree.cursor[depth]]
             _take_back(code, least, chosen, depth, tree)
@@ -93,20 +111,44 @@ def cover(code: Codes, expert: Codes, load: Ints, least: Ints, limit: int, ticks
         use = _put(code, least, j, depth, tree)
         if depth == ranks - 1:
             return COVERED, spent
-        spent += _filter(code, load, limit, limit - load[j], use, depth, tree)
-        _count_experts(expert, depth + 1, slots, tree)
+        spent += _filter(
+            code,
+            load,
+            limit,
+            limit - load[j],
+            use,
+            depth,
+            tree,
+        )
+        _count_experts(expert, depth + 1, tree)
         depth += 1
     return IMPOSSIBLE, spent
 
 
 @compiled
 def reset_costs(f: int, least: Ints, slots: int, cost: Codes) -> None:
-    """Costs of an expert whose count is open."""
+    """Costs of an expert whose count is open.
+
+    Its first replica on a rank takes the spare slots of the count that it decides on, the others nothing.
+
+    Parameters
+    ----------
+    f : int
+        The expert.
+    least : array [experts], int64
+        Smallest count of each expert.
+    slots : int
+        A rank.
+    cost : array [experts * options * slots], int32
+        As in `Tree`; changed.
+    """
     options = cost.size // (least.size * slots)
-    for x in range(options):
+    for extra in range(options):
+        first = (f * options + extra) * slots
         for m in range(slots):
-            usable = m < least[f] + x
-            cost[(f * options + x) * slots + m] = (x if m == 0 else 0) if usable else NEVER
+            cost[first + m] = NEVER
+        for m in range(min(slots, least[f] + extra)):
+            cost[first + m] = extra if m == 0 else 0
 
 
 @compiled
@@ -130,37 +172,54 @@ def _next_candidate(expert: Codes, depth: int, tree: Tree) -> int:
         return -1
     for position in range(tree.cursor[depth] + 1, tree.size[depth]):
         j = tree.lists[depth, position]
-        for q in range(expert.shape[1]):
-            if expert[j, q] == pivot:
-                tree.cursor[depth] = position
-                return int(j)
+        if _has(expert, j, pivot):
+            tree.cursor[depth] = position
+            return int(j)
     for position in range(tree.size[depth]):
         j = tree.lists[depth, position]
-        for q in range(expert.shape[1]):
-            if expert[j, q] == pivot:
-                tree.excluded[j] = False
+        if _has(expert, j, pivot):
+            tree.excluded[j] = False
     return -1
+
+
+@compiled
+def _has(expert: Codes, j: int, pivot: int) -> bool:
+    """Whether pattern j holds an expert."""
+    for q in range(expert.shape[1]):  # noqa: SIM110 (numba has no any() over generators)
+        if expert[j, q] == pivot:
+            return True
+    return False
 
 
 @compiled
 def _put(code: Codes, least: Ints, j: int, depth: int, tree: Tree) -> int:
     """Fill a rank with pattern j; the spare slots that its new counts take."""
-    slots, use, new = code.shape[1], 0, 0
+    slots = code.shape[1]
     options = tree.cost.size // (least.size * slots)
+    use = 0
+    new = 0
     tree.opened[depth] = -1
     for q in range(slots):
-        kind = code[j, q] // slots
+        kind = code[j, q] // slots  # expert * options + count beyond the least
         f = kind // options
         if tree.counts[f] == 0:
-            use += kind - f * options
-            tree.counts[f] = tree.left[f] = least[f] + kind - f * options
-            tree.cost[f * options * slots : (f + 1) * options * slots] = NEVER
+            extra = kind - f * options
+            use += extra
+            tree.counts[f] = least[f] + extra
+            tree.left[f] = least[f] + extra
+            tree.cost[f * options * slots : (f + 1) * options * slots] = NEVER  # other counts are out
             tree.opened[depth, new] = f
             new += 1
         tree.left[f] -= 1
-        for m in range(slots):
-            tree.cost[kind * slots + m] = 0 if m < tree.left[f] else NEVER
+        _price_left(kind, f, slots, tree)
     return use
+
+
+@compiled
+def _price_left(kind: int, f: int, slots: int, tree: Tree) -> None:
+    """With the count decided on, replicas cost nothing as far as they are left."""
+    for m in range(slots):
+        tree.cost[kind * slots + m] = 0 if m < tree.left[f] else NEVER
 
 
 @compiled
@@ -172,21 +231,26 @@ def _take_back(code: Codes, least: Ints, j: int, depth: int, tree: Tree) -> None
         kind = code[j, q] // slots
         f = kind // options
         tree.left[f] += 1
-        for m in range(slots):
-            tree.cost[kind * slots + m] = 0 if m < tree.left[f] else NEVER
+        _price_left(kind, f, slots, tree)
     for f in tree.opened[depth]:
         if f >= 0:
-            tree.counts[f] = tree.left[f] = 0
+            tree.counts[f] = 0
+            tree.left[f] = 0
             reset_costs(f, least, slots, tree.cost)
 
 
 @compiled
 def _filter(code: Codes, load: Ints, limit: int, unused: int, use: int, depth: int, tree: Tree) -> int:
     """The patterns of this depth that still fit make the next depth's list; how many were looked at."""
-    tree.slack[depth + 1] = slack = tree.slack[depth] - unused
-    tree.spare[depth + 1] = spare = tree.spare[depth] - use
-    parent, child, size, looked = tree.lists[depth], tree.lists[depth + 1], 0, 0
-    floor = limit - slack
+    slack = tree.slack[depth] - unused
+    spare = tree.spare[depth] - use
+    tree.slack[depth + 1] = slack
+    tree.spare[depth + 1] = spare
+    parent = tree.lists[depth]
+    child = tree.lists[depth + 1]
+    size = 0
+    looked = 0
+    floor = limit - slack  # a lighter rank leaves more unused than the ranks from there on may
     for position in range(tree.size[depth]):
         i = parent[position]
         if load[i] < floor:
@@ -202,10 +266,12 @@ def _filter(code: Codes, load: Ints, limit: int, unused: int, use: int, depth: i
 
 
 @compiled
-def _count_experts(expert: Codes, depth: int, slots: int, tree: Tree) -> None:
+def _count_experts(expert: Codes, depth: int, tree: Tree) -> None:
+    """In how many patterns of a depth's list each expert is."""
     tree.tally[:] = 0
     for position in range(tree.size[depth]):
-        for q in range(slots):
-            f = expert[tree.lists[depth, position], q]
+        j = tree.lists[depth, position]
+        for q in range(expert.shape[1]):
+            f = expert[j, q]
             if f >= 0:
                 tree.tally[f] += 1

@@ -60,14 +60,32 @@ def decide_fixed(pool: Pool, target: float, counts: Ints, budget: Budget) -> Ver
 
 def prepare() -> None:
     """Compile (or load from the cache) what `decide_fixed` calls late."""
-    items, out = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    items = np.zeros(2, np.int64)
+    out = np.zeros(2, np.int64)
     pack(items, 1, 2, 0, 2, out)
     pack_distinct(items, np.arange(2), 1, 2, 0, 2, out)
 
 
 def replica_loads(loads: Floats, counts: Ints, target: float) -> tuple[Ints, int]:
-    """Loads of replicas for counts [experts] or [experts, choices], in their shape, and a rank's limit; as in X7."""
+    """Loads of replicas in the packer's integers, rounded down (X7).
+
+    Parameters
+    ----------
+    loads : array [experts], float64
+    counts : array [experts] or [experts, choices], int64
+    target : float
+        Load of the heaviest rank, > 0, in the unit of the loads.
+
+    Returns
+    -------
+    items : array like the counts, int64
+        Load of one replica.
+    limit : int
+        Of a rank.
+    """
     scale = scale_of(target)
-    scaled = [Fraction(float(w)) * scale for w in loads]
-    item = rounded_down(np.repeat(np.array(scaled), counts[0].size), counts.ravel())
-    return item.reshape(counts.shape), math.floor(Fraction(target) * scale)
+    scaled = np.array([Fraction(float(load)) * scale for load in loads])
+    a_replica_each = np.repeat(scaled, counts[0].size)
+    items = rounded_down(a_replica_each, counts.ravel())
+    limit = math.floor(Fraction(target) * scale)
+    return items.reshape(counts.shape), limit

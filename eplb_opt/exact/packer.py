@@ -14,14 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiled import compiled
+from ..problem.pool import Ints
 
-Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
-PACKED, IMPOSSIBLE, EXHAUSTED = 1, 0, -1
+PACKED = 1
+IMPOSSIBLE = 0
+EXHAUSTED = -1
 
 
 def pack(items: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints) -> int:
-    """Pack items on identical ranks, none above the limit.
+    """Pack items on identical ranks, none above the limit (``models/README.md``, X9).
 
     Parameters
     ----------
@@ -39,81 +42,167 @@ def pack(items: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints)
     Returns
     -------
     int
-        1 (packed), 0 (proven impossible) or -1 (budget exhausted).
+        PACKED, IMPOSSIBLE (proven) or EXHAUSTED (the budget).
 
     Raises
     ------
     ValueError
         The number of items is not ``ranks * slots``.
     """
-    return int(branch(items, items, False, ranks, slots, limit, nodes, out)[0])
+    status, _ = branch(
+        items,
+        items,
+        False,
+        ranks,
+        slots,
+        limit,
+        nodes,
+        out,
+    )
+    return int(status)
 
 
 def pack_distinct(items: Ints, owner: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints) -> int:
     """As ``pack``, but no rank may hold two items of the same owner.
 
-    ``owner``: expert of each item, [ranks * slots], int64. Items of one owner have one load and stand side by side.
+    Parameters
+    ----------
+    items, ranks, slots, limit, nodes, out : as in `pack`
+    owner : array [ranks * slots], int64
+        Expert of each item. Items of one owner have one load and stand side by side.
+
+    Returns
+    -------
+    int
+        PACKED, IMPOSSIBLE (proven) or EXHAUSTED (the budget).
+
+    Raises
+    ------
+    ValueError
+        The number of items is not ``ranks * slots``.
     """
-    return int(branch(items, owner, True, ranks, slots, limit, nodes, out)[0])
+    status, _ = branch(
+        items,
+        owner,
+        True,
+        ranks,
+        slots,
+        limit,
+        nodes,
+        out,
+    )
+    return int(status)
 
 
 @compiled
 def branch(
     items: Ints, owner: Ints, distinct: bool, ranks: int, slots: int, limit: int, nodes: int, out: Ints
 ) -> tuple[int, int]:
-    """The depth-first search behind ``pack`` and ``pack_distinct``: (their answer, nodes left of the budget).
+    """The depth-first search behind ``pack`` and ``pack_distinct``.
 
     Depth d is slot d % slots of rank d // slots, ``cursor[d]`` the item there.
+
+    Parameters
+    ----------
+    items, owner, ranks, slots, limit, nodes, out : as in `pack_distinct`
+    distinct : bool
+        No rank may hold two items of the same owner.
+
+    Returns
+    -------
+    status : int
+        As in `pack_distinct`.
+    left : int
+        Of the nodes.
+
+    Raises
+    ------
+    ValueError
+        The number of items is not ``ranks * slots``.
     """
-    size = items.size
-    if size != ranks * slots:
+    if items.size != ranks * slots:
         raise ValueError("items must fill every slot: give ranks * slots of them (pad with zeros)")
-    after, before = np.empty(size + 1, np.int64), np.empty(size + 1, np.int64)  # unused items, ring through `size`
-    for i in range(size + 1):
-        after[i], before[i] = (i + 1) % (size + 1), (i + size) % (size + 1)
-    after[size], before[0] = 0, size
-    used = np.zeros(size + 1, np.bool_)
-    cursor, sums, slack = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(ranks + 1, np.int64)
+    after, before, used = _ring(items.size)
+    cursor = np.zeros(items.size, np.int64)
+    sums = np.zeros(items.size, np.int64)  # load of a rank up to each slot
+    slack = np.zeros(ranks + 1, np.int64)  # what the ranks from each on may leave unused
     slack[0] = ranks * limit - items.sum()
     if slack[0] < 0 or not _may_fit(items, after, before, ranks, slots, limit):
-        return 0, nodes
+        return IMPOSSIBLE, nodes
     depth = np.int64(0)  # a plain 0 would be a type of its own, and everything below compiled once more for it
-    fresh = True
+    fresh = True  # nothing has been tried at this depth since the depth before changed
     while depth >= 0:
-        rank, slot = depth // slots, depth % slots
+        rank = depth // slots
         if not fresh:
-            i = cursor[depth]
-            after[before[i]], before[after[i]], used[i] = i, i, False
+            _put_back(after, before, used, cursor[depth])
         i = _candidate(items, owner, distinct, after, before, used, cursor, sums, depth, slots, fresh, limit, slack)
-        if i == size:
-            depth, fresh = depth - 1, False
+        fresh = i < items.size
+        if not fresh:
+            depth -= 1
             continue
         if nodes <= 0:
-            return -1, 0
+            return EXHAUSTED, 0
         nodes -= 1
-        after[before[i]], before[after[i]], used[i] = after[i], before[i], True
-        cursor[depth], sums[depth] = i, items[i] + (sums[depth - 1] if slot else 0)
-        fresh = True
-        if slot == slots - 1:
+        _take_out(after, before, used, i)
+        cursor[depth] = i
+        sums[depth] = items[i] + (sums[depth - 1] if depth % slots else 0)
+        if (depth + 1) % slots == 0:  # the rank is full
             slack[rank + 1] = slack[rank] - (limit - sums[depth])
             fresh = sums[depth] <= limit and slack[rank + 1] >= 0
-            room = limit - sums[depth]
-            fresh = fresh and not _improvable(items, owner, distinct, before, cursor, depth, slots, room)
+            fresh = fresh and not _improvable(items, owner, distinct, before, cursor, depth, slots, limit - sums[depth])
             fresh = fresh and _may_fit(items, after, before, ranks - rank - 1, slots, limit)
             if fresh and rank == ranks - 1:
-                for d in range(size):
-                    out[cursor[d]] = d // slots
-                return 1, nodes
-        depth += fresh
-    return 0, nodes
+                _write(cursor, slots, out)
+                return PACKED, nodes
+        depth += fresh  # stays where the rank cannot stand as it is
+    return IMPOSSIBLE, nodes
+
+
+@compiled
+def _ring(size: int) -> tuple[Ints, Ints, Bools]:
+    """Links (after, before) of the unused items in their order, a ring through ``size``; and that none is used."""
+    after = np.empty(size + 1, np.int64)
+    before = np.empty(size + 1, np.int64)
+    for i in range(size + 1):
+        after[i] = (i + 1) % (size + 1)
+        before[i] = (i + size) % (size + 1)
+    return after, before, np.zeros(size + 1, np.bool_)
+
+
+@compiled
+def _take_out(after: Ints, before: Ints, used: Bools, i: int) -> None:
+    """Use an item. Its own links stay, so that it can be put back between its neighbours ("dancing links")."""
+    after[before[i]] = after[i]
+    before[after[i]] = before[i]
+    used[i] = True
+
+
+@compiled
+def _put_back(after: Ints, before: Ints, used: Bools, i: int) -> None:
+    """Undo ``_take_out``; of several, the last first."""
+    after[before[i]] = i
+    before[after[i]] = i
+    used[i] = False
+
+
+@compiled
+def _write(cursor: Ints, slots: int, out: Ints) -> None:
+    """The rank of each item."""
+    for d in range(cursor.size):
+        out[cursor[d]] = d // slots
 
 
 @compiled
 def _may_fit(items: Ints, after: Ints, before: Ints, ranks: int, slots: int, limit: int) -> bool:
-    """Necessary: items above half the limit meet no other such item, so i of them take i * (slots - 1) light ones."""
+    """Necessary for the unused items to fit on the ranks left.
+
+    Items above half the limit meet no other such item, so i of them take i * (slots - 1) light ones.
+    """
     end = items.size
-    heavy, light = after[end], before[end]
-    count, load = 0, 0
+    heavy = after[end]  # largest first
+    light = before[end]  # smallest first
+    count = 0
+    load = 0
     while heavy != end and 2 * items[heavy] > limit:
         count += 1
         if count > ranks:
@@ -134,7 +223,7 @@ def _improvable(
 ) -> bool:
     """Whether a companion on the rank just filled can be exchanged for a larger unused item within the room."""
     end = items.size
-    for d in range(depth - slots + 2, depth + 1):
+    for d in range(depth - slots + 2, depth + 1):  # the rank's slots after its first
         i = cursor[d]
         if distinct and not _is_only(owner, i):
             continue
@@ -149,48 +238,29 @@ def _improvable(
 
 @compiled
 def _candidate(
-    items: Ints,
-    owner: Ints,
-    distinct: bool,
-    after: Ints,
-    before: Ints,
-    used: npt.NDArray[np.bool_],
-    cursor: Ints,
-    sums: Ints,
-    depth: int,
-    slots: int,
-    fresh: bool,
-    limit: int,
-    slack: Ints,
-) -> int:
+    items: Ints, owner: Ints, distinct: bool, after: Ints, before: Ints, used: Bools, cursor: Ints, sums: Ints,
+    depth: int, slots: int, fresh: bool, limit: int, slack: Ints,
+) -> int:  # fmt: skip
     """The next item to try at this depth, or ``items.size`` if none is left."""
-    end, slot = items.size, depth % slots
-    if slot == 0:
+    end = items.size
+    slot = depth % slots
+    if slot == 0:  # the largest item opens a rank: it must be somewhere
         return int(after[end]) if fresh else int(end)
-    more = slots - 1 - slot
-    if not fresh and more == 0 and not distinct:
+    more = slots - 1 - slot  # slots after this one
+    if not fresh and more == 0 and not distinct:  # a smaller last companion could be exchanged for the first
         return int(end)
-    i = after[cursor[depth - 1]]
-    if not fresh:
-        last = cursor[depth]
-        i = after[last]
-        while i != end and items[i] == items[last] and (not distinct or owner[i] == owner[last]):
-            i = after[i]
-    room, need = limit - sums[depth - 1], limit - slack[depth // slots] - sums[depth - 1]
+    i = after[cursor[depth - 1]] if fresh else _next_unlike(items, owner, distinct, after, cursor[depth])
+    room = limit - sums[depth - 1]
+    need = room - slack[depth // slots]  # else the rank leaves more unused than the slack
     light = before[end]
-    for _ in range(more):
+    for _ in range(more):  # the slots that follow take the smallest items at the least
         room -= items[light]
         light = before[light]
     if i != end and items[i] > room:
         i = _first_at_most(items, used, i, room)
     while i != end:
-        top, last = items[i], i
-        for _ in range(more):
-            last = after[last]
-            if last == end:
-                return int(end)
-            top += items[last]
-        if top < need:
+        top = _largest_sum(items, after, i, more)
+        if top < 0 or top < need:
             return int(end)
         hopeless = more == 0 and not fresh and _is_only(owner, i)  # the one tried first was as large
         if not (distinct and (hopeless or _clashes(owner, cursor, depth, slot, owner[i]))):
@@ -200,9 +270,31 @@ def _candidate(
 
 
 @compiled
-def _first_at_most(items: Ints, used: npt.NDArray[np.bool_], start: int, room: int) -> int:
+def _next_unlike(items: Ints, owner: Ints, distinct: bool, after: Ints, last: int) -> int:
+    """The next unused item that is not the same as the last: of another load, or where it matters of another owner."""
+    i = after[last]
+    while i != items.size and items[i] == items[last] and (not distinct or owner[i] == owner[last]):
+        i = after[i]
+    return i  # type: ignore[no-any-return]
+
+
+@compiled
+def _largest_sum(items: Ints, after: Ints, i: int, more: int) -> int:
+    """Load of an item and as many unused ones after it; -1 if there are not so many."""
+    top = items[i]
+    for _ in range(more):
+        i = after[i]
+        if i == items.size:
+            return -1
+        top += items[i]
+    return top  # type: ignore[no-any-return]
+
+
+@compiled
+def _first_at_most(items: Ints, used: Bools, start: int, room: int) -> int:
     """The first unused item from ``start`` on with load <= room (``items.size`` if none)."""
-    low, high = start, items.size
+    low = start
+    high = items.size
     while low < high:
         middle = (low + high) // 2
         if items[middle] > room:
@@ -225,5 +317,7 @@ def _clashes(owner: Ints, cursor: Ints, depth: int, slot: int, expert: int) -> b
 
 @compiled
 def _is_only(owner: Ints, i: int) -> bool:
-    """Whether an item is its owner's only one."""
-    return (i == 0 or owner[i - 1] != owner[i]) and (i + 1 == owner.size or owner[i + 1] != owner[i])
+    """Whether an item is its owner's only one: one owner's items stand side by side."""
+    is_first = i == 0 or owner[i - 1] != owner[i]
+    is_last = i + 1 == owner.size or owner[i + 1] != owner[i]
+    return is_first and is_last

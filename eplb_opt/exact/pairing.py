@@ -10,19 +10,31 @@ BISECTIONS = 60
 
 
 def pair_counts(pool: Pool, counts: Ints) -> Packing | None:
-    """The best packing with these counts, slots_per_rank = 2; None if ``distinct`` allows none.
+    """The best packing with these counts (X2; with ``distinct`` X3).
 
     Parameters
     ----------
-    counts : array [experts], int64, >= 1, with sum ``pool.slots``.
+    pool : Pool
+        With two slots a rank.
+    counts : array [experts], int64
+        >= 1, with sum ``pool.slots``.
+
+    Returns
+    -------
+    Packing or None
+        None: ``distinct`` allows none.
     """
     if pool.distinct and (counts > pool.ranks).any():
         return None
     values, experts = _replicas(pool, counts)
-    pairs = np.stack([experts[: pool.ranks], experts[: pool.ranks - 1 : -1]], axis=1)
+    heavier = experts[: pool.ranks]
+    lighter = experts[: pool.ranks - 1 : -1]  # the lightest first: it goes with the heaviest
+    pairs = np.stack([heavier, lighter], axis=1)
     if not pool.distinct or not (pairs[:, 0] == pairs[:, 1]).any():
         return Packing(pairs)
-    low, high = float((values + values[::-1]).max()), 2 * float(values[0])
+    sums = values + values[::-1]
+    low = float(sums.max())  # what the pairs need that ``distinct`` does not allow
+    high = 2 * float(values[0])
     best = pair_distinct(pool, counts, high)
     if best is None:
         return None
@@ -30,60 +42,99 @@ def pair_counts(pool: Pool, counts: Ints) -> Packing | None:
         middle = (low + high) / 2
         if not low < middle < high:
             break
-        found = pair_distinct(pool, counts, middle)
-        low, high = (middle, high) if found is None else (low, middle)
-        best = found or best
+        packing = pair_distinct(pool, counts, middle)
+        if packing is None:
+            low = middle
+        else:
+            high = middle
+            best = packing
     return best
 
 
 def pair_distinct(pool: Pool, counts: Ints, limit: float) -> Packing | None:
-    """A packing with these counts, no expert twice on a rank, within the limit up to rounding; None: there is none.
+    """A packing with these counts, no expert twice on a rank, within a limit up to rounding (X3).
 
     Replicas above half the limit take the lightest ones. If one expert then has more than half of what is left, it
     replaces companions of the heavy replicas that it fits. What is left is paired across the middle of the list.
+
+    Parameters
+    ----------
+    pool : Pool
+        With two slots a rank.
+    counts : array [experts], int64
+        >= 1, with sum ``pool.slots``.
+    limit : float
+        Of a pair, in the unit of the loads.
+
+    Returns
+    -------
+    Packing or None
+        None: there is none.
     """
     values, experts = _replicas(pool, counts)
     heavy = int((values > limit / 2).sum())
     if heavy > pool.ranks:
         return None
-    mates = np.arange(values.size - 1, values.size - 1 - heavy, -1)
-    if (values[mates] > limit - values[:heavy]).any():
+    lightest = values.size - 1
+    mates = np.arange(lightest, lightest - heavy, -1)
+    room = limit - values[:heavy]
+    if (values[mates] > room).any():
+        return None
+    if crowded(pool, counts, limit) is not None:
         return None
     rest = np.arange(heavy, values.size - heavy)
-    crowd = crowded(pool, counts, limit)
-    if crowd is not None:
-        return None
     copies = np.bincount(experts[rest], minlength=pool.num_experts)
     expert = int(copies.argmax())
-    surplus = int(copies[expert]) - (pool.ranks - heavy)
+    open_ranks = pool.ranks - heavy
+    surplus = int(copies[expert]) - open_ranks
     if surplus > 0:
-        fits = pool.loads[expert] / counts[expert] <= limit - values[:heavy]
-        swap = np.flatnonzero(fits & (experts[mates] != expert))[:surplus]
-        spare = rest[experts[rest] == expert][:surplus]
+        load = pool.loads[expert] / counts[expert]
+        has_others = experts[mates] != expert
+        swap = np.flatnonzero((load <= room) & has_others)[:surplus]
+        own = rest[experts[rest] == expert]
+        spare = own[:surplus]
         freed = mates[swap].copy()
         mates[swap] = spare
-        rest = np.concatenate([rest[~np.isin(rest, spare)], freed])
+        kept = rest[~np.isin(rest, spare)]
+        rest = np.concatenate([kept, freed])
+    # sorted by expert, places half the list apart hold different ones: no expert has more than half of them
     rest = rest[np.argsort(experts[rest], kind="stable")]
     half = rest.size // 2
-    first, second = np.concatenate([np.arange(heavy), rest[:half]]), np.concatenate([mates, rest[half:]])
+    first = np.concatenate([np.arange(heavy), rest[:half]])
+    second = np.concatenate([mates, rest[half:]])
     return Packing(np.stack([experts[first], experts[second]], axis=1))
 
 
 def crowded(pool: Pool, counts: Ints, limit: float) -> int | None:
-    """An expert that rules out a packing without repetitions within the limit, or None.
+    """An expert that rules out a packing without repetitions within a limit (X3).
 
     Expert e with replicas of load b <= limit / 2 needs ``c_e + #(replicas a with a + b > limit) <= ranks``.
+
+    Parameters
+    ----------
+    pool : Pool
+        With two slots a rank.
+    counts : array [experts], int64
+    limit : float
+        Of a pair, in the unit of the loads.
+
+    Returns
+    -------
+    int or None
+        None: there is none.
     """
     values = pool.loads / counts
+    heavy = values > limit / 2
+    all_heavy = int(counts[heavy].sum())
     for expert in np.argsort(-counts, kind="stable"):
-        if 2 * counts[expert] <= pool.ranks:
-            blocked = int(counts[(values > limit / 2)].sum())
-            if counts[expert] + blocked <= pool.ranks:
-                continue
-        if values[expert] > limit / 2:
+        own = counts[expert]
+        if heavy[expert]:
             continue
-        blocked = int(counts[(values > limit / 2) & (values[expert] > limit - values)].sum())
-        if counts[expert] + blocked > pool.ranks:
+        if 2 * own <= pool.ranks and own + all_heavy <= pool.ranks:  # even if it fits beside no heavy one
+            continue
+        is_too_heavy = values[expert] > limit - values
+        blocked = int(counts[heavy & is_too_heavy].sum())
+        if own + blocked > pool.ranks:
             return int(expert)
     return None
 

@@ -6,40 +6,50 @@ import numpy as np
 
 from ..compiled import compiled
 from ..problem.pool import Floats, Ints
-from ..random_numbers import below, uniform
+from ..random_numbers import Words, below, uniform
+
+HOT = 0.03  # first temperature, in limits
+COLD = 1e-3  # the last one, in the first
 
 
 @compiled
 def anneal_counts(loads: Floats, counts: Ints, limit: float, steps: int, seed: int) -> Ints:
-    """Counts whose best pairing is as light as can be found, [experts]; one replica moves at a time.
+    """Counts whose best pairing is as light as can be found; one replica moves at a time.
 
-    Minimises the load by which pairs exceed the limit in all; keeps the counts with the lightest heaviest pair.
+    Minimises the load by which pairs exceed the limit in all; keeps the counts with the lightest heaviest pair
+    (models/README.md, the remark after X10).
 
     Parameters
     ----------
-    loads : array [experts], float64; counts : array [experts], int64, with an even sum
-    limit : float, load of a pair to aim at
+    loads : array [experts], float64
+    counts : array [experts], int64
+        Where to start, with an even sum; not changed.
+    limit : float
+        Load of a pair to aim at, in the unit of the loads.
+    steps : int
+        Moves that are proposed.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    array [experts], int64
     """
     rng = np.array([seed], np.uint64)
-    experts = loads.size
-    counts, best = counts.copy(), counts.copy()
+    counts = counts.copy()
+    best = counts.copy()
     values = loads / counts
-    order = np.arange(experts)
+    order = np.arange(loads.size)
     _resort(values, order)
     excess, heaviest = _pairs(values, counts, order, limit)
     lightest = heaviest
-    hot = limit * 0.03
+    hot = limit * HOT
     for step in range(steps):
-        temperature = hot * 1e-3 ** (step / steps)
-        taken, given = below(rng, experts), below(rng, experts)
-        while counts[taken] == 1 and counts.sum() > experts:
-            taken = below(rng, experts)
+        temperature = hot * COLD ** (step / steps)
+        taken, given = _draw(counts, rng)
         if taken == given or counts[taken] == 1:
             continue
-        for e, change in ((taken, -1), (given, 1)):
-            counts[e] += change
-            values[e] = loads[e] / counts[e]
-        _resort(values, order)
+        _move(loads, counts, values, order, taken, given)
         new_excess, heaviest = _pairs(values, counts, order, limit)
         if heaviest < lightest:
             lightest = heaviest
@@ -47,19 +57,38 @@ def anneal_counts(loads: Floats, counts: Ints, limit: float, steps: int, seed: i
         chance = uniform(rng)
         if new_excess <= excess or chance < np.exp((excess - new_excess) / temperature):
             excess = new_excess
-            continue
-        for e, change in ((taken, 1), (given, -1)):
-            counts[e] += change
-            values[e] = loads[e] / counts[e]
-        _resort(values, order)
+        else:
+            _move(loads, counts, values, order, given, taken)
     return best
+
+
+@compiled
+def _draw(counts: Ints, rng: Words) -> tuple[int, int]:
+    """Two experts, at random: one to take a replica from, if any has two, and one to give it to."""
+    experts = counts.size
+    taken = below(rng, experts)
+    given = below(rng, experts)
+    while counts[taken] == 1 and counts.sum() > experts:
+        taken = below(rng, experts)
+    return taken, given
+
+
+@compiled
+def _move(loads: Floats, counts: Ints, values: Floats, order: Ints, taken: int, given: int) -> None:
+    """Move a replica; replica loads and their order follow."""
+    counts[taken] -= 1
+    counts[given] += 1
+    values[taken] = loads[taken] / counts[taken]
+    values[given] = loads[given] / counts[given]
+    _resort(values, order)
 
 
 @compiled
 def _resort(values: Floats, order: Ints) -> None:
     """Insertion sort, heaviest first, of a list that is almost sorted."""
     for i in range(1, order.size):
-        e, j = order[i], i
+        e = order[i]
+        j = i
         while j > 0 and values[order[j - 1]] < values[e]:
             order[j] = order[j - 1]
             j -= 1
@@ -69,9 +98,12 @@ def _resort(values: Floats, order: Ints) -> None:
 @compiled
 def _pairs(values: Floats, counts: Ints, order: Ints, limit: float) -> tuple[float, float]:
     """Heaviest with lightest: (load above the limit in all pairs, heaviest pair)."""
-    left, right = 0, order.size - 1
-    from_left, from_right = counts[order[left]], counts[order[right]]
-    excess, heaviest = 0.0, 0.0
+    left = 0  # positions in the order: the heaviest and the lightest expert with replicas left
+    right = order.size - 1
+    from_left = counts[order[left]]  # replicas left
+    from_right = counts[order[right]]
+    excess = 0.0
+    heaviest = 0.0
     while left < right:
         load = values[order[left]] + values[order[right]]
         number = min(from_left, from_right)

@@ -90,7 +90,8 @@ def least_counts(pool: Pool, limit: float) -> Ints:
     -------
     array [experts], int64
     """
-    counts = np.maximum(1, np.floor(pool.loads / limit).astype(np.int64))
+    whole = np.floor(pool.loads / limit)
+    counts = np.maximum(1, whole.astype(np.int64))
     for _ in range(2):  # the quotient may be rounded up to an integer, so one more may be needed, and then another
         counts += pool.loads / counts > limit
     return counts
@@ -115,23 +116,37 @@ def columns(pool: Pool, limit: float) -> Columns | None:
     spare = pool.slots - int(least.sum())
     if spare < 0:
         return None
-    expert = np.repeat(np.arange(pool.num_experts), spare + 1)
-    count = (least[:, None] + np.arange(spare + 1)).ravel()
+    experts = np.arange(pool.num_experts)
+    extra = np.arange(spare + 1)
+    expert = np.repeat(experts, spare + 1)
+    count = (least[:, None] + extra).ravel()
     value = pool.loads[expert] / count
     heavy = value > limit / 2
     level, levels = _levels(value, heavy, limit)
     moved = np.where(heavy, -count, count)
     role = np.where(level > 0, moved, 0)
     is_alone = heavy & (level == 0)  # no replica fits beside it
-    alone = float(value[is_alone].min(initial=np.inf))
+    lonely_loads = value[is_alone]
+    alone = float(lonely_loads.min(initial=np.inf))
     useful = ~is_alone
     if pool.distinct:
         useful &= count <= pool.max_count
     else:
         _keep_one_idle(useful, useful & ~heavy & (level == 0), expert)
-    if np.bincount(expert[useful], minlength=pool.num_experts).min() == 0:
+    choices = np.bincount(expert[useful], minlength=pool.num_experts)
+    if choices.min() == 0:
         return None
-    return Columns(limit, expert, count, value, level, role, levels, alone).keep(useful)
+    every = Columns(
+        limit=limit,
+        expert=expert,
+        count=count,
+        value=value,
+        level=level,
+        role=role,
+        levels=levels,
+        alone=alone,
+    )
+    return every.keep(useful)
 
 
 def _keep_one_idle(useful: Bools, idle: Bools, expert: Ints) -> None:
@@ -220,7 +235,9 @@ def chain_certificate(pool: Pool, cols: Columns, duals: Floats, limit: float) ->
     for level in np.flatnonzero(price[1:-1] > price[2:]) + 1:
         taken = cols.value[heavy & (cols.level == level)]
         if taken.size:
-            multipliers[_below(taken.min())] = float(price[level] - price[level + 1])
+            v = _below(taken.min())
+            fall = price[level] - price[level + 1]
+            multipliers[v] = float(fall)
     if math.isfinite(cols.alone):
         highest = 1 + float(price.max())
         multipliers[_below(cols.alone)] = DEAR * pool.slots * highest

@@ -10,45 +10,54 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from ..compiled import compiled
+from ..problem.pool import Floats, Ints
 from ..random_numbers import Words, below, uniform
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+COOLING = 64  # moves between two temperatures: a power of two, so that asking is cheap
+LEAST_DRAW = 1e-300  # added to a random number, whose logarithm is then finite
 
 
 @compiled
 def rank_loads(weights: Floats, experts: Ints, counts: Ints, loads: Floats) -> None:
-    """Recompute the load of every rank, [ranks], from the slots."""
+    """Recompute the load of every rank from the slots.
+
+    Parameters
+    ----------
+    weights : array [experts], float64
+        Expert loads.
+    experts : array [slots], int64
+        The expert of every slot, rank after rank.
+    counts : array [experts], int64
+        Replicas of every expert.
+    loads : array [ranks], float64
+        Overwritten, in the unit of the weights.
+    """
     slots = experts.size // loads.size
     loads[:] = 0.0
     for p in range(experts.size):
-        loads[p // slots] += weights[experts[p]] / counts[experts[p]]
+        e = experts[p]
+        loads[p // slots] += weights[e] / counts[e]
 
 
 @compiled
 def anneal(
-    weights: Floats,
-    experts: Ints,
-    counts: Ints,
-    loads: Floats,
-    rng: Words,
-    work: int,
-    hot: float,
-    cold: float,
-    rereplicate: float,
-    distinct: bool,
-) -> None:
+    weights: Floats, experts: Ints, counts: Ints, loads: Floats, rng: Words, work: int, hot: float, cold: float,
+    rereplicate: float, distinct: bool,
+) -> None:  # fmt: skip
     """Propose moves while the temperature falls geometrically from hot to cold; the state is changed in place.
 
     Parameters
     ----------
     weights : array [experts], float64
         Expert loads in units of the mean rank load.
-    experts, counts, loads : arrays [slots], [experts], [ranks]
-        The expert of every slot (rank after rank), replicas of every expert; rank loads are output only.
+    experts : array [slots], int64
+        The expert of every slot, rank after rank; changed.
+    counts : array [experts], int64
+        Replicas of every expert; changed.
+    loads : array [ranks], float64
+        Rank loads in the same units; output only.
     rng : array [1], uint64
         State of the random numbers.
     work : int
@@ -60,20 +69,37 @@ def anneal(
     distinct : bool
         Never put an expert on a rank twice.
     """
-    size, slots = experts.size, experts.size // loads.size
+    size = experts.size
+    slots = size // loads.size
     rank_loads(weights, experts, counts, loads)
     places, index = _replica_lists(experts, counts)
-    temperature, falling = hot, math.log(cold / hot)
-    spent, move = 0, 0
+    temperature = hot
+    falling = math.log(cold / hot)
+    spent = 0
+    move = 0
     while spent < work:
         move += 1
-        if move % 64 == 0:
+        if move % COOLING == 0:
             temperature = hot * math.exp(falling * spent / work)
         p = below(rng, size)
-        bar = -temperature * math.log(uniform(rng) + 1e-300)  # Metropolis: accept iff the cost rises by less
+        # Metropolis: a move is accepted with probability exp(-rise / temperature), that is iff the cost rises by less
+        # than -temperature * log(u), u uniform
+        bar = -temperature * math.log(uniform(rng) + LEAST_DRAW)
         spent += 1
         if rereplicate == 0.0 or uniform(rng) >= rereplicate:
-            _swap(weights, experts, counts, loads, places, index, p, below(rng, size), bar, slots, distinct)
+            _swap(
+                weights,
+                experts,
+                counts,
+                loads,
+                places,
+                index,
+                p,
+                below(rng, size),
+                bar,
+                slots,
+                distinct,
+            )
         elif counts[experts[p]] > 1:
             f = below(rng, counts.size)
             spent += counts[experts[p]] + counts[f]
@@ -83,7 +109,8 @@ def anneal(
 @compiled
 def _replica_lists(experts: Ints, counts: Ints) -> tuple[Ints, Ints]:
     """The slots of each expert, [experts, most], and the position of each slot in that list, [slots]."""
-    places = np.zeros((counts.size, experts.size - counts.size + 1), np.int64)
+    most = experts.size - counts.size + 1
+    places = np.zeros((counts.size, most), np.int64)
     index = np.zeros(experts.size, np.int64)
     filled = np.zeros(counts.size, np.int64)
     for p in range(experts.size):
@@ -96,6 +123,7 @@ def _replica_lists(experts: Ints, counts: Ints) -> tuple[Ints, Ints]:
 
 @compiled
 def _holds(experts: Ints, slots: int, rank: int, expert: int) -> bool:
+    """Whether a rank holds an expert."""
     for p in range(rank * slots, (rank + 1) * slots):  # noqa: SIM110 (numba has no any() over generators)
         if experts[p] == expert:
             return True
@@ -104,64 +132,70 @@ def _holds(experts: Ints, slots: int, rank: int, expert: int) -> bool:
 
 @compiled
 def _swap(
-    weights: Floats,
-    experts: Ints,
-    counts: Ints,
-    loads: Floats,
-    places: Ints,
-    index: Ints,
-    p: int,
-    q: int,
-    bar: float,
-    slots: int,
-    distinct: bool,
-) -> None:
-    """Swap the slots p and q if the cost rises by less than the bar."""
-    a, b, r, t = experts[p], experts[q], p // slots, q // slots
-    if a == b or r == t:
+    weights: Floats, experts: Ints, counts: Ints, loads: Floats, places: Ints, index: Ints, p: int, q: int, bar: float,
+    slots: int, distinct: bool,
+) -> None:  # fmt: skip
+    """Swap the slots p and q if the cost rises by less than the bar.
+
+    Rank r gets d more and rank t as much less: the squares rise by (l_r + d)^2 - l_r^2 + (l_t - d)^2 - l_t^2.
+    """
+    e = experts[p]
+    f = experts[q]
+    r = p // slots
+    t = q // slots
+    if e == f or r == t:
         return
-    by = weights[b] / counts[b] - weights[a] / counts[a]
+    by = weights[f] / counts[f] - weights[e] / counts[e]
     if 2.0 * by * (loads[r] - loads[t] + by) >= bar:
         return
-    if distinct and (_holds(experts, slots, r, b) or _holds(experts, slots, t, a)):
+    if distinct and (_holds(experts, slots, r, f) or _holds(experts, slots, t, e)):
         return
     loads[r] += by
     loads[t] -= by
-    experts[p], experts[q] = b, a
-    places[a, index[p]], places[b, index[q]] = q, p
-    index[p], index[q] = index[q], index[p]
+    experts[p] = f
+    experts[q] = e
+    place_of_p = index[p]
+    place_of_q = index[q]
+    places[e, place_of_p] = q
+    places[f, place_of_q] = p
+    index[p] = place_of_q
+    index[q] = place_of_p
 
 
 @compiled
 def _rereplicate(
-    weights: Floats,
-    experts: Ints,
-    counts: Ints,
-    loads: Floats,
-    places: Ints,
-    index: Ints,
-    p: int,
-    f: int,
-    bar: float,
-    slots: int,
-    distinct: bool,
-) -> None:
-    """Turn the replica in slot p into one of expert f if the cost rises by less than the bar."""
-    e, r = experts[p], p // slots
+    weights: Floats, experts: Ints, counts: Ints, loads: Floats, places: Ints, index: Ints, p: int, f: int, bar: float,
+    slots: int, distinct: bool,
+) -> None:  # fmt: skip
+    """Turn the replica in slot p into one of expert f if the cost rises by less than the bar.
+
+    All replicas of both experts change their loads. The change is made, and undone if the cost rises too much.
+    """
+    e = experts[p]
+    r = p // slots
     if e == f or (distinct and _holds(experts, slots, r, f)):
         return
-    new_e, new_f = weights[e] / (counts[e] - 1), weights[f] / (counts[f] + 1)
-    by_e, by_f = new_e - weights[e] / counts[e], new_f - weights[f] / counts[f]
+    new_e = weights[e] / (counts[e] - 1)  # load of a replica with the new count
+    new_f = weights[f] / (counts[f] + 1)
+    by_e = new_e - weights[e] / counts[e]
+    by_f = new_f - weights[f] / counts[f]
     before = loads[r]
     rise = (new_f - new_e) * (2.0 * before + new_f - new_e)  # slot p also counts as a replica of e below
     loads[r] += new_f - new_e
     rise += _shift(loads, places[e, : counts[e]], slots, by_e)
     rise += _shift(loads, places[f, : counts[f]], slots, by_f)
-    if rise >= bar:
-        _shift(loads, places[f, : counts[f]], slots, -by_f)
-        _shift(loads, places[e, : counts[e]], slots, -by_e)
-        loads[r] = before
+    if rise < bar:
+        _move_place(experts, counts, places, index, p, f)
         return
+    _shift(loads, places[f, : counts[f]], slots, -by_f)
+    _shift(loads, places[e, : counts[e]], slots, -by_e)
+    loads[r] = before
+
+
+@compiled
+def _move_place(experts: Ints, counts: Ints, places: Ints, index: Ints, p: int, f: int) -> None:
+    """Take slot p from its expert's list, where the last one fills its place, and append it to that of f."""
+    e = experts[p]
     last = places[e, counts[e] - 1]
     places[e, index[p]] = last
     index[last] = index[p]
@@ -177,6 +211,7 @@ def _shift(loads: Floats, places: Ints, slots: int, by: float) -> float:
     """Add ``by`` to the rank of every slot listed; the rise of the cost."""
     rise = 0.0
     for p in places:
-        rise += by * (2.0 * loads[p // slots] + by)
-        loads[p // slots] += by
+        rank = p // slots
+        rise += by * (2.0 * loads[rank] + by)
+        loads[rank] += by
     return rise
