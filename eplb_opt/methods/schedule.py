@@ -68,9 +68,9 @@ SCHEDULE = (
     Step("pattern LP", steps.pattern_lp, _has_few_slots, Attempt.remaining),
     Step("rank patterns", steps.rank_patterns, _has_few_experts, lambda at: FIRST_PROOF),
     Step("count enumeration", steps.count_enumeration, _always, lambda at: FIRST_COUNTS),
-    Step("count windows", steps.count_ranges, _has_ranges, _first_ranges, lambda at: 2 * at.number),
+    Step("count ranges", steps.count_ranges, _has_ranges, _first_ranges, lambda at: 2 * at.number),
     Step("count enumeration", steps.count_enumeration, _has_time_for_counts, lambda at: COUNT_SHARE * at.remaining()),
     Step("rank patterns", steps.rank_patterns, _has_few_experts, lambda at: PROOF_SHARE * at.remaining()),
-    Step("count windows", steps.count_ranges, _has_ranges, Attempt.remaining, lambda at: 2 * at.number + 1),
+    Step("count ranges", steps.count_ranges, _has_ranges, Attempt.remaining, lambda at: 2 * at.number + 1),
     Step("search", steps.search, _always, Attempt.remaining, lambda at: 1 + at.number),
 )

@@ -22,7 +22,7 @@ from ..problem.pool import Ints, Packing, Pool
 from ..problem.status import StopReason
 from .search import restart
 
-METHOD = "count windows"
+METHOD = "count ranges"
 ANNEALING = 300_000  # work of one annealing run, in the search's unit
 PROGRAM = 500_000  # work of one linear program, roughly
 PROGRAM_PATTERNS = 50_000  # of programs that are solved that soon

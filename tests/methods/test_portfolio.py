@@ -81,7 +81,7 @@ def test_an_invalid_packing_of_a_step_costs_only_itself(monkeypatch):
     invalid = Packing(np.zeros_like(start.experts))
     monkeypatch.setattr("eplb_opt.search.count_ranges.search_count_ranges", lambda *_, **__: invalid)
     outcome = run("optimal", Task(HARD, start, trivial_bound(HARD)[0], Limits(seconds=None, work=0.2, gap=0.0)))
-    assert "invalid packing from count windows" in outcome.note
+    assert "invalid packing from count ranges" in outcome.note
     assert not outcome.packing.violations(HARD)
     assert outcome.packing.objective(HARD) < start.objective(HARD)
 
