@@ -75,7 +75,7 @@ def _pools() -> Iterator[tuple[str, list[Pool]]]:
 
 def compare_ranges(instance: Instance, work: int) -> dict[str, Any]:
     """Excess over the mean rank load, mean and largest, and seconds a layer, with and without the program's counts."""
-    count_ranges.prepare()
+    count_ranges.compile_kernels()
     excess: dict[str, list[float]] = {"with": [], "without": [], "start": []}
     seconds: dict[str, list[float]] = {"with": [], "without": []}
     for layer in start_layers(instance)[::2]:

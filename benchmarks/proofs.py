@@ -16,6 +16,7 @@ import numpy as np
 
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.patterns import pattern_bound
+from eplb_opt.budget import Budget
 from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.methods.schedule import MOST_LP_SLOTS
 from eplb_opt.problem.instance import Instance
@@ -59,9 +60,9 @@ def measure(instance: Instance, best: np.ndarray) -> dict[str, Any]:
             if name == "L0":
                 found = trivial_bound(pool)[0]
             elif name == "L1":
-                found = max(found, cut_bound(pool, upper, seconds=SECONDS)[0])
+                found = max(found, cut_bound(pool, upper, budget=Budget.of_seconds(SECONDS))[0])
             else:
-                found = pattern_bound(pool, upper, seconds=SECONDS, lower=found)[0]
+                found = pattern_bound(pool, upper, budget=Budget.of_seconds(SECONDS), lower=found)[0]
             seconds[name].append(time.perf_counter() - start)
             below[name].append(max(0.0, 1 - found / known))
     return {

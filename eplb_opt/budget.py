@@ -62,6 +62,10 @@ class Budget:
         """Seconds that are left, not less than 0; infinite without a clock."""
         return max(self.deadline - time.monotonic(), 0.0) if self.has_clock else math.inf
 
+    def limits(self, limits: Limits) -> Limits:
+        """Other limits with what is left of this clock (at least a millisecond)."""
+        return limits.with_seconds(self.seconds() if self.has_clock else None)
+
     def spend(self, work: float) -> None:
         """Count work that was done."""
         self.work -= work

@@ -52,11 +52,11 @@ def assign_groups(
     least = floor_float(Fraction(lower) * ranks_per_node)
     if start is None:
         first = _search(pool, limits, 0, budget)
-        least = max(least, cut_bound(pool, first.objective(pool), limits.gap, _seconds(budget))[0])
+        least = max(least, cut_bound(pool, first.objective(pool), limits.gap, budget)[0])
     else:
         first = Packing(np.array(start))
     worth = {node_set: floor_float(Fraction(bound) * ranks_per_node) for node_set, bound in known.items()}
-    outcome = solve_patterns(pool, first, limits.with_seconds(_seconds(budget)), least, worth)
+    outcome = solve_patterns(pool, first, budget.limits(limits), least, worth)
     best = first if outcome.packing is None else outcome.packing
     if outcome.stop is StopReason.TOO_LARGE:
         again = _search(pool, limits, len(known), budget)
@@ -64,10 +64,6 @@ def assign_groups(
     bound = max(least, outcome.lower_bound or 0.0)
     partition = [tuple(sorted(node)) for node in best.experts.tolist()]
     return floor_float(Fraction(bound) / ranks_per_node), partition
-
-
-def _seconds(budget: Budget) -> float | None:
-    return budget.seconds() if budget.has_clock else None
 
 
 def _search(pool: Pool, limits: Limits, seed: int, budget: Budget) -> Packing:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 
+from ..budget import Budget
 from ..certificates import cuts as certificate
 from ..certificates.cuts import Cut, CutCertificate
 from ..certificates.mean import trivial_bound
@@ -27,7 +27,7 @@ LARGEST = 2.0**900
 
 
 def cut_bound(
-    pool: Pool, upper: float, gap: float = 1e-4, seconds: float | None = None
+    pool: Pool, upper: float, gap: float = 1e-4, budget: Budget | None = None
 ) -> tuple[float, CutCertificate | None]:
     """A proven lower bound of a pool (L1), and its certificate.
 
@@ -38,8 +38,8 @@ def cut_bound(
         An objective known to be reachable (or infinity). The search ends when ``upper <= (1 + gap) * bound``.
     gap : float
         Relative; the best target is found to a twentieth of it.
-    seconds : float or None
-        Wall-clock limit; the best bound proven until then is returned. None: deterministic.
+    budget : Budget, optional
+        Its clock; the best bound proven until then is returned. Default: no limit, deterministic.
 
     Returns
     -------
@@ -53,12 +53,12 @@ def cut_bound(
     SolverError
         HiGHS failed, outside of `highs.collected_failures`; inside, the bound is what was proven until then.
     """
-    deadline = math.inf if seconds is None else time.perf_counter() + seconds
+    budget = budget or Budget()
     climb = _TargetSearch(
         pool,
         upper,
         gap,
-        deadline,
+        budget,
     )
     if pool.slots_per_rank > 1 and SMALLEST < climb.low < min(upper / (1 + gap), LARGEST):
         try:
@@ -71,11 +71,11 @@ def cut_bound(
 class _TargetSearch:
     """The largest target that the cuts prove (L1.7); ``low`` is proven in float64, ``proofs`` say how."""
 
-    def __init__(self, pool: Pool, upper: float, gap: float, deadline: float) -> None:
+    def __init__(self, pool: Pool, upper: float, gap: float, budget: Budget) -> None:
         self.pool = pool
         self.upper = upper
         self.gap = gap
-        self.deadline = deadline
+        self.budget = budget
         self.floor, _ = trivial_bound(pool)
         self.low = self.floor
         self.tolerance = max(gap / 20, 1e-9)
@@ -127,7 +127,7 @@ class _TargetSearch:
         """Raise ``low`` towards ``high``, which is not provable: prove a target, follow its multipliers up."""
         rigid = self.pool.slots == self.pool.num_experts  # one choice of counts: ``high`` is the best target
         gain = 0.0
-        while time.perf_counter() < self.deadline:
+        while self.budget.stop() is None:
             if rigid:
                 target = self.grid.down(high * (1 - self.tolerance))
             else:
@@ -167,7 +167,7 @@ class _TargetSearch:
     def _solve(self, model: CountsModel, least: Ints, top: Ints) -> CutCertificate | None:
         """Solve, then add columns (no proof yet) or cuts (the point violates some), until neither is left."""
         for _ in range(ROUNDS):
-            solution = model.solve(self.deadline - time.perf_counter())
+            solution = model.solve(self.budget.seconds())
             if solution is None:
                 return None
             excess, shares, proof = solution

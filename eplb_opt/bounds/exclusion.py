@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..budget import Budget
 from ..certificates import cuts as certificate
 from ..certificates.cuts import Array, CutCertificate
 from ..errors import SolverError
@@ -36,7 +35,7 @@ class Prices:
 
 
 def learn_prices(
-    pool: Pool, target: float, low: Ints, high: Ints, most: int, programs: int, deadline: float = math.inf
+    pool: Pool, target: float, low: Ints, high: Ints, most: int, programs: int, budget: Budget | None = None
 ) -> Prices:
     """Learn prices at a target from linear programs (L1.8).
 
@@ -51,8 +50,8 @@ def learn_prices(
         Price vectors that are kept.
     programs : int
         Choices of counts that are tried.
-    deadline : float
-        ``time.perf_counter()`` at which to stop learning.
+    budget : Budget, optional
+        Its clock ends the learning. Default: no limit.
 
     Returns
     -------
@@ -71,7 +70,7 @@ def learn_prices(
         high,
         most,
         programs,
-        deadline,
+        budget or Budget(),
     )
     try:
         if learner.narrow_ranges():
@@ -85,13 +84,13 @@ class _Learner:
     """Fixes counts and solves L1's program; where it has no solution, its duals are a price vector."""
 
     def __init__(
-        self, pool: Pool, target: float, low: Ints, high: Ints, most: int, programs: int, deadline: float
+        self, pool: Pool, target: float, low: Ints, high: Ints, most: int, programs: int, budget: Budget
     ) -> None:
         self.pool = pool
         self.target = target
         self.most = most
         self.programs = programs
-        self.deadline = deadline
+        self.budget = budget
         self.grid = Grid(pool.mean)
         self.proofs: list[CutCertificate] = []
         # what the target allows, and what is left of it
@@ -103,7 +102,7 @@ class _Learner:
 
     def goes_on(self) -> bool:
         """Whether more may be learned."""
-        return len(self.proofs) < self.most and self.programs > 0 and time.perf_counter() < self.deadline
+        return len(self.proofs) < self.most and self.programs > 0 and self.budget.stop() is None
 
     def narrow_ranges(self) -> bool:
         """Narrow every expert's range from both ends, heaviest first; False: there is no packing."""
@@ -150,7 +149,7 @@ class _Learner:
         self.programs -= 1
         self.model.restrict(low, high)
         while True:
-            solution = self.model.solve(max(self.deadline - time.perf_counter(), 0.0))
+            solution = self.model.solve(self.budget.seconds())
             if solution is None:
                 return True
             excess, shares, proof = solution

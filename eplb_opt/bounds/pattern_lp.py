@@ -8,13 +8,12 @@ the target already: most proofs are found long before the program is solved.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..budget import Budget
 from ..certificates.rank_model import Model
 from ..errors import SolverError
 from ..highs import go_on_without, new_highs, run_highs
@@ -28,7 +27,7 @@ MOST_ROUNDS = 1000
 
 
 def multipliers(
-    pool: Pool, model: Model, patterns: Ints, surplus: Callable[[Floats], float], deadline: float
+    pool: Pool, model: Model, patterns: Ints, surplus: Callable[[Floats], float], budget: Budget
 ) -> Floats | None:
     """Multipliers that prove a target (L2.3).
 
@@ -41,8 +40,8 @@ def multipliers(
         The types of every rank content, all of them.
     surplus : callable
         Of multipliers [types], float64. Positive if they prove the target, exactly; the more the better.
-    deadline : float
-        Of `time.perf_counter`.
+    budget : Budget
+        Its clock.
 
     Returns
     -------
@@ -60,7 +59,7 @@ def multipliers(
     best = np.zeros(model.item.size)
     best_surplus = -np.inf
     for _ in range(MOST_ROUNDS):
-        solution = program.solve(deadline - time.perf_counter())
+        solution = program.solve(budget.seconds())
         if solution is None:
             return None
         violation, own, slot = solution
@@ -85,7 +84,7 @@ def multipliers(
 
 
 def mean_counts(
-    pool: Pool, model: Model, patterns: Ints, rng: np.random.Generator, seconds: float = math.inf
+    pool: Pool, model: Model, patterns: Ints, rng: np.random.Generator, budget: Budget | None = None
 ) -> Floats | None:
     """Mean count of each expert in a solution of the program.
 
@@ -100,8 +99,8 @@ def mean_counts(
         The types of every rank content, all of them.
     rng : numpy.random.Generator
         Draws the first patterns.
-    seconds : float
-        Wall-clock limit.
+    budget : Budget, optional
+        Its clock. Default: no limit.
 
     Returns
     -------
@@ -113,12 +112,12 @@ def mean_counts(
     SolverError
         HiGHS failed, outside of `highs.collected_failures`; inside, the answer is None.
     """
-    deadline = time.perf_counter() + seconds
+    budget = budget or Budget()
     program = _PatternProgram(pool, model)
     drawn = rng.permutation(len(patterns))[: START * model.item.size]
     program.add(patterns[drawn])
     try:
-        is_solved = _solve_fully(program, patterns, deadline)
+        is_solved = _solve_fully(program, patterns, budget)
     except SolverError as error:
         go_on_without(error)
         return None
@@ -128,10 +127,10 @@ def mean_counts(
     return np.asarray(mean[np.argsort(model.order)])
 
 
-def _solve_fully(program: _PatternProgram, patterns: Ints, deadline: float) -> bool:
+def _solve_fully(program: _PatternProgram, patterns: Ints, budget: Budget) -> bool:
     """Add patterns until nothing is violated; False: that is impossible, or the time is over."""
     for _ in range(MOST_ROUNDS):
-        solution = program.solve(deadline - time.perf_counter())
+        solution = program.solve(budget.seconds())
         if solution is None:
             return False
         violation, own, slot = solution

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import time
-
 import numpy as np
 
+from ..budget import Budget
 from ..certificates.mean import trivial_bound
 from ..certificates.patterns import PatternCertificate, cheapest_counts
 from ..certificates.rank_model import rank_model
@@ -22,7 +20,7 @@ STEPS = 8  # halvings of the interval between the last target proven and the fir
 
 
 def pattern_bound(
-    pool: Pool, upper: float, gap: float = 1e-4, seconds: float | None = None, lower: float = 0.0
+    pool: Pool, upper: float, gap: float = 1e-4, budget: Budget | None = None, lower: float = 0.0
 ) -> tuple[float, PatternCertificate | None]:
     """A proven lower bound of a pool (L2), and its certificate.
 
@@ -33,8 +31,8 @@ def pattern_bound(
         An objective known to be reachable: the search ends at ``upper / (1 + gap)``.
     gap : float
         Relative; gains below a twentieth of it are not pursued.
-    seconds : float or None
-        Wall-clock limit. None: deterministic.
+    budget : Budget, optional
+        Its clock. Default: no limit, deterministic.
     lower : float
         A bound that is proven already.
 
@@ -51,17 +49,17 @@ def pattern_bound(
     SolverError
         HiGHS failed, outside of `highs.collected_failures`; inside, the bound is what was proven until then.
     """
-    deadline = math.inf if seconds is None else time.perf_counter() + seconds
+    budget = budget or Budget()
     low = max(lower, trivial_bound(pool)[0])
     high = upper / (1 + gap)
     best = None
     is_halving = False  # a target could not be proven: ``high`` is the least of these
     target = min(low * (1 + gap), high)
     for _ in range(4 * STEPS):
-        if not low < target or time.perf_counter() >= deadline:
+        if not low < target or budget.stop() is not None:
             break
         try:
-            proof = _prove(pool, target, deadline)
+            proof = _prove(pool, target, budget)
         except SolverError as error:
             go_on_without(error)
             break
@@ -79,7 +77,7 @@ def pattern_bound(
     return low, best
 
 
-def _prove(pool: Pool, target: float, deadline: float) -> PatternCertificate | None:
+def _prove(pool: Pool, target: float, budget: Budget) -> PatternCertificate | None:
     """A certificate for the target, or None: the linear program has a solution, is too large, or was stopped."""
     model = rank_model(pool, target)
     if model is None:
@@ -102,7 +100,7 @@ def _prove(pool: Pool, target: float, deadline: float) -> PatternCertificate | N
         model,
         patterns,
         surplus,
-        deadline,
+        budget,
     )
     if duals is None:
         return None

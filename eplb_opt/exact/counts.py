@@ -6,7 +6,6 @@ Counts are few where there are few spare slots, or where the heaviest experts ne
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 
@@ -104,8 +103,7 @@ class _Enumeration:
         self.pool = pool
         self.budget = budget.scaled(1.0)
         self.spent = 0.0
-        until = time.perf_counter() + budget.seconds()
-        prices = learn_prices(pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, until)
+        prices = learn_prices(pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, budget)
         self._spend(float(PROGRAMS * PROGRAM))
         self.order = np.argsort(-pool.loads, kind="stable")
         self.least = low[self.order]
@@ -189,9 +187,9 @@ class _Enumeration:
         self.item, self.limit = replica_loads(self.pool.loads[self.order], counts, target)
 
 
-def prepare() -> None:
+def compile_kernels() -> None:
     """Compile (or load from the cache) what `decide_counts` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
     with collected_failures():  # of its linear programs, which are nothing to compile: steps will tell of them
         decide_counts(pool, pool.mean * 1.2, Budget())
-    fixed_counts.prepare()
+    fixed_counts.compile_kernels()

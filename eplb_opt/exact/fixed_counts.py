@@ -58,7 +58,7 @@ def decide_fixed(pool: Pool, target: float, counts: Ints, budget: Budget) -> Ver
     return Verdict(None, False, spent, stop)
 
 
-def prepare() -> None:
+def compile_kernels() -> None:
     """Compile (or load from the cache) what `decide_fixed` calls late."""
     items = np.zeros(2, np.int64)
     out = np.zeros(2, np.int64)

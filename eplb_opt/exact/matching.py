@@ -267,7 +267,7 @@ class _Halving:
         return self.bracket.offer(packing, MATCHING)
 
 
-def prepare() -> None:
+def compile_kernels() -> None:
     """Compile (or load from the cache) what annealing calls."""
     from .pairing_search import anneal_counts
 

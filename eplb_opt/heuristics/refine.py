@@ -112,7 +112,7 @@ def _lighter_greedy(
     return unsure[lighter], greedy[lighter]
 
 
-def prepare() -> None:
+def compile_kernels() -> None:
     """Compile what a call would compile: some seconds once on a machine, less in later processes."""
     refined(Instance(np.arange(1.0, 15.0)[None], 14, num_ranks=2))
 

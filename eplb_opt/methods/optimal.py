@@ -32,10 +32,10 @@ def _compile() -> None:
     from ..search import count_ranges, search
 
     compile_refined()
-    search.prepare()
-    counts.prepare()
-    count_ranges.prepare()
-    matching.prepare()
+    search.compile_kernels()
+    counts.compile_kernels()
+    count_ranges.compile_kernels()
+    matching.compile_kernels()
 
 
 OPTIMAL = Method(

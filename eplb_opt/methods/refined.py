@@ -17,7 +17,7 @@ def compile_refined() -> None:
     """Call what the heuristic compiles."""
     from ..heuristics import refine
 
-    refine.prepare()
+    refine.compile_kernels()
 
 
 REFINED = Method(

@@ -41,8 +41,7 @@ def cuts(at: Attempt, budget: Budget, seed: int) -> None:
     from ..bounds.cuts import cut_bound
 
     bracket = at.bracket
-    seconds = budget.seconds() if budget.has_clock else None
-    bound, certificate = cut_bound(at.pool, bracket.upper, bracket.gap, seconds)
+    bound, certificate = cut_bound(at.pool, bracket.upper, bracket.gap, budget)
     if certificate is not None:
         bracket.raise_to(bound, CUTS, certificate)
 
@@ -52,8 +51,9 @@ def pattern_lp(at: Attempt, budget: Budget, seed: int) -> None:
     from ..bounds.patterns import pattern_bound
 
     bracket = at.bracket
-    seconds = PATTERN_LP if budget.has_clock else None
-    bound, certificate = pattern_bound(at.pool, bracket.upper, bracket.gap, seconds, bracket.lower)
+    if budget.has_clock:
+        budget = budget.part(PATTERN_LP)
+    bound, certificate = pattern_bound(at.pool, bracket.upper, bracket.gap, budget, bracket.lower)
     if certificate is not None:
         bracket.raise_to(bound, PATTERNS, certificate)
 
@@ -75,7 +75,7 @@ def count_enumeration(at: Attempt, budget: Budget, seed: int) -> None:
 def _prove(at: Attempt, budget: Budget, solve: Callable[[Pool, Packing, Limits, float], PoolOutcome]) -> None:
     """Let an exact method raise the bound, or find a better packing."""
     bracket = at.bracket
-    seconds = max(budget.seconds(), 1e-3) if budget.has_clock else None
-    work = at.limits.work if budget.has_clock else budget.work
-    limits = replace(at.limits, seconds=seconds, work=work)
+    limits = budget.limits(at.limits)
+    if not budget.has_clock:
+        limits = replace(limits, work=budget.work)
     at.take(solve(at.pool, bracket.packing, limits, bracket.lower))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError, shown
-from ..heuristics.refine import prepare
+from ..heuristics.refine import compile_kernels
 from ..limits import DISTANCE_IS, STEPS_ARE, distance, step_count
 from ..methods.needs import require_method
 from ..policies import POLICIES, AbstractEplbPolicy, RefinedPolicy, SolverPolicy, configure
@@ -80,7 +80,7 @@ def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None
         require_method(policy.method, policy.limits, f"{PREFIX}POLICY={name}")
     if issubclass(policy, RefinedPolicy):
         try:
-            prepare()
+            compile_kernels()
         except Exception as error:  # whatever a compiler says that does not fit the versions beside it
             logger.warning("numba does not work here (%s: %s): %r runs without it, the maps are the same",
                            type(error).__name__, error, name)  # fmt: skip

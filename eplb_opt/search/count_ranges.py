@@ -119,7 +119,7 @@ class _Run:
         if patterns is None or not len(patterns[0]):
             return None
         self.budget.spend(PROGRAM)
-        mean = mean_counts(self.pool, model, patterns[0], rng, self.budget.seconds())
+        mean = mean_counts(self.pool, model, patterns[0], rng, self.budget)
         if mean is None:
             return None
         counts = np.floor(mean + MEAN_ROUNDING).astype(np.int64)  # at most the slots: the means fill them
@@ -145,7 +145,7 @@ class _Run:
         return self.bracket.upper - (self.bracket.upper - self.bracket.lower) * share
 
 
-def prepare() -> None:
+def compile_kernels() -> None:
     """Compile (or load from the cache) what `search_count_ranges` and `exact.cover` call, beside the search."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
     decide(pool, pool.mean * 1.2, Budget(work=1000))

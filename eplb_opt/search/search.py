@@ -37,7 +37,7 @@ def search(pool: Pool, start: Packing, *, target: float, budget: Budget, seed: i
         Stop at this load of the heaviest rank, in routed tokens. Nothing is done below ``trivial_bound``.
     budget : Budget
         Its work: slots touched by moves and items placed by the packer, some 1e7 to 3e7 a second of a core.
-        Compiling is not interrupted by its clock: call ``prepare`` before.
+        Compiling is not interrupted by its clock: call ``compile_kernels`` before.
     seed : int
         Seed of the random numbers. Without a clock, equal arguments give equal results.
 
@@ -72,7 +72,7 @@ def restart(pool: Pool, start: Packing, *, target: float, work: int, seed: int) 
     return run.packing()
 
 
-def prepare() -> None:
+def compile_kernels() -> None:
     """Compile (or load from the cache) everything that ``search`` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
     experts = np.concatenate([np.arange(8), np.arange(4, 8)]).reshape(4, 3)

@@ -14,6 +14,7 @@ import pytest
 
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.separation import Grid, aggregate_cut, threshold_cut, violated_cuts
+from eplb_opt.budget import Budget
 from eplb_opt.certificates.cuts import (
     AGGREGATE,
     THRESHOLD,
@@ -249,7 +250,7 @@ def test_runs_agree_and_stop_at_the_goal() -> None:
 def test_time_limit() -> None:
     rng = np.random.default_rng(0)
     pool = Pool(np.round(np.exp(rng.normal(8, 1.0, 256))), 288, 144)
-    limited, cert = cut_bound(pool, math.inf, seconds=1e-6)
+    limited, cert = cut_bound(pool, math.inf, budget=Budget.of_seconds(1e-6))
     assert limited == trivial_bound(pool)[0]
     assert cert is None
     assert cut_bound(pool, math.inf)[0] > limited

@@ -17,6 +17,7 @@ from eplb_opt.bounds import pattern_lp
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.pattern_list import list_all
 from eplb_opt.bounds.patterns import pattern_bound
+from eplb_opt.budget import Budget
 from eplb_opt.certificates import patterns as pattern_certificate
 from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.certificates.patterns import PatternCertificate
@@ -191,4 +192,4 @@ def test_a_type_with_two_prices_proves_nothing() -> None:
 
 def test_time_limit() -> None:
     pool = Pool(np.random.default_rng(0).lognormal(0, 1, 16), 24, 8)
-    assert pattern_bound(pool, pool.mean * 1.05, seconds=1e-9) == (trivial_bound(pool)[0], None)
+    assert pattern_bound(pool, pool.mean * 1.05, budget=Budget.of_seconds(1e-9)) == (trivial_bound(pool)[0], None)

@@ -132,7 +132,7 @@ def test_a_compiler_that_does_not_work_is_done_without(monkeypatch, caplog):
     def fails():
         raise RuntimeError("cannot cache function")
 
-    monkeypatch.setattr(options, "prepare", fails)
+    monkeypatch.setattr(options, "compile_kernels", fails)
     assert not engine_policy({"policy": "refined"}).compiled
     assert "cannot cache function" in caplog.text
 

@@ -14,12 +14,12 @@ pytest.importorskip("numba")
 from eplb_opt.budget import Budget
 from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.problem.pool import Packing, Pool
-from eplb_opt.search.search import prepare, search
+from eplb_opt.search.search import compile_kernels, search
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled():
-    prepare()
+    compile_kernels()
 
 
 def dealt(pool):
