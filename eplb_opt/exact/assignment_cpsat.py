@@ -7,12 +7,12 @@ bound of the pool, and packings are judged by their real loads outside the solve
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from fractions import Fraction
 
 from ortools.sat.python import cp_model
 
+from ..budget import Budget
 from ..certificates.mean import floor_float
 from ..errors import SolverError
 from ..limits import Limits
@@ -208,17 +208,16 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
     SolverError
         The solver failed or returned values that violate the model.
     """
-    start = time.monotonic()
+    budget = Budget.of(limits)
     a = Assignment.of(pool, incumbent)
     most = MAX_SIZE if limits.work is None else min(MAX_SIZE, WORK_SIZE * limits.work)
     if a.num_x > most:
         note = f"{a.num_x} placement variables, at most {most:.0f} here"
         return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, METHOD, note=note)
     m = build(a)
-    seconds = None if limits.seconds is None else limits.seconds - (time.monotonic() - start)
-    if seconds is not None and seconds <= 0:
+    if budget.seconds() <= 0:
         return PoolOutcome(incumbent, None, StopReason.TIME, METHOD, note="time ran out while building the model")
-    solver = _solver(limits, seconds)
+    solver = _solver(budget.limits(limits))
     status = in_own_thread(lambda: solver.solve(m.model), solver.stop_search)
     if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
         raise SolverError(f"CP-SAT says {solver.status_name(status)} of a model with a solution: the greedy's is kept")
@@ -244,7 +243,7 @@ def _packing(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> Packing
     return a.packing({key: copies for key, copies in values.items() if copies})
 
 
-def _solver(limits: Limits, seconds: float | None) -> cp_model.CpSolver:
+def _solver(limits: Limits) -> cp_model.CpSolver:
     """CP-SAT with one worker, which is deterministic, within its limits."""
     solver = cp_model.CpSolver()
     parameters = solver.parameters
@@ -253,8 +252,8 @@ def _solver(limits: Limits, seconds: float | None) -> cp_model.CpSolver:
     parameters.random_seed = limits.seed
     parameters.catch_sigint_signal = False  # the process's handlers are the caller's
     parameters.relative_gap_limit = limits.gap / (1 + limits.gap)  # CP-SAT's is relative to the objective
-    if seconds is not None:
-        parameters.max_time_in_seconds = seconds
+    if limits.seconds is not None:
+        parameters.max_time_in_seconds = limits.seconds
     if limits.work is not None:
         parameters.max_deterministic_time = limits.work
     return solver

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pulp
 
+from ..budget import Budget
 from ..errors import OptionError, SolverError
 from ..highs import new_highs, run_highs
 from ..limits import Limits
@@ -194,7 +194,7 @@ def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "hi
     """
     if solver not in SOLVERS:
         raise OptionError(f"MILP solver {solver!r}: choose one of {', '.join(SOLVERS)}")
-    start = time.monotonic()
+    budget = Budget.of(limits)
     a = Assignment.of(pool, incumbent)
     method = f"MILP ({SOLVERS[solver]})"
     most = MAX_SIZE if limits.work is None else min(MAX_SIZE, WORK_SIZE * limits.work)
@@ -202,12 +202,11 @@ def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "hi
         note = f"{a.num_x} placement variables, at most {most:.0f} here"
         return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, method, note=note)
     model = build(a)
-    seconds = None if limits.seconds is None else limits.seconds - (time.monotonic() - start)
-    if seconds is not None and seconds <= 0:
+    if budget.seconds() <= 0:
         return PoolOutcome(incumbent, None, StopReason.TIME, method, note="time ran out while building the model")
     nodes = None if limits.work is None else max(1, int(NODE_WORK * limits.work / a.num_x))
     run = _run_highs if solver == "highs" else _run_cbc
-    bound, stop, has_solution = run(model, limits.with_seconds(seconds), nodes)
+    bound, stop, has_solution = run(model, budget.limits(limits), nodes)
     best = incumbent
     if has_solution:
         packing = a.packing(_copies(model))
