@@ -33,14 +33,14 @@ def load_policy(spec: str) -> PolicyCall:
     if not module or not name:
         raise PolicyError(f"policy {spec!r}: write package.module:Name")
     try:
-        found: Any = importlib.import_module(module)
+        named: Any = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # the user's module may raise anything while it is imported
         raise PolicyError(f"policy {spec!r}: cannot import {module} ({type(error).__name__}: {error})") from error
     for part in name.split("."):
-        if not hasattr(found, part):
+        if not hasattr(named, part):
             raise PolicyError(f"policy {spec!r}: {module} has no {name!r}")
-        found = getattr(found, part)
-    return as_policy(found, spec)
+        named = getattr(named, part)
+    return as_policy(named, spec)
 
 
 def as_policy(policy: Any, name: str = "policy") -> PolicyCall:
@@ -124,8 +124,8 @@ def as_placement(output: Any, instance: Instance, name: str = "policy") -> Place
     if len(phy2log) != instance.num_layers:
         raise PolicyError(f"{name} returned a map of {len(phy2log)} layers for {instance.num_layers}")
     placement = Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
-    found = placement.violations(instance)
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise PolicyError(f"{name} returned an invalid map: {found[0]}{more}")
+    faults = placement.violations(instance)
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise PolicyError(f"{name} returned an invalid map: {faults[0]}{more}")
     return placement

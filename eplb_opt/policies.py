@@ -271,8 +271,8 @@ class ConfiguredMeta(ABCMeta):
 
 def _configured(cls: object) -> tuple[type[AbstractEplbPolicy], dict[str, Any]] | None:
     """The policy and options that `configure` made a class of; None for any other class, also below such a one."""
-    found: tuple[type[AbstractEplbPolicy], dict[str, Any]] | None = getattr(cls, "__dict__", {}).get("configured")
-    return found
+    options: tuple[type[AbstractEplbPolicy], dict[str, Any]] | None = getattr(cls, "__dict__", {}).get("configured")
+    return options
 
 
 def _reduce(cls: ConfiguredMeta) -> Any:

@@ -158,19 +158,19 @@ def _run_here(method: str, item: tuple[Key, Task], done: Done) -> None:
     try:
         outcome = run(method, task, handover.put)
     except KeyboardInterrupt:
-        found = _unfinished(method, task, handover.get(), StopReason.INTERRUPTED, "interrupted")
-        done(key, found, time.monotonic() - start)
+        partial = _unfinished(method, task, handover.get(), StopReason.INTERRUPTED, "interrupted")
+        done(key, partial, time.monotonic() - start)
         raise
     done(key, outcome, time.monotonic() - start)
 
 
 def _unfinished(
-    method: str, task: Task, found: PoolOutcome | None, stop: StopReason, note: str
+    method: str, task: Task, partial: PoolOutcome | None, stop: StopReason, note: str
 ) -> PoolOutcome:  # fmt: skip
     """The outcome of a task that did not end by itself: what it had found, or what it was given."""
-    if found is None:
+    if partial is None:
         return PoolOutcome(task.incumbent, None, stop, method, note=note)
-    return replace(found, stop=stop, note=note)
+    return replace(partial, stop=stop, note=note)
 
 
 def _executor(workers: int) -> Any:

@@ -131,8 +131,10 @@ class Packing:
             return [f"shape {self.experts.shape} instead of {shape}"]
         if self.experts.min() < 0 or self.experts.max() >= pool.num_experts:
             return [f"an expert outside 0..{pool.num_experts - 1}"]
-        found = [f"expert {e} has no replica" for e in np.flatnonzero(self.counts(pool) == 0)]
+        missing = np.flatnonzero(self.counts(pool) == 0)
+        faults = [f"expert {expert} has no replica" for expert in missing]
         if pool.distinct:
             rows = np.sort(self.experts, axis=1)
-            found += [f"rank {r} holds an expert twice" for r in np.flatnonzero((rows[:, 1:] == rows[:, :-1]).any(1))]
-        return found
+            twice = (rows[:, 1:] == rows[:, :-1]).any(axis=1)
+            faults += [f"rank {rank} holds an expert twice" for rank in np.flatnonzero(twice)]
+        return faults
