@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from .errors import OptionError, TopologyWarning
+from .errors import OptionError, TopologyWarning, shown
 from .heuristics.greedy import greedy
 from .heuristics.refine import GREEDY_CHECK, STEPS, refined
 from .limits import DISTANCE_IS, STEPS_ARE, Limits, checked, distance, step_count
@@ -297,7 +297,8 @@ def configure(policy: type[P], **options: Any) -> type[P]:
         A policy of `POLICIES`, or another subclass.
     **options
         Its class attributes: ``distinct`` of every policy; ``steps``, ``greedy_check`` and ``compiled`` of
-        `RefinedPolicy`; ``limits`` of policies with solvers.
+        `RefinedPolicy`; ``limits`` of policies with solvers. In an engine limit work, not time
+        (``Limits(seconds=None, work=...)``): under a clock, ranks may compute different maps.
 
     Returns
     -------
@@ -318,6 +319,8 @@ def configure(policy: type[P], **options: Any) -> type[P]:
     >>> policy == configure(POLICIES["refined"], distinct=True, steps=16)
     True
     """
+    if not (isinstance(policy, type) and issubclass(policy, AbstractEplbPolicy)):
+        raise OptionError(f"{shown(policy)} is no policy: give a class, such as POLICIES['refined']")
     known = [name for name in OPTIONS if hasattr(policy, name)]
     values = {}
     for name, value in options.items():
@@ -325,8 +328,10 @@ def configure(policy: type[P], **options: Any) -> type[P]:
             raise OptionError(f"{policy.__name__} has no option {name!r}: it has {', '.join(known)}")
         check, kind = OPTIONS[name]
         values[name] = checked(f"{policy.__name__}.{name}", value, check, kind)
-    body = {"__module__": policy.__module__, "configured": (policy, values), **values}
-    made: Any = ConfiguredMeta(f"Configured{policy.__name__}", (policy,), body)
+    plain, before = _configured(policy) or (policy, {})  # configured again, it is the plain policy with all options
+    values = {**before, **values}
+    body = {"__module__": plain.__module__, "configured": (plain, values), **values}
+    made: Any = ConfiguredMeta(f"Configured{plain.__name__}", (plain,), body)
     return made  # type: ignore[no-any-return]  # a subclass of the policy, which mypy does not see
 
 

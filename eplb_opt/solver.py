@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .errors import OptionError, SolverError
+from .errors import OptionError, SolverError, shown
 from .layer import LayerState
 from .limits import Limits
 from .methods import METHODS
@@ -70,7 +70,7 @@ def solve(
     Raises
     ------
     OptionError
-        Unknown method, or one that cannot do the instance.
+        Unknown method, or one that cannot do the instance; an argument of another type.
     InstanceError
         ``warm_start`` does not fit the instance.
     MissingPackageError
@@ -97,6 +97,7 @@ def solve(
     >>> result.objective.tolist(), result.lower_bound.tolist()  # tokens of the heaviest rank, one entry a layer
     ([7.0], [6.0])
     """
+    _check_types(instance, limits, warm_start)
     if method not in METHODS:
         raise OptionError(f"method {method!r}: choose one of {', '.join(METHODS)}")
     unsupported = METHODS[method].supports(instance)
@@ -112,6 +113,16 @@ def solve(
     except KeyboardInterrupt:
         raise SolveInterrupted(run.finish(StopReason.INTERRUPTED)) from None
     return run.finish(StopReason.NOT_TRIED)
+
+
+def _check_types(instance: object, limits: object, warm_start: object) -> None:
+    """Raise `OptionError` for an argument of another type, with the call that makes the right one."""
+    if not isinstance(instance, Instance):
+        raise OptionError(f"instance is {shown(instance)}: give Instance(load, num_replicas, num_ranks=...)")
+    if not isinstance(limits, (Limits, type(None))):
+        raise OptionError(f"limits is {shown(limits)}: give Limits(seconds=...)")
+    if not isinstance(warm_start, (Placement, type(None))):
+        raise OptionError(f"warm_start is {shown(warm_start)}: give Placement(phy2log, num_experts)")
 
 
 class _Run:

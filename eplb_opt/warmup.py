@@ -54,15 +54,15 @@ def warm_up(method: str = "optimal") -> float:
 
     start = time.monotonic()
     before = compilations()
-    with announced(_say):
+    with announced(functools.partial(_say, method)):
         _call_all(method)
     return time.monotonic() - start if compilations() > before else 0.0
 
 
 @functools.cache
-def _say() -> None:
-    """Said once a process, however many methods are compiled."""
-    logger.info("compiling, once for this installation: some 20 seconds")
+def _say(method: str) -> None:
+    """Said once a process and method: what one compiles, another need not compile again."""
+    logger.info("compiling for %r, once for this installation: some 20 seconds", method)
 
 
 @functools.cache

@@ -173,7 +173,7 @@ def test_a_configured_policy_can_be_pickled(name):
     run = subprocess.run([sys.executable, "-c", AGAIN], input=pickle.dumps(policy), capture_output=True, check=True)
     returned, options = pickle.loads(run.stdout)
     assert returned == policy
-    assert options == {"distinct": True}
+    assert options["distinct"] is True
     assert pickle.loads(pickle.dumps({policy: 1}))[policy] == 1
 
 
@@ -245,3 +245,12 @@ def test_a_failing_solver_falls_back_and_says_so(name, monkeypatch):
         warnings.simplefilter("always")
         certificate = POLICIES[name].result(instance.weight, 16, 1, 1, 8).certificates[0]
     assert "no answer" in certificate.note
+
+
+def test_a_policy_configured_again_has_all_options(name):
+    once = configure(POLICIES[name], distinct=True)
+    again = configure(configure(POLICIES[name], distinct=False), distinct=True)
+    assert again == once
+    assert again.__name__ == once.__name__
+    with pytest.raises(OptionError, match="is no policy"):
+        configure(name, distinct=True)

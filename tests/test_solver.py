@@ -278,3 +278,16 @@ def test_too_many_node_sets_for_the_time_are_left_to_the_assignment_of_groups(mo
     result = solve(instance, "optimal", Limits(seconds=1.0))
     assert not result.placement.violations(instance)
     assert (result.lower_bound <= result.objective).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        ({"instance": np.ones((2, 4))}, "give Instance"),
+        ({"limits": 10}, "limits is 10: give Limits"),
+        ({"warm_start": [[0, 1]]}, "give Placement"),
+    ],
+)
+def test_arguments_of_another_type_are_named(arguments, fix):
+    with pytest.raises(OptionError, match=fix):
+        solve(**{"instance": KNOWN["pool"][0], "method": "greedy"} | arguments)

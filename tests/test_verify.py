@@ -314,3 +314,11 @@ def test_a_layers_bound_needs_all_partitions_certified():
     layer.refresh()
     assert (layer.lower_bound, layer.bound_method) == (high, REPLICA)
     assert layer.certificate(2 * high, 1e-4).bound_method == "rank patterns"
+
+
+def test_a_false_objective_is_one_fault_of_its_layer_and_names_both(result):
+    report = json.loads(json.dumps(result.to_dict()))
+    true = report["layers"][0]["objective"]
+    report["layers"][0]["objective"] = 1.0
+    check = verify_report(result.instance, result.placement, report)
+    assert list(check.layers[0].faults) == [f"objective 1.0, the map's is {true}"]

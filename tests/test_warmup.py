@@ -35,7 +35,7 @@ def test_the_first_process_compiles_and_says_so_the_next_one_does_neither(tmp_pa
         for _ in range(2)
     ]
     assert [run.stdout.strip() for run in runs] == ["True", "False"]
-    assert [run.stderr.count("compiling, once") for run in runs] == [1, 0]
+    assert [run.stderr.count("compiling for 'refined', once") for run in runs] == [1, 0]
 
 
 def test_a_process_compiles_everything_that_optimal_calls():

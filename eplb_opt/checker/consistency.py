@@ -52,11 +52,11 @@ def derived_faults(mean: float, fields: Fields) -> list[str]:
     claimed_gap = fields.get("gap", gap)
     faults = []
     if not _is_same_gap(claimed_gap, gap):
-        faults.append(f"gap {claimed_gap} instead of {gap}")
+        faults.append(f"gap {claimed_gap}, objective and bound give {gap}")
     if not agrees(fields.get("imbalance", imbalance), imbalance):
-        faults.append(f"imbalance {fields['imbalance']} instead of {imbalance}")
+        faults.append(f"imbalance {fields['imbalance']}, the objective gives {imbalance}")
     if not agrees(fields.get("balancedness", balancedness), balancedness):
-        faults.append(f"balancedness {fields['balancedness']} instead of {balancedness}")
+        faults.append(f"balancedness {fields['balancedness']}, the objective gives {balancedness}")
     return faults + _status_faults(claimed_gap, fields) + _time_faults(claimed_gap, fields)
 
 

@@ -178,7 +178,8 @@ def _check(instance: Instance, layer: int, objective: float, fields: Fields, inv
     claimed_bound = fields["lower_bound"]
     faults = list(invalid)
     if not (invalid or agrees(objective, claimed_objective)):
-        faults.append(f"objective {objective} instead of {claimed_objective}")
+        faults.append(f"objective {claimed_objective}, the map's is {objective}")
+        fields = {**fields, "objective": objective}  # what follows from it is not at fault, too
     bound, faults_of_bound = proven_bound(instance, layer, fields)
     faults += faults_of_bound
     if not invalid:

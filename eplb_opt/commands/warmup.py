@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from typing import Any
 
 from ..methods import METHODS
@@ -20,4 +21,10 @@ def _warmup(options: argparse.Namespace) -> None:
     from ..warmup import warm_up
 
     seconds = warm_up(options.method)
-    print_lines([f"compiled in {seconds:.1f} s" if seconds else "nothing to compile: numba's cache holds everything"])
+    if seconds:
+        line = f"compiled in {seconds:.1f} s"
+    elif find_spec("numba") is None:
+        line = "nothing to compile: numba is not installed"
+    else:
+        line = "nothing to compile: numba's cache holds everything"
+    print_lines([line])
