@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +37,8 @@ class Step:
         What it may spend: seconds, or without a clock units of ``Limits.work``.
     seed : callable
         Which random numbers it takes.
+    modules : tuple of str
+        What it imports, below the package: that is done before its time begins.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Step:
     when: Callable[[Attempt], bool]
     amount: Callable[[Attempt], float]
     seed: Callable[[Attempt], int] = _no_seed
+    modules: tuple[str, ...] = ()
 
 
 class Attempt:
@@ -57,8 +62,8 @@ class Attempt:
         self.report = report
         self.failures: dict[str, str] = {}  # of steps, by name
         self.budget = Budget.of(task.limits)
-        if not self.budget.has_clock:
-            self.budget.work = task.limits.work or 1.0
+        # A clock alone limits searches; without one, a limit on work holds for each step.
+        self.budget.work = math.inf if self.budget.has_clock else task.limits.work or 1.0
         self.bracket = Bracket(
             task.pool, task.incumbent, "warm start", lower=max(task.lower_bound, task.target), gap=task.limits.gap,
             cutoff=task.cutoff, report=lambda _: report(self.outcome()),
@@ -99,11 +104,12 @@ class Attempt:
     def _take(self, step: Step) -> None:
         if not self.bracket.is_open() or self.budget.stop() is not None:
             return
-        budget = self.budget.part(step.amount(self))
         seed = step.seed(self) + self.limits.seed * SEEDS_A_TASK
         with collected_failures() as causes:
             try:
-                step.run(self, budget, seed)
+                for module in step.modules:
+                    importlib.import_module(f"...{module}", __name__)
+                step.run(self, self.budget.part(step.amount(self)), seed)
             except Exception as error:  # any step may fail in its own way: what the others found is kept
                 causes.append(f"{type(error).__name__}: {error}")
         if causes:

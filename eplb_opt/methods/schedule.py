@@ -8,9 +8,7 @@ from __future__ import annotations
 from . import steps
 from .attempt import Attempt, Step
 
-FULL_SEARCH = (
-    64  # slots from which on the first search has its full time: smaller pools are proven sooner than searched
-)
+FULL_SEARCH = 64  # slots from which on the first search has its full time; smaller pools are sooner proven
 MOST_LP_SLOTS = 48  # of pools whose linear program over patterns is worth solving; in larger ones it gives the mean
 MOST_EXPERTS = 64  # of pools whose rank contents are worth listing; in larger ones the search meets the bound
 BOUND_ATTEMPTS = 2  # the second time with more time and a better incumbent
@@ -61,16 +59,34 @@ def _first_ranges(at: Attempt) -> float:
     return max(FIRST_RANGES, RANGE_SHARE * at.remaining()) if is_search_open else FIRST_RANGES
 
 
+SEARCH = ("search.search",)
+CUTS = ("bounds.cuts",)
+PATTERN_LP = ("bounds.patterns",)
+RANK_PATTERNS = ("exact.cover",)
+COUNT_ENUMERATION = ("exact.counts",)
+COUNT_RANGES = ("search.count_ranges",)
+
+
+def _count_share(at: Attempt) -> float:
+    return COUNT_SHARE * at.remaining()
+
+
+def _proof_share(at: Attempt) -> float:
+    return PROOF_SHARE * at.remaining()
+
+
 # name, what it does, when, how much of the time or work (seconds, or units of Limits.work), and which random numbers
 SCHEDULE = (
-    Step("search", steps.search, _is_first, _first_search, lambda at: 0),
-    Step("cuts", steps.cuts, _has_bounds_to_gain, Attempt.remaining),
-    Step("pattern LP", steps.pattern_lp, _has_few_slots, Attempt.remaining),
-    Step("rank patterns", steps.rank_patterns, _has_few_experts, lambda at: FIRST_PROOF),
-    Step("count enumeration", steps.count_enumeration, _always, lambda at: FIRST_COUNTS),
-    Step("count ranges", steps.count_ranges, _has_ranges, _first_ranges, lambda at: 2 * at.number),
-    Step("count enumeration", steps.count_enumeration, _has_time_for_counts, lambda at: COUNT_SHARE * at.remaining()),
-    Step("rank patterns", steps.rank_patterns, _has_few_experts, lambda at: PROOF_SHARE * at.remaining()),
-    Step("count ranges", steps.count_ranges, _has_ranges, Attempt.remaining, lambda at: 2 * at.number + 1),
-    Step("search", steps.search, _always, Attempt.remaining, lambda at: 1 + at.number),
+    Step("search", steps.search, _is_first, _first_search, lambda at: 0, SEARCH),
+    Step("cuts", steps.cuts, _has_bounds_to_gain, Attempt.remaining, modules=CUTS),
+    Step("pattern LP", steps.pattern_lp, _has_few_slots, Attempt.remaining, modules=PATTERN_LP),
+    Step("rank patterns", steps.rank_patterns, _has_few_experts, lambda at: FIRST_PROOF, modules=RANK_PATTERNS),
+    Step("count enumeration", steps.count_enumeration, _always, lambda at: FIRST_COUNTS, modules=COUNT_ENUMERATION),
+    Step("count ranges", steps.count_ranges, _has_ranges, _first_ranges, lambda at: 2 * at.number, COUNT_RANGES),
+    Step("count enumeration", steps.count_enumeration, _has_time_for_counts, _count_share, modules=COUNT_ENUMERATION),
+    Step("rank patterns", steps.rank_patterns, _has_few_experts, _proof_share, modules=RANK_PATTERNS),
+    Step(
+        "count ranges", steps.count_ranges, _has_ranges, Attempt.remaining, lambda at: 2 * at.number + 1, COUNT_RANGES
+    ),
+    Step("search", steps.search, _always, Attempt.remaining, lambda at: 1 + at.number, SEARCH),
 )

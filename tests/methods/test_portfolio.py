@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.exact.targets import Targets, Verdict
 from eplb_opt.limits import Limits
 from eplb_opt.methods import optimal
+from eplb_opt.methods.attempt import Attempt, Step
 from eplb_opt.methods.run import run
 from eplb_opt.methods.schedule import SCHEDULE
 from eplb_opt.methods.task import Task
@@ -143,3 +145,44 @@ def test_work_ends_a_search_whose_targets_cost_nothing():
         targets = Targets(HARD, start, limits, 0.0, "test", decide, value)
         assert getattr(targets, search)().stop is StopReason.WORK
     assert next(number) < 2000
+
+
+def test_what_a_step_imports_takes_none_of_its_time(monkeypatch):
+    """And where that fails, the others go on."""
+    amounts = {}
+    now = [100.0]
+    monkeypatch.setattr("eplb_opt.budget.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def note(name):
+        def run_step(at, budget, seed):
+            amounts[name] = budget.seconds()
+
+        return run_step
+
+    def slow(name, package):
+        if name.endswith("slow"):
+            now[0] += 10.0
+        else:
+            raise ImportError(name)
+
+    monkeypatch.setattr("eplb_opt.methods.attempt.importlib.import_module", slow)
+    steps = [
+        Step("slow", note("slow"), lambda at: True, lambda at: 0.25, modules=("slow",)),
+        Step("missing", note("missing"), lambda at: True, lambda at: 0.25, modules=("missing",)),
+        Step("last", note("last"), lambda at: True, lambda at: 0.25),
+    ]
+    monkeypatch.setattr(optimal, "SCHEDULE", steps)
+    outcome = run("optimal", Task(HARD, any_packing(HARD), trivial_bound(HARD)[0], Limits(seconds=60.0, gap=0.0)))
+    assert amounts == {"slow": 0.25, "last": 0.25}
+    assert outcome.note.startswith("missing: ImportError")
+
+
+def test_beside_a_clock_work_limits_no_search():
+    found = []
+
+    def note(at, budget, seed):
+        found.append((budget.work, at.limits.work))
+
+    attempt = Attempt(Task(HARD, any_packing(HARD), 0.0, Limits(seconds=60.0, work=0.1)), lambda _: None)
+    attempt.run([Step("note", note, lambda at: True, Attempt.remaining)])
+    assert found == [(float("inf"), 0.1)]
