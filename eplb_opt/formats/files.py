@@ -13,6 +13,8 @@ import numpy.typing as npt
 from ..errors import FormatError, FormatWarning
 from .layers import MOST_LAYERS, agreed, check_ids, listed, number_layers, rows_of
 
+MOST_LABELS = 6  # of windows, in an error
+
 
 @dataclass(frozen=True, eq=False)
 class Loads:
@@ -135,16 +137,26 @@ class Loads:
             if ":" in part:
                 low, high = map(_bound, part.split(":"))
                 chosen = list(every[low:high])
+                if high is not None and high > count:  # not cut off without a word
+                    chosen = []
             else:
                 chosen = [every[int(part)]]
         except (ValueError, IndexError):
             chosen = []
         if not chosen:
             raise FormatError(
-                f"no window {part!r}: the file has {count} (0..{count - 1}), use an index, a range such as 0:16, "
-                "a label, or all"
+                f"no window {part!r}: the file has {count} (0..{count - 1}), use an index, a range such as 0:{count}, "
+                f"{self._labels()}, or all"
             )
         return chosen
+
+    def _labels(self) -> str:
+        """The labels that may be named, as an error says them: all of a few."""
+        labels = list(dict.fromkeys(self.windows))
+        if labels == [str(number) for number in range(len(self.windows))]:
+            return "a label"  # there are none but the numbers
+        more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
+        return f"a label ({', '.join(labels[:MOST_LABELS])}{more})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from eplb_opt import FormatError, Placement
-from eplb_opt.formats import atomic_write, read_loads, read_map, write_json, write_map
+from eplb_opt.formats import Loads, atomic_write, read_loads, read_map, write_json, write_map
 
 LOAD = np.array([[[1, 2, 3], [4, 5, 6]], [[0, 1, 0], [7, 0, 2]]])  # [windows, layers, experts]
 
@@ -252,3 +252,11 @@ def test_flipped_bytes_are_an_error_or_loads(tmp_path):
             (tmp_path / "bad").write_bytes(data)
             with contextlib.suppress(FormatError):
                 read_loads(tmp_path / "bad")
+
+
+def test_a_window_that_is_not_there_is_told_from_the_labels_that_are():
+    loads = Loads(np.ones((3, 2, 4)), (0, 1), windows=("decode", "prefill", "decode"))
+    for which in ("decoding", "0:4", "3", "2:1"):
+        with pytest.raises(FormatError, match=r"the file has 3 \(0..2\).*a label \(decode, prefill\), or all"):
+            loads.select(which)
+    assert loads.select("1:3").windows == ("prefill", "decode")
