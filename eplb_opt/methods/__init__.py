@@ -9,4 +9,11 @@ from .milp import MILP
 from .optimal import OPTIMAL
 from .refined import REFINED
 
-METHODS: dict[str, Method] = {method.name: method for method in (GREEDY, REFINED, MILP, CPSAT, OPTIMAL)}
+_LISTED = (
+    GREEDY,
+    REFINED,
+    MILP,
+    CPSAT,
+    OPTIMAL,
+)
+METHODS: dict[str, Method] = {method.name: method for method in _LISTED}
