@@ -14,13 +14,18 @@ from . import arrays as xp
 from .arrays import Array
 from .replicas import UNIT, expert_bits, extra_copies, pool_bound, whole_loads
 
-TRIED = 4  # values of n that are packed
-MORE_STEPS = 16  # besides the steps of other pools
+FULL_RANK = 7  # slots from which on exchanges repair more, and fewer packings do
+MORE_STEPS = 15  # besides the steps of other pools
 HOT = 6.0  # an expert with more of the pool's load than one part in so many
 CLOSE = UNIT + (UNIT >> 10)  # a bound up to here says nothing against the counts, and a rank up to here is light enough
 MOST_SHORT = 2048  # ranks whose bounds together have less than 31 bits
 MOST = 1 << 62  # more than any key
 SETTLED = 1 << 30  # the goal of packings that are not worked on: more than any load
+
+
+def num_tried(slots: int, ranks: int) -> int:
+    """How many values of n are packed."""
+    return 3 if slots // ranks >= FULL_RANK else 4
 
 
 def is_crowded(replicas: Array, ranks: int) -> Array:
@@ -36,8 +41,7 @@ def is_crowded(replicas: Array, ranks: int) -> Array:
     -------
     array [pools], bool
     """
-    shared, _ = packing_floors(replicas, ranks)
-    return shared > CLOSE
+    return _floor_of_shared(_sums(replicas), ranks) > CLOSE
 
 
 def is_hot(loads: Array) -> Array:
@@ -61,28 +65,45 @@ def packing_floors(loads: Array, ranks: int) -> tuple[Array, Array]:
     alone : array [pools], int64, rounded down
         Large where these are too large.
     """
-    slots = loads.shape[1]
-    per_rank = slots // ranks
-    device = xp.device(loads)
+    sums = _sums(loads)
+    return _floor_of_shared(sums, ranks), _floor_of_large(sums, ranks)
+
+
+def _sums(loads: Array) -> Array:
+    """Loads of the k lightest replicas together, from none on, [pools, slots + 1], int64."""
     sums = xp.cumulative_sum(loads, 1, xp.int64)
-    sums = xp.concat((sums[:, :1] * 0, sums), 1)  # of the k lightest
-    j = xp.arange(1, per_rank, device)  # of the j R + 1 heaviest, some rank has j + 1
+    return xp.concat((sums[:, :1] * 0, sums), 1)
+
+
+def _floor_of_shared(sums: Array, ranks: int) -> Array:
+    """Of the j R + 1 heaviest replicas, some rank has j + 1: the heaviest such rank at least, [pools]."""
+    slots = sums.shape[1] - 1
+    per_rank = slots // ranks
+    j = xp.arange(1, per_rank, xp.device(sums))
     first = slots - 1 - j * ranks
     lightest_of_these = xp.take(sums, first + j + 1, 1) - xp.take(sums, first, 1)
-    shared = lightest_of_these + xp.take(sums, per_rank - 1 - j, 1)
-    k = xp.arange(1, ranks + 1, device)
+    return xp.max(lightest_of_these + xp.take(sums, per_rank - 1 - j, 1), 1)
+
+
+def _floor_of_large(sums: Array, ranks: int) -> Array:
+    """The k heaviest replicas are on k ranks at most, with the lightest companions: these ranks' mean, [pools]."""
+    slots = sums.shape[1] - 1
+    others = slots // ranks - 1  # on the rank of a replica
+    k = xp.arange(1, ranks + 1, xp.device(sums))
     k_heaviest = sums[:, -1:] - xp.take(sums, slots - k, 1)
-    alone = (k_heaviest + xp.take(sums, k * (per_rank - 1), 1)) // k
-    return xp.max(shared, 1), xp.max(alone, 1)
+    of_companions = sums[:, others : others * ranks + 1 : others]
+    return xp.max((k_heaviest + of_companions) // k, 1)
 
 
-def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> Array:
-    """The experts of the extra copies for `TRIED` vectors of counts a pool.
+def other_copies(whole: Array, counts: Array, slots: int, ranks: int, max_count: int) -> Array:
+    """The experts of the extra copies for `num_tried` vectors of counts a pool.
 
     Parameters
     ----------
     whole : array [pools, experts]
         Of `replicas.whole_loads`.
+    counts : array [pools, experts], float64
+        Replicas of the experts in the packing that is to be bettered; heavy experts get no more.
     slots, ranks : int
         More slots than experts, more than one slot a rank.
     max_count : int
@@ -90,32 +111,35 @@ def other_copies(whole: Array, slots: int, ranks: int, max_count: int) -> Array:
 
     Returns
     -------
-    array [TRIED * pools, slots - experts], int64
+    array [tried * pools, slots - experts], int64
     """
     experts = whole.shape[1]
     extra = slots - experts
-    greedy = extra_copies(whole, extra, max_count, 1)
-    bound = pool_bound(whole, whole / (xp.bincount(greedy, experts) + 1.0), ranks)
+    bound = pool_bound(whole, whole / counts, ranks)
     heavy = xp.astype(whole + whole > bound[:, None], xp.float64)
+    num_heavy = xp.sum(heavy, 1, xp.int64)
+    copies_of_heavy = xp.sum(heavy * counts, 1, xp.int64) - num_heavy
     light = whole * (1.0 - heavy)
     of_heavy = xp.flip(extra_copies(whole * heavy, extra, max_count, 1))
     of_light = xp.flip(extra_copies(light, extra, max_count, 1))
-    most = _most_that_fit(whole * (UNIT / bound)[:, None], greedy, heavy, of_heavy, of_light, ranks)
-    numbers = [xp.clip(most + 1 - k, 0, extra) for k in range(TRIED)]
-    num_heavy = xp.sum(heavy, 1, xp.int64)
+    most = _most_that_fit(whole * (UNIT / bound)[:, None], copies_of_heavy, of_heavy, of_light, ranks)
+    tried = num_tried(slots, ranks)
+    numbers = [xp.clip(most + 1 - k, 0, extra) for k in range(tried)]
     free = [xp.clip(ranks - number - num_heavy, 0, ranks) for number in numbers]
     wanting = _held_back(light, free, bound, slots // ranks)
     of_light = xp.flip(extra_copies(xp.concat(wanting, 0), extra, max_count, 1))
-    return _shared_out(xp.tile(of_heavy, (TRIED, 1)), of_light, xp.concat(numbers, 0))
+    return _shared_out(xp.tile(of_heavy, (tried, 1)), of_light, xp.concat(numbers, 0))
 
 
-def _most_that_fit(
-    scaled: Array, greedy: Array, heavy: Array, of_heavy: Array, of_light: Array, ranks: int
-) -> Array:  # fmt: skip
-    """How many copies the heavy experts may get, at most as many as the greedy gives them, by halving, [pools]."""
-    high = xp.sum(xp.take_along_axis(heavy, greedy), 1, xp.int64)
+def num_halvings(extra: int) -> int:
+    """Until two numbers of at most ``extra`` copies are next to each other."""
+    return (extra - 1).bit_length()
+
+
+def _most_that_fit(scaled: Array, high: Array, of_heavy: Array, of_light: Array, ranks: int) -> Array:
+    """How many copies the heavy experts may get, less than ``high`` [pools], by halving, [pools]."""
     low = high * 0
-    for _ in range(greedy.shape[1].bit_length()):
+    for _ in range(num_halvings(of_heavy.shape[1])):
         middle = (low + high) >> 1
         fits = _fits(scaled, _shared_out(of_heavy, of_light, middle), ranks)
         low = xp.where(fits, middle, low)

@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 
 from . import fused_parts as part
-from .crowded import CLOSE, HOT, SETTLED, TRIED
+from .crowded import CLOSE, HOT, SETTLED, num_halvings, num_tried
 from .exchange import HIGH, LOW, rank_bits
 from .replicas import SCALE, UNIT, candidates, expert_bits
 from .splits import EXCHANGED, FULL_SPLITS, splits
@@ -177,12 +177,13 @@ def relieve_fused(
     pools, slots = placed.shape
     constants, tables = launch(loads, slots, ranks, max_count, schedule)
     experts, extra = loads.shape[1], slots - loads.shape[1]
-    width = 2 * TRIED * slots + 2 * int(constants["AREA"]) + 4 * ranks + 3 * extra + experts + 64
+    tried = num_tried(slots, ranks)
+    width = 2 * tried * slots + 2 * int(constants["AREA"]) + 4 * ranks + 3 * extra + experts + 64
     scratch = torch.empty((pools, width), dtype=torch.int64, device=loads.device)
-    numbers = torch.empty((pools, experts + TRIED), dtype=torch.float64, device=loads.device)
+    numbers = torch.empty((pools, experts + tried), dtype=torch.float64, device=loads.device)
     _relieve_kernel[(pools,)](
         loads, again, placed, scratch, numbers, *tables, len(schedule), max_count, width, **constants,
-        TRIED_=TRIED, HALVINGS=extra.bit_length(), num_warps=WARPS, enable_fp_fusion=False,
+        TRIED_=tried, HALVINGS=num_halvings(extra), num_warps=WARPS, enable_fp_fusion=False,
     )  # fmt: skip
     return placed
 
@@ -208,9 +209,9 @@ def _relieve_kernel(
         value = pick + 16
         units = numbers + pool * (E + TRIED_) + E
         whole = part.whole_loads(loads + pool * E, E, E2, ROUND, SCALE_)
-        _candidates_dealt(whole, states, work, ranked, first, others, units, position, copies, tie, E, E2, X, N, N2,
-                          TIE_BITS, P, P2, R, R2, S, S2, BITS, RANK_BITS, AREA, ROUND, UNIT_, CLOSE_, TRIED_,
-                          HALVINGS)  # fmt: skip
+        _candidates_dealt(whole, placed + pool * P, states, work, ranked, first, others, units, position, copies, tie,
+                          E, E2, X, N, N2, TIE_BITS, P, P2, R, R2, S, S2, BITS, RANK_BITS, AREA, ROUND, UNIT_, CLOSE_,
+                          TRIED_, HALVINGS)  # fmt: skip
         lane = tl.arange(0, 16)
         tl.store(pick + lane, lane.to(tl.int64))
         least = tl.min(tl.load(units + lane, lane < TRIED_, float("inf")), 0)
@@ -218,7 +219,7 @@ def _relieve_kernel(
         for stage in range(3):  # `variants._keep`: half after the third step, half of these after the fifth
             begin = tl.where(stage == 0, 0, tl.where(stage == 1, 3, 5))
             end = tl.where(stage == 0, 3, tl.where(stage == 1, 5, num_steps))
-            number = tl.where(stage == 0, TRIED_, tl.where(stage == 1, TRIED_ // 2, 1))
+            number = tl.where(stage == 0, TRIED_, tl.where(stage == 1, (TRIED_ + 1) // 2, 1))
             for c in range(number):
                 k = tl.load(pick + c)
                 state = states + 2 * k * P
@@ -245,7 +246,7 @@ def _relieve_kernel(
 
 @triton.jit
 def _candidates_dealt(
-    whole, states, work, ranked, first, others, units, position, copies, tie,
+    whole, placed, states, work, ranked, first, others, units, position, copies, tie,
     E: tl.constexpr, E2: tl.constexpr, X: tl.constexpr, N: tl.constexpr, N2: tl.constexpr, TIE_BITS: tl.constexpr,
     P: tl.constexpr, P2: tl.constexpr, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, S2: tl.constexpr,
     BITS: tl.constexpr, RANK_BITS: tl.constexpr, AREA: tl.constexpr, ROUND: tl.constexpr, UNIT_: tl.constexpr,
@@ -255,40 +256,33 @@ def _candidates_dealt(
     expert = tl.arange(0, E2)
     pair = tl.arange(0, N2)
     lane = tl.arange(0, P2)
-    heavy = whole < 0.0
-    bound = tl.max(whole, 0)
-    low = tl.sum(pair.to(tl.int64) * 0, 0)
-    high = low
-    for turn in range(3 + TRIED_):  # one loop, so that what it calls is compiled once
-        number = tl.minimum(tl.maximum(low + 4 - turn, 0), X)
-        light = tl.where(heavy, 0.0, whole)
-        asked = tl.where(turn == 1, whole - light, light)
-        if turn > 2:
+    counts = _counts_of(tl.load(placed + lane, lane < P, 0), work, E, E2, P, P2)
+    bound = part.pool_bound(whole, whole / counts.to(tl.float64), R)
+    heavy = whole + whole > bound
+    light = tl.where(heavy, 0.0, whole)
+    high = tl.sum(tl.where(heavy, counts - 1, 0), 0)
+    low = high * 0
+    for turn in range(2 + TRIED_):  # one loop, so that what it calls is compiled once
+        number = tl.minimum(tl.maximum(low + 3 - turn, 0), X)
+        asked = tl.where(turn == 0, whole - light, light)
+        if turn > 1:
             asked = _held_back(light, number, tl.sum(heavy.to(tl.int64), 0), bound, expert, E, R, S, BITS)
         found = part.awards(asked, work, position, copies, tie, E, E2, X, N, N2, TIE_BITS, BITS)
-        tl.store(tl.where(turn == 1, first, others) + pair, found, pair < X)
+        tl.store(tl.where(turn == 0, first, others) + pair, found, pair < X)
         tl.debug_barrier()
-        if turn == 0:
-            counts = part.counted(found, work, E, E2, X, N2)
-            bound = part.pool_bound(whole, whole / counts.to(tl.float64), R)
-            heavy = whole + whole > bound
-            tl.store(work + expert, heavy.to(tl.int64))
-            tl.debug_barrier()
-            high = tl.sum(tl.load(work + found, pair < X, 0), 0)
-            tl.debug_barrier()
-        if turn == 2:
+        if turn == 1:
             low = _most_that_fit(whole * (UNIT_ / bound), high, work, first, others, pair, E, E2, X, N2, P, P2, R, R2,
                                  S, S2, AREA, ROUND, CLOSE_, HALVINGS)  # fmt: skip
-        if turn > 2:
+        if turn > 1:
             chosen = _shared_out(first, others, number, pair, X)
             each = whole / part.counted(chosen, work, E, E2, X, N2).to(tl.float64)
             unit = part.pool_bound(whole, each, R)
             key = part.replica_keys(each, unit, E2, BITS, ROUND, UNIT_)
             replicas = part.all_sorted(key, chosen, work, AREA, E, E2, X, N2, P, P2)
             tl.store(work + lane, replicas, lane < P)
-            tl.store(units + turn - 3, unit)
+            tl.store(units + turn - 2, unit)
             tl.debug_barrier()
-            part.deal(work, states + 2 * (turn - 3) * P, ranked, P, R, R2, S, BITS, RANK_BITS, UNIT_)
+            part.deal(work, states + 2 * (turn - 2) * P, ranked, P, R, R2, S, BITS, RANK_BITS, UNIT_)
 
 
 @triton.jit
@@ -360,11 +354,7 @@ def _heaviest_load(
     expert = tl.arange(0, E2)
     lane = tl.arange(0, P2)
     rank = tl.arange(0, R2)
-    tl.store(work + expert, tl.zeros((E2,), tl.int64))
-    tl.debug_barrier()
-    tl.atomic_add(work + experts, tl.full((P2,), 1, tl.int64), lane < P)
-    tl.debug_barrier()
-    counts = tl.load(work + expert, expert < E, 1)
+    counts = _counts_of(experts, work, E, E2, P, P2)
     each = tl.load(loads + expert, expert < E, 0.0) / counts.to(tl.float64)
     tl.debug_barrier()
     tl.store(numbers + expert, each, expert < E)
@@ -376,3 +366,16 @@ def _heaviest_load(
     most = tl.max(counts, 0)
     tl.debug_barrier()
     return tl.max(total, 0), most
+
+
+@triton.jit
+def _counts_of(experts, work, E: tl.constexpr, E2: tl.constexpr, P: tl.constexpr, P2: tl.constexpr):
+    """Replicas of each expert in a map, whose experts are in lanes below P."""
+    expert = tl.arange(0, E2)
+    tl.store(work + expert, tl.zeros((E2,), tl.int64))
+    tl.debug_barrier()
+    tl.atomic_add(work + experts, tl.full((P2,), 1, tl.int64), tl.arange(0, P2) < P)
+    tl.debug_barrier()
+    counts = tl.load(work + expert, expert < E, 1)
+    tl.debug_barrier()
+    return counts

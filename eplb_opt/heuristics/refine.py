@@ -22,7 +22,7 @@ from ..problem.pool import Ints
 from ..problem.topology import Topology
 from . import arrays as xp
 from .arrays import Array
-from .crowded import CLOSE, MORE_STEPS, SETTLED, TRIED, is_crowded, is_hot, other_copies
+from .crowded import CLOSE, MORE_STEPS, SETTLED, is_crowded, is_hot, num_tried, other_copies
 from .deal import deal
 from .greedy import greedy_maps, greedy_pools
 from .greedy_check import heaviest_load, is_lighter, unsure_layers
@@ -308,23 +308,25 @@ def _relieved(
     if not len(loads):
         return placed
     was = placed[rows]
-    other = _packed_otherwise(loads, placed.shape[1], ranks, max_count, steps, kernel)
+    counts_so_far = xp.bincount(was, loads.shape[1])
+    other = _packed_otherwise(loads, counts_so_far, placed.shape[1], ranks, max_count, steps, kernel)
     counts = xp.bincount(other, loads.shape[1])
-    is_lighter = heaviest_load(loads, other, ranks, counts) < heaviest_load(loads, was, ranks)
+    is_lighter = heaviest_load(loads, other, ranks, counts) < heaviest_load(loads, was, ranks, counts_so_far)
     is_better = again[rows] & is_lighter & (xp.max(counts, 1) <= max_count)
     placed[rows] = xp.where(is_better[:, None], other, was)  # type: ignore[assignment]
     return placed
 
 
 def _packed_otherwise(
-    loads: Array, slots: int, ranks: int, max_count: int, steps: int, kernel: ModuleType | None
+    loads: Array, counts: Array, slots: int, ranks: int, max_count: int, steps: int, kernel: ModuleType | None
 ) -> Array:  # fmt: skip
-    """The best packing of each pool with `other_copies`, as experts [pools, slots]."""
+    """The best packing of each pool with `other_copies` than those of counts [pools, experts], [pools, slots]."""
     bits = expert_bits(loads.shape[1])
     whole = whole_loads(loads)
-    copies = other_copies(whole, slots, ranks, max_count)
-    keys, bounds = keys_of_copies(xp.tile(whole, (TRIED, 1)), copies, ranks)
-    bounds = bounds.reshape(TRIED, -1)
+    copies = other_copies(whole, counts, slots, ranks, max_count)
+    tried = num_tried(slots, ranks)
+    keys, bounds = keys_of_copies(xp.tile(whole, (tried, 1)), copies, ranks)
+    bounds = bounds.reshape(tried, -1)
     units = bounds / xp.min(bounds, 0)
     packing = deal(xp.sort(keys), bits, ranks)
-    return _experts(best_variants(packing, bits, TRIED, steps, CLOSE, kernel, units), bits)
+    return _experts(best_variants(packing, bits, tried, steps, CLOSE, kernel, units), bits)
