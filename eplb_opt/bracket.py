@@ -46,10 +46,18 @@ class Bracket:
     """
 
     def __init__(
-        self, pool: Pool, packing: Packing, method: str, *, lower: float = 0.0, bound_method: str = "",
-        gap: float = 0.0, cutoff: float = math.inf, value: Callable[[Packing], float] | None = None,
+        self,
+        pool: Pool,
+        packing: Packing,
+        method: str,
+        *,
+        lower: float = 0.0,
+        bound_method: str = "",
+        gap: float = 0.0,
+        cutoff: float = math.inf,
+        value: Callable[[Packing], float] | None = None,
         report: Callable[[Bracket], None] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.pool = pool
         self.packing = packing
         self.method = method
@@ -63,7 +71,11 @@ class Bracket:
 
     def value(self, packing: Packing) -> float:
         """What a packing counts for."""
-        return packing.objective(self.pool) if self._value is None else self._value(packing)
+        return (
+            packing.objective(self.pool)
+            if self._value is None
+            else self._value(packing)
+        )
 
     def offer(self, packing: Packing | None, method: str) -> bool:
         """Take a packing if it is lighter; whether it was.
@@ -87,7 +99,9 @@ class Bracket:
         self._tell()
         return True
 
-    def raise_to(self, bound: float | None, method: str, proof: Certificate | None = None) -> bool:
+    def raise_to(
+        self, bound: float | None, method: str, proof: Certificate | None = None
+    ) -> bool:
         """Take a bound if it is larger; whether it was. Without a proof, that of an earlier bound is kept."""
         if bound is None or bound <= self.lower:
             return False
@@ -104,7 +118,15 @@ class Bracket:
     def outcome(self, stop: StopReason, note: str = "") -> PoolOutcome:
         """What is known now; no bound where nothing was proven here."""
         bound = self.lower if self.bound_method else None
-        return PoolOutcome(self.packing, bound, stop, self.method, self.bound_method or None, note, self.proof)
+        return PoolOutcome(
+            self.packing,
+            bound,
+            stop,
+            self.method,
+            self.bound_method or None,
+            note,
+            self.proof,
+        )
 
     def _tell(self) -> None:
         if self._report is not None:

@@ -44,7 +44,9 @@ class Budget:
         unit : float
             The spender's work in one unit of ``Limits.work``.
         """
-        deadline = math.inf if limits.seconds is None else time.monotonic() + limits.seconds
+        deadline = (
+            math.inf if limits.seconds is None else time.monotonic() + limits.seconds
+        )
         work = math.inf if limits.work is None else limits.work * unit
         return cls(deadline=deadline, work=work)
 
@@ -60,7 +62,9 @@ class Budget:
 
     def seconds(self) -> float:
         """Seconds that are left, not less than 0; infinite without a clock."""
-        return max(self.deadline - time.monotonic(), 0.0) if self.has_clock else math.inf
+        return (
+            max(self.deadline - time.monotonic(), 0.0) if self.has_clock else math.inf
+        )
 
     def limits(self, limits: Limits) -> Limits:
         """Other limits with what is left of this clock (at least a millisecond)."""
@@ -81,13 +85,17 @@ class Budget:
         if not self.has_clock:
             return Budget(work=self.work * share)
         now = time.monotonic()
-        return Budget(deadline=now + (self.deadline - now) * share, work=self.work * share)
+        return Budget(
+            deadline=now + (self.deadline - now) * share, work=self.work * share
+        )
 
     def part(self, amount: float) -> Budget:
         """At most so many seconds; without a clock, so much work. Its counter is its own."""
         if not self.has_clock:
             return Budget(work=min(amount, self.work))
-        return Budget(deadline=min(self.deadline, time.monotonic() + amount), work=self.work)
+        return Budget(
+            deadline=min(self.deadline, time.monotonic() + amount), work=self.work
+        )
 
     def at_most(self, work: float) -> Budget:
         """The same clock, and at most so much work. Its counter is its own."""
@@ -96,4 +104,7 @@ class Budget:
     def scaled(self, unit: float) -> Budget:
         """The same in another unit of work: ``unit`` of them are one of this; whole ones only."""
         work = self.work * unit
-        return Budget(deadline=self.deadline, work=work if math.isinf(work) else float(math.floor(work)))
+        return Budget(
+            deadline=self.deadline,
+            work=work if math.isinf(work) else float(math.floor(work)),
+        )

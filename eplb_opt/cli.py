@@ -26,7 +26,10 @@ class _Parser(argparse.ArgumentParser):
     """argparse that says one line, as every other error here."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD, f"{self.prog}: error: {' '.join(message.splitlines())} (see {self.prog} --help)\n")
+        self.exit(
+            BAD,
+            f"{self.prog}: error: {' '.join(message.splitlines())} (see {self.prog} --help)\n",
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +81,10 @@ def _run(arguments: Sequence[str] | None) -> tuple[int, bool]:
     except MemoryError:
         say("error", "there is not enough memory for this input")
     except Exception as error:  # a fault of ours: not the exit code of a contradiction, and still said in one line
-        say("error", f"internal error, please report it: {type(error).__name__}: {error} ({_place(error)})")
+        say(
+            "error",
+            f"internal error, please report it: {type(error).__name__}: {error} ({_place(error)})",
+        )
     return BAD, False
 
 
@@ -91,9 +97,13 @@ def _place(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     usage = "eplb-opt [--version] COMMAND [options], or eplb-opt COMMAND --help"
     parser = _Parser(
-        "eplb-opt", description="Optimal placement of replicated experts, with a certificate.", usage=usage
+        "eplb-opt",
+        description="Optimal placement of replicated experts, with a certificate.",
+        usage=usage,
     )
-    parser.add_argument("--version", action="version", version=f"eplb-opt {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"eplb-opt {__version__}"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", prog="eplb-opt")
     for command in COMMANDS:
         command.add_parser(commands)

@@ -14,7 +14,9 @@ from typing import Any
 import numba
 from numba.core import event
 
-_kernels: list[Any] = []  # every compiled function of this package, as numba's dispatchers
+_kernels: list[
+    Any
+] = []  # every compiled function of this package, as numba's dispatchers
 _decorating = threading.Lock()
 
 
@@ -101,7 +103,9 @@ def _cache_elsewhere(kernel: Any) -> None:
         before = config.CACHE_DIR
         config.CACHE_DIR = str(folder)
         try:
-            with contextlib.suppress(RuntimeError):  # no cache then: every process compiles for itself
+            with contextlib.suppress(
+                RuntimeError
+            ):  # no cache then: every process compiles for itself
                 kernel.enable_caching()
         finally:
             config.CACHE_DIR = before
@@ -116,5 +120,9 @@ def _private_folder() -> Path | None:
     except OSError:
         return None
     is_closed_to_others = not state.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    is_ours = stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and is_closed_to_others
+    is_ours = (
+        stat.S_ISDIR(state.st_mode)
+        and state.st_uid == os.getuid()
+        and is_closed_to_others
+    )
     return folder if is_ours else None

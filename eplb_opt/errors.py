@@ -107,10 +107,16 @@ class MissingPackageError(EplbError, ImportError):
         cause = f" ({reason})" if reason else ""
         # The extra, where there is one: the newest version of a package by itself need not fit.
         install = f'"eplb_opt[{EXTRAS[package]}]"' if package in EXTRAS else package
-        super().__init__(f"{needed_for} needs the package {package}{cause}: pip install {install}")
+        super().__init__(
+            f"{needed_for} needs the package {package}{cause}: pip install {install}"
+        )
 
     def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
-        return type(self), (self.package, self.needed_for, self.reason)  # as worker processes hand errors over
+        return type(self), (
+            self.package,
+            self.needed_for,
+            self.reason,
+        )  # as worker processes hand errors over
 
 
 class PolicyError(EplbError, RuntimeError):
@@ -154,7 +160,10 @@ def shown(value: object) -> str:
     """A value as an error's line shows it: short, whatever it is."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists in lists
+    except (
+        ValueError,
+        RecursionError,
+    ):  # an integer of thousands of digits, lists in lists in lists
         text = f"a {type(value).__name__}"
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} and so on"
 

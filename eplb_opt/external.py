@@ -34,8 +34,13 @@ def load_policy(spec: str) -> PolicyCall:
         raise PolicyError(f"policy {spec!r}: write package.module:Name")
     try:
         named: Any = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # the user's module may raise anything while it is imported
-        raise PolicyError(f"policy {spec!r}: cannot import {module} ({type(error).__name__}: {error})") from error
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # the user's module may raise anything while it is imported
+        raise PolicyError(
+            f"policy {spec!r}: cannot import {module} ({type(error).__name__}: {error})"
+        ) from error
     for part in name.split("."):
         if not hasattr(named, part):
             raise PolicyError(f"policy {spec!r}: {module} has no {name!r}")
@@ -54,11 +59,15 @@ def as_policy(policy: Any, name: str = "policy") -> PolicyCall:
         It is neither, or cannot be instantiated.
     """
     if hasattr(policy, "rebalance_experts"):
-        if inspect.isclass(policy) and inspect.isfunction(inspect.getattr_static(policy, "rebalance_experts")):
+        if inspect.isclass(policy) and inspect.isfunction(
+            inspect.getattr_static(policy, "rebalance_experts")
+        ):
             try:
                 policy = policy()
             except (Exception, SystemExit) as error:
-                raise PolicyError(f"{name}: {policy.__name__}() failed ({type(error).__name__}: {error})") from error
+                raise PolicyError(
+                    f"{name}: {policy.__name__}() failed ({type(error).__name__}: {error})"
+                ) from error
         policy = policy.rebalance_experts
     if not callable(policy) or inspect.isclass(policy):
         raise PolicyError(
@@ -68,7 +77,9 @@ def as_policy(policy: Any, name: str = "policy") -> PolicyCall:
     return policy  # type: ignore[no-any-return]
 
 
-def call_policy(policy: PolicyCall, instance: Instance, name: str = "policy") -> Placement:
+def call_policy(
+    policy: PolicyCall, instance: Instance, name: str = "policy"
+) -> Placement:
     """Run a policy on an instance's summed loads (a float64 CPU tensor [layers, experts]) and check its map.
 
     Raises
@@ -79,7 +90,9 @@ def call_policy(policy: PolicyCall, instance: Instance, name: str = "policy") ->
     import torch
 
     try:
-        output = policy(torch.from_numpy(instance.weight.copy()), *engine_arguments(instance))
+        output = policy(
+            torch.from_numpy(instance.weight.copy()), *engine_arguments(instance)
+        )
     except (Exception, SystemExit) as error:  # a policy from outside may raise anything
         raise PolicyError(
             f"{name} failed ({type(error).__name__}: {error}); it is called as "
@@ -122,8 +135,12 @@ def as_placement(output: Any, instance: Instance, name: str = "policy") -> Place
             "physical_to_logical_map, integers [layers, replicas], alone or first in a tuple"
         )
     if len(phy2log) != instance.num_layers:
-        raise PolicyError(f"{name} returned a map of {len(phy2log)} layers for {instance.num_layers}")
-    placement = Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
+        raise PolicyError(
+            f"{name} returned a map of {len(phy2log)} layers for {instance.num_layers}"
+        )
+    placement = Placement(
+        phy2log, instance.num_experts, tuple(instance.layer_ids or ())
+    )
     faults = placement.violations(instance)
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""

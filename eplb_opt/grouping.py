@@ -23,9 +23,14 @@ START_WORK = 300_000  # of a search: some 20 ms
 
 
 def assign_groups(
-    loads: Floats, num_nodes: int, ranks_per_node: int, known: Mapping[NodeSet, float], limits: Limits,
-    lower: float = 0.0, start: list[NodeSet] | None = None,
-) -> tuple[float, list[NodeSet]]:  # fmt: skip
+    loads: Floats,
+    num_nodes: int,
+    ranks_per_node: int,
+    known: Mapping[NodeSet, float],
+    limits: Limits,
+    lower: float = 0.0,
+    start: list[NodeSet] | None = None,
+) -> tuple[float, list[NodeSet]]:
     """The partition of groups with the least bottleneck of what is known about its node sets, as near as limits allow.
 
     A node set is worth its mean rank load, or the bound in ``known`` if that is larger.
@@ -46,16 +51,23 @@ def assign_groups(
         Proven lower bound of the layer, in tokens a rank, rounded down.
     partition : list of node sets
     """
-    pool = Pool(loads, len(loads), num_nodes)  # groups are the experts, nodes the ranks; one copy of each
+    pool = Pool(
+        loads, len(loads), num_nodes
+    )  # groups are the experts, nodes the ranks; one copy of each
     budget = Budget.of(limits)
     limits = replace(limits, gap=limits.gap * SHARE)
     least = floor_float(Fraction(lower) * ranks_per_node)
     if start is None:
         first = _search(pool, limits, 0, budget)
-        least = max(least, cut_bound(pool, first.objective(pool), limits.gap, budget)[0])
+        least = max(
+            least, cut_bound(pool, first.objective(pool), limits.gap, budget)[0]
+        )
     else:
         first = Packing(np.array(start))
-    worth = {node_set: floor_float(Fraction(bound) * ranks_per_node) for node_set, bound in known.items()}
+    worth = {
+        node_set: floor_float(Fraction(bound) * ranks_per_node)
+        for node_set, bound in known.items()
+    }
     outcome = solve_patterns(pool, first, budget.limits(limits), least, worth)
     best = first if outcome.packing is None else outcome.packing
     if outcome.stop is StopReason.TOO_LARGE:

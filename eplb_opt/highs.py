@@ -16,7 +16,9 @@ LEAST_SECONDS = 1e-2  # of a run: HiGHS takes a limit of 0 for none at all
 MOST_SECONDS = 1e9
 
 # The causes of failed linear programs in the innermost `collected_failures` block; None outside of all blocks.
-_collected: ContextVar[list[str] | None] = ContextVar("failed linear programs", default=None)
+_collected: ContextVar[list[str] | None] = ContextVar(
+    "failed linear programs", default=None
+)
 
 
 @contextlib.contextmanager
@@ -107,10 +109,14 @@ def run_highs(solver: Any, seconds: float | None = None) -> bool:
         return False
     if seconds is not None:
         allowed = min(max(seconds, LEAST_SECONDS), MOST_SECONDS)
-        solver.setOptionValue("time_limit", solver.getRunTime() + allowed)  # the limit is on the sum of all runs
+        solver.setOptionValue(
+            "time_limit", solver.getRunTime() + allowed
+        )  # the limit is on the sum of all runs
     status = in_own_thread(solver.run, lambda: solver.setOptionValue("time_limit", 0.0))
     if status == highspy.HighsStatus.kError:
-        raise SolverError(f"HiGHS failed ({solver.modelStatusToString(solver.getModelStatus())})")
+        raise SolverError(
+            f"HiGHS failed ({solver.modelStatusToString(solver.getModelStatus())})"
+        )
     return bool(solver.getModelStatus() == highspy.HighsModelStatus.kOptimal)
 
 

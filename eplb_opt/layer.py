@@ -36,7 +36,14 @@ class LayerState:
         ``packings`` holds every possible node set, so that the best partition of bounds is a bound of the layer.
     """
 
-    def __init__(self, instance: Instance, layer: int, packings: dict[NodeSet, Packing], *, complete: bool) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        layer: int,
+        packings: dict[NodeSet, Packing],
+        *,
+        complete: bool,
+    ) -> None:
         self.instance = instance
         self.layer = layer
         self.complete = complete
@@ -47,10 +54,16 @@ class LayerState:
         pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
         self.floor, self.floor_method = trivial_bound(pool)
         self.start = time.monotonic()
-        self.reached: dict[float, float] = {}  # gap milestone -> seconds after the start
-        self.assigned: dict[NodeSet, float] = {}  # the bounds that the last group assignment knew
+        self.reached: dict[
+            float, float
+        ] = {}  # gap milestone -> seconds after the start
+        self.assigned: dict[
+            NodeSet, float
+        ] = {}  # the bounds that the last group assignment knew
         self.assignments = 0  # how often groups were assigned
-        self.hopeful: list[NodeSet] = []  # the partition that may still attain the lower bound
+        self.hopeful: list[
+            NodeSet
+        ] = []  # the partition that may still attain the lower bound
         self.pinned: list[NodeSet] = []  # the partition to keep; empty: the best one
         for node_set, packing in packings.items():
             self.add(node_set, packing)
@@ -59,7 +72,9 @@ class LayerState:
     def add(self, node_set: NodeSet, packing: Packing) -> None:
         """Start a pool with the greedy's packing and L0."""
         experts = members(self.instance, node_set)
-        pool = self.instance.pool(self.layer, experts if self.instance.hierarchical else None)
+        pool = self.instance.pool(
+            self.layer, experts if self.instance.hierarchical else None
+        )
         self.pools[node_set] = PoolState.begin(pool, experts, packing)
 
     def start_from(self, node_set: NodeSet, packing: Packing, method: str) -> None:
@@ -76,8 +91,14 @@ class LayerState:
     def refresh(self) -> None:
         """Recompute objective, lower bound and the two partitions from the pools."""
         allowed = self.pinned or self.pools
-        objectives = {node_set: self.pools[node_set].objective for node_set in self.pools if node_set in allowed}
-        self.objective, self.partition = bottleneck_partition(objectives, self.instance.num_groups)
+        objectives = {
+            node_set: self.pools[node_set].objective
+            for node_set in self.pools
+            if node_set in allowed
+        }
+        self.objective, self.partition = bottleneck_partition(
+            objectives, self.instance.num_groups
+        )
         self.lower_bound = self.floor
         self.bound_method = self.floor_method
         if self.complete:
@@ -88,9 +109,13 @@ class LayerState:
 
     def _learn_bound(self) -> None:
         """The bound that the best partition of bounds gives (H2)."""
-        bound, self.hopeful = bottleneck_partition(self._bounds(), self.instance.num_groups)
+        bound, self.hopeful = bottleneck_partition(
+            self._bounds(), self.instance.num_groups
+        )
         if bound > self.lower_bound:
-            decisive = max(self.hopeful, key=lambda node_set: self.pools[node_set].lower_bound)
+            decisive = max(
+                self.hopeful, key=lambda node_set: self.pools[node_set].lower_bound
+            )
             self.lower_bound = bound
             self.bound_method = self.pools[decisive].bracket.bound_method
 
@@ -107,14 +132,20 @@ class LayerState:
         known = self._bounds()
         start = None
         if self.hopeful:
-            start = min(self.hopeful, self.partition, key=lambda partition: max(known[s] for s in partition))
+            start = min(
+                self.hopeful,
+                self.partition,
+                key=lambda partition: max(known[s] for s in partition),
+            )
         self.assigned = known
         self.assignments += 1
         loads = group_loads(self.instance, self.layer)
         nodes = self.instance.num_nodes
         ranks = self.instance.ranks_per_pool
         try:
-            bound, partition = assign_groups(loads, nodes, ranks, known, limits, self.lower_bound, start)
+            bound, partition = assign_groups(
+                loads, nodes, ranks, known, limits, self.lower_bound, start
+            )
         except Exception as error:  # a step as any other: what is known is kept
             self.note = f"groups: {type(error).__name__}: {error}"
             return []
@@ -148,11 +179,20 @@ class LayerState:
         if not self.is_open(gap):
             return None
         either = dict.fromkeys([*self.hopeful, *self.partition])
-        work = [node_set for node_set in either if node_set not in busy and self._is_of_use(node_set, gap)]
+        work = [
+            node_set
+            for node_set in either
+            if node_set not in busy and self._is_of_use(node_set, gap)
+        ]
 
         def order(node_set: NodeSet) -> tuple[int, bool, float, NodeSet]:
             state = self.pools[node_set]
-            return state.attempts, node_set not in self.hopeful, -state.lower_bound, node_set
+            return (
+                state.attempts,
+                node_set not in self.hopeful,
+                -state.lower_bound,
+                node_set,
+            )
 
         return min(work, key=order, default=None)
 
@@ -174,14 +214,22 @@ class LayerState:
             return gap
         return min(gap, max(left, gap * (1 - MOST_OF_GAP)))
 
-    def task(self, node_set: NodeSet, limits: Limits, deadline: float | None = None) -> Task:
+    def task(
+        self, node_set: NodeSet, limits: Limits, deadline: float | None = None
+    ) -> Task:
         """The task of improving a pool as far as the layer needs it; ``deadline`` is the whole call's."""
         state = self.pools[node_set]
         limits = replace(limits, gap=self._gap_of(node_set, limits.gap))
         return Task(
-            state.pool, state.bracket.packing, state.lower_bound, limits, attempt=state.attempts,
-            target=self.lower_bound, cutoff=self.objective, deadline=deadline,
-        )  # fmt: skip
+            state.pool,
+            state.bracket.packing,
+            state.lower_bound,
+            limits,
+            attempt=state.attempts,
+            target=self.lower_bound,
+            cutoff=self.objective,
+            deadline=deadline,
+        )
 
     def update(self, node_set: NodeSet, outcome: PoolOutcome, seconds: float) -> None:
         """Take a method's outcome on a pool."""
@@ -192,11 +240,13 @@ class LayerState:
 
     def phy2log(self) -> Ints:
         """The layer's best map, [replicas]."""
-        return np.concatenate([self.pools[node_set].phy2log() for node_set in sorted(self.partition)])
+        return np.concatenate(
+            [self.pools[node_set].phy2log() for node_set in sorted(self.partition)]
+        )
 
     def certificate(
         self, objective: float, gap: float, untried: StopReason = StopReason.COMPLETED
-    ) -> LayerCertificate:  # fmt: skip
+    ) -> LayerCertificate:
         """The certificate for an objective recomputed from the placement.
 
         Parameters
@@ -206,15 +256,27 @@ class LayerState:
         untried : StopReason
             Why the layer stays as it is if no task worked on it.
         """
-        worst = max((self.pools[node_set] for node_set in self.partition), key=lambda state: state.objective)
+        worst = max(
+            (self.pools[node_set] for node_set in self.partition),
+            key=lambda state: state.objective,
+        )
         tried = [state for state in self.pools.values() if state.attempts]
         stop = max(tried, key=lambda state: state.objective).stop if tried else untried
         reached = tuple(self.reached.get(milestone) for milestone in MILESTONES)
         return certify(
-            self.instance, self.layer, objective, self.lower_bound, gap, stop=stop, method=worst.bracket.method,
-            bound_method=self._proved_by(), seconds=self.seconds, note=self.note, reached=reached,
+            self.instance,
+            self.layer,
+            objective,
+            self.lower_bound,
+            gap,
+            stop=stop,
+            method=worst.bracket.method,
+            bound_method=self._proved_by(),
+            seconds=self.seconds,
+            note=self.note,
+            reached=reached,
             proofs=tuple(self._proofs()),
-        )  # fmt: skip
+        )
 
     def _proofs(self) -> Iterator[dict[str, Any]]:
         """The certificates of pools, each with its node's groups."""
@@ -228,11 +290,20 @@ class LayerState:
 
         The pool that decides may be certified while another one, whose packings would be lighter, is not.
         """
-        if self.bound_method not in certified_names() or not self.complete or self.lower_bound <= self.floor:
+        if (
+            self.bound_method not in certified_names()
+            or not self.complete
+            or self.lower_bound <= self.floor
+        ):
             return self.bound_method
-        certified = {node_set: state.certified() for node_set, state in self.pools.items()}
+        certified = {
+            node_set: state.certified() for node_set, state in self.pools.items()
+        }
         proven, _ = bottleneck_partition(certified, self.instance.num_groups)
         if not exceeds(self.lower_bound, proven):
             return self.bound_method
-        searched = max(self.pools, key=lambda node_set: self.pools[node_set].lower_bound - certified[node_set])
+        searched = max(
+            self.pools,
+            key=lambda node_set: self.pools[node_set].lower_bound - certified[node_set],
+        )
         return not_certified(self.pools[searched].bracket.bound_method)

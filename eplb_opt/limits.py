@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from .errors import OptionError, shown
 
 T = TypeVar("T")
-MOST_STEPS = 10_000  # of `refined`: far beyond where steps still gain, and seconds of work
+MOST_STEPS = (
+    10_000  # of `refined`: far beyond where steps still gain, and seconds of work
+)
 STEPS_ARE = f"an integer from 0 to {MOST_STEPS}"
 DISTANCE_IS = "a number >= 0, or inf"
 
@@ -60,13 +62,23 @@ class Limits:
         for name in ("seconds", "work"):
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and 0 < value < math.inf):
-                raise OptionError(f"Limits.{name} is {value!r}: give a positive number, or None for no limit")
+                raise OptionError(
+                    f"Limits.{name} is {value!r}: give a positive number, or None for no limit"
+                )
         if not (_is_number(self.gap) and 0 <= self.gap < math.inf):
-            raise OptionError(f"Limits.gap is {self.gap!r}: give a number >= 0, such as 1e-4 for 0.01 %")
+            raise OptionError(
+                f"Limits.gap is {self.gap!r}: give a number >= 0, such as 1e-4 for 0.01 %"
+            )
         for name, least in (("workers", 1), ("seed", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**31:
-                raise OptionError(f"Limits.{name} is {value!r}: give an integer from {least} to {2**31 - 1}")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int)
+                or not least <= value < 2**31
+            ):
+                raise OptionError(
+                    f"Limits.{name} is {value!r}: give an integer from {least} to {2**31 - 1}"
+                )
 
     def with_seconds(self, seconds: float | None) -> Limits:
         """The same limits with another wall-clock limit (at least a millisecond)."""
@@ -74,7 +86,11 @@ class Limits:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and not math.isnan(value)
+    )
 
 
 def checked(name: str, value: Any, check: Callable[[Any], T], kind: str) -> T:

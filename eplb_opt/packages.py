@@ -28,7 +28,9 @@ def require(needed_for: str, *modules: str) -> None:
     for module in modules:
         try:
             importlib.import_module(module)
-        except Exception as error:  # what does not fit the versions beside it may raise anything
+        except (
+            Exception
+        ) as error:  # what does not fit the versions beside it may raise anything
             raise missing(error, needed_for, module) from error
 
 
@@ -46,4 +48,6 @@ def missing(error: Exception, needed_for: str, module: str = "") -> MissingPacka
     absent = isinstance(error, ModuleNotFoundError)
     named = getattr(error, "name", None) or ""
     package = ((named if absent else module) or module or named).partition(".")[0]
-    return MissingPackageError(PYPI_NAMES.get(package, package), needed_for, "" if absent else str(error))
+    return MissingPackageError(
+        PYPI_NAMES.get(package, package), needed_for, "" if absent else str(error)
+    )

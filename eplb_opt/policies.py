@@ -30,7 +30,9 @@ Maps = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 P = TypeVar("P", bound="AbstractEplbPolicy")
 Topology = tuple[int, int, int]  # groups, nodes, ranks
 
-_warned: WeakKeyDictionary[type, set[Topology]] = WeakKeyDictionary()  # what each policy has said
+_warned: WeakKeyDictionary[type, set[Topology]] = (
+    WeakKeyDictionary()
+)  # what each policy has said
 
 
 class AbstractEplbPolicy(ABC):
@@ -63,9 +65,14 @@ class AbstractEplbPolicy(ABC):
     @classmethod
     @abstractmethod
     def rebalance_experts(
-        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
+        cls,
+        weight: torch.Tensor,
+        num_replicas: int,
+        num_groups: int,
+        num_nodes: int,
+        num_ranks: int,
         old_global_expert_indices: torch.Tensor | None = None,
-    ) -> Maps:  # fmt: skip
+    ) -> Maps:
         """Place the experts of every layer.
 
         Parameters
@@ -97,10 +104,20 @@ class AbstractEplbPolicy(ABC):
 
     @classmethod
     def _instance(
-        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int
+        cls,
+        weight: torch.Tensor,
+        num_replicas: int,
+        num_groups: int,
+        num_nodes: int,
+        num_ranks: int,
     ) -> Instance:
         instance = Instance(
-            weight, num_replicas, num_groups=num_groups, num_nodes=num_nodes, num_ranks=num_ranks, distinct=cls.distinct
+            weight,
+            num_replicas,
+            num_groups=num_groups,
+            num_nodes=num_nodes,
+            num_ranks=num_ranks,
+            distinct=cls.distinct,
         )
         if instance.why_global:
             cls._warn_once(instance)
@@ -121,9 +138,14 @@ class GreedyPolicy(AbstractEplbPolicy):
 
     @classmethod
     def rebalance_experts(  # noqa: D102  (inherited)
-        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
+        cls,
+        weight: torch.Tensor,
+        num_replicas: int,
+        num_groups: int,
+        num_nodes: int,
+        num_ranks: int,
         old_global_expert_indices: torch.Tensor | None = None,
-    ) -> Maps:  # fmt: skip
+    ) -> Maps:
         instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
         return _on_device(greedy(instance).maps(), weight)
 
@@ -151,12 +173,23 @@ class RefinedPolicy(AbstractEplbPolicy):
 
     @classmethod
     def rebalance_experts(  # noqa: D102  (inherited)
-        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
+        cls,
+        weight: torch.Tensor,
+        num_replicas: int,
+        num_groups: int,
+        num_nodes: int,
+        num_ranks: int,
         old_global_expert_indices: torch.Tensor | None = None,
-    ) -> Maps:  # fmt: skip
+    ) -> Maps:
         instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
         device = getattr(weight, "device", "cpu")
-        placement = refined(instance, device, steps=cls.steps, greedy_check=cls.greedy_check, compiled=cls.compiled)
+        placement = refined(
+            instance,
+            device,
+            steps=cls.steps,
+            greedy_check=cls.greedy_check,
+            compiled=cls.compiled,
+        )
         return _on_device(placement.maps(), weight)
 
 
@@ -176,7 +209,14 @@ class SolverPolicy(AbstractEplbPolicy):
     limits: ClassVar[Limits] = Limits(seconds=None, work=0.5, workers=1, seed=0)
 
     @classmethod
-    def result(cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int) -> Result:
+    def result(
+        cls,
+        weight: torch.Tensor,
+        num_replicas: int,
+        num_groups: int,
+        num_nodes: int,
+        num_ranks: int,
+    ) -> Result:
         """What `rebalance_experts` computes, with its certificates."""
         from .solver import solve
 
@@ -185,9 +225,14 @@ class SolverPolicy(AbstractEplbPolicy):
 
     @classmethod
     def rebalance_experts(  # noqa: D102  (inherited)
-        cls, weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
+        cls,
+        weight: torch.Tensor,
+        num_replicas: int,
+        num_groups: int,
+        num_nodes: int,
+        num_ranks: int,
         old_global_expert_indices: torch.Tensor | None = None,
-    ) -> Maps:  # fmt: skip
+    ) -> Maps:
         result = cls.result(weight, num_replicas, num_groups, num_nodes, num_ranks)
         return _on_device(result.placement.maps(), weight)
 
@@ -230,10 +275,16 @@ def policy_of(method: Method) -> type[AbstractEplbPolicy]:
     if method.name in _OWN:
         return _OWN[method.name]
     name = f"{method.name.title()}Policy"
-    return type(name, (SolverPolicy,), {"__module__": __name__, "__doc__": method.summary, "method": method.name})
+    return type(
+        name,
+        (SolverPolicy,),
+        {"__module__": __name__, "__doc__": method.summary, "method": method.name},
+    )
 
 
-POLICIES: dict[str, type[AbstractEplbPolicy]] = {name: policy_of(method) for name, method in METHODS.items()}
+POLICIES: dict[str, type[AbstractEplbPolicy]] = {
+    name: policy_of(method) for name, method in METHODS.items()
+}
 
 
 def _instance_of(kind: type[Any]) -> Callable[[Any], Any]:
@@ -258,7 +309,9 @@ OPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
 class ConfiguredMeta(ABCMeta):
     """The type of configured policies: two are equal if policy and options are, so that a copy of one is the same."""
 
-    configured: tuple[type[AbstractEplbPolicy], dict[str, Any]]  # of the classes that `configure` makes themselves
+    configured: tuple[
+        type[AbstractEplbPolicy], dict[str, Any]
+    ]  # of the classes that `configure` makes themselves
 
     def __eq__(cls, other: object) -> bool:
         given = _configured(cls)
@@ -266,12 +319,18 @@ class ConfiguredMeta(ABCMeta):
 
     def __hash__(cls) -> int:
         given = _configured(cls)
-        return super().__hash__() if given is None else hash((given[0], tuple(sorted(given[1].items()))))
+        return (
+            super().__hash__()
+            if given is None
+            else hash((given[0], tuple(sorted(given[1].items()))))
+        )
 
 
 def _configured(cls: object) -> tuple[type[AbstractEplbPolicy], dict[str, Any]] | None:
     """The policy and options that `configure` made a class of; None for any other class, also below such a one."""
-    options: tuple[type[AbstractEplbPolicy], dict[str, Any]] | None = getattr(cls, "__dict__", {}).get("configured")
+    options: tuple[type[AbstractEplbPolicy], dict[str, Any]] | None = getattr(
+        cls, "__dict__", {}
+    ).get("configured")
     return options
 
 
@@ -320,15 +379,22 @@ def configure(policy: type[P], **options: Any) -> type[P]:
     True
     """
     if not (isinstance(policy, type) and issubclass(policy, AbstractEplbPolicy)):
-        raise OptionError(f"{shown(policy)} is no policy: give a class, such as POLICIES['refined']")
+        raise OptionError(
+            f"{shown(policy)} is no policy: give a class, such as POLICIES['refined']"
+        )
     known = [name for name in OPTIONS if hasattr(policy, name)]
     values = {}
     for name, value in options.items():
         if name not in known:
-            raise OptionError(f"{policy.__name__} has no option {name!r}: it has {', '.join(known)}")
+            raise OptionError(
+                f"{policy.__name__} has no option {name!r}: it has {', '.join(known)}"
+            )
         check, kind = OPTIONS[name]
         values[name] = checked(f"{policy.__name__}.{name}", value, check, kind)
-    plain, before = _configured(policy) or (policy, {})  # configured again, it is the plain policy with all options
+    plain, before = _configured(policy) or (
+        policy,
+        {},
+    )  # configured again, it is the plain policy with all options
     values = {**before, **values}
     body = {"__module__": plain.__module__, "configured": (plain, values), **values}
     made: Any = ConfiguredMeta(f"Configured{plain.__name__}", (plain,), body)

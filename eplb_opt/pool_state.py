@@ -41,7 +41,9 @@ class PoolState:
     def begin(cls, pool: Pool, experts: Ints, packing: Packing) -> PoolState:
         """A pool with the greedy's packing and bound L0."""
         bound, name = trivial_bound(pool)
-        return cls(experts, Bracket(pool, packing, "greedy", lower=bound, bound_method=name))
+        return cls(
+            experts, Bracket(pool, packing, "greedy", lower=bound, bound_method=name)
+        )
 
     @property
     def pool(self) -> Pool:
@@ -67,7 +69,9 @@ class PoolState:
         is_stronger = self.bracket.raise_to(outcome.lower_bound, name)
         self._keep(outcome)
         self.stop = outcome.stop
-        is_useless = outcome.stop is StopReason.FAILED and not (is_better or is_stronger)
+        is_useless = outcome.stop is StopReason.FAILED and not (
+            is_better or is_stronger
+        )
         self.ended = is_useless or outcome.stop is StopReason.TOO_LARGE
         self.attempts += 1
 
@@ -87,5 +91,7 @@ class PoolState:
     def _keep(self, outcome: PoolOutcome) -> None:
         """Keep the certificate of the largest target, even where the bound has none."""
         known = self.bracket.proof
-        if outcome.proof is not None and (known is None or outcome.proof.target > known.target):
+        if outcome.proof is not None and (
+            known is None or outcome.proof.target > known.target
+        ):
             self.bracket.proof = outcome.proof

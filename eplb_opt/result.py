@@ -62,7 +62,9 @@ class Result:
     def __repr__(self) -> str:
         """The method and the totals; imbalance and gap are means over layers."""
         totals = self.totals()
-        figures = f"imbalance={totals['imbalance_mean']:.4f}, gap={totals['gap_mean']:.4g}"
+        figures = (
+            f"imbalance={totals['imbalance_mean']:.4f}, gap={totals['gap_mean']:.4g}"
+        )
         return f"Result(method={self.method!r}, layers={totals['layers']}, optimal={totals['optimal']}, {figures})"
 
     @property
@@ -137,7 +139,9 @@ class Result:
                 "workers": self.limits.workers,
             },
             "seed": self.limits.seed,
-            "layers": [_plain_values(asdict(certificate)) for certificate in self.certificates],
+            "layers": [
+                _plain_values(asdict(certificate)) for certificate in self.certificates
+            ],
             "totals": _plain_values(self.totals()),
         }
 

@@ -37,7 +37,12 @@ class Sharing:
     """
 
     def __init__(
-        self, method: str, layers: list[LayerState], limits: Limits, deadline: float | None, progress: Progress | None
+        self,
+        method: str,
+        layers: list[LayerState],
+        limits: Limits,
+        deadline: float | None,
+        progress: Progress | None,
     ) -> None:
         self.layers = layers
         self.limits = limits
@@ -63,7 +68,9 @@ class Sharing:
         self.busy.discard(key)
         self.layers[row].update(node_set, outcome, seconds)
         if self.progress is not None:
-            finished = [layer for layer in self.layers if not layer.is_open(self.limits.gap)]
+            finished = [
+                layer for layer in self.layers if not layer.is_open(self.limits.gap)
+            ]
             self.progress(len(finished), len(self.layers))
 
     def assign_groups(self, layer: LayerState, layers_left: int) -> None:

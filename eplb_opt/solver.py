@@ -18,7 +18,14 @@ from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result, SolveInterrupted
 from .sharing import Progress, Sharing
-from .starts import pin, replace_packings, start_layers, take, take_refined, timed_greedy
+from .starts import (
+    pin,
+    replace_packings,
+    start_layers,
+    take,
+    take_refined,
+    timed_greedy,
+)
 from .warmup import warm_up
 from .workers import run_tasks
 
@@ -39,9 +46,13 @@ class FallbackWarning(UserWarning):
 
 
 def solve(
-    instance: Instance, method: str = "optimal", limits: Limits | None = None, *, warm_start: Placement | None = None,
+    instance: Instance,
+    method: str = "optimal",
+    limits: Limits | None = None,
+    *,
+    warm_start: Placement | None = None,
     progress: Progress | None = None,
-) -> Result:  # fmt: skip
+) -> Result:
     """Place the experts of every layer and certify how far from optimal each is.
 
     Every layer starts with the best of the heuristics' maps and ``warm_start``, and with bound L0; layers whose gap is
@@ -118,17 +129,23 @@ def solve(
 def _check_types(instance: object, limits: object, warm_start: object) -> None:
     """Raise `OptionError` for an argument of another type, with the call that makes the right one."""
     if not isinstance(instance, Instance):
-        raise OptionError(f"instance is {shown(instance)}: give Instance(load, num_replicas, num_ranks=...)")
+        raise OptionError(
+            f"instance is {shown(instance)}: give Instance(load, num_replicas, num_ranks=...)"
+        )
     if not isinstance(limits, (Limits, type(None))):
         raise OptionError(f"limits is {shown(limits)}: give Limits(seconds=...)")
     if not isinstance(warm_start, (Placement, type(None))):
-        raise OptionError(f"warm_start is {shown(warm_start)}: give Placement(phy2log, num_experts)")
+        raise OptionError(
+            f"warm_start is {shown(warm_start)}: give Placement(phy2log, num_experts)"
+        )
 
 
 class _Run:
     """One call of `solve`: its layers from the greedy's map to their certificates, its clock and what it compiled."""
 
-    def __init__(self, instance: Instance, method: str, limits: Limits, progress: Progress | None) -> None:
+    def __init__(
+        self, instance: Instance, method: str, limits: Limits, progress: Progress | None
+    ) -> None:
         self.instance = instance
         self.method = method
         self.limits = limits
@@ -156,7 +173,9 @@ class _Run:
             take(self.instance, self.layers, warm_start, "warm start")
         take_refined(self.instance, self.layers, self._deadline())
         if any(layer.is_open(self.limits.gap) for layer in self.layers):
-            self._compile(self.method)  # not before: with the machine code cached, it takes time, too
+            self._compile(
+                self.method
+            )  # not before: with the machine code cached, it takes time, too
             self._run_tasks(self._deadline())
 
     def _compile(self, method: str) -> None:
@@ -173,7 +192,9 @@ class _Run:
         return self.start + self.compile_seconds + self.limits.seconds
 
     def _run_tasks(self, deadline: float | None) -> None:
-        sharing = Sharing(self.method, self.layers, self.limits, deadline, self.progress)
+        sharing = Sharing(
+            self.method, self.layers, self.limits, deadline, self.progress
+        )
         if not self.layers[0].complete:
             for i, layer in enumerate(self.layers):
                 sharing.assign_groups(layer, len(self.layers) - i)
@@ -183,7 +204,9 @@ class _Run:
         """Placement and certificates of what is there; ``untried`` is said of open layers that no task worked on."""
         if METHODS[self.method].place is not None and untried is StopReason.NOT_TRIED:
             untried = StopReason.COMPLETED
-        for layer in self.layers:  # an interrupt may have come between a pool's change and its layer's
+        for layer in (
+            self.layers
+        ):  # an interrupt may have come between a pool's change and its layer's
             layer.refresh()
         result = _result(self.instance, self.layers, self.method, self.limits, untried)
         seconds = time.monotonic() - self.start - self.compile_seconds
@@ -191,21 +214,34 @@ class _Run:
 
 
 def _result(
-    instance: Instance, layers: list[LayerState], method: str, limits: Limits, untried: StopReason
-) -> Result:  # fmt: skip
+    instance: Instance,
+    layers: list[LayerState],
+    method: str,
+    limits: Limits,
+    untried: StopReason,
+) -> Result:
     """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor."""
     rows = np.stack([layer.phy2log() for layer in layers])
     placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
     faults = placement.violations(instance)
     if faults:
-        raise SolverError(f"internal error, please report: {method} made an invalid map ({faults[0]})")
+        raise SolverError(
+            f"internal error, please report: {method} made an invalid map ({faults[0]})"
+        )
     objective = placement.objective(instance).tolist()
     certificates = tuple(
-        layer.certificate(value, limits.gap, untried) for layer, value in zip(layers, objective, strict=True)
+        layer.certificate(value, limits.gap, untried)
+        for layer, value in zip(layers, objective, strict=True)
     )
-    lost = [c for c in certificates if c.note and c.stop in (StopReason.FAILED, StopReason.TOO_LARGE)]
+    lost = [
+        c
+        for c in certificates
+        if c.note and c.stop in (StopReason.FAILED, StopReason.TOO_LARGE)
+    ]
     if lost:
-        kept = f"{method} kept the best map so far in {len(lost)} of {len(layers)} layers"
+        kept = (
+            f"{method} kept the best map so far in {len(lost)} of {len(layers)} layers"
+        )
         why = f"layer {lost[0].layer_id}: {lost[0].stop}, {lost[0].note}"
         warnings.warn(f"{kept} ({why})", FallbackWarning, stacklevel=4)
     return Result(placement, certificates, instance, method, 0.0, limits=limits)

@@ -16,13 +16,17 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.pool import Ints, Packing
 
-START_STEPS = 200  # of `refined` where it is a warm start: what it finds need not be searched for
+START_STEPS = (
+    200  # of `refined` where it is a warm start: what it finds need not be searched for
+)
 WARM_SHARE = 0.5  # of the time that is left, for the next layers' warm starts
 SETS_SHARE = 0.25  # of the time, for the greedy's packings of all node sets
 
 
 def start_layers(
-    instance: Instance, seconds: float | None = None, made: tuple[Placement, float] | None = None
+    instance: Instance,
+    seconds: float | None = None,
+    made: tuple[Placement, float] | None = None,
 ) -> list[LayerState]:
     """Every layer with the greedy's packings of its pools: of all node sets, or of the greedy's partition.
 
@@ -43,10 +47,20 @@ def start_layers(
     if sets is None or len(sets) == 1:  # the published greedy chooses the nodes
         placement, _ = made or timed_greedy(instance)
         rows = [dict(split(instance, row)) for row in placement.phy2log]
-        return [LayerState(instance, layer, row, complete=sets is not None) for layer, row in enumerate(rows)]
+        return [
+            LayerState(instance, layer, row, complete=sets is not None)
+            for layer, row in enumerate(rows)
+        ]
     layers = range(instance.num_layers)
-    packings = iter(pack_sets(instance, [(layer, node_set) for layer in layers for node_set in sets]))
-    return [LayerState(instance, layer, {s: next(packings) for s in sets}, complete=True) for layer in layers]
+    packings = iter(
+        pack_sets(
+            instance, [(layer, node_set) for layer in layers for node_set in sets]
+        )
+    )
+    return [
+        LayerState(instance, layer, {s: next(packings) for s in sets}, complete=True)
+        for layer in layers
+    ]
 
 
 def timed_greedy(instance: Instance) -> tuple[Placement, float]:
@@ -67,24 +81,40 @@ def split(instance: Instance, row: Ints) -> Iterator[tuple[NodeSet, Packing]]:
         yield node_set, Packing(local)
 
 
-def pack_sets(instance: Instance, wanted: Sequence[tuple[int, NodeSet]]) -> list[Packing]:
+def pack_sets(
+    instance: Instance, wanted: Sequence[tuple[int, NodeSet]]
+) -> list[Packing]:
     """The greedy's packings of some layers' node sets, all in one batch."""
     if not wanted:
         return []
-    loads = np.stack([instance.weight[layer, members(instance, node_set)] for layer, node_set in wanted])
-    slots = greedy_pools(loads, instance.slots_per_pool, instance.ranks_per_pool, distinct=instance.distinct)
+    loads = np.stack(
+        [
+            instance.weight[layer, members(instance, node_set)]
+            for layer, node_set in wanted
+        ]
+    )
+    slots = greedy_pools(
+        loads,
+        instance.slots_per_pool,
+        instance.ranks_per_pool,
+        distinct=instance.distinct,
+    )
     by_rank = slots.reshape(len(wanted), instance.ranks_per_pool, -1)
     return [Packing(row) for row in by_rank]
 
 
-def replace_packings(instance: Instance, layers: list[LayerState], placement: Placement) -> None:
+def replace_packings(
+    instance: Instance, layers: list[LayerState], placement: Placement
+) -> None:
     """Start from the greedy's placement itself: another order of a node's groups has other ties."""
     for layer, row in zip(layers, placement.phy2log, strict=True):
         for node_set, packing in split(instance, row):
             layer.add(node_set, packing)
 
 
-def take(instance: Instance, layers: list[LayerState], placement: Placement, method: str) -> None:
+def take(
+    instance: Instance, layers: list[LayerState], placement: Placement, method: str
+) -> None:
     """Start from a placement where it is better."""
     for layer, row in zip(layers, placement.phy2log, strict=True):
         for node_set, packing in split(instance, row):
@@ -92,7 +122,9 @@ def take(instance: Instance, layers: list[LayerState], placement: Placement, met
         layer.refresh()
 
 
-def take_refined(instance: Instance, layers: list[LayerState], deadline: float | None) -> None:
+def take_refined(
+    instance: Instance, layers: list[LayerState], deadline: float | None
+) -> None:
     """Start from the heuristic's map where it is better; with a deadline, as many layers at a time as fit before it."""
     if deadline is None:
         take(instance, layers, refined(instance, steps=START_STEPS), "refined")
@@ -103,7 +135,12 @@ def take_refined(instance: Instance, layers: list[LayerState], deadline: float |
     while done < len(layers) and time.monotonic() + each < deadline:
         start = time.monotonic()
         part = instance.select(range(done, done + size))
-        take(part, layers[done : done + size], refined(part, steps=START_STEPS), "refined")
+        take(
+            part,
+            layers[done : done + size],
+            refined(part, steps=START_STEPS),
+            "refined",
+        )
         done += size
         now = time.monotonic()
         each = (now - start) / size

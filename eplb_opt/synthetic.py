@@ -35,7 +35,9 @@ WINDOW_CORRELATION = 0.8
 TOKENS_PER_EXPERT = 100_000
 
 
-def synthetic_load(model: str, *, windows: int = 1, seed: int = 0) -> npt.NDArray[np.int64]:
+def synthetic_load(
+    model: str, *, windows: int = 1, seed: int = 0
+) -> npt.NDArray[np.int64]:
     """Routed tokens of each expert, int64 [windows, layers, experts].
 
     Raises
@@ -50,6 +52,11 @@ def synthetic_load(model: str, *, windows: int = 1, seed: int = 0) -> npt.NDArra
     sigma = random.uniform(shape.sigma_low, shape.sigma_high, (shape.layers, 1))
     common = random.standard_normal((1, shape.layers, shape.experts))
     own = random.standard_normal((windows, shape.layers, shape.experts))
-    log_load = sigma * (np.sqrt(WINDOW_CORRELATION) * common + np.sqrt(1 - WINDOW_CORRELATION) * own)
+    log_load = sigma * (
+        np.sqrt(WINDOW_CORRELATION) * common + np.sqrt(1 - WINDOW_CORRELATION) * own
+    )
     load = np.exp(log_load)
-    return np.asarray(np.rint(load / load.mean(axis=2, keepdims=True) * TOKENS_PER_EXPERT), dtype=np.int64)
+    return np.asarray(
+        np.rint(load / load.mean(axis=2, keepdims=True) * TOKENS_PER_EXPERT),
+        dtype=np.int64,
+    )

@@ -62,7 +62,9 @@ def warm_up(method: str = "optimal") -> float:
 @functools.cache
 def _say(method: str) -> None:
     """Said once a process and method: what one compiles, another need not compile again."""
-    logger.info("compiling for %r, once for this installation; no time limit counts it", method)
+    logger.info(
+        "compiling for %r, once for this installation; no time limit counts it", method
+    )
 
 
 @functools.cache

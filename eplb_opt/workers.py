@@ -36,7 +36,9 @@ IDLE = 300  # seconds that idle workers are kept for the next call
 WATCH = 0.5  # seconds between a worker's looks at whether its parent lives
 
 
-def run_tasks(method: str, next_task: NextTask, done: Done, limits: Limits, deadline: float | None) -> None:
+def run_tasks(
+    method: str, next_task: NextTask, done: Done, limits: Limits, deadline: float | None
+) -> None:
     """Run tasks until ``next_task`` has none or the deadline passes.
 
     Parameters
@@ -55,7 +57,9 @@ def run_tasks(method: str, next_task: NextTask, done: Done, limits: Limits, dead
             _run_here(method, item, done)
         return
     require("more than one worker, or a time limit,", "loky")
-    with tempfile.TemporaryDirectory(prefix="eplb_opt-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="eplb_opt-", ignore_cleanup_errors=True
+    ) as folder:
         crew = _Crew(method, done, limits.workers, Path(folder))
         try:
             crew.work(next_task, deadline)
@@ -100,7 +104,9 @@ class _Crew:
         self.size = size
         self.folder = folder
         self.number = 0
-        self.pending: dict[Future[tuple[PoolOutcome, float]], tuple[Key, Task, Path]] = {}
+        self.pending: dict[
+            Future[tuple[PoolOutcome, float]], tuple[Key, Task, Path]
+        ] = {}
 
     def work(self, next_task: NextTask, deadline: float | None) -> None:
         """Keep all workers busy until no task is left; at the deadline, end what is still running."""
@@ -109,7 +115,11 @@ class _Crew:
                 self._start(*item)
             if not self.pending:
                 return
-            timeout = None if deadline is None else max(0.0, deadline + GRACE - time.monotonic())
+            timeout = (
+                None
+                if deadline is None
+                else max(0.0, deadline + GRACE - time.monotonic())
+            )
             finished, _ = wait(self.pending, timeout, return_when=FIRST_COMPLETED)
             if not finished:
                 self.stop("stopped at the time limit")
@@ -123,12 +133,18 @@ class _Crew:
         stop = StopReason.INTERRUPTED if why == "interrupted" else StopReason.TIME
         while self.pending:
             _, (key, task, path) = self.pending.popitem()
-            self.done(key, _unfinished(self.method, task, Handover(path).get(), stop, why), 0.0)
+            self.done(
+                key,
+                _unfinished(self.method, task, Handover(path).get(), stop, why),
+                0.0,
+            )
 
     def _start(self, key: Key, task: Task) -> None:
         path = self.folder / f"{self.number}.outcome"
         self.number += 1
-        executor = _executor(self.size)  # it starts loky's tracker, which would let Ctrl-C in again
+        executor = _executor(
+            self.size
+        )  # it starts loky's tracker, which would let Ctrl-C in again
         with _interrupts_held():  # workers started here leave Ctrl-C to this process
             future = executor.submit(timed_run, self.method, task, path)
         self.pending[future] = key, task, path
@@ -139,12 +155,16 @@ class _Crew:
             outcome, seconds = future.result()
         except BrokenProcessPool as error:  # a native crash or the memory killer; the next submit starts new workers
             why = f"worker process died: {error}"
-            outcome = _unfinished(self.method, task, Handover(path).get(), StopReason.FAILED, why)
+            outcome = _unfinished(
+                self.method, task, Handover(path).get(), StopReason.FAILED, why
+            )
             seconds = 0.0
         self.done(key, outcome, seconds)
 
 
-def timed_run(method: str, task: Task, path: Path | None = None) -> tuple[PoolOutcome, float]:
+def timed_run(
+    method: str, task: Task, path: Path | None = None
+) -> tuple[PoolOutcome, float]:
     """`methods.run.run` and the seconds it took; the function that workers import."""
     start = time.monotonic()
     outcome = run(method, task, Handover(path).put)
@@ -158,7 +178,9 @@ def _run_here(method: str, item: tuple[Key, Task], done: Done) -> None:
     try:
         outcome = run(method, task, handover.put)
     except KeyboardInterrupt:
-        partial = _unfinished(method, task, handover.get(), StopReason.INTERRUPTED, "interrupted")
+        partial = _unfinished(
+            method, task, handover.get(), StopReason.INTERRUPTED, "interrupted"
+        )
         done(key, partial, time.monotonic() - start)
         raise
     done(key, outcome, time.monotonic() - start)
@@ -166,7 +188,7 @@ def _run_here(method: str, item: tuple[Key, Task], done: Done) -> None:
 
 def _unfinished(
     method: str, task: Task, partial: PoolOutcome | None, stop: StopReason, note: str
-) -> PoolOutcome:  # fmt: skip
+) -> PoolOutcome:
     """The outcome of a task that did not end by itself: what it had found, or what it was given."""
     if partial is None:
         return PoolOutcome(task.incumbent, None, stop, method, note=note)
@@ -178,7 +200,11 @@ def _executor(workers: int) -> Any:
     from loky import get_reusable_executor
 
     return get_reusable_executor(
-        max_workers=workers, timeout=IDLE, kill_workers=False, initializer=_begin_worker, initargs=(os.getpid(),)
+        max_workers=workers,
+        timeout=IDLE,
+        kill_workers=False,
+        initializer=_begin_worker,
+        initargs=(os.getpid(),),
     )
 
 

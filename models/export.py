@@ -23,12 +23,16 @@ TINY = Path(__file__).parent / "tiny"
 def read_pool(path: Path) -> Pool:
     """The pool of a tiny instance."""
     content = json.loads(path.read_text())
-    return Pool(content["loads"], content["slots"], content["ranks"], content["distinct"])
+    return Pool(
+        content["loads"], content["slots"], content["ranks"], content["distinct"]
+    )
 
 
 def assignment(pool: Pool) -> Assignment:
     """The formulation's data, started from the greedy."""
-    slots = greedy_pools(np.asarray(pool.loads)[None], pool.slots, pool.ranks, distinct=pool.distinct)
+    slots = greedy_pools(
+        np.asarray(pool.loads)[None], pool.slots, pool.ranks, distinct=pool.distinct
+    )
     return Assignment.of(pool, Packing(slots.reshape(pool.ranks, -1)))
 
 

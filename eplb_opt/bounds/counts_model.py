@@ -85,7 +85,9 @@ class CountsModel:
 
         row = np.concatenate([[-1.0], self._row(cut, self.expert, self.count)])
         used = np.flatnonzero(row)
-        self.solver.addRow(-highspy.kHighsInf, 0.0, used.size, used.astype(np.int32), row[used])
+        self.solver.addRow(
+            -highspy.kHighsInf, 0.0, used.size, used.astype(np.int32), row[used]
+        )
         self.cuts.append(cut)
 
     def restrict(self, low: Ints, high: Ints) -> None:
@@ -231,10 +233,14 @@ class CountsModel:
 
         states = highspy.HighsBasisStatus
         rows = self.pool.num_experts + 1
-        chosen = min(self.expert.size, rows)  # one more than experts for the slots, if there is one
+        chosen = min(
+            self.expert.size, rows
+        )  # one more than experts for the slots, if there is one
         others = self.expert.size - chosen
         basis = highspy.HighsBasis()
-        basis.col_status = [states.kLower] + [states.kBasic] * chosen + [states.kLower] * others
+        basis.col_status = (
+            [states.kLower] + [states.kBasic] * chosen + [states.kLower] * others
+        )
         basis.row_status = [states.kLower] * chosen + [states.kBasic] * (rows - chosen)
         basis.valid = True
         self.solver.setBasis(basis)

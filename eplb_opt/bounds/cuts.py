@@ -21,8 +21,15 @@ __all__ = ["Cut", "CutCertificate", "cut_bound"]
 
 ROUNDS = 300  # LPs at one target
 STRETCH = 4.0  # the next target lies so many gains above the bound
-LOWERED = (0.0, 1e-8, 1e-7, 1e-6)  # by how much, relatively, a target is lowered until its exact check passes
-SMALLEST = 2.0**-900  # loads between these: products and quotients of them stay normal floats
+LOWERED = (
+    0.0,
+    1e-8,
+    1e-7,
+    1e-6,
+)  # by how much, relatively, a target is lowered until its exact check passes
+SMALLEST = (
+    2.0**-900
+)  # loads between these: products and quotients of them stay normal floats
 LARGEST = 2.0**900
 
 
@@ -60,7 +67,9 @@ def cut_bound(
         gap,
         budget,
     )
-    if pool.slots_per_rank > 1 and SMALLEST < climb.low < min(upper / (1 + gap), LARGEST):
+    if pool.slots_per_rank > 1 and SMALLEST < climb.low < min(
+        upper / (1 + gap), LARGEST
+    ):
         try:
             climb.run()
         except SolverError as error:
@@ -89,7 +98,9 @@ class _TargetSearch:
 
     def run(self) -> None:
         """Raise ``low`` until the goal or the end of what the cuts prove."""
-        counts = water_filling(self.pool.loads[None], self.pool.slots, self.pool.max_count)[0]
+        counts = water_filling(
+            self.pool.loads[None], self.pool.slots, self.pool.max_count
+        )[0]
         high = self._settled(self.pool.loads / counts, counts.astype(np.float64))
         goal = math.inf
         if self.upper < 2 * high:  # else it is above ``high`` and may be infinite
@@ -125,7 +136,9 @@ class _TargetSearch:
 
     def _ascend(self, high: float) -> None:
         """Raise ``low`` towards ``high``, which is not provable: prove a target, follow its multipliers up."""
-        rigid = self.pool.slots == self.pool.num_experts  # one choice of counts: ``high`` is the best target
+        rigid = (
+            self.pool.slots == self.pool.num_experts
+        )  # one choice of counts: ``high`` is the best target
         gain = 0.0
         while self.budget.stop() is None:
             if rigid:
@@ -164,7 +177,9 @@ class _TargetSearch:
         self.count = model.count
         return proof
 
-    def _solve(self, model: CountsModel, least: Ints, top: Ints) -> CutCertificate | None:
+    def _solve(
+        self, model: CountsModel, least: Ints, top: Ints
+    ) -> CutCertificate | None:
         """Solve, then add columns (no proof yet) or cuts (the point violates some), until neither is left."""
         for _ in range(ROUNDS):
             solution = model.solve(self.budget.seconds())
@@ -241,11 +256,18 @@ class _TargetSearch:
     def _moved(self, proof: CutCertificate, target: float) -> CutCertificate:
         """The same cuts (as far as they exist) and multipliers at another target."""
         slots_per_rank = self.pool.slots_per_rank
-        moved = (retarget(self.grid, cut, proof.target, target, slots_per_rank) for cut in proof.cuts)
-        return CutCertificate(target, tuple(cut for cut in moved if cut is not None), proof.slot_price)
+        moved = (
+            retarget(self.grid, cut, proof.target, target, slots_per_rank)
+            for cut in proof.cuts
+        )
+        return CutCertificate(
+            target, tuple(cut for cut in moved if cut is not None), proof.slot_price
+        )
 
 
-def _cheaper(model: CountsModel, cost: Floats, least: Ints, top: Ints) -> tuple[Ints, Ints]:
+def _cheaper(
+    model: CountsModel, cost: Floats, least: Ints, top: Ints
+) -> tuple[Ints, Ints]:
     """Each expert's cheapest column where it is cheaper than those in the model: experts, counts [new]."""
     known = np.full(least.size, np.inf)
     cost_of_column = cost[model.expert, model.count - least[model.expert]]

@@ -35,7 +35,13 @@ class Prices:
 
 
 def learn_prices(
-    pool: Pool, target: float, low: Ints, high: Ints, most: int, programs: int, budget: Budget | None = None
+    pool: Pool,
+    target: float,
+    low: Ints,
+    high: Ints,
+    most: int,
+    programs: int,
+    budget: Budget | None = None,
 ) -> Prices:
     """Learn prices at a target from linear programs (L1.8).
 
@@ -84,7 +90,14 @@ class _Learner:
     """Fixes counts and solves L1's program; where it has no solution, its duals are a price vector."""
 
     def __init__(
-        self, pool: Pool, target: float, low: Ints, high: Ints, most: int, programs: int, budget: Budget
+        self,
+        pool: Pool,
+        target: float,
+        low: Ints,
+        high: Ints,
+        most: int,
+        programs: int,
+        budget: Budget,
     ) -> None:
         self.pool = pool
         self.target = target
@@ -102,7 +115,11 @@ class _Learner:
 
     def goes_on(self) -> bool:
         """Whether more may be learned."""
-        return len(self.proofs) < self.most and self.programs > 0 and self.budget.stop() is None
+        return (
+            len(self.proofs) < self.most
+            and self.programs > 0
+            and self.budget.stop() is None
+        )
 
     def narrow_ranges(self) -> bool:
         """Narrow every expert's range from both ends, heaviest first; False: there is no packing."""
@@ -125,7 +142,11 @@ class _Learner:
             high = self.high.copy()
             for e in np.argsort(-self.pool.loads, kind="stable"):
                 counts = range(low[e], high[e] + 1)
-                allowed = [k for k in counts if self.goes_on() and self._allows_count(e, k, low, high)]
+                allowed = [
+                    k
+                    for k in counts
+                    if self.goes_on() and self._allows_count(e, k, low, high)
+                ]
                 if not allowed:
                     break
                 count = rng.choice(allowed)
@@ -189,7 +210,10 @@ def _shortened(cost: Array, most: int) -> tuple[Array, int]:
     """Costs and their limit without their last bits, so that they fit into int64 with room for sums."""
     largest = max(abs(cost.max()), abs(cost.min()), abs(most))
     shift = max(int(largest).bit_length() - BITS, 0)
-    return cost >> shift, most >> shift  # both sides rounded down: floors add up to at most the floor of the sum
+    return (
+        cost >> shift,
+        most >> shift,
+    )  # both sides rounded down: floors add up to at most the floor of the sum
 
 
 def _full_model(pool: Pool, target: float, least: Ints, top: Ints) -> CountsModel:
@@ -199,6 +223,8 @@ def _full_model(pool: Pool, target: float, least: Ints, top: Ints) -> CountsMode
         first[e] += min(top[e] - least[e], pool.slots - first.sum())
     experts = np.arange(least.size)
     expert = np.concatenate([experts, np.repeat(experts, top - least + 1)])
-    ranges = [np.arange(fewest, most + 1) for fewest, most in zip(least, top, strict=True)]
+    ranges = [
+        np.arange(fewest, most + 1) for fewest, most in zip(least, top, strict=True)
+    ]
     count = np.concatenate([first, *ranges])
     return CountsModel(pool, target, expert, count)

@@ -59,9 +59,16 @@ def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
 
 @compiled
 def list_patterns(
-    item: Ints, expert: Ints, count: Ints, extra: Ints, shape: tuple[int, int, bool], limits: tuple[int, int],
-    room: tuple[int, int], out: Codes, load: Ints,
-) -> int:  # fmt: skip
+    item: Ints,
+    expert: Ints,
+    count: Ints,
+    extra: Ints,
+    shape: tuple[int, int, bool],
+    limits: tuple[int, int],
+    room: tuple[int, int],
+    out: Codes,
+    load: Ints,
+) -> int:
     """All multisets of replica types that fill a rank.
 
     Parameters
@@ -97,7 +104,9 @@ def list_patterns(
         chosen[depth] += 1
         kind = chosen[depth]
         more = slots - 1 - depth  # slots after this one
-        if kind == item.size or sums[depth] + (more + 1) * item[kind] < least:  # nor do lighter types suffice
+        if (
+            kind == item.size or sums[depth] + (more + 1) * item[kind] < least
+        ):  # nor do lighter types suffice
             depth -= 1
             continue
         top = most - sums[depth] - more * item[-1]

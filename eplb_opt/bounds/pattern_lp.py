@@ -19,7 +19,9 @@ from ..errors import SolverError
 from ..highs import go_on_without, new_highs, run_highs
 from ..problem.pool import Floats, Ints, Pool
 
-NOISE = 1e-6  # infeasibility of the linear program, and reduced costs, that do not count
+NOISE = (
+    1e-6  # infeasibility of the linear program, and reduced costs, that do not count
+)
 SMOOTH = 0.5  # share of the best multipliers so far in those that price patterns
 AT_ONCE = 64  # patterns added in a round
 START = 4  # patterns a type in the first program
@@ -27,7 +29,11 @@ MOST_ROUNDS = 1000
 
 
 def multipliers(
-    pool: Pool, model: Model, patterns: Ints, surplus: Callable[[Floats], float], budget: Budget
+    pool: Pool,
+    model: Model,
+    patterns: Ints,
+    surplus: Callable[[Floats], float],
+    budget: Budget,
 ) -> Floats | None:
     """Multipliers that prove a target (L2.3).
 
@@ -66,7 +72,9 @@ def multipliers(
         if violation <= NOISE:
             return None
         missing = own[patterns].sum(axis=1) + slot
-        smooth = SMOOTH * best + (1 - SMOOTH) * own if np.isfinite(best_surplus) else own
+        smooth = (
+            SMOOTH * best + (1 - SMOOTH) * own if np.isfinite(best_surplus) else own
+        )
         for prices in (smooth, own):
             proven = surplus(prices)
             if proven > 0:
@@ -84,7 +92,11 @@ def multipliers(
 
 
 def mean_counts(
-    pool: Pool, model: Model, patterns: Ints, rng: np.random.Generator, budget: Budget | None = None
+    pool: Pool,
+    model: Model,
+    patterns: Ints,
+    rng: np.random.Generator,
+    budget: Budget | None = None,
 ) -> Floats | None:
     """Mean count of each expert in a solution of the program.
 
@@ -123,7 +135,9 @@ def mean_counts(
         return None
     if not is_solved:
         return None
-    mean = np.bincount(model.expert, program.shares() * model.count, minlength=pool.num_experts)
+    mean = np.bincount(
+        model.expert, program.shares() * model.count, minlength=pool.num_experts
+    )
     return np.asarray(mean[np.argsort(model.order)])
 
 
@@ -169,11 +183,15 @@ class _PatternProgram:
         self.slots_row = self.types + pool.num_experts
         self.slots_per_rank = float(pool.slots_per_rank)
         columns = 3 * self.types
-        sides = np.concatenate([np.zeros(self.types), np.ones(pool.num_experts), [float(pool.slots)]])
+        sides = np.concatenate(
+            [np.zeros(self.types), np.ones(pool.num_experts), [float(pool.slots)]]
+        )
         program = highspy.HighsLp()
         program.num_col_ = columns
         program.num_row_ = self.slots_row + 1
-        program.col_cost_ = np.concatenate([np.zeros(self.types), np.ones(2 * self.types)])
+        program.col_cost_ = np.concatenate(
+            [np.zeros(self.types), np.ones(2 * self.types)]
+        )
         program.col_lower_ = np.zeros(columns)
         program.col_upper_ = np.full(columns, self.infinity)
         program.row_lower_ = sides
@@ -191,7 +209,9 @@ class _PatternProgram:
         starts_y = 2 * rows
         starts_slack = 2 * types + np.arange(2 * types + 1)
         index_y = np.stack([rows, types + model.expert], axis=1).ravel()
-        value_y = np.stack([-model.count.astype(np.float64), np.ones(types)], axis=1).ravel()
+        value_y = np.stack(
+            [-model.count.astype(np.float64), np.ones(types)], axis=1
+        ).ravel()
         matrix.format_ = highspy.MatrixFormat.kColwise
         matrix.start_ = np.concatenate([starts_y, starts_slack]).astype(np.int32)
         matrix.index_ = np.concatenate([index_y, rows, rows]).astype(np.int32)

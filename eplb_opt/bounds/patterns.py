@@ -20,7 +20,11 @@ STEPS = 8  # halvings of the interval between the last target proven and the fir
 
 
 def pattern_bound(
-    pool: Pool, upper: float, gap: float = 1e-4, budget: Budget | None = None, lower: float = 0.0
+    pool: Pool,
+    upper: float,
+    gap: float = 1e-4,
+    budget: Budget | None = None,
+    lower: float = 0.0,
 ) -> tuple[float, PatternCertificate | None]:
     """A proven lower bound of a pool (L2), and its certificate.
 

@@ -59,7 +59,9 @@ def aggregate_cut(grid: Grid, target: float, u: float, slots_per_rank: int) -> C
     return Cut(AGGREGATE, v, u)
 
 
-def threshold_cut(grid: Grid, target: float, v: float, size: int, slots_per_rank: int) -> Cut | None:
+def threshold_cut(
+    grid: Grid, target: float, v: float, size: int, slots_per_rank: int
+) -> Cut | None:
     """The strongest threshold cut with n companions and heavy replicas >= v (L1.2).
 
     Parameters
@@ -88,7 +90,9 @@ def threshold_cut(grid: Grid, target: float, v: float, size: int, slots_per_rank
     return Cut(THRESHOLD, v, u)
 
 
-def retarget(grid: Grid, cut: Cut, old: float, new: float, slots_per_rank: int) -> Cut | None:
+def retarget(
+    grid: Grid, cut: Cut, old: float, new: float, slots_per_rank: int
+) -> Cut | None:
     """The same cut (u, or v and n), with its multiplier, at another target (L1.5).
 
     Parameters
@@ -117,7 +121,13 @@ def retarget(grid: Grid, cut: Cut, old: float, new: float, slots_per_rank: int) 
 
 
 def violated_cuts(
-    grid: Grid, target: float, slots_per_rank: int, value: Floats, mass: Floats, most: int, least: float
+    grid: Grid,
+    target: float,
+    slots_per_rank: int,
+    value: Floats,
+    mass: Floats,
+    most: int,
+    least: float,
 ) -> list[tuple[float, Cut]]:
     """The cuts that a point violates most (L1.6).
 
@@ -175,7 +185,14 @@ def violated_cuts(
 
 
 def _aggregate(
-    grid: Grid, target: float, s: int, value: Floats, count: Floats, load: Floats, most: int, least: float
+    grid: Grid,
+    target: float,
+    s: int,
+    value: Floats,
+    count: Floats,
+    load: Floats,
+    most: int,
+    least: float,
 ) -> list[tuple[float, Cut]]:
     """Violation in u at every light value and T / 2; prefix sums ``count``, ``load`` [n + 1] of sorted values [n]."""
     light = int(np.searchsorted(value, target / 2, side="right"))  # values up to T / 2
@@ -194,7 +211,13 @@ def _aggregate(
 
 
 def _threshold(
-    grid: Grid, target: float, s: int, value: Floats, count: Floats, most: int, least: float
+    grid: Grid,
+    target: float,
+    s: int,
+    value: Floats,
+    count: Floats,
+    most: int,
+    least: float,
 ) -> list[tuple[float, Cut]]:
     """Violation at every heavy value v, for every n; prefix sums ``count`` [n + 1] of the sorted values [n]."""
     light = int(np.searchsorted(value, target / 2, side="right"))

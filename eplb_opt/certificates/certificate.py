@@ -86,7 +86,9 @@ class Certificate(ABC):
         try:
             return cls.read(data)
         except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"not a certificate of kind {cls.kind} ({error}): write it with to_dict") from error
+            raise FormatError(
+                f"not a certificate of kind {cls.kind} ({error}): write it with to_dict"
+            ) from error
 
     @classmethod
     def read(cls: type[Self], data: Mapping[str, Any]) -> Self:

@@ -55,7 +55,15 @@ def companions(v: Number, u: Number, target: Number, slots_per_rank: int) -> int
     return min(slots_per_rank - 1, heavier)
 
 
-def cut_values(kind: str, v: Number, u: Number, target: Number, slots_per_rank: int, w: Array, k: Array) -> Array:
+def cut_values(
+    kind: str,
+    v: Number,
+    u: Number,
+    target: Number,
+    slots_per_rank: int,
+    w: Array,
+    k: Array,
+) -> Array:
     """f(e, k) of a cut; all of w, v, u, target in one unit, floats or integers (L1.1, L1.2).
 
     Parameters
@@ -117,7 +125,9 @@ def column_costs(
     per_count = np.zeros((least.size, width + 1), dtype=w.dtype)
     per_count[:, 0] += slot_price
     for cut in cuts:
-        end = np.clip(w // cut.v - least + 1, 0, width).astype(np.int64)  # heavy up to k = floor(w / v)
+        end = np.clip(w // cut.v - least + 1, 0, width).astype(
+            np.int64
+        )  # heavy up to k = floor(w / v)
         start = _first_light(cut.u, w, least, width)
         if cut.kind == AGGREGATE:
             per_load[:, 0] += cut.price

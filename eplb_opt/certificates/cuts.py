@@ -12,7 +12,16 @@ import numpy as np
 from ..problem.pool import Floats, Ints, Pool
 from ..strict import number, text
 from .certificate import Certificate
-from .cut_values import AGGREGATE, THRESHOLD, Array, Cut, PricedCut, column_costs, companions, cut_values
+from .cut_values import (
+    AGGREGATE,
+    THRESHOLD,
+    Array,
+    Cut,
+    PricedCut,
+    column_costs,
+    companions,
+    cut_values,
+)
 from .names import COUNTS, CUTS
 
 __all__ = [
@@ -113,7 +122,9 @@ def exact_costs(pool: Pool, cert: CutCertificate) -> tuple[Array, int] | None:
     if counts is None:
         return None
     scaled = _scaled(pool, cert)
-    prices, _ = common_integers([cert.slot_price, *(cut.multiplier for cut in cert.cuts)])
+    prices, _ = common_integers(
+        [cert.slot_price, *(cut.multiplier for cut in cert.cuts)]
+    )
     # Loads and levels are integers of a unit 2**-load_bits. An aggregate cut's f has that unit, so its terms carry the
     # factor 2**load_bits already; terms that are counts have to be given it.
     unit = 1 << scaled.load_bits
@@ -146,7 +157,10 @@ def rounded(cert: CutCertificate) -> CutCertificate:
     Each becomes a multiple of a power of two, 2**-MULTIPLIER_BITS of the largest one; an aggregate cut's multiplier
     counts times the target, as its f has the unit of loads.
     """
-    sizes = [cut.multiplier * (cert.target if cut.kind == AGGREGATE else 1.0) for cut in cert.cuts]
+    sizes = [
+        cut.multiplier * (cert.target if cut.kind == AGGREGATE else 1.0)
+        for cut in cert.cuts
+    ]
     largest = max([abs(cert.slot_price), *sizes])
     fine = math.ldexp(1.0, math.frexp(largest)[1] - MULTIPLIER_BITS)
     target_power = math.ldexp(1.0, math.frexp(cert.target)[1] - 1)
@@ -168,7 +182,9 @@ def dual_value(pool: Pool, cert: CutCertificate) -> tuple[float, Floats]:
     """
     least, top = count_range(pool, cert.target)
     cuts = [PricedCut(cut.kind, cut.v, cut.u, cut.multiplier) for cut in cert.cuts]
-    cost = column_costs(pool, cert.target, cuts, cert.slot_price, pool.loads, least, top)
+    cost = column_costs(
+        pool, cert.target, cuts, cert.slot_price, pool.loads, least, top
+    )
     cheapest = cost.min(axis=1).sum()
     return float(cheapest - cert.slot_price * pool.slots), cost
 
@@ -184,7 +200,9 @@ def count_range(pool: Pool, target: float) -> tuple[Ints, Ints]:
 def common_integers(values: Sequence[float]) -> tuple[list[int], int]:
     """Finite floats times the least power of two that makes all of them integers, and that power's exponent."""
     ratios = [float(value).as_integer_ratio() for value in values]
-    largest = max(denominator for _, denominator in ratios)  # a power of two, as all of them
+    largest = max(
+        denominator for _, denominator in ratios
+    )  # a power of two, as all of them
     bits = largest.bit_length() - 1
     integers = []
     for numerator, denominator in ratios:
@@ -204,7 +222,9 @@ class _Scaled(NamedTuple):
 
 def _scaled(pool: Pool, cert: CutCertificate) -> _Scaled:
     levels = [level for cut in cert.cuts for level in (cut.v, cut.u)]
-    (target, *integers), bits = common_integers([cert.target, *levels, *pool.loads.tolist()])
+    (target, *integers), bits = common_integers(
+        [cert.target, *levels, *pool.loads.tolist()]
+    )
     ends = len(levels)
     pairs = list(zip(integers[:ends:2], integers[1:ends:2], strict=True))
     return _Scaled(target, pairs, integers[ends:], bits)

@@ -73,7 +73,11 @@ class LayerCertificate:
     gap_limit: float = Limits.gap
 
 
-def totals_of(certificates: Sequence[LayerCertificate], seconds: float, compile_seconds: float = 0.0) -> dict[str, Any]:
+def totals_of(
+    certificates: Sequence[LayerCertificate],
+    seconds: float,
+    compile_seconds: float = 0.0,
+) -> dict[str, Any]:
     """Mean and worst figures over layers, and the wall-clock time of the call and of compiling before it.
 
     Parameters
@@ -87,7 +91,9 @@ def totals_of(certificates: Sequence[LayerCertificate], seconds: float, compile_
     gap = np.array([certificate.gap for certificate in certificates])
     return {
         "layers": len(certificates),
-        "optimal": sum(certificate.status is Status.OPTIMAL for certificate in certificates),
+        "optimal": sum(
+            certificate.status is Status.OPTIMAL for certificate in certificates
+        ),
         "imbalance_mean": float(imbalance.mean()),
         "imbalance_max": float(imbalance.max()),
         "balancedness_mean": float(balancedness.mean()),
@@ -103,14 +109,28 @@ def _reached(certificates: Sequence[LayerCertificate], i: int) -> dict[str, Any]
     """How many layers came within a milestone's gap, and when the last of them did."""
     every_time = [certificate.reached[i] for certificate in certificates]
     times = [time for time in every_time if time is not None]
-    return {"gap": MILESTONES[i], "layers": len(times), "seconds": max(times, default=None)}
+    return {
+        "gap": MILESTONES[i],
+        "layers": len(times),
+        "seconds": max(times, default=None),
+    }
 
 
 def certify(
-    instance: Instance, layer: int, objective: float, lower_bound: float, gap_limit: float, *, stop: StopReason,
-    method: str, bound_method: str, seconds: float, note: str = "",
-    reached: tuple[float | None, ...] = NOT_REACHED, proofs: tuple[dict[str, Any], ...] = (),
-) -> LayerCertificate:  # fmt: skip
+    instance: Instance,
+    layer: int,
+    objective: float,
+    lower_bound: float,
+    gap_limit: float,
+    *,
+    stop: StopReason,
+    method: str,
+    bound_method: str,
+    seconds: float,
+    note: str = "",
+    reached: tuple[float | None, ...] = NOT_REACHED,
+    proofs: tuple[dict[str, Any], ...] = (),
+) -> LayerCertificate:
     """The certificate of a layer from its recomputed objective and its proven bound.
 
     A bound above the objective by no more than rounding is the objective. One further above is wrong: the certificate
@@ -163,7 +183,9 @@ def certify(
     )
 
 
-def _times_of(gap: float, reached: tuple[float | None, ...]) -> tuple[float | None, ...]:
+def _times_of(
+    gap: float, reached: tuple[float | None, ...]
+) -> tuple[float | None, ...]:
     """Times of the milestones that the map which is kept has reached.
 
     It may be another one than that which came within a gap first: the greedy's is kept as it is.

@@ -65,7 +65,9 @@ class PatternCertificate(Certificate):
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> PatternCertificate:
         """The certificate of ``to_dict``; a value of the wrong type raises what it raises."""
-        prices = tuple((integer(e), integer(k), integer(price)) for e, k, price in data["prices"])
+        prices = tuple(
+            (integer(e), integer(k), integer(price)) for e, k, price in data["prices"]
+        )
         return cls(number(data["target"]), prices)
 
 
@@ -95,7 +97,9 @@ def cheapest_counts(pool: Pool, model: Model, prices: Ints) -> float:
     float
         An integer, or infinite if no counts fill the slots.
     """
-    nowhere = np.iinfo(np.int64).max // 4  # no counts use so many slots; sums of two stay within int64
+    nowhere = (
+        np.iinfo(np.int64).max // 4
+    )  # no counts use so many slots; sums of two stay within int64
     least = np.full(pool.slots + 1, nowhere)
     least[0] = 0
     for expert in range(pool.num_experts):
@@ -173,7 +177,9 @@ def _extensions(pool: Pool, model: Model, partial: _Partial) -> tuple[Ints, Ints
     return first, np.maximum(end - first, 0)
 
 
-def _extend(pool: Pool, model: Model, partial: _Partial, first: Ints, width: Ints) -> _Partial:
+def _extend(
+    pool: Pool, model: Model, partial: _Partial, first: Ints, width: Ints
+) -> _Partial:
     """The beginnings with one more replica, without those that no packing has."""
     parent = np.repeat(np.arange(len(width)), width)
     start = np.cumsum(width) - width

@@ -41,7 +41,9 @@ class Model:
     limit: int
 
 
-def rank_model(pool: Pool, target: float, near: Ints | None = None, width: int = 0) -> Model | None:
+def rank_model(
+    pool: Pool, target: float, near: Ints | None = None, width: int = 0
+) -> Model | None:
     """Types and limits; None if counts, mean or largest replica alone exclude the target.
 
     Parameters
@@ -55,7 +57,9 @@ def rank_model(pool: Pool, target: float, near: Ints | None = None, width: int =
     """
     scale = scale_of(target)
     limit = math.floor(Fraction(target) * scale)
-    total = math.floor(pool.total * scale) - pool.slots  # rounding hides less than 1 a replica
+    total = (
+        math.floor(pool.total * scale) - pool.slots
+    )  # rounding hides less than 1 a replica
     slack = pool.ranks * limit - total
     order = np.argsort(-pool.loads, kind="stable")
     loads = [Fraction(load) * scale for load in pool.loads[order].tolist()]
@@ -72,7 +76,9 @@ def rank_model(pool: Pool, target: float, near: Ints | None = None, width: int =
     options = int((top - least).max()) + 1
     number_of_counts = np.maximum(top - least + 1, 0)
     expert = np.repeat(np.arange(least.size), number_of_counts)
-    count = np.concatenate([np.arange(first, last + 1) for first, last in zip(least, top, strict=True)])
+    count = np.concatenate(
+        [np.arange(first, last + 1) for first, last in zip(least, top, strict=True)]
+    )
     item = rounded_down((loads[e] for e in expert), count)
     heaviest = np.argsort(-item, kind="stable")
     return Model(

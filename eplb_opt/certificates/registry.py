@@ -45,7 +45,9 @@ def read_certificate(data: Mapping[str, Any]) -> Certificate:
     former = PatternCertificate.kind if "prices" in data else CutCertificate.kind
     kind = data.get("kind", former)
     if not isinstance(kind, str) or kind not in KINDS:
-        raise FormatError(f"a certificate of kind {shown(kind)}, known are {', '.join(KINDS)}")
+        raise FormatError(
+            f"a certificate of kind {shown(kind)}, known are {', '.join(KINDS)}"
+        )
     return KINDS[kind].from_dict(data)
 
 
@@ -64,7 +66,9 @@ def not_certified(name: str) -> str:
     return _without_certificate(name) if name in certified_names() else name
 
 
-def true_name(pool: Pool, bound: float, name: str, certificate: Certificate | None) -> str:
+def true_name(
+    pool: Pool, bound: float, name: str, certificate: Certificate | None
+) -> str:
     """The name of a bound: one of a kind's names only if there is a certificate, and it proves the bound."""
     if name not in _names_of_kinds():
         return name

@@ -21,7 +21,9 @@ MOST_GROUPS = 8  # of a node that are named
 BoundsByName = dict[str, float]  # the most that each method proves, in tokens
 
 
-def proven_bound(instance: Instance, layer: int, fields: Fields) -> tuple[float, list[str]]:
+def proven_bound(
+    instance: Instance, layer: int, fields: Fields
+) -> tuple[float, list[str]]:
     """The layer's bound from L0 and the certificates that hold; and what is wrong with the claimed one.
 
     Parameters
@@ -43,7 +45,9 @@ def proven_bound(instance: Instance, layer: int, fields: Fields) -> tuple[float,
     bound, by_name, faults = _layer_bound(instance, layer, fields.get("proofs", ()))
     is_certified = method in certified_names()
     if not (is_certified or method in searched_names()):
-        faults.append(f"bound {claimed} by {shown(method)}, which is no method of ours: {bound} is proven")
+        faults.append(
+            f"bound {claimed} by {shown(method)}, which is no method of ours: {bound} is proven"
+        )
     elif is_certified and exceeds(claimed, bound):
         faults.append(f"bound {claimed} by {method} is not proven: {bound} is")
     elif is_certified and exceeds(claimed, by_name.get(method, -math.inf)):
@@ -51,7 +55,9 @@ def proven_bound(instance: Instance, layer: int, fields: Fields) -> tuple[float,
     return bound, faults
 
 
-def _layer_bound(instance: Instance, layer: int, proofs: Sequence[Proof]) -> tuple[float, BoundsByName, list[str]]:
+def _layer_bound(
+    instance: Instance, layer: int, proofs: Sequence[Proof]
+) -> tuple[float, BoundsByName, list[str]]:
     """The layer's bound; the most that each method proves of one of its pools; and the proofs that are wrong."""
     whole = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
     of_whole = _trivial(whole)
@@ -66,7 +72,9 @@ def _layer_bound(instance: Instance, layer: int, proofs: Sequence[Proof]) -> tup
     every_set = node_sets(instance)
     bounds = {}
     for node_set in real if every_set is None else every_set:
-        pool = instance.pool(layer, members(instance, node_set) if instance.hierarchical else None)
+        pool = instance.pool(
+            layer, members(instance, node_set) if instance.hierarchical else None
+        )
         of_pool, wrong = _pool_bounds(pool, proofs_of.get(node_set, []))
         faults += [f"{what} for groups {_listed(node_set)}" for what in wrong]
         bounds[node_set] = max(of_pool.values())

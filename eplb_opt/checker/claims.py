@@ -78,17 +78,28 @@ def schema_of(report: Any, where: str) -> int:
     if not isinstance(report, Mapping):
         raise FormatError(f"{where}: {shown(report)}, expected keys and values")
     if "schema" not in report:
-        later = [field.name for field in HEAD.fields if field.since and field.name in report]
+        later = [
+            field.name for field in HEAD.fields if field.since and field.name in report
+        ]
         if later:
-            raise FormatError(f"{where}: no 'schema', which a report with {later[0]!r} has: {WRITER}")
+            raise FormatError(
+                f"{where}: no 'schema', which a report with {later[0]!r} has: {WRITER}"
+            )
         return 0
     given = report["schema"]
     if given == SCHEMA:
         return NUMBER
     name, _, digits = given.partition("/") if isinstance(given, str) else ("", "", "")
-    is_ours = name == NAME and digits.isascii() and digits.isdecimal() and len(digits) <= MOST_DIGITS
+    is_ours = (
+        name == NAME
+        and digits.isascii()
+        and digits.isdecimal()
+        and len(digits) <= MOST_DIGITS
+    )
     if is_ours and int(digits) > NUMBER:
-        raise FormatError(f"{where}: schema {given} is newer than {SCHEMA}, which this version reads: update eplb_opt")
+        raise FormatError(
+            f"{where}: schema {given} is newer than {SCHEMA}, which this version reads: update eplb_opt"
+        )
     raise FormatError(f"{where}: schema {shown(given)}, expected {SCHEMA}")
 
 
@@ -116,7 +127,9 @@ def read_head(report: Any, where: str, needs_windows: bool = False) -> Fields:
     head = read_section(report, HEAD, where, needed)
     for section in (OBJECTIVE, LIMITS):
         if section.name in head:
-            head[section.name] = read_section(head[section.name], section, section.name, needed)
+            head[section.name] = read_section(
+                head[section.name], section, section.name, needed
+            )
     return head
 
 
@@ -138,7 +151,9 @@ def read_layer(data: Any, layer_id: int, schema: int | None) -> Fields:
     fields = read_section(data, LAYER, f"layer {layer_id}", needed)
     if "proofs" in fields:
         where = f"layer {layer_id}: 'proofs'"
-        fields["proofs"] = tuple(_read_proof(item, where, schema or 0) for item in fields["proofs"])
+        fields["proofs"] = tuple(
+            _read_proof(item, where, schema or 0) for item in fields["proofs"]
+        )
     return fields
 
 
@@ -158,15 +173,27 @@ def read_totals(data: Any, schema: int) -> Fields:
         return field.is_needed(schema)
 
     totals = read_section(data, TOTALS, TOTALS.name, needed)
-    totals["reached"] = [read_section(item, MILESTONE, MILESTONE.name, needed) for item in totals["reached"]]
+    totals["reached"] = [
+        read_section(item, MILESTONE, MILESTONE.name, needed)
+        for item in totals["reached"]
+    ]
     return totals
 
 
 def unknown_keys(report: Mapping[str, Any]) -> tuple[str, ...]:
     """Keys that claim nothing that we know of, each once; of a report whose sections can be read."""
     sections = [(report, HEAD), (report["totals"], TOTALS)]
-    sections += [(report[section.name], section) for section in (OBJECTIVE, LIMITS) if section.name in report]
+    sections += [
+        (report[section.name], section)
+        for section in (OBJECTIVE, LIMITS)
+        if section.name in report
+    ]
     sections += [(layer, LAYER) for layer in report["layers"]]
     sections += [(milestone, MILESTONE) for milestone in report["totals"]["reached"]]
-    unknown = [shown(key) for data, section in sections for key in data if key not in section.names()]
+    unknown = [
+        shown(key)
+        for data, section in sections
+        for key in data
+        if key not in section.names()
+    ]
     return tuple(dict.fromkeys(unknown))

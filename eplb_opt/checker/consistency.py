@@ -13,25 +13,41 @@ from ..strict import shown
 from .claims import Fields
 from .digest import loads_digest
 
-OF_INSTANCE = ("mode", "num_experts", "num_replicas", "num_ranks", "num_nodes", "num_groups", "distinct")
+OF_INSTANCE = (
+    "mode",
+    "num_experts",
+    "num_replicas",
+    "num_ranks",
+    "num_nodes",
+    "num_groups",
+    "distinct",
+)
 
 
-def head_faults(instance: Instance, head: Fields, layers: Sequence[Fields]) -> list[str]:
+def head_faults(
+    instance: Instance, head: Fields, layers: Sequence[Fields]
+) -> list[str]:
     """What the report's head says against the loads, the topology and its own layers."""
     faults = []
     if "loads_sha256" in head:
         digest = loads_digest(instance.load)
         if head["loads_sha256"] != digest:
-            faults.append(f"the report is of other loads: their SHA-256 is {head['loads_sha256']}, not {digest}")
+            faults.append(
+                f"the report is of other loads: their SHA-256 is {head['loads_sha256']}, not {digest}"
+            )
     for name in OF_INSTANCE:
         true = getattr(instance, name)
         if head.get(name, true) != true:
             faults.append(f"{name} {shown(head[name])} instead of {shown(true)}")
     if "limits" in head:
         limit = head["limits"]["gap"]
-        others = [fields["layer_id"] for fields in layers if fields["gap_limit"] != limit]
+        others = [
+            fields["layer_id"] for fields in layers if fields["gap_limit"] != limit
+        ]
         if others:
-            faults.append(f"a gap limit of {limit}, but of layer {others[0]} another one")
+            faults.append(
+                f"a gap limit of {limit}, but of layer {others[0]} another one"
+            )
     return faults
 
 
@@ -54,10 +70,16 @@ def derived_faults(mean: float, fields: Fields) -> list[str]:
     if not _is_same_gap(claimed_gap, gap):
         faults.append(f"gap {claimed_gap}, objective and bound give {gap}")
     if not agrees(fields.get("imbalance", imbalance), imbalance):
-        faults.append(f"imbalance {fields['imbalance']}, the objective gives {imbalance}")
+        faults.append(
+            f"imbalance {fields['imbalance']}, the objective gives {imbalance}"
+        )
     if not agrees(fields.get("balancedness", balancedness), balancedness):
-        faults.append(f"balancedness {fields['balancedness']}, the objective gives {balancedness}")
-    return faults + _status_faults(claimed_gap, fields) + _time_faults(claimed_gap, fields)
+        faults.append(
+            f"balancedness {fields['balancedness']}, the objective gives {balancedness}"
+        )
+    return (
+        faults + _status_faults(claimed_gap, fields) + _time_faults(claimed_gap, fields)
+    )
 
 
 def _status_faults(gap: float, fields: Fields) -> list[str]:
@@ -67,11 +89,15 @@ def _status_faults(gap: float, fields: Fields) -> list[str]:
         return []
     limit = fields.get("gap_limit")
     if limit is None:
-        raise FormatError(f"layer {fields['layer_id']}: a status, but no 'gap_limit' that it is meant for")
+        raise FormatError(
+            f"layer {fields['layer_id']}: a status, but no 'gap_limit' that it is meant for"
+        )
     faults = []
     true = Status.OPTIMAL if gap <= limit else Status.FEASIBLE
     if status is not true:
-        faults.append(f"status {status} at a gap of {gap}, limit {limit}, instead of {true}")
+        faults.append(
+            f"status {status} at a gap of {gap}, limit {limit}, instead of {true}"
+        )
     stop = fields.get("stop", StopReason.GAP)
     if status is Status.OPTIMAL and stop not in (StopReason.GAP, StopReason.FAILED):
         faults.append(f"OPTIMAL, but stopped by: {stop}")
@@ -84,7 +110,9 @@ def _time_faults(gap: float, fields: Fields) -> list[str]:
     faults = []
     for milestone, time in zip(MILESTONES, times, strict=False):
         if time is not None and gap > milestone:
-            faults.append(f"a gap of {milestone} reached after {time} s, but the gap is {gap}")
+            faults.append(
+                f"a gap of {milestone} reached after {time} s, but the gap is {gap}"
+            )
     known = [time for time in times if time is not None]
     first_ones = times[: len(known)]
     if known != sorted(known) or None in first_ones:
@@ -99,7 +127,9 @@ def _is_same_gap(gap: float, other: float) -> bool:
 def totals_faults(layers: Sequence[Fields], totals: Fields) -> list[str]:
     """What does not follow from the report's own layers."""
     names = LayerCertificate.__dataclass_fields__
-    certificates = [LayerCertificate(**{name: fields[name] for name in names}) for fields in layers]
+    certificates = [
+        LayerCertificate(**{name: fields[name] for name in names}) for fields in layers
+    ]
     true = totals_of(certificates, totals["seconds"], totals["compile_seconds"])
     faults = []
     for name, value in true.items():

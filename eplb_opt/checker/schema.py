@@ -32,7 +32,9 @@ from .values import (
 )
 
 NAME = "eplb_opt.report"
-NUMBER = 1  # of the schema; a higher one is refused, 0 is that of reports before schemas
+NUMBER = (
+    1  # of the schema; a higher one is refused, 0 is that of reports before schemas
+)
 SCHEMA = f"{NAME}/{NUMBER}"
 
 
@@ -174,7 +176,12 @@ HEAD = Section("the report", (
     _checked("totals", _object(TOTALS), "over layers"),
 ))  # fmt: skip
 SECTIONS = (HEAD, OBJECTIVE, LIMITS, LAYER, PROOF, TOTALS, MILESTONE)
-BOUND = ("layer_id", "objective", "lower_bound", "bound_method")  # what the least report of a layer has
+BOUND = (
+    "layer_id",
+    "objective",
+    "lower_bound",
+    "bound_method",
+)  # what the least report of a layer has
 
 
 def in_order(report: Mapping[str, Any]) -> dict[str, Any]:

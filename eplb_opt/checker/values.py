@@ -99,12 +99,17 @@ def _digest(value: Any) -> str:
 
 def or_null(value: Value) -> Value:
     """The type, or null, which is read as None."""
-    return Value(f"{value.expected}, or null", lambda item: None if item is None else value.read(item))
+    return Value(
+        f"{value.expected}, or null",
+        lambda item: None if item is None else value.read(item),
+    )
 
 
 def list_of(value: Value, items: str) -> Value:
     """A list of values of one type; ``items`` names them."""
-    return Value(f"list of {items}", lambda given: [value.read(item) for item in _items(given)])
+    return Value(
+        f"list of {items}", lambda given: [value.read(item) for item in _items(given)]
+    )
 
 
 def one_of(*texts: str) -> Value:
@@ -112,7 +117,9 @@ def one_of(*texts: str) -> Value:
 
     def read(value: Any) -> str:
         if text(value) not in texts:
-            raise ValueError(f"{shown(value)}, this version knows {', '.join(map(repr, texts))}")
+            raise ValueError(
+                f"{shown(value)}, this version knows {', '.join(map(repr, texts))}"
+            )
         return str(value)
 
     return Value(" or ".join(f"`{known}`" for known in texts), read)
@@ -128,7 +135,10 @@ ABOVE_0 = Value("number > 0", _above_0)
 GAP = Value("number >= 0; null is infinite", _gap)
 SECONDS_OR_NULL = or_null(AT_LEAST_0)
 TIMES = Value(f"list of {len(MILESTONES)} numbers >= 0 or null", _times)
-STATUS = Value(" or ".join(f"`{status.value}`" for status in Status), lambda value: Status(text(value)))
+STATUS = Value(
+    " or ".join(f"`{status.value}`" for status in Status),
+    lambda value: Status(text(value)),
+)
 STOP = Value("text, one of `StopReason`", lambda value: StopReason(text(value)))
 DIGEST = Value("64 hexadecimal digits", _digest)
 LIST = Value("list", _items)

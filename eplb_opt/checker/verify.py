@@ -29,7 +29,9 @@ from .consistency import derived_faults, head_faults, totals_faults
 THE_REPORT = "the report"
 
 
-def verify(instance: Instance, placement: Placement, layers: Sequence[Mapping[str, Any]]) -> list[LayerCheck]:
+def verify(
+    instance: Instance, placement: Placement, layers: Sequence[Mapping[str, Any]]
+) -> list[LayerCheck]:
     """Re-check a report's layers.
 
     Parameters
@@ -64,7 +66,9 @@ def verify(instance: Instance, placement: Placement, layers: Sequence[Mapping[st
     return _checks(instance, placement, _read_layers(instance, layers, None))
 
 
-def verify_report(instance: Instance, placement: Placement, report: Mapping[str, Any]) -> ReportCheck:
+def verify_report(
+    instance: Instance, placement: Placement, report: Mapping[str, Any]
+) -> ReportCheck:
     """Re-check a whole report.
 
     Parameters
@@ -110,24 +114,41 @@ def verify_report(instance: Instance, placement: Placement, report: Mapping[str,
     )
 
 
-def _read_layers(instance: Instance, layers: Sequence[Any], schema: int | None) -> list[Fields]:
+def _read_layers(
+    instance: Instance, layers: Sequence[Any], schema: int | None
+) -> list[Fields]:
     ids = tuple(instance.layer_ids or ())
     if len(layers) != len(ids):
-        raise FormatError(f"the report has {len(layers)} layers, the loads have {len(ids)}")
-    read = [read_layer(data, layer_id, schema) for layer_id, data in zip(ids, layers, strict=True)]
+        raise FormatError(
+            f"the report has {len(layers)} layers, the loads have {len(ids)}"
+        )
+    read = [
+        read_layer(data, layer_id, schema)
+        for layer_id, data in zip(ids, layers, strict=True)
+    ]
     for layer_id, fields in zip(ids, read, strict=True):
         if fields["layer_id"] != layer_id:
-            raise FormatError(f"the report has layer {fields['layer_id']} where the loads have layer {layer_id}")
+            raise FormatError(
+                f"the report has layer {fields['layer_id']} where the loads have layer {layer_id}"
+            )
     return read
 
 
-def _checks(instance: Instance, placement: Placement, layers: Sequence[Fields]) -> list[LayerCheck]:
+def _checks(
+    instance: Instance, placement: Placement, layers: Sequence[Fields]
+) -> list[LayerCheck]:
     shape = (instance.num_layers, instance.num_replicas)
-    if placement.phy2log.shape != shape or placement.num_experts != instance.num_experts:
+    if (
+        placement.phy2log.shape != shape
+        or placement.num_experts != instance.num_experts
+    ):
         why = placement.violations(instance)[0]
         return [_of_another_map(fields, why) for fields in layers]
     objective, invalid = _objectives(instance, placement)
-    return [_check(instance, i, float(objective[i]), fields, invalid[i]) for i, fields in enumerate(layers)]
+    return [
+        _check(instance, i, float(objective[i]), fields, invalid[i])
+        for i, fields in enumerate(layers)
+    ]
 
 
 def _of_another_map(fields: Fields, why: str) -> LayerCheck:
@@ -144,7 +165,9 @@ def _of_another_map(fields: Fields, why: str) -> LayerCheck:
     )
 
 
-def _objectives(instance: Instance, placement: Placement) -> tuple[Floats, list[list[str]]]:
+def _objectives(
+    instance: Instance, placement: Placement
+) -> tuple[Floats, list[list[str]]]:
     """The objective of each layer, NaN where the map is not valid; and what makes it so, [layers]."""
     if not placement.violations(instance):
         return placement.objective(instance), [[] for _ in range(instance.num_layers)]
@@ -155,14 +178,20 @@ def _objectives(instance: Instance, placement: Placement) -> tuple[Floats, list[
         row = Placement(placement.phy2log[[i]], placement.num_experts, (layer_id,))
         violations = row.violations(one)
         if violations:
-            invalid.append([f"the map is not valid: {violations[0]} (of {len(violations)} violations)"])
+            invalid.append(
+                [
+                    f"the map is not valid: {violations[0]} (of {len(violations)} violations)"
+                ]
+            )
         else:
             invalid.append([])
             objective[i] = row.objective(one)[0]
     return objective, invalid
 
 
-def _check(instance: Instance, layer: int, objective: float, fields: Fields, invalid: list[str]) -> LayerCheck:
+def _check(
+    instance: Instance, layer: int, objective: float, fields: Fields, invalid: list[str]
+) -> LayerCheck:
     """Re-check one layer.
 
     Parameters
@@ -179,13 +208,18 @@ def _check(instance: Instance, layer: int, objective: float, fields: Fields, inv
     faults = list(invalid)
     if not (invalid or agrees(objective, claimed_objective)):
         faults.append(f"objective {claimed_objective}, the map's is {objective}")
-        fields = {**fields, "objective": objective}  # what follows from it is not at fault, too
+        fields = {
+            **fields,
+            "objective": objective,
+        }  # what follows from it is not at fault, too
     bound, faults_of_bound = proven_bound(instance, layer, fields)
     faults += faults_of_bound
     if not invalid:
         bound = min(bound, objective)
         if exceeds(claimed_bound, objective):
-            faults.append(f"bound {claimed_bound} above the map's objective {objective}")
+            faults.append(
+                f"bound {claimed_bound} above the map's objective {objective}"
+            )
     faults += derived_faults(float(instance.mean[layer]), fields)
     return LayerCheck(
         layer_id=fields["layer_id"],

@@ -15,13 +15,22 @@ from .output import print_lines, unnumbered
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser("convert", help="write a map, or loads, in another format")
-    parser.add_argument("input", type=Path, help="a map or recorded loads, in any format that is read")
+    parser = commands.add_parser(
+        "convert", help="write a map, or loads, in another format"
+    )
+    parser.add_argument(
+        "input", type=Path, help="a map or recorded loads, in any format that is read"
+    )
     parser.add_argument("output", type=Path, help="the file to write")
     add_output(parser)
     add_reading(parser)
     listing = formats_needing("--ranks")
-    parser.add_argument("--ranks", type=positive, metavar="N", help=f"GPUs, where the format lists them ({listing})")
+    parser.add_argument(
+        "--ranks",
+        type=positive,
+        metavar="N",
+        help=f"GPUs, where the format lists them ({listing})",
+    )
     parser.set_defaults(run=_convert)
 
 
@@ -30,7 +39,11 @@ def _convert(options: argparse.Namespace) -> None:
 
     name = output_format(options.output, options.format)
     check_files({"the output": options.output}, [options.input])
-    line = _convert_map(options, name) if holds_map(options.input, name) else _convert_loads(options, name)
+    line = (
+        _convert_map(options, name)
+        if holds_map(options.input, name)
+        else _convert_loads(options, name)
+    )
     print_lines([line])
 
 
@@ -39,8 +52,12 @@ def _convert_map(options: argparse.Namespace, name: str) -> str:
     from ..formats import agreed, format_named, read_expert_map, write_expert_map
 
     source = str(options.input)
-    expert_map = read_expert_map(options.input, options.input_format).with_layers(options.layers, source)
-    hidden_layers = agreed("hidden layers", expert_map.hidden_layers, options.hidden_layers, source)
+    expert_map = read_expert_map(options.input, options.input_format).with_layers(
+        options.layers, source
+    )
+    hidden_layers = agreed(
+        "hidden layers", expert_map.hidden_layers, options.hidden_layers, source
+    )
     ranks = agreed("ranks", expert_map.num_ranks, options.ranks, source)
     expert_map = replace(expert_map, hidden_layers=hidden_layers, num_ranks=ranks)
     output = format_named(name)

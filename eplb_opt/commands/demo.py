@@ -26,7 +26,9 @@ METHODS = ("greedy", "optimal")
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser("demo", help="solve synthetic DeepSeek-V3 loads: no file needed, under a minute")
+    parser = commands.add_parser(
+        "demo", help="solve synthetic DeepSeek-V3 loads: no file needed, under a minute"
+    )
     add_limits(parser, seconds=40.0)
     parser.set_defaults(run=_demo)
 
@@ -44,13 +46,22 @@ def _demo(options: argparse.Namespace) -> int:
     check_files({"--json": json_file(options.json)})
     first = MODELS[DEMO_MODEL].first_layer
     load = synthetic_load(DEMO_MODEL, seed=options.seed)
-    instance = Instance(load, num_replicas=288, num_ranks=32, layer_ids=range(first, first + load.shape[1]))
+    instance = Instance(
+        load,
+        num_replicas=288,
+        num_ranks=32,
+        layer_ids=range(first, first + load.shape[1]),
+    )
     results, interrupted = run_methods(instance, METHODS, limits)
     report = in_order({"interrupted": interrupted} | results[-1].to_dict())
     save_json(options.json, report)
     if options.json == STANDARD_OUTPUT:
         return INTERRUPTED if interrupted else 0
-    print_lines([f"synthetic loads, {DEMO_MODEL}, seed {options.seed} (lognormal, calibrated to recorded loads)"])
+    print_lines(
+        [
+            f"synthetic loads, {DEMO_MODEL}, seed {options.seed} (lognormal, calibrated to recorded loads)"
+        ]
+    )
     print_report(report, instance.describe())
     bound, _ = best_bound(results)
     objectives = {r.method: r.objective for r in results}

@@ -17,7 +17,9 @@ def save(path: Path, write: Callable[[Path], object]) -> None:
     written.append(path)
 
 
-def check_files(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ()) -> None:
+def check_files(
+    outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ()
+) -> None:
     """Before any work: whether the files to write can be written and destroy nothing.
 
     Parameters
@@ -39,7 +41,9 @@ def check_files(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ())
     for i, (option, path) in enumerate(given):
         for source in inputs:
             if _is_same(path, source):
-                raise OptionError(f"{option} {path} is the input {source}, which it would replace: name another file")
+                raise OptionError(
+                    f"{option} {path} is the input {source}, which it would replace: name another file"
+                )
             if _is_in(path, source):
                 raise OptionError(
                     f"{option} {path} is there already, in the input folder {source}: name another file, as what was "
@@ -47,7 +51,9 @@ def check_files(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ())
                 )
         for other, earlier in given[:i]:
             if _is_same(path, earlier):
-                raise OptionError(f"{other} {earlier} and {option} {path} are one file: name two")
+                raise OptionError(
+                    f"{other} {earlier} and {option} {path} are one file: name two"
+                )
         check_writable(path)
 
 
@@ -67,6 +73,10 @@ def _is_same(one: Path, two: Path) -> bool:
 
 def _is_in(path: Path, folder: Path) -> bool:
     try:
-        return folder.is_dir() and path.exists() and path.resolve().is_relative_to(folder.resolve())
+        return (
+            folder.is_dir()
+            and path.exists()
+            and path.resolve().is_relative_to(folder.resolve())
+        )
     except (OSError, RuntimeError, ValueError):
         return False

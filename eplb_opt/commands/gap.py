@@ -30,16 +30,30 @@ from .signals import INTERRUPTED
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser("gap", help="how far methods, and your own map, are from optimal")
+    parser = commands.add_parser(
+        "gap", help="how far methods, and your own map, are from optimal"
+    )
     add_input(parser)
-    parser.add_argument("--methods", default="greedy,optimal", help="comma-separated; default: %(default)s")
     parser.add_argument(
-        "--map", type=Path, action="append", default=[], metavar="FILE", help="a map to judge; repeatable"
+        "--methods",
+        default="greedy,optimal",
+        help="comma-separated; default: %(default)s",
     )
     parser.add_argument(
-        "--policy", action="append", default=[], metavar="MODULE:NAME",
+        "--map",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a map to judge; repeatable",
+    )
+    parser.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="MODULE:NAME",
         help="a policy of yours to judge: a class with rebalance_experts, or a function; repeatable",
-    )  # fmt: skip
+    )
     parser.set_defaults(run=_gap)
 
 
@@ -58,14 +72,31 @@ def _gap(options: argparse.Namespace) -> int:
     results, interrupted = run_methods(instance, methods, limits)
     bound, proofs = best_bound(results)
     objectives = {r.method: r.objective for r in results} | judged | own
-    rows = gap_rows(instance, objectives, {r.method: r.seconds for r in results} | seconds, bound, limits.gap)
-    head = {"instance": instance.describe(), "mode": instance.mode, "notes": notes, "interrupted": interrupted}
-    bounds = {"layer_ids": list(instance.layer_ids), "lower_bound": bound.tolist(), "bound_method": proofs}
+    rows = gap_rows(
+        instance,
+        objectives,
+        {r.method: r.seconds for r in results} | seconds,
+        bound,
+        limits.gap,
+    )
+    head = {
+        "instance": instance.describe(),
+        "mode": instance.mode,
+        "notes": notes,
+        "interrupted": interrupted,
+    }
+    bounds = {
+        "layer_ids": list(instance.layer_ids),
+        "lower_bound": bound.tolist(),
+        "bound_method": proofs,
+    }
     save_json(options.json, head | bounds | {"methods": finite(rows)})
     if options.json != STANDARD_OUTPUT:
         print_lines([instance.describe()])
         print_table(gap_table(rows))
-        counted = ", ".join(f"{proof} ({proofs.count(proof)})" for proof in dict.fromkeys(proofs))
+        counted = ", ".join(
+            f"{proof} ({proofs.count(proof)})" for proof in dict.fromkeys(proofs)
+        )
         print_lines([f"bound proved by (layers): {counted}"])
     if interrupted:
         say_interrupted()
@@ -87,7 +118,9 @@ def _methods(names: str, limits: Limits) -> list[str]:
 def _own(path: Path, instance: Any) -> Any:
     from ..formats import read_map
 
-    return read_map(path, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks).objective(instance)
+    return read_map(
+        path, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks
+    ).objective(instance)
 
 
 def _policies(specs: list[str]) -> dict[str, Any]:
@@ -99,7 +132,9 @@ def _policies(specs: list[str]) -> dict[str, Any]:
     return {f"policy {spec}": load_policy(spec) for spec in specs}
 
 
-def _judge(policies: dict[str, Any], instance: Any) -> tuple[dict[str, Any], dict[str, float]]:
+def _judge(
+    policies: dict[str, Any], instance: Any
+) -> tuple[dict[str, Any], dict[str, float]]:
     """Objective [layers] and seconds of each policy, each called once."""
     from ..external import call_policy
 

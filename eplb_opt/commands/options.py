@@ -14,12 +14,24 @@ from .output import say
 def add_input(parser: argparse.ArgumentParser) -> None:
     """The loads and the topology to solve for."""
     add_loads(parser)
-    parser.add_argument("--windows", default="all", help="index, range 0:16, label, or all (summed; the default)")
-    parser.add_argument("--replicas", type=int, required=True, help="physical experts (slots) a layer")
+    parser.add_argument(
+        "--windows",
+        default="all",
+        help="index, range 0:16, label, or all (summed; the default)",
+    )
+    parser.add_argument(
+        "--replicas", type=int, required=True, help="physical experts (slots) a layer"
+    )
     parser.add_argument("--ranks", type=int, required=True, help="GPUs")
     parser.add_argument("--nodes", type=int, default=1, help="nodes; default: 1")
-    parser.add_argument("--groups", type=int, default=1, help="expert groups of the router; default: 1")
-    parser.add_argument("--distinct", action="store_true", help="no two replicas of one expert on one rank")
+    parser.add_argument(
+        "--groups", type=int, default=1, help="expert groups of the router; default: 1"
+    )
+    parser.add_argument(
+        "--distinct",
+        action="store_true",
+        help="no two replicas of one expert on one rank",
+    )
     add_limits(parser, seconds=60.0)
 
 
@@ -38,11 +50,18 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     from ..formats import input_formats
 
     names = ", ".join(input_formats())
-    parser.add_argument("--input-format", metavar="NAME", help=f"{names}; default: detected from the content")
     parser.add_argument(
-        "--layers", type=layer_ids, metavar="IDS", help="absolute layer ids (3:61 or 1,3,5): a choice, or, where the "
-        "input numbers only its MoE layers, what they are"
-    )  # fmt: skip
+        "--input-format",
+        metavar="NAME",
+        help=f"{names}; default: detected from the content",
+    )
+    parser.add_argument(
+        "--layers",
+        type=layer_ids,
+        metavar="IDS",
+        help="absolute layer ids (3:61 or 1,3,5): a choice, or, where the "
+        "input numbers only its MoE layers, what they are",
+    )
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -50,12 +69,19 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     from ..formats import output_formats
 
     names = ", ".join(output_formats())
-    parser.add_argument("--format", metavar="NAME", help=f"{names}; default: {_endings()} by the file's ending")
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        help=f"{names}; default: {_endings()} by the file's ending",
+    )
     option = "--hidden-layers"
     parser.add_argument(
-        option, type=positive, metavar="N", help="layers of the model, dense ones too, where the format "
-        f"needs them ({formats_needing(option)}) and the input does not say{_further_uses(option)}"
-    )  # fmt: skip
+        option,
+        type=positive,
+        metavar="N",
+        help="layers of the model, dense ones too, where the format "
+        f"needs them ({formats_needing(option)}) and the input does not say{_further_uses(option)}",
+    )
 
 
 def formats_needing(option: str) -> str:
@@ -105,9 +131,25 @@ def layer_ids(text: str) -> list[int]:
 
 def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
     """Time, gap, workers, seed, and the file that takes everything shown."""
-    parser.add_argument("--time-limit", type=float, default=seconds, metavar="SECONDS", help="default: %(default)s")
-    parser.add_argument("--gap", type=float, default=1e-4, help="gap at which a layer is OPTIMAL; default: 1e-4")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; default: all cores")
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=seconds,
+        metavar="SECONDS",
+        help="default: %(default)s",
+    )
+    parser.add_argument(
+        "--gap",
+        type=float,
+        default=1e-4,
+        help="gap at which a layer is OPTIMAL; default: 1e-4",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="processes; default: all cores",
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     add_json(parser)
 
@@ -124,14 +166,21 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def limits_of(options: argparse.Namespace) -> Limits:
     """The limits that the options state."""
-    return Limits(seconds=options.time_limit, gap=options.gap, workers=options.workers, seed=options.seed)
+    return Limits(
+        seconds=options.time_limit,
+        gap=options.gap,
+        workers=options.workers,
+        seed=options.seed,
+    )
 
 
 def read_selected(options: argparse.Namespace) -> Any:
     """The loads that the options name, of the windows that they select."""
     from ..formats import read_loads
 
-    return read_loads(options.loads, options.input_format, options.layers).select(options.windows)
+    return read_loads(options.loads, options.input_format, options.layers).select(
+        options.windows
+    )
 
 
 def instance_of(options: argparse.Namespace, loads: Any) -> Any:
@@ -139,20 +188,31 @@ def instance_of(options: argparse.Namespace, loads: Any) -> Any:
     from ..problem.instance import Instance
 
     return Instance(
-        loads.load, options.replicas, num_groups=options.groups, num_nodes=options.nodes,
-        num_ranks=options.ranks, distinct=options.distinct, layer_ids=loads.layer_ids,
-    )  # fmt: skip
+        loads.load,
+        options.replicas,
+        num_groups=options.groups,
+        num_nodes=options.nodes,
+        num_ranks=options.ranks,
+        distinct=options.distinct,
+        layer_ids=loads.layer_ids,
+    )
 
 
 def say_no_effect(options: argparse.Namespace, instance: Any) -> list[str]:
     """Say, before the work, which of ``--groups`` and ``--nodes`` have no effect, and why; returns what is said."""
-    given = [f"--{name} {value}" for name in ("groups", "nodes") if (value := getattr(options, name)) > 1]
+    given = [
+        f"--{name} {value}"
+        for name in ("groups", "nodes")
+        if (value := getattr(options, name)) > 1
+    ]
     if instance.hierarchical or not given:
         return []
     if options.nodes == 1:
         reason = "one node (--nodes 1, the default) holds every group"
     else:
-        reason = instance.why_global + (" (--groups names no more)" if options.groups == 1 else "")
+        reason = instance.why_global + (
+            " (--groups names no more)" if options.groups == 1 else ""
+        )
     note = f"{' '.join(given)} {'have' if len(given) > 1 else 'has'} no effect: {reason}; the mode is global"
     say("note", note)
     return [note]

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from ..result import Result
 
 
-def run_methods(instance: Any, methods: Sequence[str], limits: Limits) -> tuple[list[Result], bool]:
+def run_methods(
+    instance: Any, methods: Sequence[str], limits: Limits
+) -> tuple[list[Result], bool]:
     """`solve` with each method in turn, with its progress on standard error.
 
     Returns
@@ -71,7 +73,12 @@ def _progress(method: str) -> Iterator[Callable[[int, int], None]]:
             last = now
             shown = True
             text = f"{method}: {done} of {total} layers optimal, {now - start:.0f} s"
-            print(f"\r{text}\033[K" if terminal else text, end="" if terminal else "\n", file=sys.stderr, flush=True)
+            print(
+                f"\r{text}\033[K" if terminal else text,
+                end="" if terminal else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
 
     try:
         yield progress
@@ -106,18 +113,30 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say a record."""
-        say("note" if record.levelno < logging.WARNING else "warning", record.getMessage())
+        say(
+            "note" if record.levelno < logging.WARNING else "warning",
+            record.getMessage(),
+        )
 
 
 def say(what: str, message: object) -> None:
     """A line on standard error."""
-    print(f"eplb-opt: {what}: {' '.join(str(message).splitlines())}", file=sys.stderr, flush=True)
+    print(
+        f"eplb-opt: {what}: {' '.join(str(message).splitlines())}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def say_interrupted() -> None:
     """What an interrupt has left."""
     files = ", ".join(str(path) for path in written)
-    say("interrupted", f"the best maps so far are kept: {files}" if files else "no file was asked for, none is written")
+    say(
+        "interrupted",
+        f"the best maps so far are kept: {files}"
+        if files
+        else "no file was asked for, none is written",
+    )
 
 
 def unnumbered(layers: int) -> str:
@@ -189,12 +208,22 @@ def print_table(columns: Sequence[Column]) -> None:
 
 def finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows for JSON: what is not finite is null."""
-    return [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()} for row in rows]
+    return [
+        {
+            k: None if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in row.items()
+        }
+        for row in rows
+    ]
 
 
 def _width() -> int | None:
     """Characters of a line on the terminal; None where standard output is none."""
-    return (shutil.get_terminal_size().columns or USUAL_WIDTH) if _is_terminal(sys.stdout) else None
+    return (
+        (shutil.get_terminal_size().columns or USUAL_WIDTH)
+        if _is_terminal(sys.stdout)
+        else None
+    )
 
 
 def _is_terminal(stream: Any) -> bool:

@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from types import FrameType
 
 INTERRUPTED = 128 + signal.SIGINT
-ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+ENDING = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+)
 
 
 class Signals:

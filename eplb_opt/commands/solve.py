@@ -10,7 +10,14 @@ from ..methods import METHODS
 from ..methods.needs import require_method
 from ..packages import require
 from .files import check_files, save
-from .options import add_input, add_output, instance_of, limits_of, read_selected, say_no_effect
+from .options import (
+    add_input,
+    add_output,
+    instance_of,
+    limits_of,
+    read_selected,
+    say_no_effect,
+)
 from .output import (
     STANDARD_OUTPUT,
     json_file,
@@ -28,8 +35,15 @@ def add_parser(commands: Any) -> None:
     """The command's options."""
     parser = commands.add_parser("solve", help="place experts and certify the map")
     add_input(parser)
-    parser.add_argument("--method", choices=list(METHODS), default="optimal", help="default: %(default)s")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the map here")
+    parser.add_argument(
+        "--method",
+        choices=list(METHODS),
+        default="optimal",
+        help="default: %(default)s",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write the map here"
+    )
     add_output(parser)
     parser.set_defaults(run=_solve)
 
@@ -42,14 +56,20 @@ def _solve(options: argparse.Namespace) -> int:
     require_method(options.method, limits)
     if options.output is not None:
         options.format = output_format(options.output, options.format)
-    check_files({"-o": options.output, "--json": json_file(options.json)}, [options.loads])
-    loads = read_selected(options).with_hidden_layers(options.hidden_layers, str(options.loads))
+    check_files(
+        {"-o": options.output, "--json": json_file(options.json)}, [options.loads]
+    )
+    loads = read_selected(options).with_hidden_layers(
+        options.hidden_layers, str(options.loads)
+    )
     instance = instance_of(options, loads)
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
     results, interrupted = run_methods(instance, [options.method], limits)
-    saved = None if options.output is None else _write(options, loads, results[0].placement)
+    saved = (
+        None if options.output is None else _write(options, loads, results[0].placement)
+    )
     head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
     report = in_order(head | results[0].to_dict())
     save_json(options.json, report)
@@ -83,7 +103,9 @@ def _write(options: argparse.Namespace, loads: Any, placement: Any) -> str:
         return f"loads: {options.output} ({output.remark})"
     save(
         options.output,
-        lambda path: write_map(path, placement, options.format, options.ranks, loads.hidden_layers),
+        lambda path: write_map(
+            path, placement, options.format, options.ranks, loads.hidden_layers
+        ),
     )
     if loads.layer_ids is not None or output.is_ours:
         return f"map: {options.output}"

@@ -45,7 +45,9 @@ class Stream:
 
     def isatty(self) -> bool:
         """A person reads along."""
-        return self.stream is not None and not self.stream.closed and self.stream.isatty()
+        return (
+            self.stream is not None and not self.stream.closed and self.stream.isatty()
+        )
 
     def is_lost(self) -> bool:
         """Something was written that nobody can read, though nobody closed a pipe."""
@@ -66,7 +68,10 @@ class Stream:
     def _remembered(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError) as error:  # ValueError: of a stream that Python has closed
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: of a stream that Python has closed
             self.error = error
 
     def __getattr__(self, name: str) -> Any:

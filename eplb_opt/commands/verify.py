@@ -46,9 +46,14 @@ def run(options: argparse.Namespace) -> int:
     from ..formats import read_loads, read_map, read_report
     from ..problem.instance import Instance
 
-    check_files({"--json": json_file(options.json)}, [options.map, options.report, options.loads])
+    check_files(
+        {"--json": json_file(options.json)},
+        [options.map, options.report, options.loads],
+    )
     report = read_report(options.report)
-    loads = read_loads(options.loads, options.input_format, options.layers).select(report["windows"])
+    loads = read_loads(options.loads, options.input_format, options.layers).select(
+        report["windows"]
+    )
     instance = Instance(
         loads.load,
         report["num_replicas"],
@@ -58,7 +63,12 @@ def run(options: argparse.Namespace) -> int:
         distinct=report["distinct"],
         layer_ids=loads.layer_ids,
     )
-    placement = read_map(options.map, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks)
+    placement = read_map(
+        options.map,
+        instance.num_experts,
+        instance.layer_ids,
+        num_ranks=instance.num_ranks,
+    )
     check = _check(instance, placement, report, options.report)
     save_json(options.json, check.to_dict())
     if options.json != STANDARD_OUTPUT:
@@ -66,15 +76,21 @@ def run(options: argparse.Namespace) -> int:
     return check.exit_code
 
 
-def _check(instance: Instance, placement: Placement, report: dict[str, Any], path: Path) -> ReportCheck:
+def _check(
+    instance: Instance, placement: Placement, report: dict[str, Any], path: Path
+) -> ReportCheck:
     from ..checker.verify import verify_report
 
     try:
         return verify_report(instance, placement, report)
     except EplbError:
         raise
-    except Exception as error:  # the exit code of a traceback is 1, which would be a verdict
-        raise FormatError(f"{path} cannot be checked ({type(error).__name__}: {error})") from error
+    except (
+        Exception
+    ) as error:  # the exit code of a traceback is 1, which would be a verdict
+        raise FormatError(
+            f"{path} cannot be checked ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _lines(instance: Instance, check: ReportCheck) -> Iterator[str]:
@@ -92,7 +108,11 @@ def _lines(instance: Instance, check: ReportCheck) -> Iterator[str]:
         more = f" and {others} more" if others > 0 else ""
         yield f"not checked, as not known: keys {named}{more}"
     yield f"OPTIMAL: {check.optimal} layers, which the report says of gaps up to {percent(check.gap_limit)} %"
-    of_report = f" and {len(check.faults)} in the report's head and totals" if check.faults else ""
+    of_report = (
+        f" and {len(check.faults)} in the report's head and totals"
+        if check.faults
+        else ""
+    )
     largest = percent(max(layer.gap for layer in check.layers))
     yield (
         f"{len(check.layers)} layers: {check.with_faults} with faults{of_report}; objectives recomputed; "

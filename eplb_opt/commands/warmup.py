@@ -12,8 +12,15 @@ from .output import print_lines
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser("warmup", help="compile once for this installation what the methods call")
-    parser.add_argument("--method", choices=list(METHODS), default="optimal", help="default: %(default)s")
+    parser = commands.add_parser(
+        "warmup", help="compile once for this installation what the methods call"
+    )
+    parser.add_argument(
+        "--method",
+        choices=list(METHODS),
+        default="optimal",
+        help="default: %(default)s",
+    )
     parser.set_defaults(run=_warmup)
 
 

@@ -92,7 +92,9 @@ class Assignment:
         """Experts, heaviest first: the order of (S1)."""
         return [int(e) for e in np.argsort(-self.pool.loads, kind="stable")]
 
-    def conflicts(self) -> Iterator[tuple[list[tuple[int, int]], list[tuple[int, int]]]]:
+    def conflicts(
+        self,
+    ) -> Iterator[tuple[list[tuple[int, int]], list[tuple[int, int]]]]:
         """For (V4): pairs (e, k) whose replica has load >= v > limit / 2, and those with limit - v < load < v.
 
         One yield for every v that gives other sets; limit is the incumbent's objective (and the safe margin).
@@ -147,11 +149,15 @@ class Assignment:
             ranks[r] += [e] * copies
         sizes = {len(held) for held in ranks}
         if sizes != {self.pool.slots_per_rank}:
-            raise SolverError("the solver's solution does not fill every rank: its map is discarded")
+            raise SolverError(
+                "the solver's solution does not fill every rank: its map is discarded"
+            )
         packing = Packing(np.array(ranks, dtype=np.int64))
         faults = packing.violations(self.pool)
         if faults:
-            raise SolverError(f"the solver's solution is not valid ({faults[0]}): its map is discarded")
+            raise SolverError(
+                f"the solver's solution is not valid ({faults[0]}): its map is discarded"
+            )
         return packing
 
 

@@ -27,7 +27,9 @@ MEAN_BITS = 24
 WORK_SIZE = 20_000  # placement variables a unit of work
 MAX_SIZE = 400_000
 BOUND_NOISE = 1e-6  # CP-SAT hands its integer bound over as a float
-ALL_WORK = 0.99  # share of the work from which on it, not the clock, has stopped the search
+ALL_WORK = (
+    0.99  # share of the work from which on it, not the clock, has stopped the search
+)
 METHOD = "CP-SAT"
 
 
@@ -77,13 +79,19 @@ def build(a: Assignment) -> CpSatModel:
     scale = scale_of(a.pool)
     load = {(e, k): _integer_load(a, e, k, scale) for e, k in a.expert_counts()}
     heaviest = _heaviest(a, load)
-    least = math.floor(scale * Fraction(a.lower)) - a.pool.slots_per_rank  # (V1), less what rounding down can take
+    least = (
+        math.floor(scale * Fraction(a.lower)) - a.pool.slots_per_rank
+    )  # (V1), less what rounding down can take
     model = cp_model.CpModel()
     m = CpSatModel(
         model=model,
         T=model.new_int_var(min(least, heaviest), heaviest, "T"),
         y={(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()},
-        x={(e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}") for e, k in a.expert_counts() for r in a.ranks},
+        x={
+            (e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}")
+            for e, k in a.expert_counts()
+            for r in a.ranks
+        },
         load=load,
         scale=scale,
     )
@@ -216,11 +224,19 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
         return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, METHOD, note=note)
     m = build(a)
     if budget.seconds() <= 0:
-        return PoolOutcome(incumbent, None, StopReason.TIME, METHOD, note="time ran out while building the model")
+        return PoolOutcome(
+            incumbent,
+            None,
+            StopReason.TIME,
+            METHOD,
+            note="time ran out while building the model",
+        )
     solver = _solver(budget.limits(limits))
     status = in_own_thread(lambda: solver.solve(m.model), solver.stop_search)
     if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
-        raise SolverError(f"CP-SAT says {solver.status_name(status)} of a model with a solution: the greedy's is kept")
+        raise SolverError(
+            f"CP-SAT says {solver.status_name(status)} of a model with a solution: the greedy's is kept"
+        )
     best = incumbent
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         packing = _packing(a, m, solver)
@@ -251,7 +267,9 @@ def _solver(limits: Limits) -> cp_model.CpSolver:
     parameters.linearization_level = 2  # the packing rows are what proves
     parameters.random_seed = limits.seed
     parameters.catch_sigint_signal = False  # the process's handlers are the caller's
-    parameters.relative_gap_limit = limits.gap / (1 + limits.gap)  # CP-SAT's is relative to the objective
+    parameters.relative_gap_limit = limits.gap / (
+        1 + limits.gap
+    )  # CP-SAT's is relative to the objective
     if limits.seconds is not None:
         parameters.max_time_in_seconds = limits.seconds
     if limits.work is not None:
@@ -261,7 +279,10 @@ def _solver(limits: Limits) -> cp_model.CpSolver:
 
 def _limit_hit(limits: Limits, solver: cp_model.CpSolver) -> StopReason:
     """Which limit has stopped the solver."""
-    if limits.work is not None and solver.response_proto.deterministic_time >= limits.work * ALL_WORK:
+    if (
+        limits.work is not None
+        and solver.response_proto.deterministic_time >= limits.work * ALL_WORK
+    ):
         return StopReason.WORK
     return StopReason.TIME
 
@@ -269,5 +290,8 @@ def _limit_hit(limits: Limits, solver: cp_model.CpSolver) -> StopReason:
 def _heaviest(a: Assignment, load: dict[tuple[int, int], int]) -> int:
     """The warm start's heaviest rank in integer loads."""
     counts = a.incumbent.counts(a.pool)
-    sums = [sum(load[e, int(counts[e])] for e in held) for held in a.incumbent.experts.tolist()]
+    sums = [
+        sum(load[e, int(counts[e])] for e in held)
+        for held in a.incumbent.experts.tolist()
+    ]
     return max(sums)

@@ -62,9 +62,14 @@ def build(a: Assignment) -> MilpModel:
     model = MilpModel(
         problem=problem,
         T=problem.add_variable("T", lowBound=a.lower * scale),  # (V1)
-        y={(e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger) for e, k in a.expert_counts()},
+        y={
+            (e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger)
+            for e, k in a.expert_counts()
+        },
         x={
-            (e, k, r): problem.add_variable(f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger)
+            (e, k, r): problem.add_variable(
+                f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger
+            )
             for e, k in a.expert_counts()
             for r in a.ranks
         },
@@ -97,7 +102,10 @@ def c3_full_ranks(a: Assignment, m: MilpModel) -> None:
 
 def c4_heaviest(a: Assignment, m: MilpModel) -> None:
     for r in a.ranks:
-        terms = ((m.x[e, k, r], float(a.pool.loads[e]) / k * m.scale) for e, k in a.expert_counts())
+        terms = (
+            (m.x[e, k, r], float(a.pool.loads[e]) / k * m.scale)
+            for e, k in a.expert_counts()
+        )
         load = pulp.LpAffineExpression(terms)
         m.problem.addConstraint(load <= m.T, f"C4_{r}")
 
@@ -166,7 +174,9 @@ def _set_warm_start(a: Assignment, m: MilpModel) -> None:
         variable.setInitialValue(hint.get(key, 0))
 
 
-def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "highs") -> PoolOutcome:
+def solve_milp(
+    pool: Pool, incumbent: Packing, limits: Limits, solver: str = "highs"
+) -> PoolOutcome:
     """Solve a pool with the reference MILP.
 
     Parameters
@@ -203,8 +213,16 @@ def solve_milp(pool: Pool, incumbent: Packing, limits: Limits, solver: str = "hi
         return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, method, note=note)
     model = build(a)
     if budget.seconds() <= 0:
-        return PoolOutcome(incumbent, None, StopReason.TIME, method, note="time ran out while building the model")
-    nodes = None if limits.work is None else max(1, int(NODE_WORK * limits.work / a.num_x))
+        return PoolOutcome(
+            incumbent,
+            None,
+            StopReason.TIME,
+            method,
+            note="time ran out while building the model",
+        )
+    nodes = (
+        None if limits.work is None else max(1, int(NODE_WORK * limits.work / a.num_x))
+    )
     run = _run_highs if solver == "highs" else _run_cbc
     bound, stop, has_solution = run(model, budget.limits(limits), nodes)
     best = incumbent
@@ -254,7 +272,9 @@ class WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
         return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
 
 
-def _run_highs(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[float | None, StopReason, bool]:
+def _run_highs(
+    model: MilpModel, limits: Limits, nodes: int | None
+) -> tuple[float | None, StopReason, bool]:
     """HiGHS's own dual bound, why it stopped, whether it has a solution: PuLP says Optimal at a time limit, too."""
     import highspy
 
@@ -268,11 +288,15 @@ def _run_highs(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[flo
         highspy.HighsModelStatus.kIterationLimit: StopReason.WORK,
     }
     if status not in stops:
-        raise SolverError(f"HiGHS stopped with {highs.modelStatusToString(status)}: the greedy's map is kept")
+        raise SolverError(
+            f"HiGHS stopped with {highs.modelStatusToString(status)}: the greedy's map is kept"
+        )
     info = highs.getInfo()
     has_bound = abs(info.mip_dual_bound) < highspy.kHighsInf
     bound = info.mip_dual_bound if has_bound else None
-    has_solution = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    has_solution = (
+        info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    )
     return bound, stops[status], has_solution
 
 
@@ -280,7 +304,8 @@ def _highs_options(limits: Limits, nodes: int | None) -> dict[str, Any]:
     """The limits by HiGHS's names."""
     options: dict[str, Any] = {
         "random_seed": limits.seed,
-        "mip_rel_gap": limits.gap / (1 + limits.gap),  # HiGHS's is relative to the objective
+        "mip_rel_gap": limits.gap
+        / (1 + limits.gap),  # HiGHS's is relative to the objective
         "mip_abs_gap": 0.0,
     }
     if nodes is not None:
@@ -290,7 +315,9 @@ def _highs_options(limits: Limits, nodes: int | None) -> dict[str, Any]:
     return options
 
 
-def _run_cbc(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[float | None, StopReason, bool]:
+def _run_cbc(
+    model: MilpModel, limits: Limits, nodes: int | None
+) -> tuple[float | None, StopReason, bool]:
     """CBC's bound from its log, as PuLP hands on none; why it stopped, whether it has a solution."""
     # CBC's command line is PuLP's affair; its files live in a folder of their own.
     with tempfile.TemporaryDirectory() as folder:
@@ -309,15 +336,22 @@ def _run_cbc(model: MilpModel, limits: Limits, nodes: int | None) -> tuple[float
         try:
             model.problem.solve(solver)
         except pulp.PulpSolverError as error:
-            raise SolverError(f"CBC failed ({error}): the greedy's map is kept") from None
+            raise SolverError(
+                f"CBC failed ({error}): the greedy's map is kept"
+            ) from None
         with contextlib.suppress(OSError):
             return _read_cbc_log(log.read_text(), model.problem)
     raise SolverError("CBC wrote no log: the greedy's map is kept")
 
 
-def _read_cbc_log(text: str, problem: pulp.LpProblem) -> tuple[float | None, StopReason, bool]:
+def _read_cbc_log(
+    text: str, problem: pulp.LpProblem
+) -> tuple[float | None, StopReason, bool]:
     """As `_run_cbc`."""
-    has_solution = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
+    has_solution = problem.sol_status in (
+        pulp.LpSolutionOptimal,
+        pulp.LpSolutionIntegerFeasible,
+    )
     bound = re.search(r"^Lower bound:\s+(\S+)", text, re.MULTILINE)
     objective = re.search(r"^Objective value:\s+(\S+)", text, re.MULTILINE)
     if "Result - Optimal solution found" in text and objective:

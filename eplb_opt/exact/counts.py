@@ -37,16 +37,24 @@ METHOD = "count enumeration"
 MOST_VECTORS = 1e11  # of counts that a target allows, before L1 is asked
 MOST_WAYS = 1e300  # so that numbers stay finite
 MOST_STEPS = 5e6  # experts * spare slots * choices of a count
-PRICES, PROGRAMS = 60, 300  # price vectors kept, linear programs solved for them, at a target
+PRICES, PROGRAMS = (
+    60,
+    300,
+)  # price vectors kept, linear programs solved for them, at a target
 PROGRAM = 20_000  # ticks of a linear program, roughly
-DIVES, TICKS_PER_SECOND = 200, 10_000_000  # random dives that estimate the tree; a tick is a count tried or item placed
+DIVES, TICKS_PER_SECOND = (
+    200,
+    10_000_000,
+)  # random dives that estimate the tree; a tick is a count tried or item placed
 CHUNK = 3_000_000  # ticks between two looks at the clock
 MOST_TICKS = 1e12  # where nothing limits them
 LEAF = 1_000_000  # ticks for a count vector, at least
 LEAF_SHARE = 0.5  # of the limits, for all count vectors that the tree seems to have, if that is more
 
 
-def solve_counts(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0) -> PoolOutcome:
+def solve_counts(
+    pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0
+) -> PoolOutcome:
     """The best packing of a pool and a lower bound, target by target from the incumbent downwards.
 
     Parameters
@@ -65,7 +73,9 @@ def solve_counts(pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0)
     return Targets(pool, upper, limits, lower, METHOD, within).descend()
 
 
-def decide_counts(pool: Pool, target: float, budget: Budget, shrink: float = 0.0) -> Verdict:
+def decide_counts(
+    pool: Pool, target: float, budget: Budget, shrink: float = 0.0
+) -> Verdict:
     """Find a packing within a target or prove that there is none; parameters as in `cover.decide`.
 
     With ``shrink > 0`` the search goes on from a packing that it found, at a target lower than it by that share.
@@ -74,7 +84,9 @@ def decide_counts(pool: Pool, target: float, budget: Budget, shrink: float = 0.0
         return Verdict(None, False, 0.0, StopReason.WORK)
     if not 2.0**-900 < target < 2.0**900:
         return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
-    counts = exact_range(pool, Grid(pool.mean).up(target))  # where cuts are; it only allows more
+    counts = exact_range(
+        pool, Grid(pool.mean).up(target)
+    )  # where cuts are; it only allows more
     if counts is None:
         return Verdict(None, True, 0.0)
     if count_vectors(*counts, pool.slots) > MOST_VECTORS:
@@ -88,10 +100,14 @@ def count_vectors(low: Ints, high: Ints, slots: int) -> float:
     choices = high - low + 1
     if low.size * (spare + 1) * int(choices.max()) > MOST_STEPS:
         return math.inf
-    ways = np.zeros(spare + 1)  # to fill so many of the spare slots with the experts so far
+    ways = np.zeros(
+        spare + 1
+    )  # to fill so many of the spare slots with the experts so far
     ways[0] = 1.0
     for options in choices.tolist():
-        further = np.convolve(ways, np.ones(options))  # no differences of sums: nothing cancels
+        further = np.convolve(
+            ways, np.ones(options)
+        )  # no differences of sums: nothing cancels
         ways = np.minimum(further[: spare + 1], MOST_WAYS)
     return float(ways[spare])
 
@@ -99,11 +115,15 @@ def count_vectors(low: Ints, high: Ints, slots: int) -> float:
 class _Enumeration:
     """The counts that a target allows, heaviest expert first, and what is left of the budget."""
 
-    def __init__(self, pool: Pool, target: float, low: Ints, high: Ints, budget: Budget) -> None:
+    def __init__(
+        self, pool: Pool, target: float, low: Ints, high: Ints, budget: Budget
+    ) -> None:
         self.pool = pool
         self.budget = budget.scaled(1.0)
         self.spent = 0.0
-        prices = learn_prices(pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, budget)
+        prices = learn_prices(
+            pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, budget
+        )
         self._spend(float(PROGRAMS * PROGRAM))
         self.order = np.argsort(-pool.loads, kind="stable")
         self.least = low[self.order]
@@ -114,7 +134,9 @@ class _Enumeration:
         depths = low.size + 1
         self.rest = cheapest(self.cost, self.options, spare)
         spent = np.zeros((depths, self.most.size), int)
-        self.at = Counts(np.zeros(2, np.int64), np.full(depths, -1), np.full(depths, spare), spent)
+        self.at = Counts(
+            np.zeros(2, np.int64), np.full(depths, -1), np.full(depths, spare), spent
+        )
         self.owner = np.empty(pool.slots, np.int64)
         self.out = np.empty(pool.slots, np.int64)
         self._aim(target)
@@ -123,7 +145,9 @@ class _Enumeration:
         """Look at every count vector that no price excludes, if it seems that the limits allow it."""
         seed = np.zeros(1, np.uint64)
         slots = self.pool.slots
-        size = tree_size(self.cost, self.most, self.rest, self.options, slots, DIVES, seed, self.at)
+        size = tree_size(
+            self.cost, self.most, self.rest, self.options, slots, DIVES, seed, self.at
+        )
         left = min(self.budget.work, self.budget.seconds() * TICKS_PER_SECOND)
         if size > left:
             return Verdict(None, False, self.spent, StopReason.TOO_LARGE)
@@ -144,7 +168,9 @@ class _Enumeration:
                 return Verdict(best, False, self.spent, stop)
         return Verdict(best, True, self.spent, target=self.target)
 
-    def _next(self, status: int, most: float) -> tuple[int, Packing | None, StopReason | None]:
+    def _next(
+        self, status: int, most: float
+    ) -> tuple[int, Packing | None, StopReason | None]:
         """What the next part of the tree came to: its status, a packing, and why to stop."""
         if status != OPEN_LEAF:
             status = self._go_on()
@@ -159,16 +185,29 @@ class _Enumeration:
         self.budget.spend(ticks)
 
     def _packed(self) -> Packing:
-        held = self.owner[np.argsort(self.out, kind="stable")].reshape(self.pool.ranks, -1)
+        held = self.owner[np.argsort(self.out, kind="stable")].reshape(
+            self.pool.ranks, -1
+        )
         return Packing(self.order[held])
 
     def _go_on(self) -> int:
         chunk = int(min(CHUNK, max(self.budget.work, 0)))
         shape = (self.pool.ranks, self.pool.slots_per_rank, self.pool.distinct)
         status, used = enumerate_counts(
-            self.cost, self.most, self.rest, self.options, self.least, self.item, shape, self.limit, chunk, FIRST,
-            self.at, self.owner, self.out,
-        )  # fmt: skip
+            self.cost,
+            self.most,
+            self.rest,
+            self.options,
+            self.least,
+            self.item,
+            shape,
+            self.limit,
+            chunk,
+            FIRST,
+            self.at,
+            self.owner,
+            self.out,
+        )
         self._spend(used)
         return int(status)
 
@@ -176,7 +215,9 @@ class _Enumeration:
         """The verdict on the count vector that the packer left open."""
         counts = np.empty_like(self.least)
         counts[self.order] = self.least + self.at.extra[:-1]
-        verdict = decide_fixed(self.pool, self.target, counts, self.budget.at_most(max(most, LEAF)))
+        verdict = decide_fixed(
+            self.pool, self.target, counts, self.budget.at_most(max(most, LEAF))
+        )
         self._spend(verdict.ticks)
         return verdict
 
@@ -184,12 +225,16 @@ class _Enumeration:
         """Look for packings within this target from now on, which is not above the first one."""
         counts = self.least[:, None] + np.arange(int(self.options.max()))
         self.target = target
-        self.item, self.limit = replica_loads(self.pool.loads[self.order], counts, target)
+        self.item, self.limit = replica_loads(
+            self.pool.loads[self.order], counts, target
+        )
 
 
 def compile_kernels() -> None:
     """Compile (or load from the cache) what `decide_counts` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
-    with collected_failures():  # of its linear programs, which are nothing to compile: steps will tell of them
+    with (
+        collected_failures()
+    ):  # of its linear programs, which are nothing to compile: steps will tell of them
         decide_counts(pool, pool.mean * 1.2, Budget())
     fixed_counts.compile_kernels()

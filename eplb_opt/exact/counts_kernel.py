@@ -75,7 +75,14 @@ def cheapest(cost: Ints, options: Ints, spare: int) -> Ints:
 
 @compiled
 def tree_size(
-    cost: Ints, most: Ints, rest: Ints, options: Ints, slots: int, dives: int, rng: Words, chosen: Counts
+    cost: Ints,
+    most: Ints,
+    rest: Ints,
+    options: Ints,
+    slots: int,
+    dives: int,
+    rng: Words,
+    chosen: Counts,
 ) -> float:
     """Estimated steps of the enumeration: the mean over random dives (Knuth's estimate).
 
@@ -107,7 +114,9 @@ def tree_size(
     allowed = np.empty(options.max(), np.int64)
     for _ in range(dives):
         weight = 1.0
-        depth = np.int64(0)  # no literal: `_excluded` would be compiled once more for it
+        depth = np.int64(
+            0
+        )  # no literal: `_excluded` would be compiled once more for it
         while depth < experts:
             choices = 0
             for j in range(min(options[depth], chosen.spare[depth] + 1)):
@@ -127,9 +136,20 @@ def tree_size(
 
 @compiled
 def enumerate_counts(
-    cost: Ints, most: Ints, rest: Ints, options: Ints, least: Ints, item: Ints,
-    shape: tuple[int, int, bool], limit: int, ticks: int, leaf: int, chosen: Counts, owner: Ints, out: Ints,
-) -> tuple[int, int]:  # fmt: skip
+    cost: Ints,
+    most: Ints,
+    rest: Ints,
+    options: Ints,
+    least: Ints,
+    item: Ints,
+    shape: tuple[int, int, bool],
+    limit: int,
+    ticks: int,
+    leaf: int,
+    chosen: Counts,
+    owner: Ints,
+    out: Ints,
+) -> tuple[int, int]:
     """Go on with the enumeration (X9).
 
     Parameters
@@ -178,7 +198,9 @@ def enumerate_counts(
                 items,
                 owner,
             )
-            answer, left = branch(items, owner, distinct, ranks, slots, limit, leaf, out)
+            answer, left = branch(
+                items, owner, distinct, ranks, slots, limit, leaf, out
+            )
             used += leaf - left + experts
             if answer == 1:
                 return PACKED, used
@@ -208,12 +230,16 @@ def _choose(cost: Ints, chosen: Counts, depth: int, j: int) -> None:
 
 
 @compiled
-def _excluded(cost: Ints, most: Ints, rest: Ints, chosen: Counts, depth: int, j: int) -> bool:
+def _excluded(
+    cost: Ints, most: Ints, rest: Ints, chosen: Counts, depth: int, j: int
+) -> bool:
     """Whether no completion of the counts chosen so far, and of this one, is cheap enough for some price vector."""
     spare = chosen.spare[depth] - j
     last = chosen.state[1]
     for n in range(-1, rest.shape[0]):
-        v = last if n < 0 else n  # the vector that excluded last is asked first: it often excludes the next one, too
+        v = (
+            last if n < 0 else n
+        )  # the vector that excluded last is asked first: it often excludes the next one, too
         least = chosen.spent[depth, v] + cost[v, depth, j] + rest[v, depth + 1, spare]
         if least > most[v]:
             chosen.state[1] = v
@@ -225,9 +251,13 @@ def _excluded(cost: Ints, most: Ints, rest: Ints, chosen: Counts, depth: int, j:
 def _items(extra: Ints, least: Ints, item: Ints, items: Ints, owner: Ints) -> None:
     """All replicas, largest first, those of one expert side by side; ``owner``: their experts."""
     ranked = np.empty(least.size, np.int64)
-    for e in range(least.size):  # insertion sort, heaviest replicas first, among equals the earlier expert
+    for e in range(
+        least.size
+    ):  # insertion sort, heaviest replicas first, among equals the earlier expert
         place = e
-        while place > 0 and _load(item, extra, ranked[place - 1]) < _load(item, extra, e):
+        while place > 0 and _load(item, extra, ranked[place - 1]) < _load(
+            item, extra, e
+        ):
             ranked[place] = ranked[place - 1]
             place -= 1
         ranked[place] = e

@@ -30,7 +30,11 @@ Content = tuple[int, ...]  # experts of a rank, ascending
 
 
 def solve_patterns(
-    pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0, worth: Mapping[Content, float] | None = None
+    pool: Pool,
+    upper: Packing,
+    limits: Limits,
+    lower: float = 0.0,
+    worth: Mapping[Content, float] | None = None,
 ) -> PoolOutcome:
     """The best packing of a pool and a lower bound, target by target from the bound upwards.
 
@@ -68,9 +72,13 @@ def solve_patterns(
 
 
 def decide(
-    pool: Pool, target: float, budget: Budget, near: Ints | None = None, width: int = 0,
+    pool: Pool,
+    target: float,
+    budget: Budget,
+    near: Ints | None = None,
+    width: int = 0,
     forbidden: Sequence[Content] = (),
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     """Find a packing within a target or prove that there is none.
 
     Parameters
@@ -121,7 +129,9 @@ def worth_of(packing: Packing, pool: Pool, worth: Mapping[Content, float]) -> fl
     return value
 
 
-def _without(model: Model, types: Ints, load: Ints, forbidden: Sequence[Content]) -> tuple[Ints, Ints]:
+def _without(
+    model: Model, types: Ints, load: Ints, forbidden: Sequence[Content]
+) -> tuple[Ints, Ints]:
     """Patterns and loads, those of forbidden contents left out."""
     if not forbidden:
         return types, load
@@ -150,12 +160,27 @@ def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
     zeros = [np.zeros(ranks, np.int64) for _ in range(5)]
     size, cursor, pivot, slack, spare = zeros
     lists = np.empty((ranks, len(expert)), np.int32)
-    lists[0], size[0], slack[0], spare[0] = np.arange(len(expert)), len(expert), model.slack, model.spare
+    lists[0], size[0], slack[0], spare[0] = (
+        np.arange(len(expert)),
+        len(expert),
+        model.slack,
+        model.spare,
+    )
     cost = np.empty(experts * model.options * slots, np.int32)
     for f in range(experts):
         reset_costs(f, model.least, slots, cost)
     return Tree(
-        np.array([0, 1]), lists, size, cursor, pivot, slack, spare, np.zeros(experts, np.int64),
-        np.zeros(experts, np.int64), np.full((ranks, slots), -1), cost, np.zeros(len(expert), np.bool_),
+        np.array([0, 1]),
+        lists,
+        size,
+        cursor,
+        pivot,
+        slack,
+        spare,
+        np.zeros(experts, np.int64),
+        np.zeros(experts, np.int64),
+        np.full((ranks, slots), -1),
+        cost,
+        np.zeros(len(expert), np.bool_),
         np.bincount(expert[expert >= 0], minlength=experts),
-    )  # fmt: skip
+    )

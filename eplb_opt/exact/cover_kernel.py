@@ -60,7 +60,15 @@ class Tree(NamedTuple):
 
 
 @compiled
-def cover(code: Codes, expert: Codes, load: Ints, least: Ints, limit: int, ticks: int, tree: Tree) -> tuple[int, int]:
+def cover(
+    code: Codes,
+    expert: Codes,
+    load: Ints,
+    least: Ints,
+    limit: int,
+    ticks: int,
+    tree: Tree,
+) -> tuple[int, int]:
     """Go on with the search for ranks that hold all replicas (X7).
 
     Parameters
@@ -207,7 +215,9 @@ def _put(code: Codes, least: Ints, j: int, depth: int, tree: Tree) -> int:
             use += extra
             tree.counts[f] = least[f] + extra
             tree.left[f] = least[f] + extra
-            tree.cost[f * options * slots : (f + 1) * options * slots] = NEVER  # other counts are out
+            tree.cost[f * options * slots : (f + 1) * options * slots] = (
+                NEVER  # other counts are out
+            )
             tree.opened[depth, new] = f
             new += 1
         tree.left[f] -= 1
@@ -240,7 +250,9 @@ def _take_back(code: Codes, least: Ints, j: int, depth: int, tree: Tree) -> None
 
 
 @compiled
-def _filter(code: Codes, load: Ints, limit: int, unused: int, use: int, depth: int, tree: Tree) -> int:
+def _filter(
+    code: Codes, load: Ints, limit: int, unused: int, use: int, depth: int, tree: Tree
+) -> int:
     """The patterns of this depth that still fit make the next depth's list; how many were looked at."""
     slack = tree.slack[depth] - unused
     spare = tree.spare[depth] - use
@@ -250,7 +262,9 @@ def _filter(code: Codes, load: Ints, limit: int, unused: int, use: int, depth: i
     child = tree.lists[depth + 1]
     size = 0
     looked = 0
-    floor = limit - slack  # a lighter rank leaves more unused than the ranks from there on may
+    floor = (
+        limit - slack
+    )  # a lighter rank leaves more unused than the ranks from there on may
     for position in range(tree.size[depth]):
         i = parent[position]
         if load[i] < floor:

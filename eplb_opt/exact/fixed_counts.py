@@ -14,7 +14,10 @@ from .cover import decide
 from .packer import pack, pack_distinct
 from .targets import Verdict
 
-FIRST, GROWTH = 2_000, 50  # ticks of the packer's first turn, items placed; how the turns grow
+FIRST, GROWTH = (
+    2_000,
+    50,
+)  # ticks of the packer's first turn, items placed; how the turns grow
 TICKS_PER_SECOND = 5_000_000  # of the packer, roughly
 COVER = 20  # patterns looked at for an item that the packer may place
 
@@ -47,7 +50,9 @@ def decide_fixed(pool: Pool, target: float, counts: Ints, budget: Budget) -> Ver
         soon = left.seconds() * TICKS_PER_SECOND  # the packer looks at no clock
         nodes = int(max(min(turn, left.work, soon), 0))
         if pool.distinct:
-            status = pack_distinct(items, expert, pool.ranks, pool.slots_per_rank, limit, nodes, out)
+            status = pack_distinct(
+                items, expert, pool.ranks, pool.slots_per_rank, limit, nodes, out
+            )
         else:
             status = pack(items, pool.ranks, pool.slots_per_rank, limit, nodes, out)
         spent += nodes

@@ -46,9 +46,13 @@ MOST_COLUMNS = 300_000
 
 
 def solve_matching(
-    pool: Pool, upper: Packing, limits: Limits, lower: float = 0.0, cutoff: float = np.inf,
+    pool: Pool,
+    upper: Packing,
+    limits: Limits,
+    lower: float = 0.0,
+    cutoff: float = np.inf,
     report: Callable[[PoolOutcome], None] = lambda _: None,
-) -> PoolOutcome:  # fmt: skip
+) -> PoolOutcome:
     """The best packing of a pool with at most two slots a rank, and a lower bound.
 
     With one slot a rank, water-filling counts are optimal. With two, counts decide everything: the least limit T
@@ -76,7 +80,9 @@ def solve_matching(
         The pool has more than two slots a rank.
     """
     if pool.slots_per_rank > 2:
-        raise SolverError(f"{pool.slots_per_rank} slots a rank: the matching method solves pools with 1 or 2")
+        raise SolverError(
+            f"{pool.slots_per_rank} slots a rank: the matching method solves pools with 1 or 2"
+        )
     if pool.slots_per_rank == 1:
         return _single(pool, upper)
     return _Halving(pool, upper, limits, lower, cutoff, report).run()
@@ -107,43 +113,71 @@ class _Halving:
     """The search for the least limit: everything below the bracket's ``lower`` is impossible."""
 
     def __init__(
-        self, pool: Pool, upper: Packing, limits: Limits, lower: float, cutoff: float,
+        self,
+        pool: Pool,
+        upper: Packing,
+        limits: Limits,
+        lower: float,
+        cutoff: float,
         report: Callable[[PoolOutcome], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.pool = pool
         self.limits = limits
         self.budget = Budget.of(limits)
-        self.is_cut_off = cutoff < upper.objective(pool)  # the question is whether this pool is of any use
+        self.is_cut_off = cutoff < upper.objective(
+            pool
+        )  # the question is whether this pool is of any use
         self.improved = False  # by the integer model, and it has proven no limit since
-        self.crowds: list[tuple[int, float]] = []  # (expert, its replica load) that overfilled ranks
+        self.crowds: list[
+            tuple[int, float]
+        ] = []  # (expert, its replica load) that overfilled ranks
         trivial, name = trivial_bound(pool)
         self.bracket = Bracket(
-            pool, upper, MATCHING, lower=trivial, bound_method=name, gap=max(limits.gap, 2 * FINEST), cutoff=cutoff,
+            pool,
+            upper,
+            MATCHING,
+            lower=trivial,
+            bound_method=name,
+            gap=max(limits.gap, 2 * FINEST),
+            cutoff=cutoff,
             report=lambda bracket: report(bracket.outcome(StopReason.TIME)),
-        )  # fmt: skip
+        )
         if lower > trivial:
             self.bracket.lower = lower  # the caller's
             self.bracket.bound_method = ""
 
     def run(self) -> PoolOutcome:
         """Bounds and start, then the relaxation alone, then the integer model, until the gap or a limit is reached."""
-        for counts in (self.bracket.packing.counts(self.pool), water_filling(self.pool)):
+        for counts in (
+            self.bracket.packing.counts(self.pool),
+            water_filling(self.pool),
+        ):
             self._offer(pair_counts(self.pool, counts))
         stop = StopReason.GAP
         with collected_failures() as causes:
             try:
                 if self.bracket.is_open():
                     stop = self._relax() or self._decide()
-            except Exception as error:  # a solver may fail in its own way: what is known is kept
+            except (
+                Exception
+            ) as error:  # a solver may fail in its own way: what is known is kept
                 stop = StopReason.FAILED
-                causes.append(str(error) if isinstance(error, SolverError) else f"{type(error).__name__}: {error}")
+                causes.append(
+                    str(error)
+                    if isinstance(error, SolverError)
+                    else f"{type(error).__name__}: {error}"
+                )
         return self.bracket.outcome(stop, "; ".join(causes))
 
     def _relax(self) -> StopReason | None:
         """Raise the bound with the relaxation alone; a reason if a limit stops it."""
         bracket = self.bracket
         high = bracket.upper
-        limit = self._last_target() if self.is_cut_off else (bracket.lower + bracket.upper) / 2
+        limit = (
+            self._last_target()
+            if self.is_cut_off
+            else (bracket.lower + bracket.upper) / 2
+        )
         while high > bracket.lower * (1 + COARSE) and bracket.is_open():
             stop = self.budget.stop()
             if stop is not None:
@@ -169,7 +203,9 @@ class _Halving:
         seeds = max(1, min(MOST_SEEDS, 256 // self.pool.num_experts))
         for shift, part in itertools.product(range(seeds), AIMS):
             aim = bracket.lower + part * (bracket.upper - bracket.lower)
-            counts = anneal_counts(self.pool.loads, start, aim, ANNEALING_STEPS, self.limits.seed + shift)
+            counts = anneal_counts(
+                self.pool.loads, start, aim, ANNEALING_STEPS, self.limits.seed + shift
+            )
             self._offer(pair_counts(self.pool, counts))
             self.budget.spend(ANNEALING_WORK / seeds)
             if not self._goes_on():
@@ -195,11 +231,17 @@ class _Halving:
     def _counts(self, limit: float, cols: Columns) -> StopReason | None:
         """Find counts within the limit or prove that there are none; a reason if neither succeeds."""
         while (stop := self.budget.stop()) is None:
-            rows = [(row, self.pool.ranks) for e, load in self.crowds if (row := _crowd_row(cols, e, load)).any()]
+            rows = [
+                (row, self.pool.ranks)
+                for e, load in self.crowds
+                if (row := _crowd_row(cols, e, load)).any()
+            ]
             seconds = min(self.budget.seconds(), LONGEST)
             work = min(self.budget.work, LONGEST)
             start = self.bracket.packing.counts(self.pool)
-            answer = integer_counts(self.pool, cols, rows, seconds, work, self.limits.seed, start)
+            answer = integer_counts(
+                self.pool, cols, rows, seconds, work, self.limits.seed, start
+            )
             self.budget.spend(MODEL_WORK + answer.work)
             if answer.proven:
                 self._raise(limit, MATCHING)
@@ -218,14 +260,18 @@ class _Halving:
             if pair_distinct(pool, counts, limit) is None:
                 expert = crowded(pool, counts, limit)
                 if expert is None:
-                    raise SolverError("CP-SAT returned counts that break the chain of its own model")
+                    raise SolverError(
+                        "CP-SAT returned counts that break the chain of its own model"
+                    )
                 self.crowds.append((expert, float(pool.loads[expert] / counts[expert])))
                 return False
         else:  # more replicas of a light expert never hurt
             counts = counts.copy()
             counts[np.argmin(pool.loads / counts)] += pool.slots - counts.sum()
         if not self._offer(pair_counts(pool, counts)):
-            raise SolverError(f"CP-SAT returned counts that do not fit within the limit {limit!r} of its own model")
+            raise SolverError(
+                f"CP-SAT returned counts that do not fit within the limit {limit!r} of its own model"
+            )
         return True
 
     def _columns(self, limit: float) -> tuple[Columns | None, bool]:
@@ -235,7 +281,9 @@ class _Halving:
             self._keep(lonely_certificate(self.pool, limit))
             return None, True
         if cols.expert.size > MOST_COLUMNS:
-            raise SolverError(f"{cols.expert.size} columns are too many for the matching model")
+            raise SolverError(
+                f"{cols.expert.size} columns are too many for the matching model"
+            )
         self.budget.spend(RELAXATION_WORK)
         duals = relaxation(self.pool, cols, self.budget.seconds())
         bound, with_column = slot_bound(self.pool, cols, duals)

@@ -62,7 +62,9 @@ def pack(items: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints)
     return int(status)
 
 
-def pack_distinct(items: Ints, owner: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints) -> int:
+def pack_distinct(
+    items: Ints, owner: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints
+) -> int:
     """As ``pack``, but no rank may hold two items of the same owner.
 
     Parameters
@@ -96,7 +98,14 @@ def pack_distinct(items: Ints, owner: Ints, ranks: int, slots: int, limit: int, 
 
 @compiled
 def branch(
-    items: Ints, owner: Ints, distinct: bool, ranks: int, slots: int, limit: int, nodes: int, out: Ints
+    items: Ints,
+    owner: Ints,
+    distinct: bool,
+    ranks: int,
+    slots: int,
+    limit: int,
+    nodes: int,
+    out: Ints,
 ) -> tuple[int, int]:
     """The depth-first search behind ``pack`` and ``pack_distinct``.
 
@@ -121,21 +130,41 @@ def branch(
         The number of items is not ``ranks * slots``.
     """
     if items.size != ranks * slots:
-        raise ValueError("items must fill every slot: give ranks * slots of them (pad with zeros)")
+        raise ValueError(
+            "items must fill every slot: give ranks * slots of them (pad with zeros)"
+        )
     after, before, used = _ring(items.size)
     cursor = np.zeros(items.size, np.int64)
     sums = np.zeros(items.size, np.int64)  # load of a rank up to each slot
-    slack = np.zeros(ranks + 1, np.int64)  # what the ranks from each on may leave unused
+    slack = np.zeros(
+        ranks + 1, np.int64
+    )  # what the ranks from each on may leave unused
     slack[0] = ranks * limit - items.sum()
     if slack[0] < 0 or not _may_fit(items, after, before, ranks, slots, limit):
         return IMPOSSIBLE, nodes
-    depth = np.int64(0)  # a plain 0 would be a type of its own, and everything below compiled once more for it
+    depth = np.int64(
+        0
+    )  # a plain 0 would be a type of its own, and everything below compiled once more for it
     fresh = True  # nothing has been tried at this depth since the depth before changed
     while depth >= 0:
         rank = depth // slots
         if not fresh:
             _put_back(after, before, used, cursor[depth])
-        i = _candidate(items, owner, distinct, after, before, used, cursor, sums, depth, slots, fresh, limit, slack)
+        i = _candidate(
+            items,
+            owner,
+            distinct,
+            after,
+            before,
+            used,
+            cursor,
+            sums,
+            depth,
+            slots,
+            fresh,
+            limit,
+            slack,
+        )
         fresh = i < items.size
         if not fresh:
             depth -= 1
@@ -149,8 +178,19 @@ def branch(
         if (depth + 1) % slots == 0:  # the rank is full
             slack[rank + 1] = slack[rank] - (limit - sums[depth])
             fresh = sums[depth] <= limit and slack[rank + 1] >= 0
-            fresh = fresh and not _improvable(items, owner, distinct, before, cursor, depth, slots, limit - sums[depth])
-            fresh = fresh and _may_fit(items, after, before, ranks - rank - 1, slots, limit)
+            fresh = fresh and not _improvable(
+                items,
+                owner,
+                distinct,
+                before,
+                cursor,
+                depth,
+                slots,
+                limit - sums[depth],
+            )
+            fresh = fresh and _may_fit(
+                items, after, before, ranks - rank - 1, slots, limit
+            )
             if fresh and rank == ranks - 1:
                 _write(cursor, slots, out)
                 return PACKED, nodes
@@ -193,7 +233,9 @@ def _write(cursor: Ints, slots: int, out: Ints) -> None:
 
 
 @compiled
-def _may_fit(items: Ints, after: Ints, before: Ints, ranks: int, slots: int, limit: int) -> bool:
+def _may_fit(
+    items: Ints, after: Ints, before: Ints, ranks: int, slots: int, limit: int
+) -> bool:
     """Necessary for the unused items to fit on the ranks left.
 
     Items above half the limit meet no other such item, so i of them take i * (slots - 1) light ones.
@@ -219,7 +261,14 @@ def _may_fit(items: Ints, after: Ints, before: Ints, ranks: int, slots: int, lim
 
 @compiled
 def _improvable(
-    items: Ints, owner: Ints, distinct: bool, before: Ints, cursor: Ints, depth: int, slots: int, room: int
+    items: Ints,
+    owner: Ints,
+    distinct: bool,
+    before: Ints,
+    cursor: Ints,
+    depth: int,
+    slots: int,
+    room: int,
 ) -> bool:
     """Whether a companion on the rank just filled can be exchanged for a larger unused item within the room."""
     end = items.size
@@ -227,9 +276,13 @@ def _improvable(
         i = cursor[d]
         if distinct and not _is_only(owner, i):
             continue
-        larger = before[i]  # links of a removed item stay: the nearest unused item before it
+        larger = before[
+            i
+        ]  # links of a removed item stay: the nearest unused item before it
         while larger != end and items[larger] - items[i] <= room:
-            fits = not distinct or not _clashes(owner, cursor, depth + 1, slots, owner[larger])
+            fits = not distinct or not _clashes(
+                owner, cursor, depth + 1, slots, owner[larger]
+            )
             if items[larger] > items[i] and fits:
                 return True
             larger = before[larger]
@@ -238,20 +291,39 @@ def _improvable(
 
 @compiled
 def _candidate(
-    items: Ints, owner: Ints, distinct: bool, after: Ints, before: Ints, used: Bools, cursor: Ints, sums: Ints,
-    depth: int, slots: int, fresh: bool, limit: int, slack: Ints,
-) -> int:  # fmt: skip
+    items: Ints,
+    owner: Ints,
+    distinct: bool,
+    after: Ints,
+    before: Ints,
+    used: Bools,
+    cursor: Ints,
+    sums: Ints,
+    depth: int,
+    slots: int,
+    fresh: bool,
+    limit: int,
+    slack: Ints,
+) -> int:
     """The next item to try at this depth, or ``items.size`` if none is left."""
     end = items.size
     slot = depth % slots
     if slot == 0:  # the largest item opens a rank: it must be somewhere
         return int(after[end]) if fresh else int(end)
     more = slots - 1 - slot  # slots after this one
-    if not fresh and more == 0 and not distinct:  # a smaller last companion could be exchanged for the first
+    if (
+        not fresh and more == 0 and not distinct
+    ):  # a smaller last companion could be exchanged for the first
         return int(end)
-    i = after[cursor[depth - 1]] if fresh else _next_unlike(items, owner, distinct, after, cursor[depth])
+    i = (
+        after[cursor[depth - 1]]
+        if fresh
+        else _next_unlike(items, owner, distinct, after, cursor[depth])
+    )
     room = limit - sums[depth - 1]
-    need = room - slack[depth // slots]  # else the rank leaves more unused than the slack
+    need = (
+        room - slack[depth // slots]
+    )  # else the rank leaves more unused than the slack
     light = before[end]
     for _ in range(more):  # the slots that follow take the smallest items at the least
         room -= items[light]
@@ -262,18 +334,28 @@ def _candidate(
         top = _largest_sum(items, after, i, more)
         if top < 0 or top < need:
             return int(end)
-        hopeless = more == 0 and not fresh and _is_only(owner, i)  # the one tried first was as large
-        if not (distinct and (hopeless or _clashes(owner, cursor, depth, slot, owner[i]))):
+        hopeless = (
+            more == 0 and not fresh and _is_only(owner, i)
+        )  # the one tried first was as large
+        if not (
+            distinct and (hopeless or _clashes(owner, cursor, depth, slot, owner[i]))
+        ):
             return int(i)
         i = after[i]
     return int(end)
 
 
 @compiled
-def _next_unlike(items: Ints, owner: Ints, distinct: bool, after: Ints, last: int) -> int:
+def _next_unlike(
+    items: Ints, owner: Ints, distinct: bool, after: Ints, last: int
+) -> int:
     """The next unused item that is not the same as the last: of another load, or where it matters of another owner."""
     i = after[last]
-    while i != items.size and items[i] == items[last] and (not distinct or owner[i] == owner[last]):
+    while (
+        i != items.size
+        and items[i] == items[last]
+        and (not distinct or owner[i] == owner[last])
+    ):
         i = after[i]
     return i  # type: ignore[no-any-return]
 

@@ -13,7 +13,9 @@ COLD = 1e-3  # the last one, in the first
 
 
 @compiled
-def anneal_counts(loads: Floats, counts: Ints, limit: float, steps: int, seed: int) -> Ints:
+def anneal_counts(
+    loads: Floats, counts: Ints, limit: float, steps: int, seed: int
+) -> Ints:
     """Counts whose best pairing is as light as can be found; one replica moves at a time.
 
     Minimises the load by which pairs exceed the limit in all; keeps the counts with the lightest heaviest pair
@@ -74,7 +76,9 @@ def _draw(counts: Ints, rng: Words) -> tuple[int, int]:
 
 
 @compiled
-def _move(loads: Floats, counts: Ints, values: Floats, order: Ints, taken: int, given: int) -> None:
+def _move(
+    loads: Floats, counts: Ints, values: Floats, order: Ints, taken: int, given: int
+) -> None:
     """Move a replica; replica loads and their order follow."""
     counts[taken] -= 1
     counts[given] += 1
@@ -96,7 +100,9 @@ def _resort(values: Floats, order: Ints) -> None:
 
 
 @compiled
-def _pairs(values: Floats, counts: Ints, order: Ints, limit: float) -> tuple[float, float]:
+def _pairs(
+    values: Floats, counts: Ints, order: Ints, limit: float
+) -> tuple[float, float]:
     """Heaviest with lightest: (load above the limit in all pairs, heaviest pair)."""
     left = 0  # positions in the order: the heaviest and the lightest expert with replicas left
     right = order.size - 1
@@ -117,7 +123,9 @@ def _pairs(values: Floats, counts: Ints, order: Ints, limit: float) -> tuple[flo
         if from_right == 0:
             right -= 1
             from_right = counts[order[right]]
-    rest = min(from_left, from_right) if left == right else 0  # the expert in the middle meets itself
+    rest = (
+        min(from_left, from_right) if left == right else 0
+    )  # the expert in the middle meets itself
     if rest > 0:
         load = 2 * values[order[left]]
         heaviest = max(heaviest, load)

@@ -78,16 +78,24 @@ class Targets:
     """
 
     def __init__(
-        self, pool: Pool, upper: Packing, limits: Limits, lower: float, method: str, decide: Decide,
+        self,
+        pool: Pool,
+        upper: Packing,
+        limits: Limits,
+        lower: float,
+        method: str,
+        decide: Decide,
         value: Callable[[Packing], float] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.method = method
         self.decide = decide
         self.budget = Budget.of(limits, TICKS_PER_WORK)
         self.shrink = shrink_of(pool, limits.gap)
         gap = max(limits.gap, 2 * shrink_of(pool, 0.0))
         trivial, name = trivial_bound(pool)
-        self.bracket = Bracket(pool, upper, method, lower=trivial, bound_method=name, gap=gap, value=value)
+        self.bracket = Bracket(
+            pool, upper, method, lower=trivial, bound_method=name, gap=gap, value=value
+        )
         self.bracket.raise_to(lower, "")  # it is the caller's
 
     def ascend(self) -> PoolOutcome:
@@ -112,7 +120,9 @@ class Targets:
         bracket = self.bracket
         nearer = 1.0
         while bracket.is_open():
-            verdict = self._look(bracket.lower + (self._goal() - bracket.lower) * nearer, SHARE)
+            verdict = self._look(
+                bracket.lower + (self._goal() - bracket.lower) * nearer, SHARE
+            )
             if verdict.packing is None and not verdict.impossible:
                 nearer *= NEARER
                 if nearer < NEARER**TRIES or verdict.stop is StopReason.TOO_LARGE:
@@ -131,7 +141,9 @@ class Targets:
         verdict = self.decide(target, self.budget.share(share))
         self.budget.spend(max(verdict.ticks, LOOK))
         upper = self.bracket.upper
-        if verdict.packing is not None and not self.bracket.offer(verdict.packing, self.method):
+        if verdict.packing is not None and not self.bracket.offer(
+            verdict.packing, self.method
+        ):
             raise SolverError(
                 f"{self.method} gave {self.bracket.value(verdict.packing)!r} for a target below {upper!r}"
             )

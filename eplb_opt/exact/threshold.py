@@ -92,7 +92,9 @@ def least_counts(pool: Pool, limit: float) -> Ints:
     """
     whole = np.floor(pool.loads / limit)
     counts = np.maximum(1, whole.astype(np.int64))
-    for _ in range(2):  # the quotient may be rounded up to an integer, so one more may be needed, and then another
+    for _ in range(
+        2
+    ):  # the quotient may be rounded up to an integer, so one more may be needed, and then another
         counts += pool.loads / counts > limit
     return counts
 
@@ -205,11 +207,15 @@ def slot_bound(pool: Pool, cols: Columns, duals: Floats) -> tuple[float, Floats]
 def _prices(duals: Floats) -> Floats:
     """Nonnegative, nonincreasing prices of the levels, [levels + 1]; index 0 is no level."""
     nonnegative = np.maximum(duals, 0)
-    nonincreasing = np.maximum.accumulate(nonnegative[::-1])[::-1]  # the largest from each level on
+    nonincreasing = np.maximum.accumulate(nonnegative[::-1])[
+        ::-1
+    ]  # the largest from each level on
     return np.concatenate([[0.0], nonincreasing])
 
 
-def chain_certificate(pool: Pool, cols: Columns, duals: Floats, limit: float) -> CutCertificate:
+def chain_certificate(
+    pool: Pool, cols: Columns, duals: Floats, limit: float
+) -> CutCertificate:
     """The chain's duals as threshold cuts with n = 1 and u = T - v (L1.2, X4).
 
     A link's multiplier is its price's fall. Columns that are left out because nothing fits beside them are priced above
@@ -241,7 +247,9 @@ def chain_certificate(pool: Pool, cols: Columns, duals: Floats, limit: float) ->
     if math.isfinite(cols.alone):
         highest = 1 + float(price.max())
         multipliers[_below(cols.alone)] = DEAR * pool.slots * highest
-    cuts = tuple(_chain_cut(limit, v, multiplier) for v, multiplier in multipliers.items())
+    cuts = tuple(
+        _chain_cut(limit, v, multiplier) for v, multiplier in multipliers.items()
+    )
     return CutCertificate(limit, cuts, 1.0)
 
 
@@ -269,7 +277,9 @@ def lonely_certificate(pool: Pool, limit: float) -> CutCertificate:
 
 def _chain_cut(limit: float, v: float, multiplier: float) -> Cut:
     """The threshold cut with n = 1 and u just above T - v, so that no rounding lets a companion be forgotten."""
-    least = limit * MARGIN**2  # a replica load > T leaves no room at all: any level below all loads says so
+    least = (
+        limit * MARGIN**2
+    )  # a replica load > T leaves no room at all: any level below all loads says so
     u = max(math.nextafter(limit - v, math.inf), least)
     return Cut(THRESHOLD, v, u, multiplier)
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 LEAST_SECONDS = 1e-2  # of a run: CP-SAT needs some to say anything
 LEAST_WORK = 1e-3
-ALL_WORK = 0.99  # share of the work from which on it, not the clock, has stopped the search
+ALL_WORK = (
+    0.99  # share of the work from which on it, not the clock, has stopped the search
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,13 @@ class CountsVerdict:
 
 
 def integer_counts(
-    pool: Pool, cols: Columns, extra: list[tuple[Bools, int]], seconds: float, work: float, seed: int, near: Ints
+    pool: Pool,
+    cols: Columns,
+    extra: list[tuple[Bools, int]],
+    seconds: float,
+    work: float,
+    seed: int,
+    near: Ints,
 ) -> CountsVerdict:
     """Counts that satisfy the model, by CP-SAT: all data are integers, so a claim of infeasibility needs no tolerance.
 
@@ -86,7 +94,9 @@ def integer_counts(
         model.add(_weighted(chosen, np.flatnonzero(which), cols.count) <= bound)
     solver = _solver(seconds, work, seed)
     status = in_own_thread(lambda: solver.solve(model), solver.stop_search)
-    spent = solver.response_proto.deterministic_time  # older versions have it nowhere else
+    spent = (
+        solver.response_proto.deterministic_time
+    )  # older versions have it nowhere else
     if status == cp_model.INFEASIBLE:
         return CountsVerdict(None, True, spent)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
@@ -94,16 +104,25 @@ def integer_counts(
         return CountsVerdict(None, False, spent, stop)
     picked = np.flatnonzero([solver.boolean_value(variable) for variable in chosen])
     if not np.array_equal(cols.expert[picked], np.arange(pool.num_experts)):
-        raise SolverError("CP-SAT returned a point that does not choose one count for every expert")
+        raise SolverError(
+            "CP-SAT returned a point that does not choose one count for every expert"
+        )
     return CountsVerdict(cols.count[picked].copy(), False, spent)
 
 
-def _add_rows(model: cp_model.CpModel, chosen: Sequence[cp_model.IntVar], pool: Pool, cols: Columns) -> None:
+def _add_rows(
+    model: cp_model.CpModel,
+    chosen: Sequence[cp_model.IntVar],
+    pool: Pool,
+    cols: Columns,
+) -> None:
     """One count an expert, the slots, and the chain of stocks, none of them negative."""
     from ortools.sat.python import cp_model
 
     for e in range(pool.num_experts):
-        model.add_exactly_one(chosen[j] for j in np.flatnonzero(cols.expert == e).tolist())
+        model.add_exactly_one(
+            chosen[j] for j in np.flatnonzero(cols.expert == e).tolist()
+        )
     slots = cp_model.LinearExpr.weighted_sum(chosen, cols.count.tolist())
     model.add(slots == pool.slots if pool.distinct else slots <= pool.slots)
     stock = model.new_constant(0)

@@ -12,7 +12,9 @@ from ..highs import go_on_without, new_highs, run_highs
 from ..problem.pool import Floats, Pool
 from .threshold import Columns
 
-DEAR_STOCK = 10.0  # cost of a replica that is in stock before the first link, in all slots
+DEAR_STOCK = (
+    10.0  # cost of a replica that is in stock before the first link, in all slots
+)
 
 
 def relaxation(pool: Pool, cols: Columns, seconds: float) -> Floats:
@@ -65,7 +67,9 @@ def _highs(pool: Pool, cols: Columns) -> Any:
     program = highspy.HighsLp()
     program.num_col_ = variables
     program.num_row_ = experts + 1 + levels
-    program.col_cost_ = np.concatenate([cols.count, [dear], np.zeros(levels)]).astype(np.float64)
+    program.col_cost_ = np.concatenate([cols.count, [dear], np.zeros(levels)]).astype(
+        np.float64
+    )
     program.col_lower_ = np.zeros(variables)
     program.col_upper_ = np.concatenate([np.ones(size), np.full(levels + 1, inf)])
     program.row_lower_ = np.concatenate([np.ones(experts), [-inf], np.zeros(levels)])
@@ -81,7 +85,9 @@ def _highs(pool: Pool, cols: Columns) -> Any:
     return solver
 
 
-def _matrix(pool: Pool, cols: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Floats]:
+def _matrix(
+    pool: Pool, cols: Columns
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Floats]:
     """Constraint matrix by columns: starts, row indices, values."""
     size = cols.expert.size
     levels = cols.levels
@@ -94,7 +100,11 @@ def _matrix(pool: Pool, cols: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArr
         (every, cols.expert, np.ones(size)),
         (every, np.full(size, slots_row), cols.count),
         (linked, slots_row + cols.level[linked], cols.role[linked]),
-        (size + chain, first_link + chain, np.ones(levels)),  # stock i - 1 enters link i
+        (
+            size + chain,
+            first_link + chain,
+            np.ones(levels),
+        ),  # stock i - 1 enters link i
         (size + 1 + chain, first_link + chain, -np.ones(levels)),  # stock i leaves it
     ]
     columns = np.concatenate([part[0] for part in parts])
@@ -102,4 +112,8 @@ def _matrix(pool: Pool, cols: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArr
     values = np.concatenate([part[2] for part in parts])
     by_column = np.argsort(columns, kind="stable")
     starts = np.searchsorted(columns[by_column], np.arange(size + levels + 2))
-    return starts.astype(np.int32), rows[by_column].astype(np.int32), values[by_column].astype(np.float64)
+    return (
+        starts.astype(np.int32),
+        rows[by_column].astype(np.int32),
+        values[by_column].astype(np.float64),
+    )

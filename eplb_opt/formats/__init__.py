@@ -5,7 +5,13 @@ from .detection import holds_map, read_expert_map, read_loads, read_map
 from .files import ExpertMap, Loads
 from .format import Format, Need, Side
 from .layers import MOST_LAYERS, agreed, number_layers
-from .registry import format_named, formats_that_need, input_formats, output_format, output_formats
+from .registry import (
+    format_named,
+    formats_that_need,
+    input_formats,
+    output_format,
+    output_formats,
+)
 from .reports import read_report
 from .writing import (
     check_map_format,

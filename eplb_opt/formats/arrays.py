@@ -26,7 +26,10 @@ OBJECT = 64  # plain values that another object counts for, as it takes longer
 PICKLE = 16  # what is no tensor may have the limit divided by this
 PLAIN = {int, float, bool, str, type(None)}
 MAX_NOTE = 120
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def first_line(error: BaseException) -> str:
@@ -72,14 +75,25 @@ def read_safetensors(path: Path) -> dict[str, Any]:
         return dict(load(read_bytes(path, ARRAYS)))
     except FormatError:
         raise
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
-        raise FormatError(f"{path} is damaged or no safetensors file ({first_line(error)})") from None
+    except (
+        SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        MemoryError,
+    ) as error:
+        raise FormatError(
+            f"{path} is damaged or no safetensors file ({first_line(error)})"
+        ) from None
 
 
 def _parse_npz(archive: zipfile.ZipFile) -> dict[str, Any]:
     entries = archive.infolist()
     if len(entries) > MOST_ARRAYS:
-        raise ValueError(f"an npz of {len(entries)} arrays, expected at most {MOST_ARRAYS}")
+        raise ValueError(
+            f"an npz of {len(entries)} arrays, expected at most {MOST_ARRAYS}"
+        )
     result: dict[str, Any] = {}
     for entry in entries:
         name = entry.filename.removesuffix(".npy")
@@ -102,15 +116,21 @@ def _check_header(file: IO[bytes], available: int, name: str) -> None:
         raise ValueError(f"{name} holds dtype {dtype}, expected numbers or text")
     claimed = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or claimed > available - file.tell():
-        raise ValueError(f"{name} claims shape {shape} and dtype {dtype}, and has {available} bytes")
+        raise ValueError(
+            f"{name} claims shape {shape} and dtype {dtype}, and has {available} bytes"
+        )
 
 
 def _check_pickle(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
     """Refuse what torch's restricted reader takes: objects for minutes, and ``bytearray`` of any size."""
     if entry.file_size > limit() // PICKLE:
-        raise OversizeError(f"a torch file with {entry.file_size} bytes outside of tensors: set {VARIABLE}")
+        raise OversizeError(
+            f"a torch file with {entry.file_size} bytes outside of tensors: set {VARIABLE}"
+        )
     if b"bytearray" in archive.read(entry):
-        raise ValueError("a torch file with other objects than tensors and plain values: nothing is run")
+        raise ValueError(
+            "a torch file with other objects than tensors and plain values: nothing is run"
+        )
 
 
 def _parse_torch(data: bytes) -> Any:
@@ -119,9 +139,13 @@ def _parse_torch(data: bytes) -> Any:
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise ValueError("a torch file with other objects than tensors and plain values: nothing is run") from None
+        raise ValueError(
+            "a torch file with other objects than tensors and plain values: nothing is run"
+        ) from None
     if not isinstance(content, (Mapping, torch.Tensor)):
-        raise ValueError(f"a torch file that holds a {type(content).__name__}, expected a tensor or a dict of tensors")
+        raise ValueError(
+            f"a torch file that holds a {type(content).__name__}, expected a tensor or a dict of tensors"
+        )
     return _ToNumpy()(content)
 
 

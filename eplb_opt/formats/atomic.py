@@ -92,14 +92,24 @@ def check_writable(path: Path) -> None:
         if target.is_dir():
             raise FormatError(f"cannot write {path}: it is a folder, name a file")
         if target.exists() and not target.is_file():
-            raise FormatError(f"cannot write {path}: it is no regular file, and would be replaced by one")
+            raise FormatError(
+                f"cannot write {path}: it is no regular file, and would be replaced by one"
+            )
         if not target.parent.is_dir():
-            raise FormatError(f"cannot write {path}: there is no folder {target.parent}")
+            raise FormatError(
+                f"cannot write {path}: there is no folder {target.parent}"
+            )
         if not os.access(target.parent, os.W_OK):
-            raise FormatError(f"cannot write {path}: no permission to write in {target.parent}")
+            raise FormatError(
+                f"cannot write {path}: no permission to write in {target.parent}"
+            )
     except FormatError:
         raise
-    except (OSError, RuntimeError, ValueError) as error:  # a name too long or with a NUL, a loop of links
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # a name too long or with a NUL, a loop of links
         raise _cannot(path, error) from None
 
 

@@ -21,17 +21,23 @@ def check_map(expert_map: ExpertMap, path: str | Path) -> None:
     slots = phy2log.shape[1]
     experts = experts_of(expert_map)
     if experts > slots:
-        raise FormatError(f"{path}: {experts} experts in {slots} slots: a slot for each is the least")
+        raise FormatError(
+            f"{path}: {experts} experts in {slots} slots: a slot for each is the least"
+        )
     placement = Placement(phy2log, experts, ids)
     if phy2log.min() < 0 or phy2log.max() >= experts:
         raise FormatError(f"{path}: the map has experts outside 0..{experts - 1}")
     is_absent = placement.counts() == 0  # [layers, experts]
     if is_absent.any():
         row, expert = np.argwhere(is_absent)[0]
-        raise FormatError(f"{path}: layer {ids[row]}: expert {expert} has no replica: no engine loads it")
+        raise FormatError(
+            f"{path}: layer {ids[row]}: expert {expert} has no replica: no engine loads it"
+        )
     ranks = expert_map.num_ranks
     if ranks is not None and (ranks < 1 or slots % ranks):
-        raise FormatError(f"{path}: {slots} slots on {ranks} ranks: use --ranks with a divisor of {slots}")
+        raise FormatError(
+            f"{path}: {slots} slots on {ranks} ranks: use --ranks with a divisor of {slots}"
+        )
     check_ids(ids, expert_map.hidden_layers, path)
 
 
@@ -39,7 +45,9 @@ def check_loads(loads: Loads, path: str | Path) -> None:
     """Raise `FormatError` unless loads are finite and >= 0, and layer ids fit."""
     is_finite = np.isfinite(loads.load).all()
     if not is_finite or loads.load.min() < 0:
-        raise FormatError(f"{path}: a load is negative or not finite: expected routed tokens, numbers >= 0")
+        raise FormatError(
+            f"{path}: a load is negative or not finite: expected routed tokens, numbers >= 0"
+        )
     check_ids(loads.layer_ids or (), loads.hidden_layers, path)
 
 
@@ -60,11 +68,14 @@ def warn_of_idle(loads: Loads, source: str, asked: bool) -> None:
         warnings.warn(
             f"{source}: most experts ({experts - active} of {experts}) have no token in any layer and window: one "
             "rank's file? Add up the recordings of all ranks",
-            FormatWarning, stacklevel=4,
-        )  # fmt: skip
+            FormatWarning,
+            stacklevel=4,
+        )
 
 
-def _warn_of_silent_layers(loads: Loads, is_active: npt.NDArray[np.bool_], source: str) -> None:
+def _warn_of_silent_layers(
+    loads: Loads, is_active: npt.NDArray[np.bool_], source: str
+) -> None:
     silent = np.flatnonzero(~is_active.any(axis=1)).tolist()
     if not silent:
         return
@@ -74,5 +85,6 @@ def _warn_of_silent_layers(loads: Loads, is_active: npt.NDArray[np.bool_], sourc
     warnings.warn(
         f"{source}: no token in {len(silent)} of {len(is_active)} layers ({listed(ids)}): any map of them counts as "
         "perfect; if they are dense, leave them out with --layers",
-        FormatWarning, stacklevel=5,
-    )  # fmt: skip
+        FormatWarning,
+        stacklevel=5,
+    )

@@ -47,17 +47,23 @@ def read_content(path: Path) -> Any:
         raise FormatError(f"{path}: {error}") from None
     except ImportError as error:
         raise missing(error, f"reading {path}") from error
-    except Exception as error:  # whatever damaged bytes make the parsers of all these formats raise
+    except (
+        Exception
+    ) as error:  # whatever damaged bytes make the parsers of all these formats raise
         if is_fault_of_ours(error):
             raise
-        raise FormatError(f"{path} is damaged or in no known format ({first_line(error)})") from None
+        raise FormatError(
+            f"{path} is damaged or in no known format ({first_line(error)})"
+        ) from None
 
 
 def _parse(data: bytes, source: str) -> Any:
     if data.startswith(b"PK"):
         return parse_zip(data)
     if data.startswith(b"\x80"):
-        raise ValueError("a bare pickle or a torch file of the old form, from which nothing is run: save it as zip")
+        raise ValueError(
+            "a bare pickle or a torch file of the old form, from which nothing is run: save it as zip"
+        )
     if data.startswith(b"\x93NUMPY"):
         return parse_npy(data)
     if b"\0" in data:

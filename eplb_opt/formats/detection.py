@@ -16,7 +16,11 @@ from .format import Format, Held, Side
 from .layers import check_ids
 
 
-def read_loads(path: str | Path, input_format: str | None = None, layers: Sequence[int] | None = None) -> Loads:
+def read_loads(
+    path: str | Path,
+    input_format: str | None = None,
+    layers: Sequence[int] | None = None,
+) -> Loads:
     r"""Read recorded loads; the format is detected from the content.
 
     Parameters
@@ -57,11 +61,20 @@ def read_loads(path: str | Path, input_format: str | None = None, layers: Sequen
     """
     source = str(path)
     content = read_content(Path(path))
-    loads = _read(_loads_side, content, source, input_format, "loads", "a folder that holds no recording of an engine")
+    loads = _read(
+        _loads_side,
+        content,
+        source,
+        input_format,
+        "loads",
+        "a folder that holds no recording of an engine",
+    )
     check_ids(loads.layer_ids or (), None, path)
     chosen = loads.with_layers(layers, source)
     check_ids(chosen.layer_ids or (), None, path)
-    warn_of_idle(chosen, source, asked=layers is not None and loads.layer_ids is not None)
+    warn_of_idle(
+        chosen, source, asked=layers is not None and loads.layer_ids is not None
+    )
     return chosen
 
 
@@ -99,15 +112,25 @@ def read_expert_map(path: str | Path, input_format: str | None = None) -> Expert
     """
     source = str(path)
     content = read_content(Path(path))
-    expert_map = _read(_maps_side, content, source, input_format, "maps", "a folder, give the map's file")
+    expert_map = _read(
+        _maps_side,
+        content,
+        source,
+        input_format,
+        "maps",
+        "a folder, give the map's file",
+    )
     check_ids(expert_map.layer_ids or (), None, source)
     return expert_map
 
 
 def read_map(
-    path: str | Path, num_experts: int, layer_ids: Sequence[int] | None = None, input_format: str | None = None,
+    path: str | Path,
+    num_experts: int,
+    layer_ids: Sequence[int] | None = None,
+    input_format: str | None = None,
     num_ranks: int | None = None,
-) -> Placement:  # fmt: skip
+) -> Placement:
     """Read a map.
 
     Parameters
@@ -147,7 +170,9 @@ def read_map(
     """
     expert_map = read_expert_map(path, input_format).with_layers(layer_ids, str(path))
     if expert_map.num_experts not in (None, num_experts):
-        raise FormatError(f"{path}: a map of {expert_map.num_experts} experts, not {num_experts}")
+        raise FormatError(
+            f"{path}: a map of {expert_map.num_experts} experts, not {num_experts}"
+        )
     if num_ranks is not None and expert_map.num_ranks not in (None, num_ranks):
         raise FormatError(
             f"{path}: a map for {expert_map.num_ranks} ranks, not {num_ranks}: its slots lie on other ranks"
@@ -194,13 +219,17 @@ def holds_map(path: str | Path, name: str) -> bool:
         if answer is not None:
             return answer
     claiming = [record for record in registry.FORMATS if not record.takes_rest]
-    if isinstance(content, Path) or any(record.loads.holds(content) for record in claiming):
+    if isinstance(content, Path) or any(
+        record.loads.holds(content) for record in claiming
+    ):
         return False
     if any(record.maps.holds(content) for record in claiming):
         return True
     if isinstance(content, Mapping):
         return plain.names_a_map(content)
-    return plain.is_bare_map(content, str(path), output.writes_loads, output.writes_maps)
+    return plain.is_bare_map(
+        content, str(path), output.writes_loads, output.writes_maps
+    )
 
 
 def _loads_side(record: Format) -> Side[Loads]:
@@ -212,7 +241,12 @@ def _maps_side(record: Format) -> Side[ExpertMap]:
 
 
 def _read(
-    side_of: Callable[[Format], Side[Held]], content: Any, source: str, name: str | None, what: str, unclaimed: str
+    side_of: Callable[[Format], Side[Held]],
+    content: Any,
+    source: str,
+    name: str | None,
+    what: str,
+    unclaimed: str,
 ) -> Held:
     """What the format that is named, or that recognises the content, makes of it.
 
@@ -228,10 +262,16 @@ def _read(
         What to say where no format recognises the content.
     """
     sides = {record.name: side_of(record) for record in registry.FORMATS}
-    readers = {format_name: side for format_name, side in sides.items() if side.reads is not None}
+    readers = {
+        format_name: side
+        for format_name, side in sides.items()
+        if side.reads is not None
+    }
     if name is not None:
         if name not in readers:
-            raise FormatError(f"input format {name!r} holds no {what}: use {' or '.join(readers)}")
+            raise FormatError(
+                f"input format {name!r} holds no {what}: use {' or '.join(readers)}"
+            )
         return readers[name].read(content, source)
     for side in readers.values():
         if side.holds(content):

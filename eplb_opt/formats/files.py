@@ -93,13 +93,19 @@ class Loads:
         if self.layer_ids is not None:
             present = (*self.layer_ids, *self.silent_layers)
             if set(ids) <= set(self.silent_layers):
-                raise FormatError(f"{source}: no token recorded in any of the layers asked for ({listed(ids)})")
+                raise FormatError(
+                    f"{source}: no token recorded in any of the layers asked for ({listed(ids)})"
+                )
         # Silent layers have no row: rows of 0 stand for them behind the others.
-        silence = np.zeros((windows, len(self.silent_layers), experts), dtype=self.load.dtype)
+        silence = np.zeros(
+            (windows, len(self.silent_layers), experts), dtype=self.load.dtype
+        )
         load = np.concatenate((self.load, silence), axis=1)
         rows = rows_of(ids, present, load.shape[1], source)
         silent = tuple(i for i in self.silent_layers if i not in ids)
-        return replace(self, load=load[:, rows], layer_ids=tuple(ids), silent_layers=silent)
+        return replace(
+            self, load=load[:, rows], layer_ids=tuple(ids), silent_layers=silent
+        )
 
     def _warn_of_silent(self, source: str) -> None:
         first = min(self.layer_ids or (0,))
@@ -108,8 +114,9 @@ class Loads:
             warnings.warn(
                 f"{source}: no token in {len(late)} of the layers after the first recorded one ({listed(late)}): "
                 "taken for dense layers; if they are not, name all MoE layers with --layers",
-                FormatWarning, stacklevel=4,
-            )  # fmt: skip
+                FormatWarning,
+                stacklevel=4,
+            )
 
     def select(self, which: str) -> Loads:
         """Some windows: ``all``, indices and ranges (``0``, ``1,3``, ``0:16``, ``-1``), or labels.
@@ -155,7 +162,11 @@ class Loads:
         labels = list(dict.fromkeys(self.windows))
         if labels == [str(number) for number in range(len(self.windows))]:
             return "a label"  # there are none but the numbers
-        more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
+        more = (
+            f" and {len(labels) - MOST_LABELS} more"
+            if len(labels) > MOST_LABELS
+            else ""
+        )
         return f"a label ({', '.join(labels[:MOST_LABELS])}{more})"
 
 
@@ -194,7 +205,12 @@ class ExpertMap:
         if ids is None:
             return self
         rows = rows_of(ids, self.layer_ids, len(self.phy2log), source)
-        return replace(self, phy2log=self.phy2log[rows], layer_ids=tuple(ids), dense_layers_unknown=False)
+        return replace(
+            self,
+            phy2log=self.phy2log[rows],
+            layer_ids=tuple(ids),
+            dense_layers_unknown=False,
+        )
 
 
 def _bound(text: str) -> int | None:
@@ -202,7 +218,9 @@ def _bound(text: str) -> int | None:
     return int(text) if text.strip() else None
 
 
-def _last_layers(rows: int, hidden_layers: int | None, source: str) -> tuple[int, ...] | None:
+def _last_layers(
+    rows: int, hidden_layers: int | None, source: str
+) -> tuple[int, ...] | None:
     """The ids of rows that are the last layers of a model; None where it has no more layers, or too many."""
     if hidden_layers is None or not rows < hidden_layers <= MOST_LAYERS:
         return None
@@ -210,8 +228,9 @@ def _last_layers(rows: int, hidden_layers: int | None, source: str) -> tuple[int
     warnings.warn(
         f"{source}: its {rows} layers are taken for the last of {hidden_layers}, {ids[0]}..{ids[-1]}; if dense "
         "layers are among them, say with --layers which they are",
-        FormatWarning, stacklevel=3,
-    )  # fmt: skip
+        FormatWarning,
+        stacklevel=3,
+    )
     return ids
 
 
@@ -231,7 +250,9 @@ def as_loads(load: object, layer_ids: object, windows: object, source: str) -> L
     try:
         array = np.asarray(load)
     except ValueError as error:
-        raise FormatError(f"{source}: the loads are not rectangular ({error})") from None
+        raise FormatError(
+            f"{source}: the loads are not rectangular ({error})"
+        ) from None
     if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "biuf":
         raise FormatError(
             f"{source}: loads of shape {array.shape} and dtype {array.dtype}, expected numbers "
@@ -243,7 +264,9 @@ def as_loads(load: object, layer_ids: object, windows: object, source: str) -> L
     names = range(len(array)) if windows is None else np.ravel(np.asarray(windows))
     labels = tuple(str(name) for name in names)
     if len(labels) != len(array):
-        raise FormatError(f"{source}: {len(labels)} window labels for {len(array)} windows")
+        raise FormatError(
+            f"{source}: {len(labels)} window labels for {len(array)} windows"
+        )
     return Loads(array, ids, labels)
 
 
@@ -286,10 +309,14 @@ def recorded(load: npt.NDArray[Any], windows: tuple[str, ...], source: str) -> L
     layers = load.shape[1]
     is_active = (load != 0).any(axis=(0, 2))
     if not is_active.any():
-        raise FormatError(f"{source}: no routed token recorded: all {layers} layers are 0 in every window")
+        raise FormatError(
+            f"{source}: no routed token recorded: all {layers} layers are 0 in every window"
+        )
     ids = tuple(np.flatnonzero(is_active).tolist())
     silent = tuple(np.flatnonzero(~is_active).tolist())
-    return Loads(load[:, is_active], ids, windows, hidden_layers=layers, silent_layers=silent)
+    return Loads(
+        load[:, is_active], ids, windows, hidden_layers=layers, silent_layers=silent
+    )
 
 
 def complete(ranks: Mapping[int, set[Any]], what: str, source: str) -> list[int]:
@@ -314,8 +341,9 @@ def complete(ranks: Mapping[int, set[Any]], what: str, source: str) -> list[int]
         warnings.warn(
             f"{source}: {what} {partial[0]} is not recorded by all ranks in all layers: {len(partial)} of "
             f"{len(ranks)} left out",
-            FormatWarning, stacklevel=2,
-        )  # fmt: skip
+            FormatWarning,
+            stacklevel=2,
+        )
     return whole
 
 
@@ -325,5 +353,7 @@ def as_ids(layer_ids: object, layers: int, source: str) -> tuple[int, ...] | Non
         return None
     ids = np.asarray(layer_ids)
     if ids.shape != (layers,) or ids.dtype.kind not in "iu":
-        raise FormatError(f"{source}: layer_ids {str(layer_ids)[:60]}, expected {layers} integers, one a layer")
+        raise FormatError(
+            f"{source}: layer_ids {str(layer_ids)[:60]}, expected {layers} integers, one a layer"
+        )
     return tuple(int(i) for i in ids)

@@ -14,13 +14,23 @@ from .files import ExpertMap, Loads
 
 Held = TypeVar("Held", Loads, ExpertMap)
 # What code that expects a well-made file raises of another.
-SURPRISES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RuntimeError)
+SURPRISES = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+)
 
 
 class Need(enum.Enum):
     """What a format has to be told beyond loads or a map, by the option of the command that tells it."""
 
-    HIDDEN_LAYERS = "--hidden-layers"  # it has a row for every layer of the model, dense ones too
+    HIDDEN_LAYERS = (
+        "--hidden-layers"  # it has a row for every layer of the model, dense ones too
+    )
     RANKS = "--ranks"  # it lists devices
     DISTINCT = "--distinct"  # it cannot say two replicas of one expert on a device
 
@@ -48,7 +58,11 @@ class Side(Generic[Held]):
 
     def holds(self, content: Any) -> bool:
         """Whether content is in this format, and is read."""
-        return self.reads is not None and self.recognises is not None and self.recognises(content)
+        return (
+            self.reads is not None
+            and self.recognises is not None
+            and self.recognises(content)
+        )
 
     def read(self, content: Any, source: str) -> Held:
         """What `reads` makes of the content; what surprises it is an error of the file."""
@@ -61,7 +75,9 @@ class Side(Generic[Held]):
         except SURPRISES as error:
             if is_fault_of_ours(error):
                 raise
-            raise FormatError(f"{source} is malformed ({type(error).__name__}: {first_line(error)})") from None
+            raise FormatError(
+                f"{source} is malformed ({type(error).__name__}: {first_line(error)})"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -169,6 +185,10 @@ class Format:
                 "this format has a row for every hidden layer of the model, dense ones too, and the input does not "
                 f"say how many: use {Need.HIDDEN_LAYERS.value}"
             )
-        if Need.RANKS in self.needs and isinstance(held, ExpertMap) and held.num_ranks is None:
+        if (
+            Need.RANKS in self.needs
+            and isinstance(held, ExpertMap)
+            and held.num_ranks is None
+        ):
             return f"this format lists devices: use {Need.RANKS.value} with a divisor of {width} slots"
         return None

@@ -39,23 +39,31 @@ def agreed(name: str, found: int | None, given: int | None, source: str) -> int 
     8
     """
     if found is not None and given is not None and found != given:
-        raise FormatError(f"{source}: it has {found} {name}, the option says {given}: leave it out")
+        raise FormatError(
+            f"{source}: it has {found} {name}, the option says {given}: leave it out"
+        )
     return given if found is None else found
 
 
 def check_ids(ids: Sequence[int], hidden_layers: int | None, path: object) -> None:
     """Raise `FormatError` unless layer ids are different, and those of a model with so many layers."""
     if hidden_layers is not None and hidden_layers > MOST_LAYERS:
-        raise FormatError(f"{path}: {hidden_layers} hidden layers: no model has more than {MOST_LAYERS}")
+        raise FormatError(
+            f"{path}: {hidden_layers} hidden layers: no model has more than {MOST_LAYERS}"
+        )
     if not ids:
         return
     last = max(ids)
     is_twice = len(set(ids)) < len(ids)
     if is_twice or min(ids) < 0:
-        raise FormatError(f"{path}: layer ids {listed(ids)}, expected different integers >= 0")
+        raise FormatError(
+            f"{path}: layer ids {listed(ids)}, expected different integers >= 0"
+        )
     if last >= MOST_LAYERS:
         shown = str(last)[:MOST_SHOWN]
-        raise FormatError(f"{path}: layer {shown}: no model has more than {MOST_LAYERS}")
+        raise FormatError(
+            f"{path}: layer {shown}: no model has more than {MOST_LAYERS}"
+        )
     if hidden_layers is not None and last >= hidden_layers:
         raise FormatError(
             f"{path}: layer {last} is beyond {hidden_layers} hidden layers: correct --hidden-layers, or choose "
@@ -71,7 +79,9 @@ def listed(ids: Sequence[int], most: int = 8) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def number_layers(ids: Sequence[int] | None, rows: int, hidden_layers: int | None, source: str) -> tuple[int, ...]:
+def number_layers(
+    ids: Sequence[int] | None, rows: int, hidden_layers: int | None, source: str
+) -> tuple[int, ...]:
     """Absolute layer ids of rows: those given, else 0, 1, ... unless the model has more layers.
 
     Parameters
@@ -110,7 +120,9 @@ def number_layers(ids: Sequence[int] | None, rows: int, hidden_layers: int | Non
     return tuple(range(rows))
 
 
-def rows_of(wanted: Sequence[int], present: Sequence[int] | None, rows: int, source: str) -> list[int]:
+def rows_of(
+    wanted: Sequence[int], present: Sequence[int] | None, rows: int, source: str
+) -> list[int]:
     """Row of each layer wanted.
 
     Raises
@@ -120,10 +132,14 @@ def rows_of(wanted: Sequence[int], present: Sequence[int] | None, rows: int, sou
     """
     if present is None:
         if len(wanted) != rows:
-            raise FormatError(f"{source}: {rows} layers without ids, but {len(wanted)} layers are asked for")
+            raise FormatError(
+                f"{source}: {rows} layers without ids, but {len(wanted)} layers are asked for"
+            )
         return list(range(rows))
     row_of = {layer: row for row, layer in enumerate(present)}
     for layer in wanted:
         if layer not in row_of:
-            raise FormatError(f"{source}: no layer {layer} among its layers {min(present)}..{max(present)}")
+            raise FormatError(
+                f"{source}: no layer {layer} among its layers {min(present)}..{max(present)}"
+            )
     return [row_of[layer] for layer in wanted]

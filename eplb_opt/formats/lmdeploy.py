@@ -24,7 +24,11 @@ from .plain import json_bytes
 
 def has_loads(content: Any) -> bool:
     """A recording. The bare array is told from other bare arrays only by ``--input-format``."""
-    return isinstance(content, Mapping) and "counts" in content and bool({"balancedness", "step"} & set(content))
+    return (
+        isinstance(content, Mapping)
+        and "counts" in content
+        and bool({"balancedness", "step"} & set(content))
+    )
 
 
 def decode_loads(content: Any, source: str) -> Loads:
@@ -40,7 +44,9 @@ def decode_loads(content: Any, source: str) -> Loads:
         windows = None if step is None else [str(step)[:40]]
     loads = as_loads(counts, None, windows, source)
     if len(loads.load) != 1:
-        raise FormatError(f"{source}: loads of shape {loads.load.shape}, expected [hidden layers, experts]")
+        raise FormatError(
+            f"{source}: loads of shape {loads.load.shape}, expected [hidden layers, experts]"
+        )
     has_silent_layers = not loads.load.any(axis=2).all()
     if has_silent_layers and not is_recording:
         return recorded(loads.load, loads.windows, source)

@@ -26,10 +26,13 @@ from .table_sheet import Table
 LOAD_KEYS = ("load", "loads", "weight", "weights")
 MAP_KEY = "physical_to_logical_map"
 LIKE_A_MAP = (
-    "looks like a map (each row holds all of 0, 1, 2 and so on): name the array 'load' or 'physical_to_logical_map'"
+    "looks like a map (each row holds all of 0, 1, 2 and so on): "
+    "name the array 'load' or 'physical_to_logical_map'"
 )
 SIZES = ("num_experts", "num_ranks", "hidden_layers")  # of a map, where they are known
-LEAST_COLUMNS = 4  # of a bare matrix that is asked whether it looks like a map: very small loads do
+LEAST_COLUMNS = (
+    4  # of a bare matrix that is asked whether it looks like a map: very small loads do
+)
 
 
 def has_loads(content: Any) -> bool:
@@ -49,9 +52,15 @@ def decode_loads(content: Any, source: str) -> Loads:
         return folder_loads(content, source)
     if isinstance(content, Mapping):
         return _named_loads(content, source)
-    loads = loads_of([content], source) if isinstance(content, Table) else as_loads(content, None, None, source)
+    loads = (
+        loads_of([content], source)
+        if isinstance(content, Table)
+        else as_loads(content, None, None, source)
+    )
     if looks_like_map(content):
-        warnings.warn(f"{source}: read as loads, and {LIKE_A_MAP}", FormatWarning, stacklevel=2)
+        warnings.warn(
+            f"{source}: read as loads, and {LIKE_A_MAP}", FormatWarning, stacklevel=2
+        )
     return loads
 
 
@@ -62,7 +71,9 @@ def _named_loads(content: Mapping[str, Any], source: str) -> Loads:
         keys = list(content)
     if not keys:
         raise FormatError(f"{source}: no array 'load' among {_listed_keys(content)}")
-    loads = as_loads(content[keys[0]], content.get("layer_ids"), content.get("window"), source)
+    loads = as_loads(
+        content[keys[0]], content.get("layer_ids"), content.get("window"), source
+    )
     hidden_layers = _size(content, "hidden_layers", source)
     return replace(loads, hidden_layers=hidden_layers)
 
@@ -101,7 +112,9 @@ def has_map(content: Any) -> bool:
 def decode_map(content: Any, source: str) -> ExpertMap:
     """See the module's text."""
     if isinstance(content, Table):
-        raise FormatError(f"{source}: a table, which is read as loads only: expected integers as npz, npy or json")
+        raise FormatError(
+            f"{source}: a table, which is read as loads only: expected integers as npz, npy or json"
+        )
     if not isinstance(content, Mapping):
         return ExpertMap(as_map(content, source))
     if MAP_KEY not in content:
@@ -124,7 +137,9 @@ def _size(content: Mapping[str, Any], name: str, source: str) -> int | None:
         return None
     value = np.asarray(content[name])
     if value.ndim or value.dtype.kind not in "iu" or value < 1:
-        raise FormatError(f"{source}: {name} is {str(content[name])[:60]}, expected a positive integer")
+        raise FormatError(
+            f"{source}: {name} is {str(content[name])[:60]}, expected a positive integer"
+        )
     return int(value)
 
 
@@ -136,8 +151,14 @@ def tells(content: Any, source: str) -> bool | None:
     FormatError
         There are loads and a map under their keys.
     """
-    if isinstance(content, Mapping) and names_a_map(content) and set(LOAD_KEYS) & set(content):
-        raise FormatError(f"{source}: holds loads and a map: keep one of them in the file")
+    if (
+        isinstance(content, Mapping)
+        and names_a_map(content)
+        and set(LOAD_KEYS) & set(content)
+    ):
+        raise FormatError(
+            f"{source}: holds loads and a map: keep one of them in the file"
+        )
     return None
 
 
@@ -175,7 +196,10 @@ def is_bare_map(content: Any, source: str, takes_loads: bool, takes_maps: bool) 
 
 def encode_map_npz(expert_map: ExpertMap, path: Path) -> bytes:
     """A map as npz."""
-    arrays: dict[str, Any] = {MAP_KEY: expert_map.phy2log, "layer_ids": np.array(expert_map.layer_ids, dtype=np.int64)}
+    arrays: dict[str, Any] = {
+        MAP_KEY: expert_map.phy2log,
+        "layer_ids": np.array(expert_map.layer_ids, dtype=np.int64),
+    }
     return _npz_bytes(arrays | _sizes(expert_map))
 
 

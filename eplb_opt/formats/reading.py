@@ -24,7 +24,9 @@ JSON = "JSON"
 TABLE = "a table"
 YAML = "YAML"
 SHARE = {ARRAYS: 1, JSON: 4, TABLE: 16, YAML: 64}  # the limit is divided by this
-YAML_KEY = re.compile(r"^\s*(#[^\n]*\n\s*)*(---|(?!Unnamed: \d)[A-Za-z_]\w*\s*:(\s|$))")  # pandas names a column so
+YAML_KEY = re.compile(
+    r"^\s*(#[^\n]*\n\s*)*(---|(?!Unnamed: \d)[A-Za-z_]\w*\s*:(\s|$))"
+)  # pandas names a column so
 
 
 class OversizeError(ValueError):
@@ -62,7 +64,9 @@ def read_bytes(path: Path, kind: str | None = None) -> bytes:
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise FormatError(f"cannot read {path}: it is no regular file, give a file or a folder")
+            raise FormatError(
+                f"cannot read {path}: it is no regular file, give a file or a folder"
+            )
         with open(path, "rb", opener=_without_waiting) as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD)

@@ -99,7 +99,9 @@ def format_named(name: str) -> Format:
     for record in FORMATS:
         if record.name == name:
             return record
-    raise FormatError(f"no format {name!r}: use {' or '.join(record.name for record in FORMATS)}")
+    raise FormatError(
+        f"no format {name!r}: use {' or '.join(record.name for record in FORMATS)}"
+    )
 
 
 def output_format(path: str | Path, name: str | None = None) -> str:

@@ -50,7 +50,9 @@ def decode_loads(content: Any, source: str) -> Loads:
     dumps = _dumps(content, source)
     first = next(dumps, None)
     if first is None:
-        raise FormatError(f"{source}: a folder without .pt files: give what SGLang's recorder wrote")
+        raise FormatError(
+            f"{source}: a folder without .pt files: give what SGLang's recorder wrote"
+        )
     dumps = itertools.chain([first], dumps)
     _, dump = first
     is_counted = isinstance(dump, Mapping) and COUNTED in dump
@@ -72,7 +74,9 @@ def _counted(dumps: Iterable[tuple[str, Any]], source: str) -> tuple[Loaded, Lab
     sum_of_ranks = _SumOfRanks(source)
     for name, dump in dumps:
         if not isinstance(dump, Mapping) or COUNTED not in dump:
-            raise FormatError(f"{name}: no {COUNTED!r}, unlike the dumps beside it: give those of one recording")
+            raise FormatError(
+                f"{name}: no {COUNTED!r}, unlike the dumps beside it: give those of one recording"
+            )
         sum_of_ranks.add(dump, name)
     sum_of_ranks.check_whole()
     total = sum_of_ranks.total
@@ -112,9 +116,13 @@ class _SumOfRanks:
     def _check_rank(self, rank: int, size: int, name: str) -> None:
         self.sizes.add(size)
         if self.total is not None and 1 in self.sizes:
-            raise FormatError(f"{self.source}: several dumps, and {name} is already summed over ranks: give one file")
+            raise FormatError(
+                f"{self.source}: several dumps, and {name} is already summed over ranks: give one file"
+            )
         if rank in self.ranks or len(self.sizes) > 1:
-            raise FormatError(f"{name}: rank {rank} of {size} twice, or among others: give dumps of one recording")
+            raise FormatError(
+                f"{name}: rank {rank} of {size} twice, or among others: give dumps of one recording"
+            )
         self.ranks.add(rank)
 
     def check_whole(self) -> None:
@@ -130,8 +138,9 @@ class _SumOfRanks:
         warnings.warn(
             f"{self.source}: the dump of rank {min(self.ranks)} of {size}: tokens of one rank only, unless all see the "
             "same; give the folder of all dumps",
-            FormatWarning, stacklevel=2,
-        )  # fmt: skip
+            FormatWarning,
+            stacklevel=2,
+        )
 
 
 def _rank(dump: Mapping[str, Any], source: str) -> tuple[int, int]:
@@ -141,7 +150,9 @@ def _rank(dump: Mapping[str, Any], source: str) -> tuple[int, int]:
     is_scalar = rank.ndim == 0 and size.ndim == 0
     is_integer = rank.dtype.kind in "iu" and size.dtype.kind in "iu"
     if not is_scalar or not is_integer or not 0 <= rank < size:
-        raise FormatError(f"{source}: ep_rank {str(rank)[:30]} of ep_size {str(size)[:30]}: no rank of so many")
+        raise FormatError(
+            f"{source}: ep_rank {str(rank)[:30]} of ep_size {str(size)[:30]}: no rank of so many"
+        )
     return int(rank), int(size)
 
 
@@ -155,7 +166,9 @@ def _equal(one: Any, two: Any) -> bool:
 def _passes(dumps: Iterable[tuple[str, Any]], source: str) -> tuple[Loaded, Labels]:
     """Logical loads [passes, hidden layers, experts] of all ranks, and the ids of the passes."""
     passes: dict[int, Loaded] = {}
-    seen: dict[int, set[tuple[int, str]]] = {}  # pass -> ranks and parts that recorded it
+    seen: dict[
+        int, set[tuple[int, str]]
+    ] = {}  # pass -> ranks and parts that recorded it
     slots = None
     for name, dump in dumps:
         slots = _slots(dump, slots, name)
@@ -163,7 +176,9 @@ def _passes(dumps: Iterable[tuple[str, Any]], source: str) -> tuple[Loaded, Labe
             number, rank, part, count = _record(record, slots.shape, name)
             parts = seen.setdefault(number, set())
             if (rank, part) in parts:
-                raise FormatError(f"{name}: forward pass {number} of rank {rank} twice: give dumps of one recording")
+                raise FormatError(
+                    f"{name}: forward pass {number} of rank {rank} twice: give dumps of one recording"
+                )
             parts.add((rank, part))
             if number in passes:
                 count = passes[number] + count
@@ -183,25 +198,37 @@ def _slots(dump: Any, before: Loaded | None, name: str) -> Loaded:
     """The map of a dump, which must be that of the dumps before."""
     has_records = isinstance(dump, Mapping) and isinstance(dump.get("records"), list)
     if not has_records or LAST_MAP not in dump:
-        raise FormatError(f"{name}: no 'records' with {LAST_MAP!r}: not what SGLang's recorder writes")
+        raise FormatError(
+            f"{name}: no 'records' with {LAST_MAP!r}: not what SGLang's recorder writes"
+        )
     slots = as_map(dump[LAST_MAP], name)
     differs = before is not None and not np.array_equal(before, slots)
     if slots.min() < 0 or differs:
-        raise FormatError(f"{name}: {LAST_MAP} is negative or differs between ranks: give dumps of one recording")
+        raise FormatError(
+            f"{name}: {LAST_MAP} is negative or differs between ranks: give dumps of one recording"
+        )
     return slots
 
 
-def _record(record: Any, shape: tuple[int, ...], source: str) -> tuple[int, int, str, Loaded]:
+def _record(
+    record: Any, shape: tuple[int, ...], source: str
+) -> tuple[int, int, str, Loaded]:
     """Pass, rank, part of the pass (SGLang gathers the halves of overlapped batches apart), and counts."""
     try:
         number = int(record["forward_pass_id"])
         rank = int(record["rank"])
         part = str(record.get("gatherer_key"))[:40]
-        count = np.asarray(record[COUNT]) if COUNT in record else _count_ids(record[TOP_IDS], shape, source)
+        count = (
+            np.asarray(record[COUNT])
+            if COUNT in record
+            else _count_ids(record[TOP_IDS], shape, source)
+        )
     except FormatError:
         raise
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise FormatError(f"{source}: a record is not what SGLang's recorder writes ({error!r})") from None
+        raise FormatError(
+            f"{source}: a record is not what SGLang's recorder writes ({error!r})"
+        ) from None
     if count.shape != shape or count.dtype.kind not in "iu":
         raise FormatError(
             f"{source}: {COUNT} of shape {count.shape} and dtype {count.dtype}, expected integers {shape} as its map"
@@ -214,7 +241,9 @@ def _count_ids(ids: Any, shape: tuple[int, ...], source: str) -> npt.NDArray[np.
     ids = np.asarray(ids)
     layers, slots = shape
     if ids.ndim != 3 or len(ids) != layers or ids.dtype.kind not in "iu":
-        raise FormatError(f"{source}: {TOP_IDS} of shape {ids.shape} and dtype {ids.dtype}, expected {layers} layers")
+        raise FormatError(
+            f"{source}: {TOP_IDS} of shape {ids.shape} and dtype {ids.dtype}, expected {layers} layers"
+        )
     if ids.size and (ids.min() < -1 or ids.max() >= slots):
         raise FormatError(
             f"{source}: {TOP_IDS} has slots {ids.min()}..{ids.max()}, expected -1..{slots - 1} as its map"
@@ -240,7 +269,9 @@ def decode_map(content: Any, source: str) -> ExpertMap:
     phy2log = as_map(content[MAP_KEY], source)
     hidden_layers = len(phy2log)
     ids = tuple(range(hidden_layers))
-    return ExpertMap(phy2log, ids, hidden_layers=hidden_layers, dense_layers_unknown=True)
+    return ExpertMap(
+        phy2log, ids, hidden_layers=hidden_layers, dense_layers_unknown=True
+    )
 
 
 def refuses(expert_map: ExpertMap, path: Path) -> str | None:

@@ -33,7 +33,11 @@ def split_table(text: str, source: str) -> tuple[Cells | None, Rows]:
     FormatError
         Quotes are left open, or numbers may be a header as well as loads.
     """
-    lines = [(number, line.strip(" ")) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [
+        (number, line.strip(" "))
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip()
+    ]
     content = [(number, line) for number, line in lines if not line.startswith("#")]
     if not content:
         raise FormatError(f"{source}: nothing but comments, in no known format")
@@ -46,7 +50,11 @@ def split_table(text: str, source: str) -> tuple[Cells | None, Rows]:
         header = first
         rows = rows[1:]
     else:
-        above = [line for number, line in lines if line.startswith("#") and number < first_line]
+        above = [
+            line
+            for number, line in lines
+            if line.startswith("#") and number < first_line
+        ]
         header = _header_in_comment(above, len(first), delimiter, source)
     return _without_last(header, rows)
 
@@ -74,7 +82,9 @@ def _cells(lines: list[str], delimiter: str, source: str) -> list[Cells]:
     except csv.Error as error:
         raise FormatError(f"{source}: in no known format of tables ({error})") from None
     if len(rows) != len(lines):
-        raise FormatError(f"{source}: in no known format of tables (a quoted cell of several lines)")
+        raise FormatError(
+            f"{source}: in no known format of tables (a quoted cell of several lines)"
+        )
     return rows
 
 
@@ -88,11 +98,15 @@ def _counts(cells: Cells, source: str) -> bool:
     if len(cells) < 2 or cells != numbers:
         return False
     if len(cells) == 2:
-        raise FormatError(f"{source}: the first row is 0, 1: names of experts, or loads? Name them expert_0, expert_1")
+        raise FormatError(
+            f"{source}: the first row is 0, 1: names of experts, or loads? Name them expert_0, expert_1"
+        )
     return True
 
 
-def _header_in_comment(comments: list[str], width: int, delimiter: str, source: str) -> Cells | None:
+def _header_in_comment(
+    comments: list[str], width: int, delimiter: str, source: str
+) -> Cells | None:
     """The header that numpy writes as a comment: the last one, if it has a name for each column."""
     if not comments or width == 1:
         return None

@@ -72,7 +72,9 @@ def check_all_ranks(numbers: Iterable[int], source: str) -> None:
     present = sorted(numbers)
     for expected, number in enumerate(present):
         if number != expected:
-            raise FormatError(f"{source}: rank {present[-1]} without rank {expected}: collect the files of all ranks")
+            raise FormatError(
+                f"{source}: rank {present[-1]} without rank {expected}: collect the files of all ranks"
+            )
 
 
 @dataclass(frozen=True)
@@ -172,5 +174,6 @@ def _check_experts(tables: list[Table], axes: _Axes, source: str) -> None:
         warnings.warn(
             f"{source}: counts of 0 are left out, and {axes.experts - 1} is the largest expert: taken for "
             f"{axes.experts} experts; if the model has more, give a row of the last one",
-            FormatWarning, stacklevel=2,
-        )  # fmt: skip
+            FormatWarning,
+            stacklevel=2,
+        )

@@ -27,8 +27,26 @@ NUMBER = "number"  # loads of what has the number that is its name
 UNKNOWN = "unknown"
 
 _NUMBERED = ("", "id", "ids", "idx", "index", "no", "num", "number")
-_LAYERS = ("layer", "layers", "moelayer", "hiddenlayer", "decoderlayer", "block", "blk", "l")
-_EXPERTS = ("expert", "experts", "exp", "logicalexpert", "moeexpert", "routedexpert", "globalexpert", "e")
+_LAYERS = (
+    "layer",
+    "layers",
+    "moelayer",
+    "hiddenlayer",
+    "decoderlayer",
+    "block",
+    "blk",
+    "l",
+)
+_EXPERTS = (
+    "expert",
+    "experts",
+    "exp",
+    "logicalexpert",
+    "moeexpert",
+    "routedexpert",
+    "globalexpert",
+    "e",
+)
 _COUNTS = (
     "count", "counts", "load", "loads", "token", "tokens", "tokencount", "tokencounts", "numtokens", "ntokens",
     "activation", "activations", "activationcount", "activationcounts", "numactivations", "hit", "hits", "hitcount",
@@ -36,7 +54,19 @@ _COUNTS = (
     "expertload", "expertcount", "expertcounts", "experttokens", "freq", "frequency", "usage", "weight", "weights",
     "value", "n",
 )  # fmt: skip
-_RANKS = ("rank", "eprank", "dprank", "tprank", "gpu", "device", "worker", "ep", "dp", "tp", "process")
+_RANKS = (
+    "rank",
+    "eprank",
+    "dprank",
+    "tprank",
+    "gpu",
+    "device",
+    "worker",
+    "ep",
+    "dp",
+    "tp",
+    "process",
+)
 _WINDOWS = (
     "window", "step", "iteration", "iter", "pass", "forwardpass", "snapshot", "batch", "interval", "time", "timestamp"
 )  # fmt: skip
@@ -75,10 +105,16 @@ _WITH_NUMBER = {
 _SEPARATORS = re.compile(r"[\s_\-./:#()\[\]<>=]+")
 _SLOTS = re.compile(r"phy|slot|local|replica")
 _DECIMAL = re.compile("[0-9]{1,9}")
-_PANDAS_INDEX = re.compile(r"unnamed:?[\s_]*[0-9]+(_level_[0-9]+)?")  # of a table that had its index written before
+_PANDAS_INDEX = re.compile(
+    r"unnamed:?[\s_]*[0-9]+(_level_[0-9]+)?"
+)  # of a table that had its index written before
 _SIGNED = re.compile(r"(^|[^a-z0-9])[-+][0-9]")
-_INSIDE = re.compile(r"(?:model\.|transformer\.)?(?:layers|blocks|h)\.([0-9]{1,9})(?:\.[a-z_.]+)?")
-_RANK = re.compile(r"(?<![a-z])(?:[a-z]{2}[_\-]?)?(?:rank|ep|dp|tp|gpu|device|worker)[_\-]?([0-9]{1,6})(?![0-9])")
+_INSIDE = re.compile(
+    r"(?:model\.|transformer\.)?(?:layers|blocks|h)\.([0-9]{1,9})(?:\.[a-z_.]+)?"
+)
+_RANK = re.compile(
+    r"(?<![a-z])(?:[a-z]{2}[_\-]?)?(?:rank|ep|dp|tp|gpu|device|worker)[_\-]?([0-9]{1,6})(?![0-9])"
+)
 
 
 @dataclass(frozen=True)

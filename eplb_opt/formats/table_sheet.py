@@ -8,7 +8,16 @@ from typing import NoReturn
 from ..errors import FormatError
 from .layers import MOST_LAYERS
 from .table_cells import INTEGER, REAL, Cells
-from .table_names import INDEX, LAYER_LOAD, LAYOUTS, NUMBER, TOTAL, Column, label_of, says_total
+from .table_names import (
+    INDEX,
+    LAYER_LOAD,
+    LAYOUTS,
+    NUMBER,
+    TOTAL,
+    Column,
+    label_of,
+    says_total,
+)
 
 Number = int | float
 Row = list[Number] | dict[int, Number]  # by expert; a list has all of them
@@ -53,7 +62,9 @@ class Sheet:
 
     def refuse(self, column: Column, what: str) -> NoReturn:
         """Say what is wrong with a column."""
-        raise FormatError(f"{self.source}: column {column.name[:40]!r} {what}; {LAYOUTS}")
+        raise FormatError(
+            f"{self.source}: column {column.name[:40]!r} {what}; {LAYOUTS}"
+        )
 
     def all(self, *kinds: str) -> list[int]:
         """Where the columns of some kinds are."""
@@ -64,7 +75,9 @@ class Sheet:
         places = self.all(kind)
         if len(places) > 1:
             names = " and ".join(repr(self.columns[i].name) for i in places[:2])
-            raise FormatError(f"{self.source}: columns {names} both say the {kind}: keep one")
+            raise FormatError(
+                f"{self.source}: columns {names} both say the {kind}: keep one"
+            )
         return places[0] if places else None
 
     def numbers(self, *kinds: str) -> dict[int, int]:
@@ -87,7 +100,9 @@ class Sheet:
             value = float(cell)
         else:
             name = self.columns[column].name
-            self.fail(line, f"column {name!r}: {cell[:30]!r} is no number, in no known format")
+            self.fail(
+                line, f"column {name!r}: {cell[:30]!r} is no number, in no known format"
+            )
         if abs(value) > MOST_LOAD:
             self.fail(line, f"load {cell[:30]} is beyond 2^53")
         return value
@@ -104,7 +119,10 @@ class Sheet:
         if label is not None and label.kind == TOTAL:
             return None
         if label is None or label.kind not in (NUMBER, kind) or label.number is None:
-            self.fail(line, f"column {self.columns[column].name!r}: {cell[:30]!r} is no {what}")
+            self.fail(
+                line,
+                f"column {self.columns[column].name!r}: {cell[:30]!r} is no {what}",
+            )
         most = MOST_LAYERS if kind == LAYER_LOAD else MOST_EXPERTS
         if label.number >= most:
             self.fail(line, f"{what} {label.number}: no model has so many")

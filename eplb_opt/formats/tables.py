@@ -46,13 +46,19 @@ def parse_table(text: str, source: str) -> Table:
     """
     header, rows = split_table(text, source)
     if not rows:
-        raise FormatError(f"{source}: no rows below the header, in no known format of tables")
+        raise FormatError(
+            f"{source}: no rows below the header, in no known format of tables"
+        )
     width = len(rows[0][1] if header is None else header)
     if width > MOST_EXPERTS:
-        raise FormatError(f"{source}: {width} columns: no model has more than {MOST_EXPERTS} experts")
+        raise FormatError(
+            f"{source}: {width} columns: no model has more than {MOST_EXPERTS} experts"
+        )
     for line, cells in rows:
         if len(cells) != width:
-            raise FormatError(f"{source}, line {line}: {len(cells)} cells, expected {width}: rows of different lengths")
+            raise FormatError(
+                f"{source}, line {line}: {len(cells)} cells, expected {width}: rows of different lengths"
+            )
     if header is None:
         columns = [Column(str(i), NUMBER, i) for i in range(width)]
         return _bare(Sheet(source, columns, rows))
@@ -78,7 +84,9 @@ def _layout(sheet: Sheet) -> Callable[[Sheet], Table]:
         if LAYER_LOAD not in kinds and EXPERT not in kinds:
             return _transposed if _index_names_experts(sheet) else _wide
     names = ", ".join(column.name[:40] for column in sheet.columns[:8])
-    raise FormatError(f"{sheet.source}: columns {names} are together in no known format; {LAYOUTS}")
+    raise FormatError(
+        f"{sheet.source}: columns {names} are together in no known format; {LAYOUTS}"
+    )
 
 
 def _index_names_experts(sheet: Sheet) -> bool:
@@ -114,7 +122,11 @@ def _wide(sheet: Sheet) -> Table:
     ids = [set(layers) for layers in table.counts.values()]
     if any(some != ids[0] for some in ids):
         raise FormatError(f"{sheet.source}: not all steps and ranks have all layers")
-    if layer is not None and ids and _counts_moe_layers(sheet.columns[layer].name, ids[0]):
+    if (
+        layer is not None
+        and ids
+        and _counts_moe_layers(sheet.columns[layer].name, ids[0])
+    ):
         table.numbered = False
     return table
 
@@ -122,7 +134,9 @@ def _wide(sheet: Sheet) -> Table:
 def _index_of_layers(sheet: Sheet) -> int | None:
     """The index, where no column is named after layers; None: rows are layers in order."""
     if sheet.all(WINDOW, RANK):
-        raise FormatError(f"{sheet.source}: a column of steps or ranks and none of layers; {LAYOUTS}")
+        raise FormatError(
+            f"{sheet.source}: a column of steps or ranks and none of layers; {LAYOUTS}"
+        )
     return sheet.only(INDEX)
 
 
@@ -181,7 +195,9 @@ def _long(sheet: Sheet) -> Table:
     expert = sheet.only(EXPERT)
     count = sheet.only(COUNT)
     if count is None:
-        count = sheet.only(TOTAL)  # beside layers and experts a total is that of the row
+        count = sheet.only(
+            TOTAL
+        )  # beside layers and experts a total is that of the row
     if layer is None or expert is None or count is None:
         raise FormatError(f"{sheet.source}: no column says the count; {LAYOUTS}")
     window = sheet.only(WINDOW)
@@ -198,7 +214,10 @@ def _long(sheet: Sheet) -> Table:
         layers = table.counts.setdefault(key, {})
         row = layers.setdefault(layer_id, {})
         if expert_id in row:
-            sheet.fail(line, f"expert {expert_id} of layer {layer_id} is there twice: name its rank or step")
+            sheet.fail(
+                line,
+                f"expert {expert_id} of layer {layer_id} is there twice: name its rank or step",
+            )
         row[expert_id] = sheet.load(line, cells, count)
     if _counts_moe_layers(sheet.columns[layer].name, ids):
         table.numbered = False
@@ -257,7 +276,11 @@ def _check_first_columns(sheet: Sheet) -> None:
         )
     seconds = [whole(cells[1]) for _, cells in sheet.rows]
     pairs = zip(firsts, seconds, strict=True)
-    places = [(first, second) for first, second in pairs if first is not None and second is not None]
+    places = [
+        (first, second)
+        for first, second in pairs
+        if first is not None and second is not None
+    ]
     if width > 2 and len(places) == len(firsts) and _may_be_places(places, width):
         raise FormatError(
             f"{sheet.source}: the first two columns count: layers and experts? Give the table a header; {LAYOUTS}"

@@ -43,10 +43,14 @@ def has_loads(content: Any) -> bool:
 def decode_loads(content: Any, source: str) -> Loads:
     """Windows are iterations; layer ids are absolute."""
     if not isinstance(content, Path):
-        raise FormatError(f"{source}: a file, expected the folder with {META} and {FILES}")
+        raise FormatError(
+            f"{source}: a file, expected the folder with {META} and {FILES}"
+        )
     experts = _experts(content / META)
     counts: Counts = {}
-    recorded: dict[int, set[tuple[str, int]]] = {}  # iteration -> ranks and layers that are there
+    recorded: dict[
+        int, set[tuple[str, int]]
+    ] = {}  # iteration -> ranks and layers that are there
     for path in _files(content, source):
         for place, count in _counts(path, experts).items():
             _add(counts, place, count)
@@ -66,7 +70,9 @@ def _experts(path: Path) -> int:
     meta = read_content(path)
     experts = meta.get("num_experts") if isinstance(meta, Mapping) else None
     if type(experts) is not int or experts < 1:
-        raise FormatError(f"{path}: num_experts is {experts!r}, expected a positive integer")
+        raise FormatError(
+            f"{path}: num_experts is {experts!r}, expected a positive integer"
+        )
     return experts
 
 
@@ -88,7 +94,9 @@ def _files(folder: Path, source: str) -> list[Path]:
 def _counts(path: Path, experts: int) -> Counts:
     """The counts of a rank's file."""
     counts: Counts = {}
-    for key, count in sorted(read_safetensors(path).items()):  # the library's order differs from call to call
+    for key, count in sorted(
+        read_safetensors(path).items()
+    ):  # the library's order differs from call to call
         match = KEY.fullmatch(key)
         if not match:
             raise FormatError(f"{path}: key {key!r}, expected iteration_layer")
@@ -121,10 +129,14 @@ def decode_map(content: Any, source: str) -> ExpertMap:
     unknown = set(content) - {"num_slots", ASSIGNMENTS, UPDATES}
     if unknown:
         key = min(str(key) for key in unknown)
-        raise FormatError(f"{source}: unknown key {key!r}: TensorRT-LLM refuses it, too")
+        raise FormatError(
+            f"{source}: unknown key {key!r}: TensorRT-LLM refuses it, too"
+        )
     updates = content.get(UPDATES)
     if updates != 0:
-        raise FormatError(f"{source}: {UPDATES} is {updates!r}, expected 0: a static map, whole")
+        raise FormatError(
+            f"{source}: {UPDATES} is {updates!r}, expected 0: a static map, whole"
+        )
     phy2log, layers = assignments(content, source)
     return ExpertMap(phy2log, layers)
 
@@ -138,7 +150,9 @@ def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
     table = dict(sorted(rows))
     content = {"num_slots": expert_map.phy2log.shape[1], ASSIGNMENTS: table, UPDATES: 0}
     # A row of slots is one line, however long.
-    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1 << 20)
+    text = yaml.safe_dump(
+        content, sort_keys=False, default_flow_style=None, width=1 << 20
+    )
     return str(text).encode()
 
 

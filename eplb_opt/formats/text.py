@@ -13,7 +13,9 @@ YAML_INT = "tag:yaml.org,2002:int"
 YAML_FLOAT = "tag:yaml.org,2002:float"
 DEPTH = 32  # of YAML: a map has 3
 DECIMAL = re.compile(r"[-+]?[0-9]{1,18}")
-REAL = re.compile(r"[-+]?([0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18})([eE][-+]?[0-9]{1,3})?")
+REAL = re.compile(
+    r"[-+]?([0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18})([eE][-+]?[0-9]{1,3})?"
+)
 
 
 class Records(list[Any]):
@@ -24,7 +26,9 @@ def parse_json(text: str) -> Any:
     """JSON, or JSON lines: records with a ``record_type``, or more than one object."""
     try:
         if _is_lines(text):
-            return Records(json.loads(line, object_pairs_hook=_once) for line in _lines(text))
+            return Records(
+                json.loads(line, object_pairs_hook=_once) for line in _lines(text)
+            )
         content = json.loads(text, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("JSON that is nested too deeply") from None
@@ -69,13 +73,23 @@ def parse_yaml(text: str) -> dict[Any, Any]:
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             make = self.construct_object
-            return _once([(make(key, True), make(value, deep)) for key, value in node.value])
+            return _once(
+                [(make(key, True), make(value, deep)) for key, value in node.value]
+            )
 
     # A scalar that begins with one of the characters and matches is a number, which our function reads.
-    Loader.add_implicit_resolver(YAML_INT, re.compile(f"^{DECIMAL.pattern}$"), list("-+0123456789"))
-    Loader.add_implicit_resolver(YAML_FLOAT, re.compile(f"^{REAL.pattern}$"), list("-+.0123456789"))
-    Loader.add_constructor(YAML_INT, lambda loader, node: _decimal(loader.construct_scalar(node)))
-    Loader.add_constructor(YAML_FLOAT, lambda loader, node: _real(loader.construct_scalar(node)))
+    Loader.add_implicit_resolver(
+        YAML_INT, re.compile(f"^{DECIMAL.pattern}$"), list("-+0123456789")
+    )
+    Loader.add_implicit_resolver(
+        YAML_FLOAT, re.compile(f"^{REAL.pattern}$"), list("-+.0123456789")
+    )
+    Loader.add_constructor(
+        YAML_INT, lambda loader, node: _decimal(loader.construct_scalar(node))
+    )
+    Loader.add_constructor(
+        YAML_FLOAT, lambda loader, node: _real(loader.construct_scalar(node))
+    )
     try:
         _check_events(yaml.parse(text, Loader=Loader))
         content = yaml.load(text, Loader=Loader)
@@ -108,12 +122,16 @@ def _decimal(text: Any) -> int:
         raise ValueError(f"YAML: {str(text)[:30]!r} is no decimal integer")
     digits = text.lstrip("+-")
     if digits != "0" and digits.startswith("0") and int(digits) > 7:
-        raise ValueError(f"YAML: integer {text} with a leading zero, which YAML 1.1 reads in base 8: leave it out")
+        raise ValueError(
+            f"YAML: integer {text} with a leading zero, which YAML 1.1 reads in base 8: leave it out"
+        )
     return int(text)
 
 
 def _real(text: Any) -> float:
-    is_number = isinstance(text, str) and (REAL.fullmatch(text) or DECIMAL.fullmatch(text))
+    is_number = isinstance(text, str) and (
+        REAL.fullmatch(text) or DECIMAL.fullmatch(text)
+    )
     if not is_number:
         raise ValueError(f"YAML: {str(text)[:30]!r} is no decimal number")
     return float(text)

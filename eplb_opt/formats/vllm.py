@@ -45,7 +45,9 @@ def decode_loads(content: Any, source: str) -> Loads:
     """Windows are records, labelled by step; layer ids are unknown."""
     records = _load_records(content)
     if not records:
-        raise FormatError(f"{source}: no record of type {LOADS!r}, and no snapshots with {SNAPSHOT_LOAD!r}")
+        raise FormatError(
+            f"{source}: no record of type {LOADS!r}, and no snapshots with {SNAPSHOT_LOAD!r}"
+        )
     physical: list[Matrix] = []
     slots: list[Matrix] = []
     shape = None
@@ -56,39 +58,57 @@ def decode_loads(content: Any, source: str) -> Loads:
         slots.append(slots_of_record)
     steps = tuple(str(record.get("step", i)) for i, record in enumerate(records))
     if len(set(steps)) != len(steps):
-        raise FormatError(f"{source}: a step is recorded twice: give the records of one rank and one run")
+        raise FormatError(
+            f"{source}: a step is recorded twice: give the records of one rank and one run"
+        )
     load = to_logical(np.stack(physical), np.stack(slots))
     _check_experts_said(records, load.shape[2], source)
     return Loads(load, None, steps)
 
 
-def _load_and_slots(record: Record, shape: tuple[int, ...] | None, source: str) -> tuple[Matrix, Matrix]:
+def _load_and_slots(
+    record: Record, shape: tuple[int, ...] | None, source: str
+) -> tuple[Matrix, Matrix]:
     """Loads of slots and the experts in them, both [MoE layers, slots], of the shape of the records before."""
     _check_version(record, source)
     load = _matrix(record, "expert_load", source)
     slots = _matrix(record, "p2l_map", source)
     step = record.get("step")
     is_integer = slots.dtype.kind in "iu"
-    if load.shape != slots.shape or not is_integer or load.shape != (shape or load.shape):
+    if (
+        load.shape != slots.shape
+        or not is_integer
+        or load.shape != (shape or load.shape)
+    ):
         raise FormatError(
             f"{source}: step {step}: expert_load {load.shape}, p2l_map {slots.shape} {slots.dtype}: "
             "expected one shape [MoE layers, slots] in all records, p2l_map in integers"
         )
     check_experts(slots, source)
     if slots.max() < 0:
-        raise FormatError(f"{source}: step {step}: p2l_map says that all slots are empty")
+        raise FormatError(
+            f"{source}: step {step}: p2l_map says that all slots are empty"
+        )
     is_empty = slots < 0
     if load[is_empty].any():
-        raise FormatError(f"{source}: step {step}: load on a slot that p2l_map says is empty")
+        raise FormatError(
+            f"{source}: step {step}: load on a slot that p2l_map says is empty"
+        )
     return load, slots
 
 
 def _check_experts_said(records: list[Record], experts: int, source: str) -> None:
     """Raise `FormatError` if a record says another number of experts than the maps have."""
-    said = {str(record["experts"])[:30] for record in records if record.get("experts") is not None}
+    said = {
+        str(record["experts"])[:30]
+        for record in records
+        if record.get("experts") is not None
+    }
     others = said - {str(experts)}
     if others:
-        raise FormatError(f"{source}: {experts} experts in the maps, num_logical_experts is {others.pop()}")
+        raise FormatError(
+            f"{source}: {experts} experts in the maps, num_logical_experts is {others.pop()}"
+        )
 
 
 def _load_records(content: Any) -> list[Record]:
@@ -108,21 +128,29 @@ def decode_map(content: Any, source: str) -> ExpertMap:
     """Layer ids are those of our own extra key, or unknown."""
     records = _of_type(content, MAP) if isinstance(content, Records) else []
     if len(records) != 1:
-        raise FormatError(f"{source}: {len(records)} records of type {MAP!r}, expected one")
+        raise FormatError(
+            f"{source}: {len(records)} records of type {MAP!r}, expected one"
+        )
     record = records[0]
     _check_version(record, source)
     phy2log, layers = assignments(record, source)
     if layers != tuple(range(len(layers))):
-        raise FormatError(f"{source}: MoE layers {layers[:8]}..., expected 0..{len(layers) - 1}")
+        raise FormatError(
+            f"{source}: MoE layers {layers[:8]}..., expected 0..{len(layers) - 1}"
+        )
     slots = phy2log.shape[1]
     redundant = record.get("num_redundant_experts")
     if not isinstance(redundant, int) or not 0 <= redundant < slots:
-        raise FormatError(f"{source}: num_redundant_experts is {redundant!r} for {slots} slots")
+        raise FormatError(
+            f"{source}: num_redundant_experts is {redundant!r} for {slots} slots"
+        )
     ids = as_ids(record.get("layer_ids"), len(phy2log), source)
     return ExpertMap(phy2log, ids, slots - redundant)
 
 
-def assignments(content: Mapping[str, Any], source: str) -> tuple[Matrix, tuple[int, ...]]:
+def assignments(
+    content: Mapping[str, Any], source: str
+) -> tuple[Matrix, tuple[int, ...]]:
     """The table of ``initial_global_assignments``, which TensorRT-LLM has, too.
 
     Returns
@@ -140,7 +168,9 @@ def assignments(content: Mapping[str, Any], source: str) -> tuple[Matrix, tuple[
     phy2log = as_map([rows[layer] for layer in layers], source)
     slots = phy2log.shape[1]
     if content.get("num_slots") != slots:
-        raise FormatError(f"{source}: num_slots is {content.get('num_slots')!r}, but layers have {slots} slots")
+        raise FormatError(
+            f"{source}: num_slots is {content.get('num_slots')!r}, but layers have {slots} slots"
+        )
     return phy2log, layers
 
 
@@ -150,7 +180,9 @@ def _rows_by_layer(table: Mapping[Any, Any], source: str) -> dict[int, Any]:
     rows = {} if wrong else {int(key): row for key, row in table.items()}
     has_key_twice = len(rows) < len(table)
     if wrong or has_key_twice or not 0 <= min(rows) <= max(rows) < MOST_LAYERS:
-        raise FormatError(f"{source}: keys of {ASSIGNMENTS} are no different layers: {(wrong or list(table))[:4]}")
+        raise FormatError(
+            f"{source}: keys of {ASSIGNMENTS} are no different layers: {(wrong or list(table))[:4]}"
+        )
     return rows
 
 
@@ -193,7 +225,9 @@ def tells(content: Any, source: str) -> bool | None:
     kinds = {_type_of(record) for record in content}
     if kinds not in ({LOADS}, {MAP}):
         types = ", ".join(sorted(kinds)[:4])
-        raise FormatError(f"{source}: records of type {types}: expected all {LOADS!r}, or one {MAP!r}")
+        raise FormatError(
+            f"{source}: records of type {types}: expected all {LOADS!r}, or one {MAP!r}"
+        )
     return kinds == {MAP}
 
 
@@ -206,7 +240,10 @@ def _snapshots(content: Any) -> list[Record]:
         experts = content.get("num_logical_experts")
     if not isinstance(snapshots, list):
         return []
-    if not all(isinstance(snapshot, dict) and SNAPSHOT_LOAD in snapshot for snapshot in snapshots):
+    if not all(
+        isinstance(snapshot, dict) and SNAPSHOT_LOAD in snapshot
+        for snapshot in snapshots
+    ):
         return []
     return [_as_record(snapshot, i, experts) for i, snapshot in enumerate(snapshots)]
 
@@ -228,13 +265,19 @@ def _type_of(record: Any) -> str:
 
 
 def _of_type(records: Records, kind: str) -> list[Record]:
-    return [record for record in records if isinstance(record, dict) and record.get("record_type") == kind]
+    return [
+        record
+        for record in records
+        if isinstance(record, dict) and record.get("record_type") == kind
+    ]
 
 
 def _check_version(record: Mapping[str, Any], source: str) -> None:
     version = record.get("version")
     if version != VERSION:
-        raise FormatError(f"{source}: {record['record_type']} of version {version!r}, known is {VERSION}")
+        raise FormatError(
+            f"{source}: {record['record_type']} of version {version!r}, known is {VERSION}"
+        )
 
 
 def _matrix(record: Mapping[str, Any], key: str, source: str) -> Matrix:
@@ -244,7 +287,9 @@ def _matrix(record: Mapping[str, Any], key: str, source: str) -> Matrix:
     except ValueError as error:
         raise FormatError(f"{source}: {key} is not rectangular ({error})") from None
     if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iuf":
-        raise FormatError(f"{source}: {key} of shape {array.shape}, expected numbers [MoE layers, slots]")
+        raise FormatError(
+            f"{source}: {key} of shape {array.shape}, expected numbers [MoE layers, slots]"
+        )
     return array
 
 

@@ -23,7 +23,11 @@ from .plain import json_bytes
 
 def has_map(content: Any) -> bool:
     """The engine's two keys."""
-    return isinstance(content, Mapping) and "moe_layer_count" in content and "layer_list" in content
+    return (
+        isinstance(content, Mapping)
+        and "moe_layer_count" in content
+        and "layer_list" in content
+    )
 
 
 def decode_map(content: Any, source: str) -> ExpertMap:
@@ -41,12 +45,18 @@ def decode_map(content: Any, source: str) -> ExpertMap:
             device_counts |= {int(layer["device_count"]), len(devices)}
         sizes = {len(experts) for devices in layers for experts in devices}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise FormatError(f"{source}: a layer or device that cannot be read ({error!r})") from None
+        raise FormatError(
+            f"{source}: a layer or device that cannot be read ({error!r})"
+        ) from None
     count = content["moe_layer_count"]
     if not layers or count != len(layers):
-        raise FormatError(f"{source}: moe_layer_count is {count!r} for {len(layers)} layers")
+        raise FormatError(
+            f"{source}: moe_layer_count is {count!r} for {len(layers)} layers"
+        )
     if len(device_counts) != 1 or len(sizes) != 1:
-        raise FormatError(f"{source}: layers or devices of different sizes: only equal ones are a map of slots")
+        raise FormatError(
+            f"{source}: layers or devices of different sizes: only equal ones are a map of slots"
+        )
     phy2log = as_map([_joined(devices) for devices in layers], source)
     num_ranks = device_counts.pop()
     if ids == list(range(len(ids))):
@@ -89,7 +99,9 @@ def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
     ids = expert_map.layer_ids or ()
     by_device = _by_device(expert_map).tolist()
     layers = [_layer(int(ids[row]), by_device[row]) for row in np.argsort(ids)]
-    return json_bytes({"moe_layer_count": len(layers), "layer_list": layers}, indent=None)
+    return json_bytes(
+        {"moe_layer_count": len(layers), "layer_list": layers}, indent=None
+    )
 
 
 def _layer(layer_id: int, devices: list[list[int]]) -> dict[str, Any]:

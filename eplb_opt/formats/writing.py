@@ -19,9 +19,12 @@ from .layers import number_layers
 
 
 def write_map(
-    path: str | Path, placement: Placement, name: str | None = None, num_ranks: int | None = None,
+    path: str | Path,
+    placement: Placement,
+    name: str | None = None,
+    num_ranks: int | None = None,
     hidden_layers: int | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Write a placement, atomically.
 
     Parameters
@@ -52,7 +55,13 @@ def write_map(
     ...     read_map(path, num_experts=2, num_ranks=2).layer_ids
     (3,)
     """
-    expert_map = ExpertMap(placement.phy2log, placement.layer_ids, placement.num_experts, num_ranks, hidden_layers)
+    expert_map = ExpertMap(
+        placement.phy2log,
+        placement.layer_ids,
+        placement.num_experts,
+        num_ranks,
+        hidden_layers,
+    )
     write_expert_map(path, expert_map, registry.output_format(path, name))
 
 
@@ -91,14 +100,21 @@ def write_expert_map(path: str | Path, expert_map: ExpertMap, name: str) -> None
             f"{path}: the input has a row for every hidden layer and does not say which are dense: name the MoE layers "
             f"with --layers, e.g. 3:{len(expert_map.phy2log)}"
         )
-    ids = number_layers(expert_map.layer_ids, len(expert_map.phy2log), expert_map.hidden_layers, str(path))
+    ids = number_layers(
+        expert_map.layer_ids,
+        len(expert_map.phy2log),
+        expert_map.hidden_layers,
+        str(path),
+    )
     numbered = replace(expert_map, layer_ids=ids)
     check_map(numbered, path)
     data = output.encode_map(numbered, Path(path))
     atomic_write(Path(path), lambda file: file.write(data))
 
 
-def check_map_format(path: str | Path, name: str, instance: Instance, hidden_layers: int | None) -> None:
+def check_map_format(
+    path: str | Path, name: str, instance: Instance, hidden_layers: int | None
+) -> None:
     """Raise what `write_map` would raise for a map of this instance: to be asked before long work.
 
     Parameters
@@ -138,7 +154,9 @@ def check_map_format(path: str | Path, name: str, instance: Instance, hidden_lay
     row = np.arange(instance.num_replicas) % instance.num_experts
     rows = np.tile(row, (instance.num_layers, 1))
     ids = tuple(instance.layer_ids or ())
-    probe = ExpertMap(rows, ids, instance.num_experts, instance.num_ranks, hidden_layers)
+    probe = ExpertMap(
+        rows, ids, instance.num_experts, instance.num_ranks, hidden_layers
+    )
     check_map(probe, path)
     output.encode_map(probe, Path(path))
 
@@ -208,8 +226,12 @@ def encode_loads(path: str | Path, loads: Loads, name: str | None = None) -> byt
     """
     output = registry.format_named(registry.output_format(path, name))
     if not output.writes_loads:
-        others = " or ".join(record.name for record in registry.FORMATS if record.writes_loads)
-        raise FormatError(f"{path}: {output.name} holds maps, no loads: solve first, or use {others}")
+        others = " or ".join(
+            record.name for record in registry.FORMATS if record.writes_loads
+        )
+        raise FormatError(
+            f"{path}: {output.name} holds maps, no loads: solve first, or use {others}"
+        )
     check_loads(loads, path)
     return output.encode_loads(loads, Path(path))
 
@@ -248,5 +270,7 @@ def _map_format(path: str | Path, name: str) -> Format:
     """The format of this name, if it writes maps."""
     output = registry.format_named(name)
     if not output.writes_maps:
-        raise FormatError(f"{path}: {name} holds no maps: it plans from loads, convert the loads")
+        raise FormatError(
+            f"{path}: {name} holds no maps: it plans from loads, convert the loads"
+        )
     return output

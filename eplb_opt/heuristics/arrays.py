@@ -60,7 +60,11 @@ def arange(start: int, stop: int, at: Device) -> Array:
 
 def empty(shape: Sequence[int], dtype: Dtype, at: Device) -> Array:
     """Room for numbers."""
-    return np.empty(shape, dtype.numpy) if at is None else torch.empty(tuple(shape), dtype=dtype.torch, device=at)
+    return (
+        np.empty(shape, dtype.numpy)
+        if at is None
+        else torch.empty(tuple(shape), dtype=dtype.torch, device=at)
+    )
 
 
 # Types and shapes.
@@ -68,27 +72,45 @@ def empty(shape: Sequence[int], dtype: Dtype, at: Device) -> Array:
 
 def astype(array: Array, dtype: Dtype) -> Array:
     """The numbers in another type, towards zero; the array itself, if that is its type."""
-    return array.astype(dtype.numpy, copy=False) if isinstance(array, np.ndarray) else array.to(dtype.torch)
+    return (
+        array.astype(dtype.numpy, copy=False)
+        if isinstance(array, np.ndarray)
+        else array.to(dtype.torch)
+    )
 
 
 def permute_dims(array: Array, axes: tuple[int, ...]) -> Array:
     """The axes in another order."""
-    return array.transpose(axes) if isinstance(array, np.ndarray) else array.permute(axes)
+    return (
+        array.transpose(axes) if isinstance(array, np.ndarray) else array.permute(axes)
+    )
 
 
 def concat(arrays: Sequence[Array], axis: int) -> Array:
     """One after the other."""
-    return np.concatenate(arrays, axis) if isinstance(arrays[0], np.ndarray) else torch.cat(tuple(arrays), axis)
+    return (
+        np.concatenate(arrays, axis)
+        if isinstance(arrays[0], np.ndarray)
+        else torch.cat(tuple(arrays), axis)
+    )
 
 
 def stack(arrays: Sequence[Array]) -> Array:
     """Along a new first axis."""
-    return np.stack(arrays) if isinstance(arrays[0], np.ndarray) else torch.stack(tuple(arrays))
+    return (
+        np.stack(arrays)
+        if isinstance(arrays[0], np.ndarray)
+        else torch.stack(tuple(arrays))
+    )
 
 
 def tile(array: Array, repetitions: tuple[int, ...]) -> Array:
     """The array again and again along each axis."""
-    return np.tile(array, repetitions) if isinstance(array, np.ndarray) else array.repeat(repetitions)
+    return (
+        np.tile(array, repetitions)
+        if isinstance(array, np.ndarray)
+        else array.repeat(repetitions)
+    )
 
 
 def flip(array: Array) -> Array:
@@ -101,7 +123,11 @@ def flip(array: Array) -> Array:
 
 def where(condition: Array, yes: Array | float, no: Array | float) -> Array:
     """``yes`` where the condition holds, else ``no``."""
-    return np.where(condition, yes, no) if isinstance(condition, np.ndarray) else torch.where(condition, yes, no)
+    return (
+        np.where(condition, yes, no)
+        if isinstance(condition, np.ndarray)
+        else torch.where(condition, yes, no)
+    )
 
 
 def abs(array: Array) -> Array:  # noqa: A001
@@ -124,17 +150,29 @@ def clip(array: Array, low: float, high: float) -> Array:
 
 def maximum(one: Array, other: Array) -> Array:
     """The larger of two."""
-    return np.maximum(one, other) if isinstance(one, np.ndarray) else torch.maximum(one, other)
+    return (
+        np.maximum(one, other)
+        if isinstance(one, np.ndarray)
+        else torch.maximum(one, other)
+    )
 
 
 def minimum(one: Array, other: Array) -> Array:
     """The smaller of two."""
-    return np.minimum(one, other) if isinstance(one, np.ndarray) else torch.minimum(one, other)
+    return (
+        np.minimum(one, other)
+        if isinstance(one, np.ndarray)
+        else torch.minimum(one, other)
+    )
 
 
 def divide(vector: Array, number: int) -> Array:
     """``vector / number``, rounded once: by a number that is no tensor, CUDA multiplies with the rounded reciprocal."""
-    return vector / (number if isinstance(vector, np.ndarray) else arange(number, number + 1, vector.device))
+    return vector / (
+        number
+        if isinstance(vector, np.ndarray)
+        else arange(number, number + 1, vector.device)
+    )
 
 
 def add(one: Array, other: Array, out: Array) -> None:
@@ -173,12 +211,20 @@ def cumulative_prod(array: Array, axis: int, dtype: Dtype) -> Array:
 
 def max(array: Array, axis: int) -> Array:  # noqa: A001
     """Largest along an axis."""
-    return np.maximum.reduce(array, axis) if isinstance(array, np.ndarray) else array.amax(axis)
+    return (
+        np.maximum.reduce(array, axis)
+        if isinstance(array, np.ndarray)
+        else array.amax(axis)
+    )
 
 
 def min(array: Array, axis: int) -> Array:  # noqa: A001
     """Smallest along an axis."""
-    return np.minimum.reduce(array, axis) if isinstance(array, np.ndarray) else array.amin(axis)
+    return (
+        np.minimum.reduce(array, axis)
+        if isinstance(array, np.ndarray)
+        else array.amin(axis)
+    )
 
 
 def argmin(array: Array, axis: int) -> Array:
@@ -197,7 +243,9 @@ def sort(keys: Array) -> Array:
 def take(array: Array, index: Array, axis: int) -> Array:
     """Entries of an axis by their numbers (one axis of int64)."""
     if isinstance(array, np.ndarray):
-        return array.take(index, axis, mode="clip")  # indices are valid; clipping is faster than raising
+        return array.take(
+            index, axis, mode="clip"
+        )  # indices are valid; clipping is faster than raising
     return array.index_select(axis, index)
 
 
@@ -242,12 +290,20 @@ def to_numpy(array: Array) -> Numpy:
 
 def reinterpreted(array: Array, dtype: Dtype) -> Array:
     """The same bits read as another type: the standard knows numbers only, no bits of them."""
-    return array.view(dtype.numpy) if isinstance(array, np.ndarray) else array.view(dtype.torch)
+    return (
+        array.view(dtype.numpy)
+        if isinstance(array, np.ndarray)
+        else array.view(dtype.torch)
+    )
 
 
 def contiguous(array: Array) -> Array:
     """In memory in the order of its axes, which the standard leaves open: what follows is faster, or needs it."""
-    return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
+    return (
+        np.ascontiguousarray(array)
+        if isinstance(array, np.ndarray)
+        else array.contiguous()
+    )
 
 
 def put(array: Array, index: Array, values: Array) -> None:
@@ -275,7 +331,11 @@ def bincount(index: Array, columns: int, values: Array | None = None) -> Array:
     if isinstance(index, np.ndarray):
         flat = (index + (np.arange(rows) * columns)[:, None]).reshape(-1)
         weights = None if values is None else values.reshape(-1)
-        return np.bincount(flat, weights, rows * columns).reshape(rows, columns).astype(np.float64, copy=False)
+        return (
+            np.bincount(flat, weights, rows * columns)
+            .reshape(rows, columns)
+            .astype(np.float64, copy=False)
+        )
     counts = torch.zeros((rows, columns), dtype=torch.float64, device=index.device)
     if values is None:
         return counts.scatter_add_(1, index, counts.new_ones(()).expand_as(index))

@@ -17,7 +17,9 @@ from .replicas import UNIT, expert_bits, extra_copies, pool_bound, whole_loads
 FULL_RANK = 7  # slots from which on exchanges repair more, and fewer packings do
 MORE_STEPS = 15  # besides the steps of other pools
 HOT = 6.0  # an expert with more of the pool's load than one part in so many
-CLOSE = UNIT + (UNIT >> 10)  # a bound up to here says nothing against the counts, and a rank up to here is light enough
+CLOSE = (
+    UNIT + (UNIT >> 10)
+)  # a bound up to here says nothing against the counts, and a rank up to here is light enough
 MOST_SHORT = 2048  # ranks whose bounds together have less than 31 bits
 MOST = 1 << 62  # more than any key
 SETTLED = 1 << 30  # the goal of packings that are not worked on: more than any load
@@ -95,7 +97,9 @@ def _floor_of_large(sums: Array, ranks: int) -> Array:
     return xp.max((k_heaviest + of_companions) // k, 1)
 
 
-def other_copies(whole: Array, counts: Array, slots: int, ranks: int, max_count: int) -> Array:
+def other_copies(
+    whole: Array, counts: Array, slots: int, ranks: int, max_count: int
+) -> Array:
     """The experts of the extra copies for `num_tried` vectors of counts a pool.
 
     Parameters
@@ -122,7 +126,9 @@ def other_copies(whole: Array, counts: Array, slots: int, ranks: int, max_count:
     light = whole * (1.0 - heavy)
     of_heavy = xp.flip(extra_copies(whole * heavy, extra, max_count, 1))
     of_light = xp.flip(extra_copies(light, extra, max_count, 1))
-    most = _most_that_fit(whole * (UNIT / bound)[:, None], copies_of_heavy, of_heavy, of_light, ranks)
+    most = _most_that_fit(
+        whole * (UNIT / bound)[:, None], copies_of_heavy, of_heavy, of_light, ranks
+    )
     tried = num_tried(slots, ranks)
     numbers = [xp.clip(most + 1 - k, 0, extra) for k in range(tried)]
     free = [xp.clip(ranks - number - num_heavy, 0, ranks) for number in numbers]
@@ -136,7 +142,9 @@ def num_halvings(extra: int) -> int:
     return (extra - 1).bit_length()
 
 
-def _most_that_fit(scaled: Array, high: Array, of_heavy: Array, of_light: Array, ranks: int) -> Array:
+def _most_that_fit(
+    scaled: Array, high: Array, of_heavy: Array, of_light: Array, ranks: int
+) -> Array:
     """How many copies the heavy experts may get, less than ``high`` [pools], by halving, [pools]."""
     low = high * 0
     for _ in range(num_halvings(of_heavy.shape[1])):
@@ -158,7 +166,9 @@ def _shared_out(first: Array, others: Array, number: Array) -> Array:
 
 def _fits(scaled: Array, extra: Array, ranks: int) -> Array:
     """Whether it is not the number of large replicas that keeps these counts from a bound, [pools]."""
-    dtype = xp.int32 if ranks < MOST_SHORT else xp.int64  # no replica is heavier than the ranks' bounds together
+    dtype = (
+        xp.int32 if ranks < MOST_SHORT else xp.int64
+    )  # no replica is heavier than the ranks' bounds together
     per_replica = scaled / (xp.bincount(extra, scaled.shape[1]) + 1.0)
     quantised = xp.astype(xp.round(per_replica), dtype)
     replicas = xp.sort(xp.concat((quantised, xp.take_along_axis(quantised, extra)), 1))
@@ -166,7 +176,9 @@ def _fits(scaled: Array, extra: Array, ranks: int) -> Array:
     return (shared <= CLOSE) | (shared <= alone)
 
 
-def _held_back(light: Array, free: list[Array], bound: Array, slots: int) -> list[Array]:
+def _held_back(
+    light: Array, free: list[Array], bound: Array, slots: int
+) -> list[Array]:
     """The loads without the heaviest, which need no copies: they are put on ranks that have no heavy replica.
 
     Of whole loads [pools, experts] for each number of such ranks [pools], of ``slots`` and ``bound`` [pools] load.
@@ -174,7 +186,9 @@ def _held_back(light: Array, free: list[Array], bound: Array, slots: int) -> lis
     experts = light.shape[1]
     bits = expert_bits(experts)
     # Load and expert in one integer, as in `replicas.extra_copies`; a copy is sorted, as the keys are read again.
-    keys = xp.astype(light, xp.int64) << bits | (experts - 1 - xp.arange(0, experts, xp.device(light)))
+    keys = xp.astype(light, xp.int64) << bits | (
+        experts - 1 - xp.arange(0, experts, xp.device(light))
+    )
     ordered = xp.flip(xp.sort(keys + 0))
     load = xp.cumulative_sum(ordered >> bits, 1, xp.float64)
     left = []

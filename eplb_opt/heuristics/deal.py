@@ -34,13 +34,17 @@ def deal(keys: Array, bits: int, ranks: int) -> Array:
     if slots == 1:
         return xp.contiguous(keys.T).reshape(1, ranks, packings)
     loads: Array = rows[:, -1] >> bits
-    if device is None and not xp.to_numpy(_over(rows, bits, 1)).any():  # the same rows, found faster
+    if (
+        device is None and not xp.to_numpy(_over(rows, bits, 1)).any()
+    ):  # the same rows, found faster
         later = [0, *range(slots - 2, 0, -1)]
         items = [rows[:, -1], *(xp.flip(rows[:, row]) for row in later)]
         if rank_bits(ranks) > SHORT_BITS:
             loads = xp.astype(loads, xp.int64)
     else:  # ranks that are behind need more than 31 bits
-        full = xp.sum(xp.cumulative_prod(_over(rows, bits, ranks), 1, xp.int64), 1, xp.int64)
+        full = xp.sum(
+            xp.cumulative_prod(_over(rows, bits, ranks), 1, xp.int64), 1, xp.int64
+        )
         items = _rows(rows, full)
         rank = xp.arange(0, ranks, device)
         is_full = rank >= ranks - full[:, None]

@@ -22,12 +22,18 @@ from .arrays import Array, Device, Numpy
 from .splits import EXCHANGED, FULL_SPLITS, Splits, row_steps, split_arrays, splits
 
 LOW = (1 << 10) - 1  # bits of a difference that make room for the number of a split
-HIGH = 0x7FFFFFFF - LOW  # its other bits, but for the sign: integers of patterns are in the order of the numbers
+HIGH = (
+    0x7FFFFFFF - LOW
+)  # its other bits, but for the sign: integers of patterns are in the order of the numbers
 PARTNER_BITS = 6
 MOST_PARTNERS = (1 << PARTNER_BITS) - 1
-SHORT_BITS = 8  # of a rank, that leave room for its load in 31 bits (``models/README.md``, N1)
+SHORT_BITS = (
+    8  # of a rank, that leave room for its load in 31 bits (``models/README.md``, N1)
+)
 
-Schedule = list[tuple[int, int, int]]  # of each step the heavy ranks, the partners of each, and `turn_above`
+Schedule = list[
+    tuple[int, int, int]
+]  # of each step the heavy ranks, the partners of each, and `turn_above`
 
 
 @functools.cache
@@ -61,7 +67,9 @@ def workspace(state: Array, schedule: Schedule) -> Array:
     slots, _, packings = state.shape
     _, _, swap = split_arrays(slots)
     most_pairs = max((heavy * partners for heavy, partners, _ in schedule), default=0)
-    return xp.empty((swap.shape[1] * most_pairs * packings,), xp.float32, xp.device(state))
+    return xp.empty(
+        (swap.shape[1] * most_pairs * packings,), xp.float32, xp.device(state)
+    )
 
 
 def exchanges(state: Array, bits: int, schedule: Schedule, goal: Array | int) -> Array:
@@ -83,15 +91,23 @@ def exchanges(state: Array, bits: int, schedule: Schedule, goal: Array | int) ->
     """
     room = workspace(state, schedule)
     if isinstance(state, np.ndarray) and isinstance(room, np.ndarray):
-        return _exchanges_of_open(state, bits, schedule, np.broadcast_to(goal, state.shape[2]), room)
+        return _exchanges_of_open(
+            state, bits, schedule, np.broadcast_to(goal, state.shape[2]), room
+        )
     for heavy, partners, turn_above in schedule:
         ordered = rank_order(xp.sum(state >> bits, 0, xp.int32)).T
         is_open = ordered[-1] >> rank_bits(state.shape[1]) > goal
-        state = xp.where(is_open, exchange(state, ordered, bits, heavy, partners, turn_above, room), state)
+        state = xp.where(
+            is_open,
+            exchange(state, ordered, bits, heavy, partners, turn_above, room),
+            state,
+        )
     return state
 
 
-def _exchanges_of_open(state: Numpy, bits: int, schedule: Schedule, goal: Ints, room: Numpy) -> Numpy:
+def _exchanges_of_open(
+    state: Numpy, bits: int, schedule: Schedule, goal: Ints, room: Numpy
+) -> Numpy:
     """`exchanges` of numpy arrays: work is spent on packings above the goal only."""
     result = state
     working = np.arange(state.shape[2])
@@ -106,12 +122,22 @@ def _exchanges_of_open(state: Numpy, bits: int, schedule: Schedule, goal: Ints, 
             state = state[:, :, still]
             ordered = ordered[:, still]
             working = working[still]
-        state = xp.to_numpy(exchange(state, ordered, bits, heavy, partners, turn_above, room))
+        state = xp.to_numpy(
+            exchange(state, ordered, bits, heavy, partners, turn_above, room)
+        )
     result[:, :, working] = state
     return result
 
 
-def exchange(state: Array, ordered: Array, bits: int, heavy: int, partners: int, turn_above: int, room: Array) -> Array:
+def exchange(
+    state: Array,
+    ordered: Array,
+    bits: int,
+    heavy: int,
+    partners: int,
+    turn_above: int,
+    room: Array,
+) -> Array:
     """One step of all packings.
 
     Parameters
@@ -200,7 +226,9 @@ def _sum_splits(table: Splits, loads: Array, partners: int, out: Array) -> None:
         begin = end
         end += number * others
         sums = out[begin:end].reshape(number, others, *theirs.shape[1:])
-        xp.subtract(mine[start : start + number, None], theirs[other : other + others], sums)
+        xp.subtract(
+            mine[start : start + number, None], theirs[other : other + others], sums
+        )
 
 
 def _sum_exchanges(table: Splits, loads: Array, partners: int, out: Array) -> None:
@@ -208,7 +236,9 @@ def _sum_exchanges(table: Splits, loads: Array, partners: int, out: Array) -> No
     slots = len(loads)
     pairs = out.shape[1]
     heavy = pairs // partners
-    differences = loads[:, None, :heavy] - loads[:, heavy:].reshape(slots, partners, heavy)
+    differences = loads[:, None, :heavy] - loads[:, heavy:].reshape(
+        slots, partners, heavy
+    )
     sides = _sides(table.weights, differences.reshape(slots, pairs))
     ((_, here, _, there),) = table.blocks
     xp.add(sides[:here, None], sides[here:], out.reshape(here, there, pairs))
@@ -222,7 +252,9 @@ def _sides(weights: Array, loads: Array) -> Array:
     if not isinstance(loads, np.ndarray):
         return xp.matmul(weights, loads)
     plain, steps = row_steps(len(loads))
-    sides: npt.NDArray[np.float32] = np.empty((len(weights), loads.shape[1]), dtype=np.float32)
+    sides: npt.NDArray[np.float32] = np.empty(
+        (len(weights), loads.shape[1]), dtype=np.float32
+    )
     sides[0] = 0
     np.add.reduce(loads, 0, out=sides[plain])
     twice = loads + loads
@@ -239,10 +271,14 @@ def _choose(best: Array, lightest: Array, partners: int) -> Array:
     """
     device = xp.device(best)
     difference = xp.astype(xp.reinterpreted(best & HIGH, xp.float32), xp.int32)
-    side = difference.reshape(partners, -1) + xp.astype(lightest, xp.int32).reshape(partners, -1)
+    side = difference.reshape(partners, -1) + xp.astype(lightest, xp.int32).reshape(
+        partners, -1
+    )
     columns = side.shape[1]  # heavy ranks of all packings
     number = xp.astype(xp.arange(0, partners, device), xp.int32)[:, None]
-    least = xp.min((side << PARTNER_BITS) | number, 0)  # of equal sides the first partner's
+    least = xp.min(
+        (side << PARTNER_BITS) | number, 0
+    )  # of equal sides the first partner's
     partner = xp.astype(least & MOST_PARTNERS, xp.int64)
     return partner * columns + xp.arange(0, columns, device)
 
@@ -256,7 +292,9 @@ def _apply(flat: Array, split: Array, pair: Array | None) -> None:
     theirs = flat[:, number : 2 * number] if pair is None else xp.take(flat, pair, 1)
     change = xp.take(table.swap, xp.astype(split, xp.int64), 1)
     if slots > FULL_SPLITS:
-        crossed = (mine ^ theirs) & change  # xor with the bits in which both differ exchanges them
+        crossed = (
+            mine ^ theirs
+        ) & change  # xor with the bits in which both differ exchanges them
         new = mine ^ crossed
         others = theirs ^ crossed
     else:

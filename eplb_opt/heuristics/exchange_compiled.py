@@ -32,7 +32,9 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
     packings, slots, ranks = state.shape
     number = np.arange(swap.shape[1]).astype(np.int32)
     sums = np.empty(len(number), dtype=np.float32)
-    pattern = sums.view(np.int32)  # the same memory: patterns of numbers >= 0 are in their order
+    pattern = sums.view(
+        np.int32
+    )  # the same memory: patterns of numbers >= 0 are in their order
     difference = np.empty(1, dtype=np.float32)
     loads = np.empty((slots, ranks), dtype=np.float32)
     best = np.empty(ranks, dtype=np.int32)
@@ -117,8 +119,12 @@ def _choose(held, best, ordered, shift, heavy, partners, difference, swap):  # t
         least = np.int64(1) << 62
         for p in range(partners):
             q = p * heavy + h
-            as_pattern[0] = best[q] & HIGH32  # the difference of the best split, as a number again
-            heavier_side = np.int64(difference[0]) + (ordered[q] >> shift)  # as in `exchange._choose`
+            as_pattern[0] = (
+                best[q] & HIGH32
+            )  # the difference of the best split, as a number again
+            heavier_side = np.int64(difference[0]) + (
+                ordered[q] >> shift
+            )  # as in `exchange._choose`
             ranked = (heavier_side << PARTNER_BITS) | p
             if ranked < least:
                 least = ranked

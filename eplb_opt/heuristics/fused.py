@@ -27,11 +27,21 @@ MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding and subtracting it rounds to th
 
 def fits(slots: int, ranks: int, experts: int) -> bool:
     """Pools that the kernel takes."""
-    return slots // ranks >= 3 and 1 < ranks <= MOST_RANKS and slots <= MOST_SLOTS and experts > 1
+    return (
+        slots // ranks >= 3
+        and 1 < ranks <= MOST_RANKS
+        and slots <= MOST_SLOTS
+        and experts > 1
+    )
 
 
 def refine_pools_fused(
-    loads: torch.Tensor, slots: int, ranks: int, max_count: int, schedule: tuple[tuple[int, int, int], ...], goal: int
+    loads: torch.Tensor,
+    slots: int,
+    ranks: int,
+    max_count: int,
+    schedule: tuple[tuple[int, int, int], ...],
+    goal: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Experts in the slots of each pool, [pools, slots] (int64), and which pools are packed again, [pools] (bool).
 
@@ -55,7 +65,11 @@ def refine_pools_fused(
 
 
 def launch(
-    loads: torch.Tensor, slots: int, ranks: int, max_count: int, schedule: tuple[tuple[int, int, int], ...]
+    loads: torch.Tensor,
+    slots: int,
+    ranks: int,
+    max_count: int,
+    schedule: tuple[tuple[int, int, int], ...],
 ) -> tuple[dict[str, int | float | bool], tuple[torch.Tensor, ...]]:
     """The constants of a kernel, and its tables."""
     experts, each, device = loads.shape[1], slots // ranks, loads.device
@@ -72,7 +86,14 @@ def launch(
         "ROUND": MAGIC, "SCALE_": SCALE, "UNIT_": UNIT, "LOW_": LOW, "HIGH_": HIGH, "CLOSE_": CLOSE, "HOT_": HOT,
         "SETTLED_": SETTLED,
     }  # fmt: skip
-    return constants, (position, copies, tie, weights, order, _schedule(schedule, device))
+    return constants, (
+        position,
+        copies,
+        tie,
+        weights,
+        order,
+        _schedule(schedule, device),
+    )
 
 
 @functools.cache
@@ -87,12 +108,16 @@ def _candidates(
 
 
 @functools.cache
-def _schedule(schedule: tuple[tuple[int, int, int], ...], device: torch.device) -> torch.Tensor:
+def _schedule(
+    schedule: tuple[tuple[int, int, int], ...], device: torch.device
+) -> torch.Tensor:
     return torch.tensor(schedule or [(1, 1, 0)], dtype=torch.int32, device=device)
 
 
 @functools.cache
-def _split_tables(slots: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _split_tables(
+    slots: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What the slots of a pair count for the difference after each split, padded; and their order afterwards.
 
     Rows are the slots of the heavy rank, then those of the light one; or, where slots are exchanged one for one, the
@@ -105,10 +130,17 @@ def _split_tables(slots: int, device: torch.device) -> tuple[torch.Tensor, torch
         straight = torch.arange(2 * slots)[:, None]
         crossed = torch.cat((straight[slots:], straight[:slots]))
         order = torch.where(torch.cat((swap, swap)) != 0, crossed, straight)
-    side = torch.where(torch.arange(2 * slots)[:, None] < slots, 1.0, -1.0)  # of the places after the split
-    weights = torch.empty(order.shape).scatter_(0, order.to(torch.int64), side.expand(order.shape))
+    side = torch.where(
+        torch.arange(2 * slots)[:, None] < slots, 1.0, -1.0
+    )  # of the places after the split
+    weights = torch.empty(order.shape).scatter_(
+        0, order.to(torch.int64), side.expand(order.shape)
+    )
     weights = weights if slots <= FULL_SPLITS else weights[:slots]
-    rows, columns = max(16, triton.next_power_of_2(len(weights))), max(16, triton.next_power_of_2(order.shape[1]))
+    rows, columns = (
+        max(16, triton.next_power_of_2(len(weights))),
+        max(16, triton.next_power_of_2(order.shape[1])),
+    )
     padded = torch.zeros((rows, columns))
     padded[: len(weights), : order.shape[1]] = weights
     return padded.to(device), order.to(torch.int32).contiguous().to(device)
@@ -125,14 +157,18 @@ def _kernel(
     SETTLED_: tl.constexpr,
 ):  # fmt: skip
     pool = tl.program_id(0)
-    here = scratch + pool * width  # two states, then two work areas, then the order of the ranks
+    here = (
+        scratch + pool * width
+    )  # two states, then two work areas, then the order of the ranks
     work = here + 2 * P
     ranked = work + 2 * AREA
     whole = part.whole_loads(loads + pool * E, E, E2, ROUND, SCALE_)
     counts = tl.full((E2,), 1, tl.int64)
     extra = tl.zeros((N2,), tl.int64)
     if X > 0:
-        extra = part.awards(whole, work, position, copies, tie, E, E2, X, N, N2, TIE_BITS, BITS)
+        extra = part.awards(
+            whole, work, position, copies, tie, E, E2, X, N, N2, TIE_BITS, BITS
+        )
         counts = part.counted(extra, work, E, E2, X, N2)
     each = whole / counts.to(tl.float64)
     bound = part.pool_bound(whole, each, R)
@@ -178,9 +214,18 @@ def relieve_fused(
     constants, tables = launch(loads, slots, ranks, max_count, schedule)
     experts, extra = loads.shape[1], slots - loads.shape[1]
     tried = num_tried(slots, ranks)
-    width = 2 * tried * slots + 2 * int(constants["AREA"]) + 4 * ranks + 3 * extra + experts + 64
+    width = (
+        2 * tried * slots
+        + 2 * int(constants["AREA"])
+        + 4 * ranks
+        + 3 * extra
+        + experts
+        + 64
+    )
     scratch = torch.empty((pools, width), dtype=torch.int64, device=loads.device)
-    numbers = torch.empty((pools, experts + tried), dtype=torch.float64, device=loads.device)
+    numbers = torch.empty(
+        (pools, experts + tried), dtype=torch.float64, device=loads.device
+    )
     _relieve_kernel[(pools,)](
         loads, again, placed, scratch, numbers, *tables, len(schedule), max_count, width, **constants,
         TRIED_=tried, HALVINGS=num_halvings(extra), num_warps=WARPS, enable_fp_fusion=False,
@@ -216,10 +261,14 @@ def _relieve_kernel(
         tl.store(pick + lane, lane.to(tl.int64))
         least = tl.min(tl.load(units + lane, lane < TRIED_, float("inf")), 0)
         tl.debug_barrier()
-        for stage in range(3):  # `variants._keep`: half after the third step, half of these after the fifth
+        for stage in range(
+            3
+        ):  # `variants._keep`: half after the third step, half of these after the fifth
             begin = tl.where(stage == 0, 0, tl.where(stage == 1, 3, 5))
             end = tl.where(stage == 0, 3, tl.where(stage == 1, 5, num_steps))
-            number = tl.where(stage == 0, TRIED_, tl.where(stage == 1, (TRIED_ + 1) // 2, 1))
+            number = tl.where(
+                stage == 0, TRIED_, tl.where(stage == 1, (TRIED_ + 1) // 2, 1)
+            )
             for c in range(number):
                 k = tl.load(pick + c)
                 state = states + 2 * k * P
@@ -231,10 +280,14 @@ def _relieve_kernel(
                               partners, turn_above, CLOSE_, R, R2, S, K, SPLITS, SPLITS2, BITS, RANK_BITS, FULL,
                               ROLL, LOW_, HIGH_)  # fmt: skip
                 heaviest = part.heaviest_rank(state + end % 2 * P, R, R2, S, BITS)
-                weighed = (heaviest.to(tl.float64) * (tl.load(units + k) / least)).to(tl.int64)
+                weighed = (heaviest.to(tl.float64) * (tl.load(units + k) / least)).to(
+                    tl.int64
+                )
                 tl.store(value + c, (weighed << 6) | c)
             tl.debug_barrier()
-            best = tl.sort(tl.load(value + lane, lane < number, 0x7FFFFFFFFFFFFFFF)) & 63
+            best = (
+                tl.sort(tl.load(value + lane, lane < number, 0x7FFFFFFFFFFFFFFF)) & 63
+            )
             kept = tl.load(pick + best, lane < number, 0)
             tl.debug_barrier()
             tl.store(pick + lane, kept)
@@ -266,8 +319,20 @@ def _candidates_dealt(
         number = tl.minimum(tl.maximum(low + 3 - turn, 0), X)
         asked = tl.where(turn == 0, whole - light, light)
         if turn > 1:
-            asked = _held_back(light, number, tl.sum(heavy.to(tl.int64), 0), bound, expert, E, R, S, BITS)
-        found = part.awards(asked, work, position, copies, tie, E, E2, X, N, N2, TIE_BITS, BITS)
+            asked = _held_back(
+                light,
+                number,
+                tl.sum(heavy.to(tl.int64), 0),
+                bound,
+                expert,
+                E,
+                R,
+                S,
+                BITS,
+            )
+        found = part.awards(
+            asked, work, position, copies, tie, E, E2, X, N, N2, TIE_BITS, BITS
+        )
         tl.store(tl.where(turn == 0, first, others) + pair, found, pair < X)
         tl.debug_barrier()
         if turn == 1:
@@ -282,7 +347,18 @@ def _candidates_dealt(
             tl.store(work + lane, replicas, lane < P)
             tl.store(units + turn - 2, unit)
             tl.debug_barrier()
-            part.deal(work, states + 2 * (turn - 2) * P, ranked, P, R, R2, S, BITS, RANK_BITS, UNIT_)
+            part.deal(
+                work,
+                states + 2 * (turn - 2) * P,
+                ranked,
+                P,
+                R,
+                R2,
+                S,
+                BITS,
+                RANK_BITS,
+                UNIT_,
+            )
 
 
 @triton.jit
@@ -299,7 +375,9 @@ def _most_that_fit(
         chosen = _shared_out(first, others, middle, pair, X)
         each = scaled / part.counted(chosen, work, E, E2, X, N2).to(tl.float64)
         each = (each + ROUND) - ROUND
-        replicas = part.all_sorted(each.to(tl.int64), chosen, work, AREA, E, E2, X, N2, P, P2)
+        replicas = part.all_sorted(
+            each.to(tl.int64), chosen, work, AREA, E, E2, X, N2, P, P2
+        )
         shared, alone = part.floors(replicas, work, P, P2, R, R2, S, S2)
         fits = (shared <= CLOSE_) | (shared <= alone)
         low = tl.where(fits, middle, low)
@@ -309,7 +387,15 @@ def _most_that_fit(
 
 @triton.jit
 def _held_back(
-    light, number, num_heavy, bound, expert, E: tl.constexpr, R: tl.constexpr, S: tl.constexpr, BITS: tl.constexpr
+    light,
+    number,
+    num_heavy,
+    bound,
+    expert,
+    E: tl.constexpr,
+    R: tl.constexpr,
+    S: tl.constexpr,
+    BITS: tl.constexpr,
 ):
     """As `crowded._held_back`, of one pool whose heavy experts get a number of copies."""
     free = tl.minimum(tl.maximum(R - number - num_heavy, 0), R)
@@ -362,14 +448,18 @@ def _heaviest_load(
     tl.debug_barrier()
     total = tl.load(numbers + tl.load(work + rank * S, rank < R, 0), rank < R, 0.0)
     for j in range(1, S):
-        total += tl.load(numbers + tl.load(work + rank * S + j, rank < R, 0), rank < R, 0.0)
+        total += tl.load(
+            numbers + tl.load(work + rank * S + j, rank < R, 0), rank < R, 0.0
+        )
     most = tl.max(counts, 0)
     tl.debug_barrier()
     return tl.max(total, 0), most
 
 
 @triton.jit
-def _counts_of(experts, work, E: tl.constexpr, E2: tl.constexpr, P: tl.constexpr, P2: tl.constexpr):
+def _counts_of(
+    experts, work, E: tl.constexpr, E2: tl.constexpr, P: tl.constexpr, P2: tl.constexpr
+):
     """Replicas of each expert in a map, whose experts are in lanes below P."""
     expert = tl.arange(0, E2)
     tl.store(work + expert, tl.zeros((E2,), tl.int64))

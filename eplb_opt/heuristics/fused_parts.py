@@ -13,7 +13,9 @@ import triton.language as tl
 
 
 @triton.jit
-def whole_loads(loads, E: tl.constexpr, E2: tl.constexpr, ROUND: tl.constexpr, SCALE_: tl.constexpr):
+def whole_loads(
+    loads, E: tl.constexpr, E2: tl.constexpr, ROUND: tl.constexpr, SCALE_: tl.constexpr
+):
     """As `replicas.whole_loads`, of one pool."""
     expert = tl.arange(0, E2)
     load = tl.load(loads + expert, expert < E, 0.0)
@@ -36,7 +38,9 @@ def awards(
     tl.debug_barrier()
     pair = tl.arange(0, N2)
     at = tl.load(position + pair, pair < N, 0)
-    value = (tl.load(work + at) >> BITS).to(tl.float64) / tl.load(copies + pair, pair < N, 1.0)
+    value = (tl.load(work + at) >> BITS).to(tl.float64) / tl.load(
+        copies + pair, pair < N, 1.0
+    )
     value = (value.to(tl.int64) << TIE_BITS) | tl.load(tie + pair, pair < N, 0)
     value = tl.sort(tl.where(pair < N, value, -1), descending=True)
     chosen = (N - 1) - (value & ((1 << TIE_BITS) - 1))
@@ -47,7 +51,9 @@ def awards(
 
 
 @triton.jit
-def counted(extra, work, E: tl.constexpr, E2: tl.constexpr, X: tl.constexpr, N2: tl.constexpr):
+def counted(
+    extra, work, E: tl.constexpr, E2: tl.constexpr, X: tl.constexpr, N2: tl.constexpr
+):
     """Replicas of each expert, of the experts of the extra copies in lanes below X."""
     expert = tl.arange(0, E2)
     pair = tl.arange(0, N2)
@@ -68,7 +74,14 @@ def pool_bound(whole, each, R: tl.constexpr):
 
 
 @triton.jit
-def replica_keys(each, bound, E2: tl.constexpr, BITS: tl.constexpr, ROUND: tl.constexpr, UNIT_: tl.constexpr):
+def replica_keys(
+    each,
+    bound,
+    E2: tl.constexpr,
+    BITS: tl.constexpr,
+    ROUND: tl.constexpr,
+    UNIT_: tl.constexpr,
+):
     """Key of a replica of each expert."""
     each = each * (UNIT_ / bound)
     each = (each + ROUND) - ROUND
@@ -91,7 +104,11 @@ def all_sorted(
         tl.debug_barrier()
     replica = tl.load(work + lane, lane < E, 0x7FFFFFFF)
     if X > 0:
-        replica = tl.where(lane < E, replica, tl.load(work + AREA + lane - E, (lane >= E) & (lane < P), 0x7FFFFFFF))
+        replica = tl.where(
+            lane < E,
+            replica,
+            tl.load(work + AREA + lane - E, (lane >= E) & (lane < P), 0x7FFFFFFF),
+        )
     tl.debug_barrier()
     return tl.sort(replica.to(tl.int32)).to(tl.int64)
 
@@ -114,14 +131,20 @@ def floors(
     shared += tl.load(work + S - 1 - j, inside, 0)
     k = tl.arange(0, R2) + 1
     inside = k <= R
-    alone = tl.load(work + P) - tl.load(work + P - k, inside, 0) + tl.load(work + k * (S - 1), inside, 0)
+    alone = (
+        tl.load(work + P)
+        - tl.load(work + P - k, inside, 0)
+        + tl.load(work + k * (S - 1), inside, 0)
+    )
     alone = tl.where(inside, alone // k, 0)
     tl.debug_barrier()
     return tl.max(shared, 0), tl.max(alone, 0)
 
 
 @triton.jit
-def heaviest_rank(state, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, BITS: tl.constexpr):
+def heaviest_rank(
+    state, R: tl.constexpr, R2: tl.constexpr, S: tl.constexpr, BITS: tl.constexpr
+):
     """Quantised load of the heaviest rank of a state."""
     lane = tl.arange(0, R2)
     load = tl.zeros((R2,), tl.int64)
@@ -152,10 +175,14 @@ def deal(
     for column in range(1, S):
         row = tl.where(column == 1, 0, S - column)
         at = tl.where(
-            rank < others, full * (S - 1) + (row + 1) * others - 1 - rank, (R - 1 - rank) * (S - 1) + column - 1
+            rank < others,
+            full * (S - 1) + (row + 1) * others - 1 - rank,
+            (R - 1 - rank) * (S - 1) + column - 1,
         )
         item = tl.load(work + at, inside, 0)
-        by_load = tl.where(inside, ((load + behind) << RANK_BITS) | rank, 0x7FFFFFFFFFFFFFFF)
+        by_load = tl.where(
+            inside, ((load + behind) << RANK_BITS) | rank, 0x7FFFFFFFFFFFFFFF
+        )
         target = tl.where(column == 1, rank, tl.sort(by_load) & ((1 << RANK_BITS) - 1))
         tl.store(state + column * R + target, item, inside)
         tl.debug_barrier()
@@ -176,7 +203,9 @@ def step(
     else:
         lane = tl.arange(0, R2)
         for j in range(S):
-            tl.store(new + j * R + lane, tl.load(old + j * R + lane, lane < R, 0), lane < R)
+            tl.store(
+                new + j * R + lane, tl.load(old + j * R + lane, lane < R, 0), lane < R
+            )
         tl.debug_barrier()
 
 
@@ -192,7 +221,9 @@ def exchange(
     load = tl.zeros((R2,), tl.int64)
     for j in tl.static_range(S):
         load += tl.load(old + j * R + lane, lane < R, 0) >> BITS
-    by_load = tl.sort(tl.where(lane < R, (load << RANK_BITS) | lane, 0x7FFFFFFFFFFFFFFF))
+    by_load = tl.sort(
+        tl.where(lane < R, (load << RANK_BITS) | lane, 0x7FFFFFFFFFFFFFFF)
+    )
     tl.debug_barrier()
     tl.store(ranked + lane, by_load, lane < R)
     tl.debug_barrier()
@@ -201,44 +232,64 @@ def exchange(
     paired = lane < heavy * partners
     by_load = tl.load(ranked + lane, light, 0)
     source = by_load & ((1 << RANK_BITS) - 1)
-    source_heavy = tl.load(ranked + R - 1 - lane % heavy, light, 0) & ((1 << RANK_BITS) - 1)
+    source_heavy = tl.load(ranked + R - 1 - lane % heavy, light, 0) & (
+        (1 << RANK_BITS) - 1
+    )
     turn = tl.where(heaviest > turn_above, 0 if FULL else 1, 0)
     shift = tl.where(paired, turn, 0)
     split = tl.arange(0, SPLITS2)
     slot = tl.arange(0, K)[None, :]
     if FULL:
         from_light = slot >= S
-        at = tl.where(from_light, (slot - S) * R + source[:, None], slot * R + source_heavy[:, None])
-        value = (tl.load(old + at, (slot < 2 * S) & light[:, None], 0) >> BITS).to(tl.float32)
+        at = tl.where(
+            from_light,
+            (slot - S) * R + source[:, None],
+            slot * R + source_heavy[:, None],
+        )
+        value = (tl.load(old + at, (slot < 2 * S) & light[:, None], 0) >> BITS).to(
+            tl.float32
+        )
     else:
         within = (slot < S) & light[:, None]
         turned = (slot + S - shift[:, None]) % S
         value = ((tl.load(old + slot * R + source_heavy[:, None], within, 0) >> BITS)
                  - (tl.load(old + turned * R + source[:, None], within, 0) >> BITS)).to(tl.float32)  # fmt: skip
     weight = tl.load(weights + tl.arange(0, K)[:, None] * SPLITS2 + split[None, :])
-    difference = tl.dot(value, weight, input_precision="ieee")  # integers below 2^24: exact
+    difference = tl.dot(
+        value, weight, input_precision="ieee"
+    )  # integers below 2^24: exact
     pattern = tl.abs(difference).to(tl.int32, bitcast=True)
-    pattern = tl.where((split < SPLITS)[None, :], (pattern & HIGH_) | split[None, :], 0x7FFFFFFF)
+    pattern = tl.where(
+        (split < SPLITS)[None, :], (pattern & HIGH_) | split[None, :], 0x7FFFFFFF
+    )
     best = tl.min(pattern, 1)
-    value = (best & HIGH_).to(tl.float32, bitcast=True).to(tl.int32) + (by_load >> RANK_BITS).to(tl.int32)
+    value = (best & HIGH_).to(tl.float32, bitcast=True).to(tl.int32) + (
+        by_load >> RANK_BITS
+    ).to(tl.int32)
     value = tl.where(paired, (value << 6) | (lane // heavy), 0x7FFFFFFF)
     tl.store(ranked + R + lane, value.to(tl.int64), lane < R)
     tl.debug_barrier()
     least = value
     for j in range(partners):
         other = lane % heavy + j * heavy
-        least = tl.minimum(least, tl.load(ranked + R + other, light, 0x7FFFFFFF).to(tl.int32))
+        least = tl.minimum(
+            least, tl.load(ranked + R + other, light, 0x7FFFFFFF).to(tl.int32)
+        )
     chosen = paired & (value == least)
     best = tl.where(chosen, best & LOW_, 0)
     for j in tl.static_range(S):
         k = tl.load(order + j * SPLITS + best)
         of_light = k >= S
         slot = tl.where(of_light, (k - S + S - shift) % S, k)
-        key = tl.load(old + slot * R + tl.where(of_light, source, source_heavy), chosen, 0)
+        key = tl.load(
+            old + slot * R + tl.where(of_light, source, source_heavy), chosen, 0
+        )
         tl.store(new + ((j + ROLL) % S) * R + lane % heavy, key, chosen)
         k = tl.load(order + (S + j) * SPLITS + best)
         of_light = k >= S
         slot = tl.where(of_light, (k - S + S - shift) % S, k)
-        key = tl.load(old + slot * R + tl.where(of_light, source, source_heavy), light, 0)
+        key = tl.load(
+            old + slot * R + tl.where(of_light, source, source_heavy), light, 0
+        )
         tl.store(new + ((j + ROLL) % S) * R + heavy + lane, key, light)
     tl.debug_barrier()

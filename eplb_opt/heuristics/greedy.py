@@ -24,7 +24,9 @@ from .arrays import Array
 from .separate import separate
 
 FEW_ROWS = 12  # so few that rounds cost more than they save
-ROUNDS = 4  # rounds a slot of a rank after which a row is packed one item after the other
+ROUNDS = (
+    4  # rounds a slot of a rank after which a row is packed one item after the other
+)
 
 
 def greedy(instance: Instance) -> Placement:
@@ -44,11 +46,20 @@ def greedy(instance: Instance) -> Placement:
     >>> greedy(instance).objective(instance).tolist()
     [100.0]
     """
-    maps = greedy_maps(instance.weight, instance.num_replicas, instance.topology, distinct=instance.distinct)
-    return Placement(xp.to_numpy(maps), instance.num_experts, tuple(instance.layer_ids or ()))
+    maps = greedy_maps(
+        instance.weight,
+        instance.num_replicas,
+        instance.topology,
+        distinct=instance.distinct,
+    )
+    return Placement(
+        xp.to_numpy(maps), instance.num_experts, tuple(instance.layer_ids or ())
+    )
 
 
-def greedy_maps(weight: Array, num_replicas: int, topology: Topology, *, distinct: bool = False) -> Array:
+def greedy_maps(
+    weight: Array, num_replicas: int, topology: Topology, *, distinct: bool = False
+) -> Array:
     """Physical-to-logical map of loads by the greedy.
 
     Parameters
@@ -75,7 +86,9 @@ def greedy_maps(weight: Array, num_replicas: int, topology: Topology, *, distinc
     nodes = topology.num_pools
     members = greedy_members(loads, topology)
     by_node = np.take_along_axis(loads, members, axis=1).reshape(layers * nodes, -1)
-    local = _greedy_pools(by_node, num_replicas // nodes, topology.ranks_per_pool, distinct=distinct)
+    local = _greedy_pools(
+        by_node, num_replicas // nodes, topology.ranks_per_pool, distinct=distinct
+    )
     phy2log = np.take_along_axis(members.reshape(layers * nodes, -1), local, axis=1)
     return xp.asarray(phy2log.reshape(layers, num_replicas), xp.device(weight))
 
@@ -86,14 +99,18 @@ def greedy_members(weight: Floats, topology: Topology) -> Ints:
     size = experts // topology.groups_in_force
     by_group = weight.reshape(layers, -1, size)
     total = by_group[:, :, 0]
-    for expert in range(1, size):  # one after the other: the same bits whatever adds them
+    for expert in range(
+        1, size
+    ):  # one after the other: the same bits whatever adds them
         total = total + by_group[:, :, expert]
     groups = pack(total, topology.num_pools)
     members = groups[:, :, None] * size + np.arange(size)
     return np.asarray(members.reshape(layers, experts))
 
 
-def greedy_pools(loads: Array, slots: int, ranks: int, *, distinct: bool = False) -> Array:
+def greedy_pools(
+    loads: Array, slots: int, ranks: int, *, distinct: bool = False
+) -> Array:
     """The greedy on pools.
 
     Parameters
@@ -115,7 +132,10 @@ def greedy_pools(loads: Array, slots: int, ranks: int, *, distinct: bool = False
     >>> greedy_pools(np.array([[4.0, 3.0, 2.0, 1.0]]), 4, 2).tolist()
     [[0, 3, 1, 2]]
     """
-    return xp.asarray(_greedy_pools(xp.to_numpy(xp.floats(loads)), slots, ranks, distinct=distinct), xp.device(loads))
+    return xp.asarray(
+        _greedy_pools(xp.to_numpy(xp.floats(loads)), slots, ranks, distinct=distinct),
+        xp.device(loads),
+    )
 
 
 def _greedy_pools(loads: Floats, slots: int, ranks: int, *, distinct: bool) -> Ints:
@@ -138,7 +158,9 @@ def _replicas(loads: Floats, counts: Ints, slots: int) -> Ints:
     # Which one of its expert a replica is, from 1: the place in the row less that of the expert's first.
     ends = np.cumsum(counts - 1, axis=1)
     starts = ends - (counts - 1)
-    number = np.arange(1, slots - experts + 1) - np.take_along_axis(starts, further, axis=1)
+    number = np.arange(1, slots - experts + 1) - np.take_along_axis(
+        starts, further, axis=1
+    )
     value = np.take_along_axis(loads, further, axis=1) / number
     given = descending(value)
     return np.concatenate((first, np.take_along_axis(further, given, axis=1)), axis=1)
@@ -203,7 +225,9 @@ def _pack_rounds(ordered: Floats, bins: int) -> tuple[Ints, npt.NDArray[np.bool_
         item = next_item + place
         waiting = total[row, lightest]
         room = left[row, lightest]
-        served = np.where(room > 1, waiting + padded[row, item], np.inf)  # a full bin waits for nothing
+        served = np.where(
+            room > 1, waiting + padded[row, item], np.inf
+        )  # a full bin waits for nothing
         is_served = (room > 0) & (item < items) & _waits_before(waiting, served)
         is_served = np.logical_and.accumulate(is_served, axis=1)
         chosen[row, item] = lightest
@@ -226,11 +250,15 @@ def _waits_before(waiting: Floats, served: Floats) -> npt.NDArray[np.bool_]:
 def _pack_row(loads: list[float], bins: int) -> list[int]:
     """`pack` of one row, heaviest first, one item after the other: a heap of bins."""
     room = len(loads) // bins
-    first = bins if loads[bins - 1] > 0 else 0  # items with a load meet empty bins first
+    first = (
+        bins if loads[bins - 1] > 0 else 0
+    )  # items with a load meet empty bins first
     chosen = list(range(first))
     left = [room - 1 if first else room] * bins
     totals = loads[:first] or [0.0] * bins
-    heap = [(total, number) for number, total in enumerate(totals)]  # of equal totals the lowest number first
+    heap = [
+        (total, number) for number, total in enumerate(totals)
+    ]  # of equal totals the lowest number first
     heapq.heapify(heap)
     for load in loads[first:]:
         total, lightest = heap[0]

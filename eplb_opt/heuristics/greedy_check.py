@@ -15,10 +15,18 @@ from .greedy import greedy_members, pack_ordered
 from .optional import optional
 
 ROUNDING = 1e-13  # of sums of a rank's loads in different orders
-TINY = 2.0**-960  # of a layer with no larger load, quotients lose digits (they may be subnormal): nothing is told of it
+TINY = (
+    2.0**-960
+)  # of a layer with no larger load, quotients lose digits (they may be subnormal): nothing is told of it
 
 
-def unsure_layers(instance: Instance, objective: Floats, greedy_check: float, *, compiled: bool = False) -> Ints:
+def unsure_layers(
+    instance: Instance,
+    objective: Floats,
+    greedy_check: float,
+    *,
+    compiled: bool = False,
+) -> Ints:
     """Layers further above a simple bound than ``greedy_check`` whose objective the greedy may beat.
 
     Parameters
@@ -43,12 +51,18 @@ def unsure_layers(instance: Instance, objective: Floats, greedy_check: float, *,
         return layers
     enough = objective[layers] * (1 - ROUNDING)
     by_greedy = greedy_objective(
-        load[layers], instance.num_replicas, instance.topology, enough=enough, compiled=compiled
+        load[layers],
+        instance.num_replicas,
+        instance.topology,
+        enough=enough,
+        compiled=compiled,
     )
     return np.asarray(layers[(by_greedy < enough) | is_tiny[layers]], dtype=np.int64)
 
 
-def is_lighter(loads: Floats, one: Ints, other: Ints, ranks: int) -> npt.NDArray[np.bool_]:
+def is_lighter(
+    loads: Floats, one: Ints, other: Ints, ranks: int
+) -> npt.NDArray[np.bool_]:
     """In which rows the heaviest rank of one map is lighter than that of the other, [rows].
 
     Of tiny loads also where it would be, were their quotients not rounded to multiples of the smallest float.
@@ -64,7 +78,9 @@ def is_lighter(loads: Floats, one: Ints, other: Ints, ranks: int) -> npt.NDArray
     -------
     array [rows], bool
     """
-    is_less = np.array(heaviest_load(loads, one, ranks) < heaviest_load(loads, other, ranks))
+    is_less = np.array(
+        heaviest_load(loads, one, ranks) < heaviest_load(loads, other, ranks)
+    )
     tiny = np.flatnonzero(loads.max(axis=1) < TINY)
     if len(tiny):
         scaled = loads[tiny] * 2.0**900
@@ -89,12 +105,21 @@ def simple_bound(instance: Instance) -> Floats:
         return instance.mean
     by_group = instance.weight.reshape(instance.num_layers, instance.num_groups, -1)
     groups = np.sort(by_group.sum(axis=2), axis=1)
-    nodes = groups if instance.num_groups == instance.num_nodes else groups + groups[:, ::-1]
+    nodes = (
+        groups
+        if instance.num_groups == instance.num_nodes
+        else groups + groups[:, ::-1]
+    )
     return np.asarray(nodes.max(axis=1) / instance.ranks_per_pool, dtype=np.float64)
 
 
 def greedy_objective(
-    weight: Floats, num_replicas: int, topology: Topology, *, enough: Floats | None = None, compiled: bool = False
+    weight: Floats,
+    num_replicas: int,
+    topology: Topology,
+    *,
+    enough: Floats | None = None,
+    compiled: bool = False,
 ) -> Floats:
     """Load of the heaviest rank under the greedy; no map is made.
 
@@ -124,13 +149,17 @@ def greedy_objective(
         weight = np.take_along_axis(weight, members, axis=1).reshape(layers * nodes, -1)
     replicas = _replica_loads(weight, num_replicas // nodes)
     has_three = replicas.shape[1] > 2 * ranks
-    result = sharing_bound(replicas, ranks) if has_three else packing_bound(replicas, ranks)
+    result = (
+        sharing_bound(replicas, ranks) if has_three else packing_bound(replicas, ranks)
+    )
     wanted = np.arange(len(replicas))
     if enough is not None:
         wanted = np.flatnonzero(result < np.repeat(enough, nodes))
     kernel = optional("greedy_compiled") if compiled else None
     is_faster = kernel is not None and ranks <= kernel.MOST_RANKS
-    pack_heaviest = kernel.heaviest_of_greedy if kernel and is_faster else _pack_objective
+    pack_heaviest = (
+        kernel.heaviest_of_greedy if kernel and is_faster else _pack_objective
+    )
     result[wanted] = pack_heaviest(np.ascontiguousarray(replicas[wanted]), ranks)
     return np.asarray(result.reshape(layers, nodes).max(axis=1), dtype=np.float64)
 
@@ -156,7 +185,9 @@ def packing_bound(replicas: Floats, ranks: int) -> Floats:
     pools, slots = replicas.shape
     k = np.arange(1, ranks + 1)
     others = k * (slots // ranks - 1)
-    from_the_lightest = np.concatenate((np.zeros((pools, 1)), replicas[:, ::-1].cumsum(axis=1)), axis=1)
+    from_the_lightest = np.concatenate(
+        (np.zeros((pools, 1)), replicas[:, ::-1].cumsum(axis=1)), axis=1
+    )
     heaviest = replicas[:, :ranks].cumsum(axis=1)
     mean = (heaviest + from_the_lightest[:, others]) / k
     return np.asarray(mean.max(axis=1), dtype=np.float64)
@@ -187,7 +218,9 @@ def _replica_loads(loads: Floats, slots: int) -> Floats:
     if tied.any():  # there the order of the experts decides, so these loads stay in it
         ordered = np.where(tied[:, None], loads, ordered)
         counts[tied] = water_filling(loads[tied], slots, slots)
-    replicas = np.repeat((ordered / counts).ravel(), counts.ravel()).reshape(pools, slots)
+    replicas = np.repeat((ordered / counts).ravel(), counts.ravel()).reshape(
+        pools, slots
+    )
     replicas.sort(axis=1)
     return replicas[:, ::-1]
 
@@ -211,7 +244,9 @@ def _pack_rows(rows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
     return total, np.asarray((np.stack(waited[:-1]) < lightest).all(axis=(0, 2)))
 
 
-def heaviest_load(loads: Array, placed: Array, ranks: int, counts: Array | None = None) -> Array:
+def heaviest_load(
+    loads: Array, placed: Array, ranks: int, counts: Array | None = None
+) -> Array:
     """Load of the heaviest rank, added slot by slot, so to the same bits on every device.
 
     Parameters

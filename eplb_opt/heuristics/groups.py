@@ -29,12 +29,16 @@ def ways(groups: int, nodes: int, device: Device) -> tuple[Array, Array] | None:
     None if there are more than `MOST_WAYS`, or just one.
     """
     per_node = groups // nodes
-    orders_within = factorial(per_node) ** nodes * factorial(nodes)  # of a node's groups, and of the nodes
+    orders_within = factorial(per_node) ** nodes * factorial(
+        nodes
+    )  # of a node's groups, and of the nodes
     if not 1 < factorial(groups) // orders_within <= MOST_WAYS:
         return None
     sets = list(itertools.combinations(range(groups), per_node))
     number = {held: i for i, held in enumerate(sets)}
-    table = [[number[held] for held in way] for way in _ways(tuple(range(groups)), per_node)]
+    table = [
+        [number[held] for held in way] for way in _ways(tuple(range(groups)), per_node)
+    ]
     return xp.asarray(np.array(sets), device), xp.asarray(np.array(table), device)
 
 
@@ -50,7 +54,9 @@ def _ways(groups: tuple[int, ...], size: int) -> Iterator[list[tuple[int, ...]]]
             yield [(first, *others), *way]
 
 
-def share_out(whole: Array, groups: int, nodes: int, pack: Callable[[Array], Array], ranks: int) -> Array | None:
+def share_out(
+    whole: Array, groups: int, nodes: int, pack: Callable[[Array], Array], ranks: int
+) -> Array | None:
     """Groups node by node, by what the packing of each node would give.
 
     Parameters
@@ -75,6 +81,8 @@ def share_out(whole: Array, groups: int, nodes: int, pack: Callable[[Array], Arr
     by_group = whole.reshape(layers, groups, -1)
     loads = xp.take(by_group, sets.reshape(-1), 1).reshape(layers * len(sets), -1)
     of_sets = heaviest_load(loads, pack(loads), ranks).reshape(layers, len(sets))
-    of_ways = xp.max(xp.take(of_sets, table.reshape(-1), 1).reshape(layers, *table.shape), 2)
+    of_ways = xp.max(
+        xp.take(of_sets, table.reshape(-1), 1).reshape(layers, *table.shape), 2
+    )
     best = xp.take(table, xp.argmin(of_ways, 1), 0)
     return xp.take(sets, best.reshape(-1), 0).reshape(layers, groups)

@@ -18,14 +18,20 @@ from .pair_prices import cost, num_bins, prices
 from .replicas import UNIT, extra_copies, whole_loads
 
 MOST_SLOTS = 1024  # of a pool that is searched
-CHUNK = 1 << 19  # slots of all candidates of the pools that are searched together on a CPU
+CHUNK = (
+    1 << 19
+)  # slots of all candidates of the pools that are searched together on a CPU
 CANDIDATE_SLOTS = 6400  # slots of all candidates of a pool in a step
 MOST_TRIED = 8  # experts tried each way in a step
 MOST_STARTS = 3  # of a pool
-TENURE = 3  # steps for which an expert that has gained loses none, and the other way round
+TENURE = (
+    3  # steps for which an expert that has gained loses none, and the other way round
+)
 AIM = 614  # between the bound and the best so far, in 1024ths
 HEAVIEST = 1 << 28  # more load of a replica is not told apart
-MOST_ABOVE = 1 << 21  # nor is more load of a rank above the aim, so that sums over ranks have 31 bits
+MOST_ABOVE = (
+    1 << 21
+)  # nor is more load of a rank above the aim, so that sums over ranks have 31 bits
 NEVER = 1 << 50
 INDEX_BITS = 12  # of an expert, of a start, or of a pair of candidates, below a value in the same integer
 LOW = (1 << INDEX_BITS) - 1
@@ -56,8 +62,15 @@ def search_pairs(loads: Array, slots: int, max_count: int, steps: int) -> Array:
         The expert of each copy.
     """
     tried, starts = sizes(slots, loads.shape[1])
-    pools = max(1, CHUNK // (starts * tried * tried * slots)) if xp.device(loads) is None else len(loads)
-    parts = [_search(loads[i : i + pools], slots, max_count, steps) for i in range(0, len(loads), pools)]
+    pools = (
+        max(1, CHUNK // (starts * tried * tried * slots))
+        if xp.device(loads) is None
+        else len(loads)
+    )
+    parts = [
+        _search(loads[i : i + pools], slots, max_count, steps)
+        for i in range(0, len(loads), pools)
+    ]
     return parts[0] if len(parts) == 1 else xp.concat(parts, 0)
 
 
@@ -97,7 +110,9 @@ class _CountSearch:
     pools : int
     """
 
-    def __init__(self, whole: Array, extra: Array, max_count: int, tried: int, pools: int) -> None:
+    def __init__(
+        self, whole: Array, extra: Array, max_count: int, tried: int, pools: int
+    ) -> None:
         self.rows: int = whole.shape[0]
         self.experts: int = whole.shape[1]
         self.slots: int = self.experts + extra.shape[1]
@@ -107,14 +122,18 @@ class _CountSearch:
         self.device = xp.device(whole)
         self.row = xp.arange(0, self.rows, self.device)
         self.slot = xp.arange(0, self.slots, self.device)
-        self.change = xp.arange(-1, 2, self.device)[:, None]  # of a count: one replica fewer, none, one more
+        self.change = xp.arange(-1, 2, self.device)[
+            :, None
+        ]  # of a count: one replica fewer, none, one more
         self.counts = xp.astype(xp.bincount(extra, self.experts), xp.int64) + 1
         self.scaled = whole * self._units(whole)[:, None]
         first = xp.tile(xp.arange(0, self.experts, self.device), (self.rows, 1))
         self.owner = xp.concat((first, extra), 1)
         self.best = self.owner
         self.loads = self._loads(self.scaled, self.counts)
-        self.load = xp.max(_rank_loads(xp.take_along_axis(self.loads[:, 1], self.owner)), 1)
+        self.load = xp.max(
+            _rank_loads(xp.take_along_axis(self.loads[:, 1], self.owner)), 1
+        )
         self.gained = self._never()
         self.lost = self._never()
 
@@ -140,7 +159,9 @@ class _CountSearch:
         number = xp.arange(0, starts, self.device)[:, None]
         load = xp.astype(self.load, xp.int64).reshape(-1, self.pools)
         start = xp.min((load << INDEX_BITS) | number, 0) & LOW
-        return xp.take(self.best, start * self.pools + xp.arange(0, self.pools, self.device), 0)
+        return xp.take(
+            self.best, start * self.pools + xp.arange(0, self.pools, self.device), 0
+        )
 
     def _loads(self, scaled: Array, counts: Array) -> Array:
         """Quantised loads of a replica of experts [rows, any], int32 [rows, 3, any].
@@ -165,17 +186,25 @@ class _CountSearch:
         barred = _barred(gain, loss, gains, loses)
         fall = xp.take_along_axis(fewer - now, loses)
         rise = xp.take_along_axis(more - now, gains)
-        slot, packed = self._candidates(here, gains, loses, xp.take_along_axis(more, gains), fall, rise)
+        slot, packed = self._candidates(
+            here, gains, loses, xp.take_along_axis(more, gains), fall, rise
+        )
         ranks = _rank_loads(packed)
         self._note(xp.max(ranks, -1).reshape(self.rows, -1), barred, gains, loses, slot)
-        above = xp.sum(xp.clip(ranks - aim[:, :, None, None], 0, MOST_ABOVE), -1, xp.int32)
+        above = xp.sum(
+            xp.clip(ranks - aim[:, :, None, None], 0, MOST_ABOVE), -1, xp.int32
+        )
         price, pair = _first_least(above.reshape(self.rows, -1), barred)
         expert, loser, slot = self._pick(pair, gains, loses, slot)
         self._make(step, price < NEVER, expert, loser, slot)
 
-    def _make(self, step: int, moves: Array, expert: Array, loser: Array, slot: Array) -> None:
+    def _make(
+        self, step: int, moves: Array, expert: Array, loser: Array, slot: Array
+    ) -> None:
         """Give the loser's slot to the expert, in the rows [rows] in which a copy moves; all [rows]."""
-        expert = xp.where(moves, expert, loser)  # where none moves, a loser gets its own slot back
+        expert = xp.where(
+            moves, expert, loser
+        )  # where none moves, a loser gets its own slot back
         is_moved = self.slot == slot[:, None]
         self.owner = xp.where(is_moved, expert[:, None], self.owner)  # type: ignore[arg-type]
         first = self.row * self.experts
@@ -183,7 +212,10 @@ class _CountSearch:
         counts[first + expert] += 1
         counts[first + loser] -= 1
         changed = xp.concat((expert[:, None], loser[:, None]), 1)
-        loads = self._loads(xp.take_along_axis(self.scaled, changed), xp.take_along_axis(self.counts, changed))
+        loads = self._loads(
+            xp.take_along_axis(self.scaled, changed),
+            xp.take_along_axis(self.counts, changed),
+        )
         for i in range(2):
             self.loads[self.row, :, changed[:, i]] = loads[:, :, i]  # type: ignore[assignment]
         for marks, who in ((self.gained, first + expert), (self.lost, first + loser)):
@@ -193,15 +225,27 @@ class _CountSearch:
         """What one replica more of each expert costs at the prices, and one fewer, int64 [rows, experts]."""
         near = (self.counts[:, None] + self.change).reshape(self.rows, -1)
         table = prices(here, aim, num_bins(self.slots))
-        costs = cost(table, self.loads.reshape(self.rows, -1), near, aim).reshape(self.rows, 3, -1)
+        costs = cost(table, self.loads.reshape(self.rows, -1), near, aim).reshape(
+            self.rows, 3, -1
+        )
         just_gained = self.gained.reshape(self.rows, -1) > step - TENURE
         just_lost = self.lost.reshape(self.rows, -1) > step - TENURE
-        gain = xp.where((self.counts >= self.most) | just_lost, NEVER, costs[:, 2] - costs[:, 1])
-        loss = xp.where((self.counts < 2) | just_gained, NEVER, costs[:, 0] - costs[:, 1])
+        gain = xp.where(
+            (self.counts >= self.most) | just_lost, NEVER, costs[:, 2] - costs[:, 1]
+        )
+        loss = xp.where(
+            (self.counts < 2) | just_gained, NEVER, costs[:, 0] - costs[:, 1]
+        )
         return gain, loss
 
     def _candidates(
-        self, here: Array, gains: Array, loses: Array, gained: Array, fall: Array, rise: Array
+        self,
+        here: Array,
+        gains: Array,
+        loses: Array,
+        gained: Array,
+        fall: Array,
+        rise: Array,
     ) -> tuple[Array, Array]:
         """The slot each loser gives up, [rows, tried], and the loads of all slots, [rows, tried, tried, slots].
 
@@ -218,14 +262,22 @@ class _CountSearch:
         packed.reshape(-1)[first + slot[:, None]] = gained[:, :, None]  # type: ignore[assignment]
         return slot, packed
 
-    def _pick(self, pair: Array, gains: Array, loses: Array, slot: Array) -> tuple[Array, Array, Array]:
+    def _pick(
+        self, pair: Array, gains: Array, loses: Array, slot: Array
+    ) -> tuple[Array, Array, Array]:
         """Expert that gains, expert that loses, and the slot between them, of a pair of each row, all [rows]."""
         first = self.row * self.tried
         row = pair // self.tried + first
         column = pair % self.tried + first
-        return gains.reshape(-1)[row], loses.reshape(-1)[column], slot.reshape(-1)[column]
+        return (
+            gains.reshape(-1)[row],
+            loses.reshape(-1)[column],
+            slot.reshape(-1)[column],
+        )
 
-    def _note(self, heaviest: Array, barred: Array, gains: Array, loses: Array, slot: Array) -> None:
+    def _note(
+        self, heaviest: Array, barred: Array, gains: Array, loses: Array, slot: Array
+    ) -> None:
         """Keep the candidate with the lightest heaviest rank where it is the best so far."""
         load, pair = _first_least(heaviest, barred)
         expert, _, slot = self._pick(pair, gains, loses, slot)

@@ -22,7 +22,15 @@ from ..problem.pool import Ints
 from ..problem.topology import Topology
 from . import arrays as xp
 from .arrays import Array
-from .crowded import CLOSE, MORE_STEPS, SETTLED, is_crowded, is_hot, num_tried, other_copies
+from .crowded import (
+    CLOSE,
+    MORE_STEPS,
+    SETTLED,
+    is_crowded,
+    is_hot,
+    num_tried,
+    other_copies,
+)
 from .deal import deal
 from .greedy import greedy_maps, greedy_pools
 from .greedy_check import heaviest_load, is_lighter, unsure_layers
@@ -34,17 +42,25 @@ from .separate import separate
 from .splits import FULL_SPLITS
 from .variants import best_variants, num_variants, schedule_of
 
-MOST_EXPERTS = 1024  # of a pool, as keys have 31 bits; larger ones get the greedy's packing
+MOST_EXPERTS = (
+    1024  # of a pool, as keys have 31 bits; larger ones get the greedy's packing
+)
 GREEDY_CHECK = 0.0
 STEPS = 8  # exchange steps by default
-SHARED_SLOTS = 3  # a rank, up to which groups are also shared out by what their packing gives
+SHARED_SLOTS = (
+    3  # a rank, up to which groups are also shared out by what their packing gives
+)
 GAP = 5e-5  # a pool this close to its bound is left as it is
 
 
 def refined(
-    instance: Instance, device: torch.device | str = "cpu", *, steps: int = STEPS, greedy_check: float = GREEDY_CHECK,
+    instance: Instance,
+    device: torch.device | str = "cpu",
+    *,
+    steps: int = STEPS,
+    greedy_check: float = GREEDY_CHECK,
     compiled: bool = True,
-) -> Placement:  # fmt: skip
+) -> Placement:
     """The heuristic's placement of an instance; by default never worse than the greedy's.
 
     Parameters
@@ -80,12 +96,23 @@ def refined(
     greedy_check = checked("greedy_check", greedy_check, distance, DISTANCE_IS)
     load = np.asarray(instance.weight)
     with torch.inference_mode():
-        weight = load if torch.device(device).type == "cpu" else torch.from_numpy(load.copy()).to(device)
+        weight = (
+            load
+            if torch.device(device).type == "cpu"
+            else torch.from_numpy(load.copy()).to(device)
+        )
         maps = refine_maps(
-            weight, instance.num_replicas, instance.topology, distinct=instance.distinct, steps=steps, compiled=compiled
+            weight,
+            instance.num_replicas,
+            instance.topology,
+            distinct=instance.distinct,
+            steps=steps,
+            compiled=compiled,
         )
         phy2log = xp.to_numpy(maps)
-        placement = Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
+        placement = Placement(
+            phy2log, instance.num_experts, tuple(instance.layer_ids or ())
+        )
         if greedy_check == math.inf:
             return placement
         layers, lighter = _lighter_greedy(instance, placement, greedy_check, compiled)
@@ -97,17 +124,25 @@ def refined(
 
 def _lighter_greedy(
     instance: Instance, placement: Placement, greedy_check: float, compiled: bool
-) -> tuple[Ints, Ints]:  # fmt: skip
+) -> tuple[Ints, Ints]:
     """In which layers the greedy is lighter, of those it is asked for, and its maps of these, [any, replicas]."""
     load = np.asarray(instance.weight)
     ranks = instance.num_ranks
-    objective = xp.to_numpy(heaviest_load(load, placement.phy2log, ranks, placement.counts()))
-    compiled = compiled and instance.num_replicas // ranks > FULL_SPLITS  # numba is at work there already
+    objective = xp.to_numpy(
+        heaviest_load(load, placement.phy2log, ranks, placement.counts())
+    )
+    compiled = (
+        compiled and instance.num_replicas // ranks > FULL_SPLITS
+    )  # numba is at work there already
     unsure = unsure_layers(instance, objective, greedy_check, compiled=compiled)
     if not len(unsure):
         return unsure, placement.phy2log[unsure]
     topology = instance.topology
-    greedy = xp.to_numpy(greedy_maps(load[unsure], instance.num_replicas, topology, distinct=instance.distinct))
+    greedy = xp.to_numpy(
+        greedy_maps(
+            load[unsure], instance.num_replicas, topology, distinct=instance.distinct
+        )
+    )
     lighter = is_lighter(load[unsure], greedy, placement.phy2log[unsure], ranks)
     return unsure[lighter], greedy[lighter]
 
@@ -118,9 +153,14 @@ def compile_kernels() -> None:
 
 
 def refine_maps(
-    weight: Array, num_replicas: int, topology: Topology, *, distinct: bool = False, steps: int = STEPS,
+    weight: Array,
+    num_replicas: int,
+    topology: Topology,
+    *,
+    distinct: bool = False,
+    steps: int = STEPS,
     compiled: bool = True,
-) -> Array:  # fmt: skip
+) -> Array:
     """Physical-to-logical map of loads by the heuristic, without the comparison with the greedy.
 
     In hierarchical mode groups are packed on nodes by the same heuristic (exactly, with one or two groups a node), and
@@ -153,13 +193,23 @@ def refine_maps(
     ranks = topology.ranks_per_pool
     max_count = ranks if distinct else num_replicas
     if topology.hierarchical:
-        return _maps_on_nodes(weight, num_replicas, topology, max_count, distinct, steps, compiled)
-    phy2log = refine_pools(weight, num_replicas, ranks, max_count=max_count, steps=steps, compiled=compiled)
+        return _maps_on_nodes(
+            weight, num_replicas, topology, max_count, distinct, steps, compiled
+        )
+    phy2log = refine_pools(
+        weight, num_replicas, ranks, max_count=max_count, steps=steps, compiled=compiled
+    )
     return _separated(weight, phy2log, ranks) if distinct else phy2log
 
 
 def _maps_on_nodes(
-    weight: Array, num_replicas: int, topology: Topology, max_count: int, distinct: bool, steps: int, compiled: bool
+    weight: Array,
+    num_replicas: int,
+    topology: Topology,
+    max_count: int,
+    distinct: bool,
+    steps: int,
+    compiled: bool,
 ) -> Array:
     """`refine_maps` in hierarchical mode."""
     layers, experts = weight.shape
@@ -171,18 +221,36 @@ def _maps_on_nodes(
     size = experts // topology.num_groups
     members = groups[:, :, None] * size + xp.arange(0, size, xp.device(weight))
     members = members.reshape(len(groups), experts)
-    loads = xp.take_along_axis(xp.tile(whole, (ways, 1)), members).reshape(len(groups) * nodes, -1)
-    local = refine_pools(loads, num_replicas // nodes, ranks, max_count=max_count, steps=steps, compiled=compiled)
+    loads = xp.take_along_axis(xp.tile(whole, (ways, 1)), members).reshape(
+        len(groups) * nodes, -1
+    )
+    local = refine_pools(
+        loads,
+        num_replicas // nodes,
+        ranks,
+        max_count=max_count,
+        steps=steps,
+        compiled=compiled,
+    )
     if distinct:
         local = _separated(loads, local, ranks)
-    phy2log = xp.take_along_axis(members.reshape(len(loads), -1), local).reshape(-1, layers, num_replicas)
+    phy2log = xp.take_along_axis(members.reshape(len(loads), -1), local).reshape(
+        -1, layers, num_replicas
+    )
     if ways == 1:
         return phy2log[0]
     heaviest = xp.max(heaviest_load(loads, local, ranks).reshape(2, layers, nodes), 2)
     return xp.where((heaviest[1] < heaviest[0])[:, None], phy2log[1], phy2log[0])
 
 
-def _shares(whole: Array, slots: int, topology: Topology, max_count: int, steps: int, compiled: bool) -> Array:
+def _shares(
+    whole: Array,
+    slots: int,
+    topology: Topology,
+    max_count: int,
+    steps: int,
+    compiled: bool,
+) -> Array:
     """Groups node by node, [layers, groups]: packed by their loads, and with few slots a rank again, by `share_out`."""
     groups = topology.num_groups
     nodes = topology.num_nodes
@@ -193,7 +261,9 @@ def _shares(whole: Array, slots: int, topology: Topology, max_count: int, steps:
         return by_load
 
     def pack(loads: Array) -> Array:
-        return refine_pools(loads, slots, ranks, max_count=max_count, steps=0, variants=1)
+        return refine_pools(
+            loads, slots, ranks, max_count=max_count, steps=0, variants=1
+        )
 
     by_packing = share_out(whole, groups, nodes, pack, ranks)
     return by_load if by_packing is None else xp.concat((by_load, by_packing), 0)
@@ -201,13 +271,22 @@ def _shares(whole: Array, slots: int, topology: Topology, max_count: int, steps:
 
 def _separated(loads: Array, placed: Array, ranks: int) -> Array:
     """`separate` of an array of either kind."""
-    return xp.asarray(separate(xp.to_numpy(loads), xp.to_numpy(placed), ranks), xp.device(placed))
+    return xp.asarray(
+        separate(xp.to_numpy(loads), xp.to_numpy(placed), ranks), xp.device(placed)
+    )
 
 
 def refine_pools(
-    loads: Array, slots: int, ranks: int, *, max_count: int | None = None, steps: int = STEPS, gap: float = GAP,
-    compiled: bool = True, variants: int | None = None,
-) -> Array:  # fmt: skip
+    loads: Array,
+    slots: int,
+    ranks: int,
+    *,
+    max_count: int | None = None,
+    steps: int = STEPS,
+    gap: float = GAP,
+    compiled: bool = True,
+    variants: int | None = None,
+) -> Array:
     """The heuristic on pools.
 
     Parameters
@@ -238,15 +317,21 @@ def refine_pools(
     loads = xp.floats(loads)
     experts = loads.shape[1]
     if experts > MOST_EXPERTS:
-        return greedy_pools(loads, slots, ranks, distinct=max_count is not None and max_count < slots)
+        return greedy_pools(
+            loads, slots, ranks, distinct=max_count is not None and max_count < slots
+        )
     max_count = max_count or slots
     variants = variants or num_variants(slots, ranks)
     goal = int(UNIT * (1 + gap))
     fused = _fused(loads, slots, ranks) if variants == 1 else None
     if fused is None:
-        return _refine_pools(loads, slots, ranks, max_count, steps, goal, variants, compiled)
+        return _refine_pools(
+            loads, slots, ranks, max_count, steps, goal, variants, compiled
+        )
     schedule = tuple(schedule_of(ranks, steps))
-    placed, again = fused.refine_pools_fused(loads, slots, ranks, max_count, schedule, goal)
+    placed, again = fused.refine_pools_fused(
+        loads, slots, ranks, max_count, schedule, goal
+    )
     if steps and slots > experts:
         placed = _relieved(loads, again, placed, ranks, max_count, steps, None)
     return placed  # type: ignore[no-any-return]
@@ -256,11 +341,22 @@ def _fused(loads: Array, slots: int, ranks: int) -> ModuleType | None:
     """The kernels in Triton, for loads that they take."""
     device = xp.device(loads)
     fused = optional("fused") if device is not None and device.type == "cuda" else None
-    return fused if fused is not None and fused.fits(slots, ranks, loads.shape[1]) else None
+    return (
+        fused
+        if fused is not None and fused.fits(slots, ranks, loads.shape[1])
+        else None
+    )
 
 
 def _refine_pools(
-    loads: Array, slots: int, ranks: int, max_count: int, steps: int, goal: int, variants: int, compiled: bool
+    loads: Array,
+    slots: int,
+    ranks: int,
+    max_count: int,
+    steps: int,
+    goal: int,
+    variants: int,
+    compiled: bool,
 ) -> Array:
     """`refine_pools` without the kernels in Triton."""
     pools, experts = loads.shape
@@ -276,13 +372,19 @@ def _refine_pools(
     if per_rank < 3 or ranks == 1:  # that is the best packing (`models/README.md`, X2)
         return _experts(packing, bits)
     if not steps or slots == experts:
-        return _experts(best_variants(packing, bits, variants, steps, goal, kernel), bits)
+        return _experts(
+            best_variants(packing, bits, variants, steps, goal, kernel), bits
+        )
     crowded = is_crowded(keys[:pools] >> bits, ranks)
-    goals = xp.where(crowded, SETTLED, goal) if variants == 1 else goal  # other variants may be good
+    goals = (
+        xp.where(crowded, SETTLED, goal) if variants == 1 else goal
+    )  # other variants may be good
     packing = best_variants(packing, bits, variants, steps, goals, kernel)
     is_rough = xp.max(xp.sum(packing >> bits, 0, xp.int32), 0) > CLOSE
     again = crowded | (is_rough & is_hot(loads))
-    return _relieved(loads, again, _experts(packing, bits), ranks, max_count, steps, kernel)
+    return _relieved(
+        loads, again, _experts(packing, bits), ranks, max_count, steps, kernel
+    )
 
 
 def _experts(state: Array, bits: int) -> Array:
@@ -292,7 +394,13 @@ def _experts(state: Array, bits: int) -> Array:
 
 
 def _relieved(
-    loads: Array, again: Array, placed: Array, ranks: int, max_count: int, steps: int, kernel: ModuleType | None
+    loads: Array,
+    again: Array,
+    placed: Array,
+    ranks: int,
+    max_count: int,
+    steps: int,
+    kernel: ModuleType | None,
 ) -> Array:
     """The maps, [pools, slots], where some pools [pools] have the best packing of `other_copies` if it is better.
 
@@ -309,17 +417,27 @@ def _relieved(
         return placed
     was = placed[rows]
     counts_so_far = xp.bincount(was, loads.shape[1])
-    other = _packed_otherwise(loads, counts_so_far, placed.shape[1], ranks, max_count, steps, kernel)
+    other = _packed_otherwise(
+        loads, counts_so_far, placed.shape[1], ranks, max_count, steps, kernel
+    )
     counts = xp.bincount(other, loads.shape[1])
-    is_lighter = heaviest_load(loads, other, ranks, counts) < heaviest_load(loads, was, ranks, counts_so_far)
+    is_lighter = heaviest_load(loads, other, ranks, counts) < heaviest_load(
+        loads, was, ranks, counts_so_far
+    )
     is_better = again[rows] & is_lighter & (xp.max(counts, 1) <= max_count)
     placed[rows] = xp.where(is_better[:, None], other, was)  # type: ignore[assignment]
     return placed
 
 
 def _packed_otherwise(
-    loads: Array, counts: Array, slots: int, ranks: int, max_count: int, steps: int, kernel: ModuleType | None
-) -> Array:  # fmt: skip
+    loads: Array,
+    counts: Array,
+    slots: int,
+    ranks: int,
+    max_count: int,
+    steps: int,
+    kernel: ModuleType | None,
+) -> Array:
     """The best packing of each pool with `other_copies` than those of counts [pools, experts], [pools, slots]."""
     bits = expert_bits(loads.shape[1])
     whole = whole_loads(loads)
@@ -329,4 +447,6 @@ def _packed_otherwise(
     bounds = bounds.reshape(tried, -1)
     units = bounds / xp.min(bounds, 0)
     packing = deal(xp.sort(keys), bits, ranks)
-    return _experts(best_variants(packing, bits, tried, steps, CLOSE, kernel, units), bits)
+    return _experts(
+        best_variants(packing, bits, tried, steps, CLOSE, kernel, units), bits
+    )

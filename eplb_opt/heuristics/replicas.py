@@ -17,7 +17,9 @@ from .arrays import Array, Device
 
 UNIT = 1 << 20  # a pool's bound in quantised load
 SCALE = 2.0**38  # the heaviest expert before counts are chosen
-NETWORK = 256  # keys of a row up to which numpy sorts it as fast as it finds the largest
+NETWORK = (
+    256  # keys of a row up to which numpy sorts it as fast as it finds the largest
+)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -42,7 +44,12 @@ def whole_loads(loads: Array) -> Array:
 
 
 def replica_keys(
-    loads: Array, slots: int, ranks: int, max_count: int, variants: int = 1, extra: Array | None = None
+    loads: Array,
+    slots: int,
+    ranks: int,
+    max_count: int,
+    variants: int = 1,
+    extra: Array | None = None,
 ) -> Array:
     """Keys of all replicas, lightest first within a pool (variant 0) or nearly so.
 
@@ -70,16 +77,24 @@ def replica_keys(
     if variants > 1:
         whole = xp.tile(whole, (variants, 1))
     keys, _ = keys_of_copies(whole, extra, ranks)
-    return xp.sort(keys) if variants == 1 else _perturbed_order(keys, pools, expert_bits(experts))
+    return (
+        xp.sort(keys)
+        if variants == 1
+        else _perturbed_order(keys, pools, expert_bits(experts))
+    )
 
 
-def keys_of_copies(whole: Array, extra: Array | None, ranks: int) -> tuple[Array, Array]:
+def keys_of_copies(
+    whole: Array, extra: Array | None, ranks: int
+) -> tuple[Array, Array]:
     """Keys of all replicas in no order, int32 [pools, slots], and the pools' bounds, in the unit of the whole loads.
 
     Of `whole_loads` [pools, experts] and the experts of the extra copies [pools, slots - experts].
     """
     experts = whole.shape[1]
-    per_replica = whole if extra is None else whole / (xp.bincount(extra, experts) + 1.0)
+    per_replica = (
+        whole if extra is None else whole / (xp.bincount(extra, experts) + 1.0)
+    )
     bound = pool_bound(whole, per_replica, ranks)
     unit = UNIT / bound  # a power of two over a tensor is rounded once on CUDA as well
     quantised = xp.astype(xp.round(per_replica * unit[:, None]), xp.int32)
@@ -118,11 +133,17 @@ def extra_copies(whole: Array, extra: int, max_count: int, variants: int) -> Arr
     """
     pools, experts = whole.shape
     device = xp.device(whole)
-    position, copies, tie, noise, beta = candidates(experts, extra, max_count, variants, device)
-    sorted_experts = int(min(extra, experts)) if max_count > extra else experts  # that may win
+    position, copies, tie, noise, beta = candidates(
+        experts, extra, max_count, variants, device
+    )
+    sorted_experts = (
+        int(min(extra, experts)) if max_count > extra else experts
+    )  # that may win
     # Load and expert in one integer, the expert counted backwards: of equal loads the lowest one has the largest key.
     bits = expert_bits(experts)
-    keys = xp.astype(whole, xp.int64) << bits | (experts - 1 - xp.arange(0, experts, device))
+    keys = xp.astype(whole, xp.int64) << bits | (
+        experts - 1 - xp.arange(0, experts, device)
+    )
     keys = xp.flip(largest(keys, sorted_experts))
     order = (experts - 1) - (keys & ((1 << bits) - 1))
     value = xp.take(xp.astype(keys >> bits, xp.float64), position, 1)
@@ -141,12 +162,16 @@ def extra_copies(whole: Array, extra: int, max_count: int, variants: int) -> Arr
 
 
 @functools.cache
-def candidates(experts: int, extra: int, max_count: int, variants: int, device: Device) -> tuple[Array, ...]:
+def candidates(
+    experts: int, extra: int, max_count: int, variants: int, device: Device
+) -> tuple[Array, ...]:
     """Pairs (position in the sorted loads, copies k so far) that can win an extra copy, with ties, noise and beta.
 
     Those of `water_filling.candidates` (``models/README.md``, L0b); where noise reorders the values, twice as far.
     """
-    position, copies = water_filling.candidates(experts, extra, max_count, reach=1 if variants == 1 else 2)
+    position, copies = water_filling.candidates(
+        experts, extra, max_count, reach=1 if variants == 1 else 2
+    )
     number = len(copies)
     tie = np.arange(number - 1, -1, -1)
     how_far = spread(variants)
@@ -161,14 +186,18 @@ def spread(variants: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.arange(variants) / max(variants - 1, 1)
 
 
-def uniform(rows: int, columns: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def uniform(
+    rows: int, columns: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """A fixed table of numbers in [-1, 1), the same on every platform (splitmix64 of the index)."""
     with np.errstate(over="ignore"):  # integers modulo 2^64 are meant
         z = (np.arange(rows * columns, dtype=np.uint64) + np.uint64(1)) * GOLDEN
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))
-    upper = (z >> np.uint64(11)).astype(np.float64)  # 53 bits, as many as a float64 holds exactly
+    upper = (z >> np.uint64(11)).astype(
+        np.float64
+    )  # 53 bits, as many as a float64 holds exactly
     return (upper * 2.0**-52 - 1.0).reshape(rows, columns)
 
 
@@ -185,4 +214,6 @@ def _perturbed_order(keys: Array, pools: int, bits: int) -> Array:
 
 @functools.cache
 def _order_noise(variants: int, slots: int, device: Device) -> Array:
-    return xp.asarray(1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots), device)
+    return xp.asarray(
+        1.0 + 0.2 * spread(variants)[:, None] * uniform(variants, slots), device
+    )

@@ -28,11 +28,15 @@ def separate(loads: Floats, placed: Ints, ranks: int) -> Ints:
     is_repeated = rows[:, :, 1:] == rows[:, :, :-1]
     for pool in np.flatnonzero(is_repeated.any(axis=(1, 2))):
         counts = np.bincount(placed[pool], minlength=loads.shape[1])
-        maps[pool] = separate_ranks(maps[pool].tolist(), (loads[pool] / counts).tolist())
+        maps[pool] = separate_ranks(
+            maps[pool].tolist(), (loads[pool] / counts).tolist()
+        )
     return maps.reshape(len(placed), -1)
 
 
-def separate_ranks(ranks: list[list[int]], replica_load: list[float]) -> list[list[int]]:
+def separate_ranks(
+    ranks: list[list[int]], replica_load: list[float]
+) -> list[list[int]]:
     """Repair one pool in place: the cheapest swap that removes a repetition, until there is none (D1).
 
     Parameters
@@ -71,7 +75,11 @@ def _first_repeated(ranks: list[list[int]]) -> tuple[int, int] | None:
 
 
 def _swaps(
-    ranks: list[list[int]], loads: list[float], replica_load: list[float], rank: int, expert: int
+    ranks: list[list[int]],
+    loads: list[float],
+    replica_load: list[float],
+    rank: int,
+    expert: int,
 ) -> Iterator[tuple[float, int, int]]:
     """Swaps of ``expert`` on ``rank`` that lower the number of repetitions: (heavier load after, rank, partner)."""
     for other, held in enumerate(ranks):

@@ -21,7 +21,9 @@ from .arrays import Array, Device
 FULL_SPLITS = 6  # slots a rank up to which all balanced splits are tried
 EXCHANGED = 8  # slots exchanged at a time beyond that
 
-Block = tuple[int, int, int, int]  # first row and number of rows of the heavy side, then of the light one
+Block = tuple[
+    int, int, int, int
+]  # first row and number of rows of the heavy side, then of the light one
 RowStep = tuple[slice, slice, slice]  # rows that are made, earlier rows, slots
 
 
@@ -64,11 +66,15 @@ def splits(slots: int, device: Device) -> Splits:
 @functools.cache
 def split_arrays(slots: int) -> tuple[npt.NDArray[np.float32], Ints, Ints]:
     """``weights``, ``blocks`` and ``swap`` of `splits` as numpy's arrays."""
-    weights, blocks, swap = _all_splits(slots) if slots <= FULL_SPLITS else _exchanges(slots)
+    weights, blocks, swap = (
+        _all_splits(slots) if slots <= FULL_SPLITS else _exchanges(slots)
+    )
     return weights, np.array(blocks, dtype=np.int64), swap.astype(np.int64)
 
 
-def _all_splits(slots: int) -> tuple[npt.NDArray[np.float32], list[Block], npt.NDArray[Any]]:
+def _all_splits(
+    slots: int,
+) -> tuple[npt.NDArray[np.float32], list[Block], npt.NDArray[Any]]:
     """Exchange any t slots of one rank with any t of the other, t <= slots / 2 (more is the same pair mirrored)."""
     unchanged = list(range(2 * slots))
     rows = [np.ones(slots)]
@@ -87,10 +93,16 @@ def _all_splits(slots: int) -> tuple[npt.NDArray[np.float32], list[Block], npt.N
                 order[i] = slots + j
                 order[slots + j] = i
             orders.append(order)
-    return np.array(rows, dtype=np.float32), blocks, np.array(orders, dtype=np.int64).T.copy()
+    return (
+        np.array(rows, dtype=np.float32),
+        blocks,
+        np.array(orders, dtype=np.int64).T.copy(),
+    )
 
 
-def _exchanges(slots: int) -> tuple[npt.NDArray[np.float32], list[Block], npt.NDArray[Any]]:
+def _exchanges(
+    slots: int,
+) -> tuple[npt.NDArray[np.float32], list[Block], npt.NDArray[Any]]:
     """Exchange any of the first slots with the same slots of the other rank; the weights apply to differences."""
     number = min(slots - 1, EXCHANGED)
     half = number // 2
@@ -110,7 +122,9 @@ def _exchanges(slots: int) -> tuple[npt.NDArray[np.float32], list[Block], npt.ND
 
 def _subsets(slots: int) -> Ints:
     """All vectors of zeros and ones, [2 ** slots, slots], of which the last slot changes fastest."""
-    return np.array(list(itertools.product((0, 1), repeat=slots)), dtype=np.int64).reshape(2**slots, slots)
+    return np.array(
+        list(itertools.product((0, 1), repeat=slots)), dtype=np.int64
+    ).reshape(2**slots, slots)
 
 
 @functools.cache
@@ -119,7 +133,11 @@ def row_steps(slots: int) -> tuple[int, list[RowStep]]:
 
     Row 0 is the other one without an earlier one: all ones as well, or all zeros.
     """
-    return (0, _steps_of_all_splits(slots)) if slots <= FULL_SPLITS else _steps_of_exchanges(slots)
+    return (
+        (0, _steps_of_all_splits(slots))
+        if slots <= FULL_SPLITS
+        else _steps_of_exchanges(slots)
+    )
 
 
 def _steps_of_all_splits(slots: int) -> list[RowStep]:
@@ -131,7 +149,9 @@ def _steps_of_all_splits(slots: int) -> list[RowStep]:
         larger = []
         for row, first in subsets:
             more = slots - first
-            steps.append((slice(rows, rows + more), slice(row, row + 1), slice(first, slots)))
+            steps.append(
+                (slice(rows, rows + more), slice(row, row + 1), slice(first, slots))
+            )
             larger += [(rows + slot - first, slot + 1) for slot in range(first, slots)]
             rows += more
         subsets = larger
@@ -145,9 +165,17 @@ def _steps_of_exchanges(slots: int) -> tuple[int, list[RowStep]]:
     first_of_half = 0
     for first, end in ((0, number // 2), (number // 2, number)):
         rows = 1
-        for slot in reversed(range(first, end)):  # as `_subsets`, where the last slot changes fastest
+        for slot in reversed(
+            range(first, end)
+        ):  # as `_subsets`, where the last slot changes fastest
             middle = first_of_half + rows
-            steps.append((slice(middle, middle + rows), slice(first_of_half, middle), slice(slot, slot + 1)))
+            steps.append(
+                (
+                    slice(middle, middle + rows),
+                    slice(first_of_half, middle),
+                    slice(slot, slot + 1),
+                )
+            )
             rows *= 2
         plain = first_of_half
         first_of_half += rows

@@ -42,16 +42,25 @@ def schedule_of(ranks: int, steps: int) -> Schedule:
 
 def pairs(ranks: int, step: int) -> tuple[int, int]:
     """Heavy ranks and partners of each in a step: many heavy ranks first, then many partners."""
-    share = OPENING[step] if step < len(OPENING) else CYCLE[(step - len(OPENING)) % len(CYCLE)]
+    share = (
+        OPENING[step]
+        if step < len(OPENING)
+        else CYCLE[(step - len(OPENING)) % len(CYCLE)]
+    )
     fewest = -(-ranks // (MOST_PARTNERS + 1))
     heavy = max(1, ranks // share, fewest)
     return heavy, min(MOST_PARTNERS, (ranks - heavy) // heavy)
 
 
 def best_variants(
-    state: Array, bits: int, variants: int, steps: int, goal: Array | int, kernel: ModuleType | None,
+    state: Array,
+    bits: int,
+    variants: int,
+    steps: int,
+    goal: Array | int,
+    kernel: ModuleType | None,
     units: Array | None = None,
-) -> Array:  # fmt: skip
+) -> Array:
     """The packings of each pool's best variant after the steps.
 
     Parameters
@@ -84,14 +93,22 @@ def best_variants(
         if variants > left:
             best = _best(state, bits, variants, left, units)
             state = xp.take(state, best, 2)
-            units = None if units is None else xp.take(units.reshape(-1), best, 0).reshape(left, -1)
+            units = (
+                None
+                if units is None
+                else xp.take(units.reshape(-1), best, 0).reshape(left, -1)
+            )
             variants = left
     return state
 
 
 def _exchanges_compiled(
-    kernel: ModuleType, state: xp.Numpy, bits: int, schedule: Schedule, goal: Array | int
-) -> xp.Numpy:  # fmt: skip
+    kernel: ModuleType,
+    state: xp.Numpy,
+    bits: int,
+    schedule: Schedule,
+    goal: Array | int,
+) -> xp.Numpy:
     """`exchanges` in compiled code, packing by packing."""
     slots, ranks, packings = state.shape
     by_packing = np.ascontiguousarray(state.transpose(2, 0, 1))
@@ -112,7 +129,9 @@ def _keep(variants: int, steps: int) -> dict[int, int]:
     return keep
 
 
-def _best(state: Array, bits: int, variants: int, keep: int, units: Array | None) -> Array:
+def _best(
+    state: Array, bits: int, variants: int, keep: int, units: Array | None
+) -> Array:
     """Where the ``keep`` best variants of each pool are; among equals the lower number; int64, flat."""
     device = xp.device(state)
     pools = state.shape[2] // variants
@@ -121,6 +140,8 @@ def _best(state: Array, bits: int, variants: int, keep: int, units: Array | None
     if units is not None:
         heaviest = xp.astype(heaviest * units, xp.int64)
     number = xp.arange(0, variants, device)[:, None]
-    by_pool = xp.contiguous((heaviest << VARIANT_BITS | number).T)  # load and number in one integer
+    by_pool = xp.contiguous(
+        (heaviest << VARIANT_BITS | number).T
+    )  # load and number in one integer
     ranked = xp.sort(by_pool)[:, :keep].T & ((1 << VARIANT_BITS) - 1)
     return (ranked * pools + xp.arange(0, pools, device)).reshape(-1)

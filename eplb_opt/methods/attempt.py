@@ -14,7 +14,9 @@ from ..outcome import PoolOutcome
 from ..problem.status import StopReason
 from .task import Report, Task
 
-SEEDS_A_TASK = 1000  # calls with different seeds of the limits have no random numbers in common
+SEEDS_A_TASK = (
+    1000  # calls with different seeds of the limits have no random numbers in common
+)
 
 
 def _no_seed(_: Attempt) -> int:
@@ -63,11 +65,18 @@ class Attempt:
         self.failures: dict[str, str] = {}  # of steps, by name
         self.budget = Budget.of(task.limits)
         # A clock alone limits searches; without one, a limit on work holds for each step.
-        self.budget.work = math.inf if self.budget.has_clock else task.limits.work or 1.0
+        self.budget.work = (
+            math.inf if self.budget.has_clock else task.limits.work or 1.0
+        )
         self.bracket = Bracket(
-            task.pool, task.incumbent, "warm start", lower=max(task.lower_bound, task.target), gap=task.limits.gap,
-            cutoff=task.cutoff, report=lambda _: report(self.outcome()),
-        )  # fmt: skip
+            task.pool,
+            task.incumbent,
+            "warm start",
+            lower=max(task.lower_bound, task.target),
+            gap=task.limits.gap,
+            cutoff=task.cutoff,
+            report=lambda _: report(self.outcome()),
+        )
 
     def run(self, schedule: Sequence[Step]) -> PoolOutcome:
         """Each step only if the gap is still open and time is left."""
@@ -85,7 +94,9 @@ class Attempt:
     def take(self, outcome: PoolOutcome) -> None:
         """Take a lighter packing and a larger bound."""
         self.bracket.offer(outcome.packing, outcome.method)
-        self.bracket.raise_to(outcome.lower_bound, outcome.bound_method or outcome.method, outcome.proof)
+        self.bracket.raise_to(
+            outcome.lower_bound, outcome.bound_method or outcome.method, outcome.proof
+        )
 
     def remaining(self) -> float:
         """The seconds that are left, or the work of a step."""

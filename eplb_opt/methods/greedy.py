@@ -13,4 +13,6 @@ def _place(instance: Instance) -> Placement:
     return greedy(instance)
 
 
-GREEDY = Method("greedy", "the published two-stage greedy that the engines use", place=_place)
+GREEDY = Method(
+    "greedy", "the published two-stage greedy that the engines use", place=_place
+)

@@ -29,6 +29,8 @@ def require_method(name: str, limits: Limits, needed_for: str = "") -> None:
     method = METHODS.get(name)
     if method is None:
         return
-    in_workers = method.improve is not None and (limits.workers > 1 or limits.seconds is not None)
+    in_workers = method.improve is not None and (
+        limits.workers > 1 or limits.seconds is not None
+    )
     workers = (WORKERS_NEED,) if in_workers else ()
     require(needed_for or f"method {name!r}", *method.needs, *workers)

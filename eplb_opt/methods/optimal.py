@@ -19,7 +19,9 @@ def _improve(task: Task, report: Report) -> PoolOutcome:
         from ..exact.matching import solve_matching
 
         least = max(task.lower_bound, task.target)
-        outcome = solve_matching(task.pool, task.incumbent, task.limits, least, task.cutoff, report)
+        outcome = solve_matching(
+            task.pool, task.incumbent, task.limits, least, task.cutoff, report
+        )
         if outcome.stop is not StopReason.FAILED:
             return outcome
         attempt = Attempt(task, report)  # the pool is too large for the matching model

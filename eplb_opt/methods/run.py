@@ -18,9 +18,13 @@ def run(name: str, task: Task, report: Report = lambda _: None) -> PoolOutcome:
         if improve is None:
             raise TypeError(f"{name} improves no pools: it places whole instances")
         outcome = improve(task.begun(), report)
-        faults = outcome.packing.violations(task.pool) if outcome.packing is not None else []
+        faults = (
+            outcome.packing.violations(task.pool) if outcome.packing is not None else []
+        )
         if faults:
-            return _failed(task, name, f"invalid packing from {outcome.method}: {faults[0]}")
+            return _failed(
+                task, name, f"invalid packing from {outcome.method}: {faults[0]}"
+            )
         return outcome
     except Exception as error:  # a worker must answer: the cause goes into the certificate and a warning
         return _failed(task, name, f"{type(error).__name__}: {error}")

@@ -56,7 +56,11 @@ def _first_search(at: Attempt) -> float:
 
 def _first_ranges(at: Attempt) -> float:
     is_search_open = at.bracket.lower <= at.pool.mean * IS_MEAN  # rather than the bound
-    return max(FIRST_RANGES, RANGE_SHARE * at.remaining()) if is_search_open else FIRST_RANGES
+    return (
+        max(FIRST_RANGES, RANGE_SHARE * at.remaining())
+        if is_search_open
+        else FIRST_RANGES
+    )
 
 
 SEARCH = ("search.search",)
@@ -79,14 +83,63 @@ def _proof_share(at: Attempt) -> float:
 SCHEDULE = (
     Step("search", steps.search, _is_first, _first_search, lambda at: 0, SEARCH),
     Step("cuts", steps.cuts, _has_bounds_to_gain, Attempt.remaining, modules=CUTS),
-    Step("pattern LP", steps.pattern_lp, _has_few_slots, Attempt.remaining, modules=PATTERN_LP),
-    Step("rank patterns", steps.rank_patterns, _has_few_experts, lambda at: FIRST_PROOF, modules=RANK_PATTERNS),
-    Step("count enumeration", steps.count_enumeration, _always, lambda at: FIRST_COUNTS, modules=COUNT_ENUMERATION),
-    Step("count ranges", steps.count_ranges, _has_ranges, _first_ranges, lambda at: 2 * at.number, COUNT_RANGES),
-    Step("count enumeration", steps.count_enumeration, _has_time_for_counts, _count_share, modules=COUNT_ENUMERATION),
-    Step("rank patterns", steps.rank_patterns, _has_few_experts, _proof_share, modules=RANK_PATTERNS),
     Step(
-        "count ranges", steps.count_ranges, _has_ranges, Attempt.remaining, lambda at: 2 * at.number + 1, COUNT_RANGES
+        "pattern LP",
+        steps.pattern_lp,
+        _has_few_slots,
+        Attempt.remaining,
+        modules=PATTERN_LP,
     ),
-    Step("search", steps.search, _always, Attempt.remaining, lambda at: 1 + at.number, SEARCH),
+    Step(
+        "rank patterns",
+        steps.rank_patterns,
+        _has_few_experts,
+        lambda at: FIRST_PROOF,
+        modules=RANK_PATTERNS,
+    ),
+    Step(
+        "count enumeration",
+        steps.count_enumeration,
+        _always,
+        lambda at: FIRST_COUNTS,
+        modules=COUNT_ENUMERATION,
+    ),
+    Step(
+        "count ranges",
+        steps.count_ranges,
+        _has_ranges,
+        _first_ranges,
+        lambda at: 2 * at.number,
+        COUNT_RANGES,
+    ),
+    Step(
+        "count enumeration",
+        steps.count_enumeration,
+        _has_time_for_counts,
+        _count_share,
+        modules=COUNT_ENUMERATION,
+    ),
+    Step(
+        "rank patterns",
+        steps.rank_patterns,
+        _has_few_experts,
+        _proof_share,
+        modules=RANK_PATTERNS,
+    ),
+    Step(
+        "count ranges",
+        steps.count_ranges,
+        _has_ranges,
+        Attempt.remaining,
+        lambda at: 2 * at.number + 1,
+        COUNT_RANGES,
+    ),
+    Step(
+        "search",
+        steps.search,
+        _always,
+        Attempt.remaining,
+        lambda at: 1 + at.number,
+        SEARCH,
+    ),
 )

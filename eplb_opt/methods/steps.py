@@ -22,7 +22,13 @@ def search(at: Attempt, budget: Budget, seed: int) -> None:
 
     bracket = at.bracket
     target = bracket.lower * (1 + bracket.gap)
-    packing = improve(at.pool, bracket.packing, target=target, budget=budget.scaled(SEARCH_WORK), seed=seed)
+    packing = improve(
+        at.pool,
+        bracket.packing,
+        target=target,
+        budget=budget.scaled(SEARCH_WORK),
+        seed=seed,
+    )
     bracket.offer(packing, "search")
 
 
@@ -32,7 +38,13 @@ def count_ranges(at: Attempt, budget: Budget, seed: int) -> None:
 
     bracket = at.bracket
     target = bracket.lower * (1 + bracket.gap)
-    packing = search_count_ranges(at.pool, bracket.packing, target=target, budget=budget.scaled(SEARCH_WORK), seed=seed)
+    packing = search_count_ranges(
+        at.pool,
+        bracket.packing,
+        target=target,
+        budget=budget.scaled(SEARCH_WORK),
+        seed=seed,
+    )
     bracket.offer(packing, METHOD)
 
 
@@ -53,7 +65,9 @@ def pattern_lp(at: Attempt, budget: Budget, seed: int) -> None:
     bracket = at.bracket
     if budget.has_clock:
         budget = budget.part(PATTERN_LP)
-    bound, certificate = pattern_bound(at.pool, bracket.upper, bracket.gap, budget, bracket.lower)
+    bound, certificate = pattern_bound(
+        at.pool, bracket.upper, bracket.gap, budget, bracket.lower
+    )
     if certificate is not None:
         bracket.raise_to(bound, PATTERNS, certificate)
 
@@ -72,7 +86,11 @@ def count_enumeration(at: Attempt, budget: Budget, seed: int) -> None:
     _prove(at, budget, solve_counts)
 
 
-def _prove(at: Attempt, budget: Budget, solve: Callable[[Pool, Packing, Limits, float], PoolOutcome]) -> None:
+def _prove(
+    at: Attempt,
+    budget: Budget,
+    solve: Callable[[Pool, Packing, Limits, float], PoolOutcome],
+) -> None:
     """Let an exact method raise the bound, or find a better packing."""
     bracket = at.bracket
     limits = budget.limits(at.limits)

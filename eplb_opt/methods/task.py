@@ -49,7 +49,9 @@ class Task:
         if self.deadline is None or self.limits.seconds is None:
             return self
         left = self.deadline - time.monotonic()
-        return replace(self, limits=self.limits.with_seconds(min(self.limits.seconds, left)))
+        return replace(
+            self, limits=self.limits.with_seconds(min(self.limits.seconds, left))
+        )
 
 
 # Told of what a method has found and proven, whenever that has become better.

@@ -15,7 +15,13 @@ from ..errors import OptionError, shown
 from ..heuristics.refine import compile_kernels
 from ..limits import DISTANCE_IS, STEPS_ARE, distance, step_count
 from ..methods.needs import require_method
-from ..policies import POLICIES, AbstractEplbPolicy, RefinedPolicy, SolverPolicy, configure
+from ..policies import (
+    POLICIES,
+    AbstractEplbPolicy,
+    RefinedPolicy,
+    SolverPolicy,
+    configure,
+)
 
 logger = logging.getLogger("eplb_opt.plugins")
 
@@ -51,7 +57,10 @@ def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     given: dict[str, Any] = {"policy": DEFAULT_POLICY}
     path = environ.get(PREFIX + "CONFIG")
     if path:
-        given |= {name: _parse(name, value, f"{path}: {name}") for name, value in _read(path).items()}
+        given |= {
+            name: _parse(name, value, f"{path}: {name}")
+            for name, value in _read(path).items()
+        }
     for variable, value in environ.items():
         name = variable.removeprefix(PREFIX).lower()
         if variable.startswith(PREFIX) and name not in ("config", "data"):
@@ -73,7 +82,9 @@ def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None
     if name == OFF:
         return None
     if name not in POLICIES:
-        raise OptionError(f"{PREFIX}POLICY={shown(name)}: choose from {', '.join(POLICIES)}, or {OFF}")
+        raise OptionError(
+            f"{PREFIX}POLICY={shown(name)}: choose from {', '.join(POLICIES)}, or {OFF}"
+        )
     policy = configure(POLICIES[name], **_settings(name, options))
     # What a call needs is loaded and compiled now, not in the first rearrangement.
     if issubclass(policy, SolverPolicy):
@@ -81,9 +92,15 @@ def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None
     if issubclass(policy, RefinedPolicy):
         try:
             compile_kernels()
-        except Exception as error:  # whatever a compiler says that does not fit the versions beside it
-            logger.warning("numba does not work here (%s: %s): %r runs without it, the maps are the same",
-                           type(error).__name__, error, name)  # fmt: skip
+        except (
+            Exception
+        ) as error:  # whatever a compiler says that does not fit the versions beside it
+            logger.warning(
+                "numba does not work here (%s: %s): %r runs without it, the maps are the same",
+                type(error).__name__,
+                error,
+                name,
+            )
             policy = configure(policy, compiled=False)
     return policy
 
@@ -91,14 +108,22 @@ def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None
 def _settings(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options as `configure` takes them."""
     policy = POLICIES[name]
-    settings = {key: options[key] for key in ("distinct", "steps", "greedy_check") if key in options}
+    settings = {
+        key: options[key]
+        for key in ("distinct", "steps", "greedy_check")
+        if key in options
+    }
     absent = [key for key in settings if not hasattr(policy, key)]
     if absent:
-        raise OptionError(f"policy {name!r} has no {' or '.join(absent)}: these are options of refined")
+        raise OptionError(
+            f"policy {name!r} has no {' or '.join(absent)}: these are options of refined"
+        )
     work = {key: options[key] for key in ("work", "seed") if key in options}
     if work:
         if not issubclass(policy, SolverPolicy):
-            raise OptionError(f"policy {name!r} uses no solver: it has no {' or '.join(work)}")
+            raise OptionError(
+                f"policy {name!r} uses no solver: it has no {' or '.join(work)}"
+            )
         settings["limits"] = replace(policy.limits, **work)
     return settings
 
@@ -113,11 +138,15 @@ def _read(path: str) -> dict[str, Any]:
             raise ValueError(f"it has more than {MOST_BYTES} bytes")
         content = json.loads(text)
     except RecursionError:
-        raise OptionError(f"{PREFIX}CONFIG={path!r} cannot be read: lists or objects within each other") from None
+        raise OptionError(
+            f"{PREFIX}CONFIG={path!r} cannot be read: lists or objects within each other"
+        ) from None
     except (OSError, ValueError) as error:
         raise OptionError(f"{PREFIX}CONFIG={path!r} cannot be read: {error}") from None
     if not isinstance(content, dict):
-        raise OptionError(f"{PREFIX}CONFIG={path!r} holds a {type(content).__name__}, expected a JSON object")
+        raise OptionError(
+            f"{PREFIX}CONFIG={path!r} holds a {type(content).__name__}, expected a JSON object"
+        )
     return content
 
 
@@ -128,7 +157,9 @@ def _parse(name: str, value: Any, source: str) -> Any:
     try:
         return parse(value)
     except (ValueError, TypeError, OverflowError):
-        raise OptionError(f"{source}={shown(value)}: not a value of this option, give {kind}") from None
+        raise OptionError(
+            f"{source}={shown(value)}: not a value of this option, give {kind}"
+        ) from None
 
 
 def _flag(value: Any) -> bool:

@@ -28,9 +28,15 @@ _said: set[Hashable] = set()
 
 
 def plan(
-    policy: type[AbstractEplbPolicy], weight: torch.Tensor, num_replicas: int, num_groups: int | None, num_nodes: int,
-    num_ranks: int, old: Any = None, in_use: Callable[[], Any] | None = None,
-) -> Slots:  # fmt: skip
+    policy: type[AbstractEplbPolicy],
+    weight: torch.Tensor,
+    num_replicas: int,
+    num_groups: int | None,
+    num_nodes: int,
+    num_ranks: int,
+    old: Any = None,
+    in_use: Callable[[], Any] | None = None,
+) -> Slots:
     """The map [layers, replicas] for an engine's call, the same bits on every rank.
 
     Parameters
@@ -63,7 +69,13 @@ def plan(
     before = _in_use(old, in_use, num_replicas)
     shape: tuple[int, ...] = tuple(getattr(weight, "shape", ()))
     layers = shape[-2] if len(shape) > 1 else max(len(before), 1)
-    phy2log = _any_map(policy, np.ones((layers, experts)) if loads is None else loads, num_replicas, topology, before)
+    phy2log = _any_map(
+        policy,
+        np.ones((layers, experts)) if loads is None else loads,
+        num_replicas,
+        topology,
+        before,
+    )
     _report(failure)
     return phy2log
 
@@ -71,14 +83,20 @@ def plan(
 def _in_use(old: Any, in_use: Callable[[], Any] | None, width: int) -> Slots:
     """The map in use as far as it can be told: the engine may not know it itself."""
     try:
-        return _same_width(in_use() if old is None and in_use is not None else old, width)
+        return _same_width(
+            in_use() if old is None and in_use is not None else old, width
+        )
     except Exception as error:  # nothing raises into serving
         _report(error)
         return _same_width(None, width)
 
 
 def _planned(
-    policy: type[AbstractEplbPolicy], loads: torch.Tensor, replicas: int, topology: Topology, old: Any
+    policy: type[AbstractEplbPolicy],
+    loads: torch.Tensor,
+    replicas: int,
+    topology: Topology,
+    old: Any,
 ) -> Slots:
     """The policy's map, with slots and idle layers kept."""
     instance = Instance(loads, replicas, **asdict(topology), distinct=policy.distinct)
@@ -105,16 +123,24 @@ def _summed(weight: torch.Tensor) -> torch.Tensor:
     InstanceError
         They are no number of tokens, or of another shape.
     """
-    loads = weight if hasattr(weight, "detach") else torch.from_numpy(np.array(weight, order="C"))
+    loads = (
+        weight
+        if hasattr(weight, "detach")
+        else torch.from_numpy(np.array(weight, order="C"))
+    )
     loads = loads.detach().cpu()
     if loads.is_sparse:
         loads = loads.to_dense()
     if loads.dim() not in (2, 3) or loads.is_complex():
-        raise InstanceError(f"loads of shape {tuple(loads.shape)} and dtype {loads.dtype}")
+        raise InstanceError(
+            f"loads of shape {tuple(loads.shape)} and dtype {loads.dtype}"
+        )
     total = torch.zeros(loads.shape[-2:], dtype=torch.float64)
     negative = torch.zeros(total.shape, dtype=torch.bool)
     for recorded in loads if loads.dim() == 3 else loads[None]:
-        step = recorded.to(torch.float64)  # torch compares and adds few of the types that it has
+        step = recorded.to(
+            torch.float64
+        )  # torch compares and adds few of the types that it has
         negative |= step < 0
         total += step
     bad = (
@@ -126,7 +152,9 @@ def _summed(weight: torch.Tensor) -> torch.Tensor:
     for what, where in bad:
         if where.any():
             layer, expert = where.nonzero()[0].tolist()
-            raise LoadsError(f"the load of layer {layer}, expert {expert} is {what}", what)
+            raise LoadsError(
+                f"the load of layer {layer}, expert {expert} is {what}", what
+            )
     return total
 
 
@@ -145,15 +173,23 @@ class LoadsError(InstanceError):
         self.kind = kind
 
 
-def _map_of(policy: type[AbstractEplbPolicy], loads: Any, replicas: int, topology: Topology) -> Slots:
+def _map_of(
+    policy: type[AbstractEplbPolicy], loads: Any, replicas: int, topology: Topology
+) -> Slots:
     """The map of a policy, which is called as the engines do."""
     maps = policy.rebalance_experts(
-        torch.as_tensor(loads), replicas, topology.num_groups, topology.num_nodes, topology.num_ranks
+        torch.as_tensor(loads),
+        replicas,
+        topology.num_groups,
+        topology.num_nodes,
+        topology.num_ranks,
     )
     return np.array(maps[0].numpy())
 
 
-def _possible(num_groups: int | None, num_nodes: int, num_ranks: int, experts: int) -> Topology:
+def _possible(
+    num_groups: int | None, num_nodes: int, num_ranks: int, experts: int
+) -> Topology:
     """The topology of the mode that is possible; said once where it is not the one asked for."""
     groups = num_groups or 1
     nodes = num_nodes or 1
@@ -167,11 +203,19 @@ def _possible(num_groups: int | None, num_nodes: int, num_ranks: int, experts: i
     if not reason:
         return asked
     text = "global mode: %s, so whole groups do not stay on nodes"
-    _say_once(("topology", groups, nodes, num_ranks, experts), logging.WARNING, text, reason)
+    _say_once(
+        ("topology", groups, nodes, num_ranks, experts), logging.WARNING, text, reason
+    )
     return one_pool
 
 
-def _any_map(policy: type[AbstractEplbPolicy], loads: Any, replicas: int, topology: Topology, before: Slots) -> Slots:
+def _any_map(
+    policy: type[AbstractEplbPolicy],
+    loads: Any,
+    replicas: int,
+    topology: Topology,
+    before: Slots,
+) -> Slots:
     """The map in use if the engine can go on with it, wherever its groups are; else the greedy's; else any.
 
     Raises
@@ -180,13 +224,19 @@ def _any_map(policy: type[AbstractEplbPolicy], loads: Any, replicas: int, topolo
         No map is valid.
     """
     layers, experts = loads.shape
-    instance = Instance(np.ones((layers, experts)), replicas, num_ranks=topology.num_ranks)
-    if before.shape == (layers, replicas) and not Placement(before, experts).violations(instance):
+    instance = Instance(
+        np.ones((layers, experts)), replicas, num_ranks=topology.num_ranks
+    )
+    if before.shape == (layers, replicas) and not Placement(before, experts).violations(
+        instance
+    ):
         return before
     try:
         greedy = configure(POLICIES["greedy"], distinct=policy.distinct)
         return _map_of(greedy, loads, replicas, topology)
-    except Exception:  # such as `distinct` with more slots than different experts can fill
+    except (
+        Exception
+    ):  # such as `distinct` with more slots than different experts can fill
         return np.tile(np.arange(replicas) % experts, (layers, 1))
 
 
@@ -195,14 +245,31 @@ def _report(error: Exception) -> None:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    where = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else None
+    where = (
+        (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        if trace is not None
+        else None
+    )
     cause = ("no plan", type(error), getattr(error, "kind", where))
     text = "no plan, the experts stay where they are (%s: %s); not said again"
     expected = isinstance(error, EplbError)
-    _say_once(cause, logging.ERROR, text, type(error).__name__, error, exc_info=None if expected else error)
+    _say_once(
+        cause,
+        logging.ERROR,
+        text,
+        type(error).__name__,
+        error,
+        exc_info=None if expected else error,
+    )
 
 
-def _say_once(cause: Hashable, level: int, text: str, *arguments: object, exc_info: Exception | None = None) -> None:
+def _say_once(
+    cause: Hashable,
+    level: int,
+    text: str,
+    *arguments: object,
+    exc_info: Exception | None = None,
+) -> None:
     if cause not in _said:
         _said.add(cause)
         logger.log(level, text, *arguments, exc_info=exc_info)
@@ -222,7 +289,10 @@ def keep_slots(new: Slots, old: Slots, num_ranks: int) -> Slots:
         The same experts on every rank as in ``new``.
     """
     layers, slots = new.shape
-    fresh, before = new.reshape(layers * num_ranks, -1), old.reshape(layers * num_ranks, -1)
+    fresh, before = (
+        new.reshape(layers * num_ranks, -1),
+        old.reshape(layers * num_ranks, -1),
+    )
     rows = np.arange(len(fresh))
     result = np.full_like(fresh, -1)
     free = np.ones(fresh.shape, dtype=bool)  # replicas not yet placed
@@ -232,7 +302,9 @@ def keep_slots(new: Slots, old: Slots, num_ranks: int) -> Slots:
         kept = match[rows, chosen]
         result[kept, slot] = before[kept, slot]
         free[rows[kept], chosen[kept]] = False
-    result[result < 0] = fresh[free]  # both in row order, and as many open slots as free replicas in every row
+    result[result < 0] = fresh[
+        free
+    ]  # both in row order, and as many open slots as free replicas in every row
     return result.reshape(layers, slots)
 
 

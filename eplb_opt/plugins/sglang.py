@@ -45,7 +45,9 @@ def register() -> None:
     if policy is None:
         logger.info("EPLB_OPT_POLICY=off: SGLang's own EPLB algorithms stay")
         return
-    HookRegistry.register(f"{ALGORITHMS}.compute_algorithm", choose(policy), HookType.AROUND)
+    HookRegistry.register(
+        f"{ALGORITHMS}.compute_algorithm", choose(policy), HookType.AROUND
+    )
     HookRegistry.register(f"{ALGORITHMS}.rebalance_experts", rebalance, HookType.AROUND)
     logger.info("EPLB algorithm %r is now eplb_opt's %r", "auto", options["policy"])
 
@@ -53,7 +55,9 @@ def register() -> None:
 def choose(policy: type[AbstractEplbPolicy]) -> Callable[..., Any]:
     """The hook around ``compute_algorithm``."""
 
-    def compute_algorithm(original: Callable[..., Any], raw_algorithm: str, *args: Any, **kwargs: Any) -> Any:
+    def compute_algorithm(
+        original: Callable[..., Any], raw_algorithm: str, *args: Any, **kwargs: Any
+    ) -> Any:
         if raw_algorithm in OURS:
             return EplbOptAlgorithm(policy)
         return original(raw_algorithm, *args, **kwargs)
@@ -62,9 +66,14 @@ def choose(policy: type[AbstractEplbPolicy]) -> Callable[..., Any]:
 
 
 def rebalance(
-    original: Callable[..., Any], tokens_per_expert: torch.Tensor, num_physical_experts: int,
-    num_local_physical_experts: int, num_groups: int | None, num_nodes: int, algorithm: Any,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    original: Callable[..., Any],
+    tokens_per_expert: torch.Tensor,
+    num_physical_experts: int,
+    num_local_physical_experts: int,
+    num_groups: int | None,
+    num_nodes: int,
+    algorithm: Any,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The hook around ``rebalance_experts``: tokens [steps, layers, experts] are summed over steps.
 
     Returns
@@ -74,14 +83,23 @@ def rebalance(
     """
     if not isinstance(algorithm, EplbOptAlgorithm):
         maps: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = original(
-            tokens_per_expert=tokens_per_expert, num_physical_experts=num_physical_experts,
-            num_local_physical_experts=num_local_physical_experts, num_groups=num_groups, num_nodes=num_nodes,
+            tokens_per_expert=tokens_per_expert,
+            num_physical_experts=num_physical_experts,
+            num_local_physical_experts=num_local_physical_experts,
+            num_groups=num_groups,
+            num_nodes=num_nodes,
             algorithm=algorithm,
-        )  # fmt: skip
+        )
         return maps
     num_ranks = num_physical_experts // num_local_physical_experts
     phy2log = plan(
-        algorithm.policy, tokens_per_expert, num_physical_experts, num_groups, num_nodes, num_ranks, in_use=map_in_use
+        algorithm.policy,
+        tokens_per_expert,
+        num_physical_experts,
+        num_groups,
+        num_nodes,
+        num_ranks,
+        in_use=map_in_use,
     )
     return Placement(phy2log, tokens_per_expert.shape[-1]).maps()
 

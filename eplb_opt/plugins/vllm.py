@@ -34,7 +34,9 @@ def register() -> None:
     try:
         from vllm.distributed.eplb.policy import EPLB_POLICIES
     except ImportError as error:
-        logger.warning("this vLLM has no EPLB policies to replace (needs 0.13 or newer): %s", error)
+        logger.warning(
+            "this vLLM has no EPLB policies to replace (needs 0.13 or newer): %s", error
+        )
         return
     options = read_options()
     policy = engine_policy(options)
@@ -44,7 +46,9 @@ def register() -> None:
     base = EPLB_POLICIES[NAME]
     call = inspect.signature(getattr(base, "rebalance_experts", register))
     if "num_replicas" not in call.parameters:
-        logger.warning("this vLLM calls its EPLB policies in a way that eplb_opt does not know: its own policy stays")
+        logger.warning(
+            "this vLLM calls its EPLB policies in a way that eplb_opt does not know: its own policy stays"
+        )
         return
     if not getattr(base, "eplb_opt_policy", None):
         EPLB_POLICIES[NAME] = make_policy(base, policy)
@@ -53,20 +57,46 @@ def register() -> None:
 
 def make_policy(base: type[Any], policy: type[AbstractEplbPolicy]) -> type[Any]:
     """A subclass of vLLM's policy that plans with ours."""
-    tuple_of_three = "tuple" in str(inspect.signature(base.rebalance_experts).return_annotation).lower()
+    tuple_of_three = (
+        "tuple"
+        in str(inspect.signature(base.rebalance_experts).return_annotation).lower()
+    )
 
     def rebalance_experts(
-        cls: type[Any], weight: torch.Tensor, num_replicas: int, num_groups: int, num_nodes: int, num_ranks: int,
+        cls: type[Any],
+        weight: torch.Tensor,
+        num_replicas: int,
+        num_groups: int,
+        num_nodes: int,
+        num_ranks: int,
         old_global_expert_indices: torch.Tensor | None = None,
-    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         try:
             phy2log = plan(
-                cls.eplb_opt_policy, weight, num_replicas, num_groups, num_nodes, num_ranks, old_global_expert_indices
+                cls.eplb_opt_policy,
+                weight,
+                num_replicas,
+                num_groups,
+                num_nodes,
+                num_ranks,
+                old_global_expert_indices,
             )
-        except InstanceError as error:  # no map is valid: what vLLM raises then, and its callers expect
+        except (
+            InstanceError
+        ) as error:  # no map is valid: what vLLM raises then, and its callers expect
             raise AssertionError(str(error)) from error
-        return Placement(phy2log, weight.shape[-1]).maps() if tuple_of_three else torch.from_numpy(phy2log)
+        return (
+            Placement(phy2log, weight.shape[-1]).maps()
+            if tuple_of_three
+            else torch.from_numpy(phy2log)
+        )
 
-    rebalance_experts.__doc__ = "Place the experts with eplb_opt (see `eplb_opt.plugins.planning.plan`)."
-    body = {"eplb_opt_policy": policy, "rebalance_experts": classmethod(rebalance_experts), "__module__": __name__}
+    rebalance_experts.__doc__ = (
+        "Place the experts with eplb_opt (see `eplb_opt.plugins.planning.plan`)."
+    )
+    body = {
+        "eplb_opt_policy": policy,
+        "rebalance_experts": classmethod(rebalance_experts),
+        "__module__": __name__,
+    }
     return type("EplbOptPolicy", (base,), body)

@@ -51,7 +51,9 @@ def group_loads(instance: Instance, layer: int) -> Floats:
     return sums
 
 
-def bottleneck_partition(values: Mapping[NodeSet, float], num_groups: int) -> tuple[float, list[NodeSet]]:
+def bottleneck_partition(
+    values: Mapping[NodeSet, float], num_groups: int
+) -> tuple[float, list[NodeSet]]:
     """The partition whose largest value is least, among the node sets given (exact: models/README.md, H2).
 
     Dynamic programming over the set of groups that have a node: the next node set always holds the first group
@@ -64,7 +66,9 @@ def bottleneck_partition(values: Mapping[NodeSet, float], num_groups: int) -> tu
     """
     by_first: dict[int, list[tuple[float, int, NodeSet]]] = {}
     for node_set, value in values.items():
-        by_first.setdefault(node_set[0], []).append((value, sum(1 << g for g in node_set), node_set))
+        by_first.setdefault(node_set[0], []).append(
+            (value, sum(1 << g for g in node_set), node_set)
+        )
     full = (1 << num_groups) - 1
     best: dict[int, tuple[float, int, NodeSet]] = {0: (-math.inf, 0, ())}
     layer = [0]
@@ -85,7 +89,9 @@ def bottleneck_partition(values: Mapping[NodeSet, float], num_groups: int) -> tu
     return best[full][0], list(_trace(best, full))
 
 
-def _trace(best: Mapping[int, tuple[float, int, NodeSet]], mask: int) -> Iterator[NodeSet]:
+def _trace(
+    best: Mapping[int, tuple[float, int, NodeSet]], mask: int
+) -> Iterator[NodeSet]:
     while mask:
         _, mask, node_set = best[mask]
         yield node_set

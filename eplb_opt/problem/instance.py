@@ -66,12 +66,16 @@ class Instance:
     layer_ids: Sequence[int] | None = None  # a tuple once built
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "num_replicas", positive_int("num_replicas", self.num_replicas))
+        object.__setattr__(
+            self, "num_replicas", positive_int("num_replicas", self.num_replicas)
+        )
         for name, value in asdict(self.topology).items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "distinct", bool(self.distinct))
         object.__setattr__(self, "load", _as_load(self.load))
-        object.__setattr__(self, "layer_ids", _as_layer_ids(self.layer_ids, self.num_layers))
+        object.__setattr__(
+            self, "layer_ids", _as_layer_ids(self.layer_ids, self.num_layers)
+        )
         self._check_topology()
 
     def __repr__(self) -> str:
@@ -96,7 +100,9 @@ class Instance:
                 f"use {_next_multiple(max(replicas, experts), ranks)}"
             )
         if experts % self.num_groups:
-            raise InstanceError(f"{experts} experts cannot be divided into num_groups={self.num_groups} equal groups")
+            raise InstanceError(
+                f"{experts} experts cannot be divided into num_groups={self.num_groups} equal groups"
+            )
         local_experts = experts // self.num_nodes if self.hierarchical else experts
         if self.distinct and self.ranks_per_pool * local_experts < self.slots_per_pool:
             raise InstanceError(
@@ -127,7 +133,11 @@ class Instance:
     @cached_property
     def topology(self) -> Topology:
         """Ranks, nodes and groups."""
-        return Topology(num_ranks=self.num_ranks, num_groups=self.num_groups, num_nodes=self.num_nodes)
+        return Topology(
+            num_ranks=self.num_ranks,
+            num_groups=self.num_groups,
+            num_nodes=self.num_nodes,
+        )
 
     @property
     def hierarchical(self) -> bool:
@@ -180,7 +190,9 @@ class Instance:
         """The same problem for some of the layers, by row."""
         rows = list(layers)
         ids = tuple(self.layer_ids or ())
-        return replace(self, load=self.load[:, rows], layer_ids=[ids[row] for row in rows])
+        return replace(
+            self, load=self.load[:, rows], layer_ids=[ids[row] for row in rows]
+        )
 
     def pool(self, layer: int, experts: Ints | None = None) -> Pool:
         """The pool of some experts of a layer on one node's ranks (all experts in global mode)."""
@@ -189,12 +201,17 @@ class Instance:
 
     def describe(self) -> str:
         """One line for people."""
-        place = f"{self.num_ranks} ranks" + (f" on {self.num_nodes} nodes" if self.num_nodes > 1 else "")
+        place = f"{self.num_ranks} ranks" + (
+            f" on {self.num_nodes} nodes" if self.num_nodes > 1 else ""
+        )
         groups = f", {self.num_groups} groups" if self.num_groups > 1 else ""
-        mode = f"{self.mode} mode" + (f" ({self.why_global})" if self.why_global else "")
+        mode = f"{self.mode} mode" + (
+            f" ({self.why_global})" if self.why_global else ""
+        )
         return (
             f"{self.num_layers} layers x {self.num_experts} experts, {self.num_replicas} replicas, {place}{groups}: "
-            f"{mode}, {self.slots_per_rank} slots a rank" + (", distinct" if self.distinct else "")
+            f"{mode}, {self.slots_per_rank} slots a rank"
+            + (", distinct" if self.distinct else "")
         )
 
 
@@ -204,14 +221,24 @@ def _next_multiple(value: int, of: int) -> int:
 
 def _to_numpy(load: Any) -> npt.NDArray[Any]:
     try:
-        if hasattr(load, "detach"):  # a torch tensor; torch itself need not be imported here
+        if hasattr(
+            load, "detach"
+        ):  # a torch tensor; torch itself need not be imported here
             load = load.detach().cpu().resolve_neg()
             load = load.to_dense() if load.is_sparse else load
-            is_small = str(load.dtype).startswith(("torch.bfloat16", "torch.float16", "torch.float8"))
+            is_small = str(load.dtype).startswith(
+                ("torch.bfloat16", "torch.float16", "torch.float8")
+            )
             load = (load.float() if is_small else load).numpy()
         return np.asarray(load)
-    except (ValueError, TypeError, RuntimeError) as error:  # NotImplementedError is a RuntimeError
-        raise InstanceError(f"loads are no rectangular array of numbers ({error})") from None
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+    ) as error:  # NotImplementedError is a RuntimeError
+        raise InstanceError(
+            f"loads are no rectangular array of numbers ({error})"
+        ) from None
 
 
 def _as_load(load: Any) -> Floats:
@@ -223,7 +250,9 @@ def _as_load(load: Any) -> Floats:
             f"loads have shape {array.shape}: give [layers, experts] or [windows, layers, experts], none empty"
         )
     array = array if array.ndim == 3 else array[None]
-    with np.errstate(over="ignore"):  # a float128 beyond float64 becomes infinite and is refused below
+    with np.errstate(
+        over="ignore"
+    ):  # a float128 beyond float64 becomes infinite and is refused below
         result = np.array(array, dtype=np.float64, order="C")
     _check_values(array, result)
     result.setflags(write=False)
@@ -233,7 +262,11 @@ def _as_load(load: Any) -> Floats:
 def _check_values(array: npt.NDArray[Any], result: Floats) -> None:
     good = (result >= 0) & (result < np.inf)
     if not good.all():
-        for bad, what in ((np.isnan(result), "NaN"), (np.isinf(result), "infinite"), (result < 0, "negative")):
+        for bad, what in (
+            (np.isnan(result), "NaN"),
+            (np.isinf(result), "infinite"),
+            (result < 0, "negative"),
+        ):
             if bad.any():
                 where = np.unravel_index(int(np.argmax(bad)), bad.shape)
                 raise InstanceError(
@@ -242,13 +275,18 @@ def _check_values(array: npt.NDArray[Any], result: Floats) -> None:
                 )
     with np.errstate(over="ignore"):
         window_sums, totals = result.sum(axis=0), result.sum(axis=(0, 2))
-    if array.dtype.kind in "iu" and max(int(array.max()), float(window_sums.max())) > MAX_EXACT_COUNT:
+    if (
+        array.dtype.kind in "iu"
+        and max(int(array.max()), float(window_sums.max())) > MAX_EXACT_COUNT
+    ):
         raise InstanceError(
             f"an integer load (windows summed) is {max(int(array.max()), int(window_sums.max()))}, beyond 2^53, "
             "and would be rounded: divide the loads or give them as floats"
         )
     if not np.isfinite(totals).all():
-        raise InstanceError("a layer's total load overflows float64: divide the loads by a constant")
+        raise InstanceError(
+            "a layer's total load overflows float64: divide the loads by a constant"
+        )
 
 
 def _as_layer_ids(ids: Any, layers: int) -> tuple[int, ...]:
@@ -257,5 +295,7 @@ def _as_layer_ids(ids: Any, layers: int) -> tuple[int, ...]:
     result = tuple(int(i) for i in ids)
     if len(result) != layers or len(set(result)) != layers or min(result) < 0:
         more = f" and {len(result) - 8} more" if len(result) > 8 else ""
-        raise InstanceError(f"layer_ids {list(result)[:8]}{more}: give {layers} different integers >= 0, one a layer")
+        raise InstanceError(
+            f"layer_ids {list(result)[:8]}{more}: give {layers} different integers >= 0, one a layer"
+        )
     return result

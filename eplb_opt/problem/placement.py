@@ -60,9 +60,15 @@ class Placement:
         array = array.astype(np.int64)
         array.setflags(write=False)
         object.__setattr__(self, "phy2log", array)
-        ids = tuple(range(len(array))) if self.layer_ids is None else tuple(int(i) for i in self.layer_ids)
+        ids = (
+            tuple(range(len(array)))
+            if self.layer_ids is None
+            else tuple(int(i) for i in self.layer_ids)
+        )
         if len(ids) != len(array):
-            raise InstanceError(f"{len(ids)} layer ids for a map of {len(array)} layers")
+            raise InstanceError(
+                f"{len(ids)} layer ids for a map of {len(array)} layers"
+            )
         object.__setattr__(self, "layer_ids", ids)
 
     def __repr__(self) -> str:
@@ -109,7 +115,9 @@ class Placement:
         times = rank_times(instance.load.transpose(1, 0, 2), placed)
         heaviest = times.max(axis=2).T
         mean = instance.load.sum(axis=2) / instance.num_ranks
-        imbalance: Floats = np.divide(heaviest, mean, out=np.ones_like(mean), where=mean > 0)
+        imbalance: Floats = np.divide(
+            heaviest, mean, out=np.ones_like(mean), where=mean > 0
+        )
         return imbalance
 
     def objective(self, instance: Instance) -> Floats:
@@ -129,7 +137,9 @@ class Placement:
         if self.phy2log.shape != shape:
             return [f"shape {self.phy2log.shape} instead of {shape} [layers, replicas]"]
         if self.num_experts != instance.num_experts:
-            return [f"map of {self.num_experts} experts, loads of {instance.num_experts}"]
+            return [
+                f"map of {self.num_experts} experts, loads of {instance.num_experts}"
+            ]
         faults = self._unknown_experts() + self._missing_experts()
         if instance.distinct:
             faults += self._repeated(instance)
@@ -143,11 +153,16 @@ class Placement:
             return []
         layer, slot = np.argwhere(unknown)[0]
         expert = self.phy2log[layer, slot]
-        return [f"layer {self._id(layer)}, slot {slot}: expert {expert} is outside 0..{self.num_experts - 1}"]
+        return [
+            f"layer {self._id(layer)}, slot {slot}: expert {expert} is outside 0..{self.num_experts - 1}"
+        ]
 
     def _missing_experts(self) -> list[str]:
         missing = np.argwhere(self.counts() == 0)
-        return [f"layer {self._id(layer)}: expert {expert} has no replica" for layer, expert in missing]
+        return [
+            f"layer {self._id(layer)}: expert {expert} has no replica"
+            for layer, expert in missing
+        ]
 
     def _id(self, layer: int) -> int:
         return (self.layer_ids or ())[layer]
@@ -157,7 +172,10 @@ class Placement:
         ordered = np.sort(by_rank, axis=2)
         same = ordered[:, :, 1:] == ordered[:, :, :-1]
         twice = np.argwhere(same.any(axis=2))
-        return [f"layer {self._id(layer)}: rank {rank} holds an expert twice (distinct)" for layer, rank in twice]
+        return [
+            f"layer {self._id(layer)}: rank {rank} holds an expert twice (distinct)"
+            for layer, rank in twice
+        ]
 
     def _split_groups(self, instance: Instance) -> list[str]:
         by_node = self.phy2log.reshape(len(self.phy2log), instance.num_nodes, -1)
@@ -168,7 +186,9 @@ class Placement:
             held = len(set(groups[layer, node].tolist()))
             if held > most:
                 where = f"layer {self._id(layer)}: node {node}"
-                faults.append(f"{where} holds experts of {held} groups ({most} allowed: hierarchical mode)")
+                faults.append(
+                    f"{where} holds experts of {held} groups ({most} allowed: hierarchical mode)"
+                )
         return faults
 
     def maps(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -202,7 +222,9 @@ class Placement:
         log2phy.reshape(-1)[table * most + place] = slot
         return log2phy
 
-    def _slots_by_expert(self) -> tuple[npt.NDArray[np.signedinteger[Any]], npt.NDArray[np.signedinteger[Any]]]:
+    def _slots_by_expert(
+        self,
+    ) -> tuple[npt.NDArray[np.signedinteger[Any]], npt.NDArray[np.signedinteger[Any]]]:
         """Each layer's slots by expert, then in order: the expert and the slot, [layers, replicas] each."""
         replicas = self.phy2log.shape[1]
         # Expert and slot in one key: a plain sort of keys is several times faster than argsort.

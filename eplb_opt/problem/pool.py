@@ -48,13 +48,19 @@ class Pool:
         loads.setflags(write=False)
         object.__setattr__(self, "loads", loads)
         if loads.ndim != 1 or loads.size == 0:
-            raise InstanceError(f"a pool's loads have shape {loads.shape}: give a vector [experts]")
+            raise InstanceError(
+                f"a pool's loads have shape {loads.shape}: give a vector [experts]"
+            )
         if not (np.isfinite(loads).all() and (loads >= 0).all()):
             raise InstanceError("a pool's loads must be finite and >= 0")
         if self.ranks < 1 or self.slots % self.ranks:
-            raise InstanceError(f"{self.slots} slots on {self.ranks} ranks: slots must be a multiple of ranks")
+            raise InstanceError(
+                f"{self.slots} slots on {self.ranks} ranks: slots must be a multiple of ranks"
+            )
         if self.slots < loads.size:
-            raise InstanceError(f"{self.slots} slots for {loads.size} experts: every expert needs one")
+            raise InstanceError(
+                f"{self.slots} slots for {loads.size} experts: every expert needs one"
+            )
         if self.distinct and self.slots > loads.size * self.ranks:
             raise InstanceError(
                 f"{self.slots} slots, but {loads.size} experts on {self.ranks} ranks fill at most "
@@ -86,7 +92,9 @@ class Pool:
     def total(self) -> Fraction:
         """The pool's load, exactly."""
         ratios = [float(w).as_integer_ratio() for w in self.loads]
-        denominator = max(d for _, d in ratios)  # denominators of floats are powers of two
+        denominator = max(
+            d for _, d in ratios
+        )  # denominators of floats are powers of two
         return Fraction(sum(n * (denominator // d) for n, d in ratios), denominator)
 
     @property
@@ -113,7 +121,9 @@ class Packing:
 
     def counts(self, pool: Pool) -> Ints:
         """Replicas of each expert, [experts]."""
-        return np.bincount(self.experts.ravel(), minlength=pool.num_experts).astype(np.int64)
+        return np.bincount(self.experts.ravel(), minlength=pool.num_experts).astype(
+            np.int64
+        )
 
     def rank_loads(self, pool: Pool) -> Floats:
         """Load of each rank, [ranks]."""
@@ -136,5 +146,7 @@ class Packing:
         if pool.distinct:
             rows = np.sort(self.experts, axis=1)
             twice = (rows[:, 1:] == rows[:, :-1]).any(axis=1)
-            faults += [f"rank {rank} holds an expert twice" for rank in np.flatnonzero(twice)]
+            faults += [
+                f"rank {rank} holds an expert twice" for rank in np.flatnonzero(twice)
+            ]
         return faults

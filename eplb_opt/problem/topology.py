@@ -42,8 +42,14 @@ class Topology:
     num_groups: int
     num_nodes: int
 
-    def __init__(self, *, num_ranks: int, num_groups: int = 1, num_nodes: int = 1) -> None:
-        given = {"num_ranks": num_ranks, "num_groups": num_groups, "num_nodes": num_nodes}
+    def __init__(
+        self, *, num_ranks: int, num_groups: int = 1, num_nodes: int = 1
+    ) -> None:
+        given = {
+            "num_ranks": num_ranks,
+            "num_groups": num_groups,
+            "num_nodes": num_nodes,
+        }
         for name, value in given.items():
             object.__setattr__(self, name, positive_int(name, value))
 

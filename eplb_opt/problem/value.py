@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 
-def rank_times(loads: npt.NDArray[np.float64], placed: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def rank_times(
+    loads: npt.NDArray[np.float64], placed: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
     """Load of each rank in each window, [layers, windows, ranks].
 
     Parameters

@@ -20,7 +20,9 @@ from .pool import Floats, Ints
 
 
 @functools.lru_cache(maxsize=64)
-def candidates(experts: int, extra: int, max_count: int, reach: int = 1) -> tuple[Ints, Ints]:
+def candidates(
+    experts: int, extra: int, max_count: int, reach: int = 1
+) -> tuple[Ints, Ints]:
     """Pairs of an expert and its copies so far that can win an extra replica, in ascending order of copies.
 
     With experts in descending order of load, ``(position + 1) * copies - 1`` pairs have at least the value of a pair:
@@ -116,7 +118,9 @@ def water_filling(loads: Floats, slots: int, max_count: int) -> Ints:
     values, least = values_of(ordered, extra, max_count)
     pool, pair = np.nonzero(values > least)
     counts += _counted(pool, order[pool, position[pair]], counts.shape)
-    left = slots - counts.sum(axis=1, keepdims=True)  # these have the least value that wins
+    left = slots - counts.sum(
+        axis=1, keepdims=True
+    )  # these have the least value that wins
     most = np.minimum(counts + left, max_count)
     ties = _first_false(lambda copies: loads / copies >= least, counts, most) - counts
     of_lower_experts = np.cumsum(ties, axis=1) - ties
@@ -145,17 +149,23 @@ def ordered_counts(ordered: Floats, slots: int) -> tuple[Ints, npt.NDArray[np.bo
     values, least = values_of(ordered, extra, slots)
     won = values >= least
     pool = np.repeat(np.arange(pools), won.sum(axis=1))
-    counts = 1 + _counted(pool, np.broadcast_to(position, won.shape)[won], ordered.shape)
+    counts = 1 + _counted(
+        pool, np.broadcast_to(position, won.shape)[won], ordered.shape
+    )
     tied = (counts.sum(axis=1) > slots) | (ordered / counts >= least).any(axis=1)
     return counts, np.asarray(tied)
 
 
 def _counted(pool: Ints, expert: Ints, shape: tuple[int, ...]) -> Ints:
     """How often each expert of each pool is given, in the shape [pools, experts]."""
-    return np.bincount(pool * shape[1] + expert, minlength=shape[0] * shape[1]).reshape(shape)
+    return np.bincount(pool * shape[1] + expert, minlength=shape[0] * shape[1]).reshape(
+        shape
+    )
 
 
-def _first_false(holds: Callable[[Ints], npt.NDArray[np.bool_]], low: Ints, high: Ints) -> Ints:
+def _first_false(
+    holds: Callable[[Ints], npt.NDArray[np.bool_]], low: Ints, high: Ints
+) -> Ints:
     """The first number from ``low`` on for which it does not hold, not beyond ``high``; element by element, halving."""
     low, high = low.copy(), high.copy()
     while (low < high).any():

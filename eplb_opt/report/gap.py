@@ -17,12 +17,18 @@ def best_bound(results: Sequence[Result]) -> tuple[Floats, list[str]]:
     """The largest lower bound that any method proved, [layers] in tokens, and what proved it."""
     bounds = np.stack([result.lower_bound for result in results])
     winners = [results[number] for number in bounds.argmax(axis=0)]
-    methods = [result.certificates[layer].bound_method for layer, result in enumerate(winners)]
+    methods = [
+        result.certificates[layer].bound_method for layer, result in enumerate(winners)
+    ]
     return bounds.max(axis=0), methods
 
 
 def gap_rows(
-    instance: Instance, objectives: Mapping[str, Floats], seconds: Mapping[str, float], bound: Floats, gap: float
+    instance: Instance,
+    objectives: Mapping[str, Floats],
+    seconds: Mapping[str, float],
+    bound: Floats,
+    gap: float,
 ) -> list[dict[str, Any]]:
     """One row a method: imbalance and gap to the common bound, over layers and for every layer.
 
@@ -54,7 +60,9 @@ def gap_rows(
             "seconds": seconds.get(method),
             "layer_objective": objective.tolist(),
             "layer_imbalance": imbalance.tolist(),
-            "layer_gap": [value if np.isfinite(value) else None for value in gaps.tolist()],
+            "layer_gap": [
+                value if np.isfinite(value) else None for value in gaps.tolist()
+            ],
         }
         rows.append(row)
     return rows

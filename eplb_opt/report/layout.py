@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-LEAST_NAME = 10  # characters to which a column of names folds before another column is left out
+LEAST_NAME = (
+    10  # characters to which a column of names folds before another column is left out
+)
 MARGINS = 2  # a space on either side of a cell
 
 
@@ -41,7 +43,11 @@ class Column:
     @property
     def least(self) -> int:
         """Characters that it needs."""
-        return min(self.width, max(LEAST_NAME, len(self.name))) if self.folds else self.width
+        return (
+            min(self.width, max(LEAST_NAME, len(self.name)))
+            if self.folds
+            else self.width
+        )
 
 
 def table_lines(columns: Sequence[Column], width: int | None = None) -> list[str]:
@@ -61,7 +67,9 @@ def table_lines(columns: Sequence[Column], width: int | None = None) -> list[str
         lines += _row_lines(row, shown, room)
     absent = [column.name for column in columns if column not in shown]
     if absent and width is not None:
-        lines += text_lines(f"left out, as the terminal has {width} columns: {', '.join(absent)}", width)
+        lines += text_lines(
+            f"left out, as the terminal has {width} columns: {', '.join(absent)}", width
+        )
     return lines
 
 
@@ -70,8 +78,12 @@ def text_lines(text: str, width: int | None) -> list[str]:
     if width is None or len(text) <= width:
         return [text]
     return textwrap.wrap(
-        text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )  # fmt: skip
+        text,
+        width,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _room(columns: Sequence[Column], width: int | None) -> list[int]:
@@ -87,12 +99,18 @@ def _room(columns: Sequence[Column], width: int | None) -> list[int]:
     return room
 
 
-def _row_lines(row: Sequence[str], columns: Sequence[Column], room: Sequence[int]) -> list[str]:
-    cells = [textwrap.wrap(cell, size) if column.folds and len(cell) > size else [cell]
-             for cell, column, size in zip(row, columns, room, strict=True)]  # fmt: skip
+def _row_lines(
+    row: Sequence[str], columns: Sequence[Column], room: Sequence[int]
+) -> list[str]:
+    cells = [
+        textwrap.wrap(cell, size) if column.folds and len(cell) > size else [cell]
+        for cell, column, size in zip(row, columns, room, strict=True)
+    ]
     lines = []
     for parts in zip_longest(*cells, fillvalue=""):
-        padded = [part.ljust(size) if column.left else part.rjust(size)
-                  for part, column, size in zip(parts, columns, room, strict=True)]  # fmt: skip
+        padded = [
+            part.ljust(size) if column.left else part.rjust(size)
+            for part, column, size in zip(parts, columns, room, strict=True)
+        ]
         lines.append("".join(f" {part} " for part in padded).rstrip())
     return lines

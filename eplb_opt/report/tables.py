@@ -85,12 +85,18 @@ def totals_lines(report: Mapping[str, Any]) -> list[str]:
     ]
     compiling = totals["compile_seconds"]
     if compiling:
-        lines.append(f"compiled for {compiling:.1f} s first, once for this installation; not counted above")
+        lines.append(
+            f"compiled for {compiling:.1f} s first, once for this installation; not counted above"
+        )
     for milestone in totals["reached"]:
         seconds = milestone["seconds"]
         after = "" if seconds is None else f" after {seconds:.2f} s"
-        lines.append(f"gap at most {milestone['gap'] * 100:g} % in {milestone['layers']} layers{after}")
-    is_open = [layer for layer in report["layers"] if layer["status"] != Status.OPTIMAL.value]
+        lines.append(
+            f"gap at most {milestone['gap'] * 100:g} % in {milestone['layers']} layers{after}"
+        )
+    is_open = [
+        layer for layer in report["layers"] if layer["status"] != Status.OPTIMAL.value
+    ]
     reasons = Counter(_reason(layer) for layer in is_open)
     lines += [f"open in {count} layers ({reason})" for reason, count in reasons.items()]
     return lines
@@ -118,6 +124,8 @@ def gap_table(rows: Rows) -> list[Column]:
         Column("balancedness", _figures(rows, "balancedness_mean"), order=5),
         Column("gap % mean", _percents(rows, "gap_mean")),
         Column("gap % max", _percents(rows, "gap_max"), order=1),
-        Column("optimal", [f"{row['optimal']}/{row['layers']}" for row in rows], order=3),
+        Column(
+            "optimal", [f"{row['optimal']}/{row['layers']}" for row in rows], order=3
+        ),
         Column("seconds", _seconds(rows), order=4),
     ]

@@ -43,9 +43,17 @@ def rank_loads(weights: Floats, experts: Ints, counts: Ints, loads: Floats) -> N
 
 @compiled
 def anneal(
-    weights: Floats, experts: Ints, counts: Ints, loads: Floats, rng: Words, work: int, hot: float, cold: float,
-    rereplicate: float, distinct: bool,
-) -> None:  # fmt: skip
+    weights: Floats,
+    experts: Ints,
+    counts: Ints,
+    loads: Floats,
+    rng: Words,
+    work: int,
+    hot: float,
+    cold: float,
+    rereplicate: float,
+    distinct: bool,
+) -> None:
     """Propose moves while the temperature falls geometrically from hot to cold; the state is changed in place.
 
     Parameters
@@ -103,7 +111,19 @@ def anneal(
         elif counts[experts[p]] > 1:
             f = below(rng, counts.size)
             spent += counts[experts[p]] + counts[f]
-            _rereplicate(weights, experts, counts, loads, places, index, p, f, bar, slots, distinct)
+            _rereplicate(
+                weights,
+                experts,
+                counts,
+                loads,
+                places,
+                index,
+                p,
+                f,
+                bar,
+                slots,
+                distinct,
+            )
 
 
 @compiled
@@ -132,9 +152,18 @@ def _holds(experts: Ints, slots: int, rank: int, expert: int) -> bool:
 
 @compiled
 def _swap(
-    weights: Floats, experts: Ints, counts: Ints, loads: Floats, places: Ints, index: Ints, p: int, q: int, bar: float,
-    slots: int, distinct: bool,
-) -> None:  # fmt: skip
+    weights: Floats,
+    experts: Ints,
+    counts: Ints,
+    loads: Floats,
+    places: Ints,
+    index: Ints,
+    p: int,
+    q: int,
+    bar: float,
+    slots: int,
+    distinct: bool,
+) -> None:
     """Swap the slots p and q if the cost rises by less than the bar.
 
     Rank r gets d more and rank t as much less: the squares rise by (l_r + d)^2 - l_r^2 + (l_t - d)^2 - l_t^2.
@@ -164,9 +193,18 @@ def _swap(
 
 @compiled
 def _rereplicate(
-    weights: Floats, experts: Ints, counts: Ints, loads: Floats, places: Ints, index: Ints, p: int, f: int, bar: float,
-    slots: int, distinct: bool,
-) -> None:  # fmt: skip
+    weights: Floats,
+    experts: Ints,
+    counts: Ints,
+    loads: Floats,
+    places: Ints,
+    index: Ints,
+    p: int,
+    f: int,
+    bar: float,
+    slots: int,
+    distinct: bool,
+) -> None:
     """Turn the replica in slot p into one of expert f if the cost rises by less than the bar.
 
     All replicas of both experts change their loads. The change is made, and undone if the cost rises too much.
@@ -180,7 +218,9 @@ def _rereplicate(
     by_e = new_e - weights[e] / counts[e]
     by_f = new_f - weights[f] / counts[f]
     before = loads[r]
-    rise = (new_f - new_e) * (2.0 * before + new_f - new_e)  # slot p also counts as a replica of e below
+    rise = (new_f - new_e) * (
+        2.0 * before + new_f - new_e
+    )  # slot p also counts as a replica of e below
     loads[r] += new_f - new_e
     rise += _shift(loads, places[e, : counts[e]], slots, by_e)
     rise += _shift(loads, places[f, : counts[f]], slots, by_f)
@@ -193,7 +233,9 @@ def _rereplicate(
 
 
 @compiled
-def _move_place(experts: Ints, counts: Ints, places: Ints, index: Ints, p: int, f: int) -> None:
+def _move_place(
+    experts: Ints, counts: Ints, places: Ints, index: Ints, p: int, f: int
+) -> None:
     """Take slot p from its expert's list, where the last one fills its place, and append it to that of f."""
     e = experts[p]
     last = places[e, counts[e] - 1]

@@ -32,11 +32,17 @@ TICKS_PER_WORK = 5  # patterns looked at in the time of one unit of the search's
 # target is aimed at. The share rises where a range was too much to search and falls where it was empty.
 RANGES = ((1, 1.0), (2, 1.0), (1, 0.25), (2, 0.25), (3, 0.25))
 HARDER = 0.85  # factor of the share, down or up
-SEEDS_A_CALL = 10_000  # of annealing runs: calls with different seeds have none in common
-MEAN_ROUNDING = 1e-6  # what a mean count of the linear program may be below a whole number
+SEEDS_A_CALL = (
+    10_000  # of annealing runs: calls with different seeds have none in common
+)
+MEAN_ROUNDING = (
+    1e-6  # what a mean count of the linear program may be below a whole number
+)
 
 
-def search_count_ranges(pool: Pool, start: Packing, *, target: float, budget: Budget, seed: int = 0) -> Packing:
+def search_count_ranges(
+    pool: Pool, start: Packing, *, target: float, budget: Budget, seed: int = 0
+) -> Packing:
     """Improve a packing until its objective is at the target, or the limits are reached, or the pool is too large.
 
     Parameters
@@ -94,7 +100,9 @@ def _narrower(ranges: list[_Range], width: int) -> list[_Range]:
 class _Run:
     """The incumbent, and what is left of the budget."""
 
-    def __init__(self, pool: Pool, start: Packing, target: float, budget: Budget) -> None:
+    def __init__(
+        self, pool: Pool, start: Packing, target: float, budget: Budget
+    ) -> None:
         self.pool = pool
         self.budget = budget.at_most(budget.work)
         self.bracket = Bracket(pool, start, METHOD, lower=target)
@@ -105,7 +113,9 @@ class _Run:
 
     def anneal(self, start: Packing, seed: int) -> Ints:
         """Counts [experts] of an annealing run."""
-        annealed = restart(self.pool, start, target=self.bracket.lower, work=ANNEALING, seed=seed)
+        annealed = restart(
+            self.pool, start, target=self.bracket.lower, work=ANNEALING, seed=seed
+        )
         self.budget.spend(ANNEALING)
         self.bracket.offer(annealed, METHOD)
         return annealed.counts(self.pool)
@@ -122,7 +132,9 @@ class _Run:
         mean = mean_counts(self.pool, model, patterns[0], rng, self.budget)
         if mean is None:
             return None
-        counts = np.floor(mean + MEAN_ROUNDING).astype(np.int64)  # at most the slots: the means fill them
+        counts = np.floor(mean + MEAN_ROUNDING).astype(
+            np.int64
+        )  # at most the slots: the means fill them
         left = self.pool.slots - counts.sum()
         furthest = np.argsort(counts - mean, kind="stable")[:left]
         counts[furthest] += 1
@@ -131,7 +143,9 @@ class _Run:
     def look(self, counts_range: _Range, near: Ints) -> StopReason:
         """Cover the ranks with counts near these; aim lower next time if there was nothing, higher if too much."""
         ticks = self.budget.scaled(TICKS_PER_WORK).at_most(RANGE_TICKS)
-        verdict = decide(self.pool, self._aim(counts_range.share), ticks, near, counts_range.width)
+        verdict = decide(
+            self.pool, self._aim(counts_range.share), ticks, near, counts_range.width
+        )
         self.budget.spend(verdict.ticks / TICKS_PER_WORK)
         if verdict.packing is not None:
             self.bracket.offer(verdict.packing, METHOD)

@@ -19,14 +19,27 @@ UNIT = 2.0**40  # the mean rank load in the packer's integers
 ELSEWHERE = 0.3  # share of the rounds that need not include the heaviest rank
 LIGHTER = 0.75  # share of the draws that take the lighter of two ranks
 DRAWS = 8  # of a count move whose experts have few enough replicas, before a round goes on without
-TIGHTEST = 0.2  # exponent: limits crowd just below the maximum, where they are met most often
+TIGHTEST = (
+    0.2  # exponent: limits crowd just below the maximum, where they are met most often
+)
 
 
 @compiled
 def repack(
-    weights: Floats, experts: Ints, counts: Ints, loads: Floats, rng: Words, work: int, target: float, distinct: bool,
-    fewest: int, most: int, nodes: int, most_moves: int, drawn_first: float,
-) -> int:  # fmt: skip
+    weights: Floats,
+    experts: Ints,
+    counts: Ints,
+    loads: Floats,
+    rng: Words,
+    work: int,
+    target: float,
+    distinct: bool,
+    fewest: int,
+    most: int,
+    nodes: int,
+    most_moves: int,
+    drawn_first: float,
+) -> int:
     """Run rounds until the heaviest rank is at the target or the work is spent; the state is changed in place.
 
     Parameters
@@ -64,7 +77,9 @@ def repack(
     """
     slots = experts.size // loads.size
     most = min(most, loads.size)
-    tally = np.zeros(counts.size, np.int64)  # replicas of each expert on the ranks of a round
+    tally = np.zeros(
+        counts.size, np.int64
+    )  # replicas of each expert on the ranks of a round
     present = np.zeros(most * slots, np.int64)  # experts on them
     subset = np.zeros(most, np.int64)  # these ranks
     moved = np.zeros((most_moves, 2), np.int64)  # count moves of a round: from, to
@@ -73,7 +88,11 @@ def repack(
         size = min(most, fewest + below(rng, most - min(fewest, most) + 1))
         chosen = subset[:size]
         drawn = most_moves > 0 and uniform(rng) < drawn_first
-        held = _ranks_of_move(experts, counts, slots, rng, chosen, moved[0]) if drawn else 0
+        held = (
+            _ranks_of_move(experts, counts, slots, rng, chosen, moved[0])
+            if drawn
+            else 0
+        )
         _choose(loads, rng, chosen, held)
         kinds = present[: _collect(experts, slots, chosen, tally, present)]
         given = 1 if held > 0 else 0  # moves that are drawn already
@@ -86,12 +105,16 @@ def repack(
             moved[:wanted],
             given,
         )
-        packed, left = _pack_ranks(weights, experts, counts, loads, chosen, tally, kinds, nodes, distinct, rng)
+        packed, left = _pack_ranks(
+            weights, experts, counts, loads, chosen, tally, kinds, nodes, distinct, rng
+        )
         if not packed:
             _undo_moves(counts, moved[:moves])
         for e in kinds:
             tally[e] = 0
-        work -= ((nodes - left) * (slots + 2)) // 6 + size * slots + loads.size // 4  # roughly equal times
+        work -= (
+            ((nodes - left) * (slots + 2)) // 6 + size * slots + loads.size // 4
+        )  # roughly equal times
         work -= experts.size // 8 if drawn else 0
     rank_loads(weights, experts, counts, loads)
     return work
@@ -132,7 +155,9 @@ def _is_new(chosen: Ints, i: int) -> bool:
 
 
 @compiled
-def _ranks_of_move(experts: Ints, counts: Ints, slots: int, rng: Words, chosen: Ints, move: Ints) -> int:
+def _ranks_of_move(
+    experts: Ints, counts: Ints, slots: int, rng: Words, chosen: Ints, move: Ints
+) -> int:
     """Draw a count move (from, to); put the ranks with the two experts first. How many; 0 if no move was found."""
     for _ in range(DRAWS):
         e = experts[below(rng, experts.size)]
@@ -144,7 +169,9 @@ def _ranks_of_move(experts: Ints, counts: Ints, slots: int, rng: Words, chosen: 
         held = 0
         for p in range(experts.size):
             rank = p // slots
-            is_new = held == 0 or chosen[held - 1] != rank  # slots go rank after rank: a repetition is the last one
+            is_new = (
+                held == 0 or chosen[held - 1] != rank
+            )  # slots go rank after rank: a repetition is the last one
             if is_new and (experts[p] == e or experts[p] == f):
                 chosen[held] = rank
                 held += 1
@@ -153,7 +180,9 @@ def _ranks_of_move(experts: Ints, counts: Ints, slots: int, rng: Words, chosen: 
 
 
 @compiled
-def _collect(experts: Ints, slots: int, chosen: Ints, tally: Ints, present: Ints) -> int:
+def _collect(
+    experts: Ints, slots: int, chosen: Ints, tally: Ints, present: Ints
+) -> int:
     """Count the replicas of every expert on the chosen ranks (``tally``, zero before); how many experts there are."""
     kinds = 0
     for r in chosen:
@@ -167,7 +196,9 @@ def _collect(experts: Ints, slots: int, chosen: Ints, tally: Ints, present: Ints
 
 
 @compiled
-def _move_counts(counts: Ints, tally: Ints, kinds: Ints, rng: Words, moved: Ints, given: int) -> int:
+def _move_counts(
+    counts: Ints, tally: Ints, kinds: Ints, rng: Words, moved: Ints, given: int
+) -> int:
     """Move replicas between experts whose replicas are all tallied: how many moves were made.
 
     ``moved``, [moves wanted, 2], lists (from, to); the first rows (0 or 1) are given, the others are drawn.
@@ -195,9 +226,17 @@ def _move_counts(counts: Ints, tally: Ints, kinds: Ints, rng: Words, moved: Ints
 
 @compiled
 def _pack_ranks(
-    weights: Floats, experts: Ints, counts: Ints, loads: Floats, chosen: Ints, tally: Ints, kinds: Ints, nodes: int,
-    distinct: bool, rng: Words,
-) -> tuple[bool, int]:  # fmt: skip
+    weights: Floats,
+    experts: Ints,
+    counts: Ints,
+    loads: Floats,
+    chosen: Ints,
+    tally: Ints,
+    kinds: Ints,
+    nodes: int,
+    distinct: bool,
+    rng: Words,
+) -> tuple[bool, int]:
     """Repack the chosen ranks with the tallied replicas below the heaviest rank: (done, nodes left)."""
     slots = experts.size // loads.size
     size = chosen.size * slots
@@ -205,7 +244,9 @@ def _pack_ranks(
     owner = np.empty(size, np.int64)
     out = np.empty(size, np.int64)
     _list_items(weights, counts, tally, kinds, items, owner)
-    top = np.int64(loads.max() * UNIT) - size  # rounding the items down hides less than this
+    top = (
+        np.int64(loads.max() * UNIT) - size
+    )  # rounding the items down hides less than this
     mean = items.sum() // chosen.size + 1
     if top <= mean:
         return False, nodes
@@ -222,7 +263,9 @@ def _pack_ranks(
     )
     if status != PACKED:
         return False, left
-    room = np.full(chosen.size, slots, np.int64)  # empty slots of each chosen rank, filled from the last one on
+    room = np.full(
+        chosen.size, slots, np.int64
+    )  # empty slots of each chosen rank, filled from the last one on
     for rank in chosen:
         loads[rank] = 0.0
     for i in range(size):
@@ -235,12 +278,17 @@ def _pack_ranks(
 
 
 @compiled
-def _list_items(weights: Floats, counts: Ints, tally: Ints, kinds: Ints, items: Ints, owner: Ints) -> None:
+def _list_items(
+    weights: Floats, counts: Ints, tally: Ints, kinds: Ints, items: Ints, owner: Ints
+) -> None:
     """The tallied replicas as the packer wants them, largest first; ``kinds`` is sorted so, too."""
     for i in range(1, kinds.size):  # insertion sort: heaviest replicas first
         e = kinds[i]
         j = i
-        while j > 0 and weights[kinds[j - 1]] / counts[kinds[j - 1]] < weights[e] / counts[e]:
+        while (
+            j > 0
+            and weights[kinds[j - 1]] / counts[kinds[j - 1]] < weights[e] / counts[e]
+        ):
             kinds[j] = kinds[j - 1]
             j -= 1
         kinds[j] = e

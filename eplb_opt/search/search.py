@@ -25,7 +25,9 @@ NODES, MOVES = 700, 4  # packer's budget and most count moves of a repacking rou
 ROUNDING = 1e-12  # a relative excess over a lower bound that float sums may show
 
 
-def search(pool: Pool, start: Packing, *, target: float, budget: Budget, seed: int = 0) -> Packing:
+def search(
+    pool: Pool, start: Packing, *, target: float, budget: Budget, seed: int = 0
+) -> Packing:
     """Improve a packing until its objective is at the target or the limits are reached.
 
     Parameters
@@ -46,7 +48,11 @@ def search(pool: Pool, start: Packing, *, target: float, budget: Budget, seed: i
     Packing
         The best packing found, or ``start``.
     """
-    if pool.mean < np.finfo(np.float64).tiny or pool.ranks == 1 or pool.num_experts == 1:
+    if (
+        pool.mean < np.finfo(np.float64).tiny
+        or pool.ranks == 1
+        or pool.num_experts == 1
+    ):
         return start
     goal = max(target, trivial_bound(pool)[0] * (1 + ROUNDING))
     if pool.slots_per_rank == 1:
@@ -63,7 +69,9 @@ def search(pool: Pool, start: Packing, *, target: float, budget: Budget, seed: i
     return bracket.packing
 
 
-def restart(pool: Pool, start: Packing, *, target: float, work: int, seed: int) -> Packing:
+def restart(
+    pool: Pool, start: Packing, *, target: float, work: int, seed: int
+) -> Packing:
     """One annealing run and some repacking from a packing; the result may be worse than it, and differs by the seed."""
     run = _Run(pool, target, Budget(work=work), seed)
     run.set(start)
@@ -76,7 +84,9 @@ def compile_kernels() -> None:
     """Compile (or load from the cache) everything that ``search`` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
     experts = np.concatenate([np.arange(8), np.arange(4, 8)]).reshape(4, 3)
-    search(pool, Packing(experts.astype(np.int64)), target=0.0, budget=Budget(work=2000))
+    search(
+        pool, Packing(experts.astype(np.int64)), target=0.0, budget=Budget(work=2000)
+    )
 
 
 class _Run:
@@ -119,9 +129,17 @@ class _Run:
                 return
             step = -(-total // chunks)
             anneal(
-                self.weights, self.experts, self.counts, self.loads, self.rng, step, warm, cold, share,
+                self.weights,
+                self.experts,
+                self.counts,
+                self.loads,
+                self.rng,
+                step,
+                warm,
+                cold,
+                share,
                 self.pool.distinct,
-            )  # fmt: skip
+            )
             self.budget.spend(step)
 
     def repack(self) -> None:
@@ -131,9 +149,19 @@ class _Run:
         while least > self.goal and idle < PATIENCE and not self.over():
             step = int(min(CHUNK, self.budget.work))
             left = repack(
-                self.weights, self.experts, self.counts, self.loads, self.rng, step, self.goal, self.pool.distinct,
-                *self.sizes, NODES, self.moves, self.drawn_first,
-            )  # fmt: skip
+                self.weights,
+                self.experts,
+                self.counts,
+                self.loads,
+                self.rng,
+                step,
+                self.goal,
+                self.pool.distinct,
+                *self.sizes,
+                NODES,
+                self.moves,
+                self.drawn_first,
+            )
             self.budget.spend(step - left)
             top = float(self.loads.max())
             idle = 0 if top < least else idle + step - left
@@ -143,4 +171,6 @@ class _Run:
 def _one_slot(pool: Pool) -> Packing:
     """One slot a rank: each further replica goes to the expert whose replicas are the largest (optimal)."""
     counts = water_filling(pool.loads[None], pool.slots, pool.slots)[0]
-    return Packing(np.repeat(np.arange(pool.num_experts), counts).reshape(pool.ranks, 1))
+    return Packing(
+        np.repeat(np.arange(pool.num_experts), counts).reshape(pool.ranks, 1)
+    )
