@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .policies import POLICIES, AbstractEplbPolicy, configure
     from .problem.instance import Instance
+    from .problem.objective import Objective
     from .problem.placement import Placement
     from .problem.status import Status, StopReason
     from .result import Result, SolveInterrupted
@@ -46,6 +47,7 @@ _NAMES = {  # module -> public names
     "limits": ("Limits",),
     "policies": ("POLICIES", "AbstractEplbPolicy", "configure"),
     "problem.instance": ("Instance",),
+    "problem.objective": ("Objective",),
     "problem.placement": ("Placement",),
     "problem.status": ("Status", "StopReason"),
     "result": ("Result", "SolveInterrupted"),
@@ -55,9 +57,9 @@ _NAMES = {  # module -> public names
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "POLICIES", "AbstractEplbPolicy", "EplbError", "FallbackWarning", "FormatError", "Instance", "InstanceError",
-    "LayerCertificate", "Limits", "MissingPackageError", "OptionError", "Placement", "PolicyError", "Result",
-    "SolveInterrupted", "SolverError", "Status", "StopReason", "TopologyWarning", "__version__", "configure", "solve",
-    "warm_up",
+    "LayerCertificate", "Limits", "MissingPackageError", "Objective", "OptionError", "Placement", "PolicyError",
+    "Result", "SolveInterrupted", "SolverError", "Status", "StopReason", "TopologyWarning", "__version__", "configure",
+    "solve", "warm_up",
 ]  # fmt: skip
 
 

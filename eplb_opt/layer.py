@@ -69,13 +69,13 @@ class LayerState:
             self.add(node_set, packing)
         self.refresh()
 
-    def add(self, node_set: NodeSet, packing: Packing) -> None:
-        """Start a pool with the greedy's packing and L0."""
+    def add(self, node_set: NodeSet, packing: Packing, method: str = "greedy") -> None:
+        """Start a pool with a packing, by default the greedy's, and L0."""
         experts = members(self.instance, node_set)
         pool = self.instance.pool(
             self.layer, experts if self.instance.hierarchical else None
         )
-        self.pools[node_set] = PoolState.begin(pool, experts, packing)
+        self.pools[node_set] = PoolState.begin(pool, experts, packing, method)
 
     def start_from(self, node_set: NodeSet, packing: Packing, method: str) -> None:
         """Take a packing that somebody has, if it is better; a new node set becomes a pool."""

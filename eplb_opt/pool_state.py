@@ -38,11 +38,13 @@ class PoolState:
     ended: bool = False
 
     @classmethod
-    def begin(cls, pool: Pool, experts: Ints, packing: Packing) -> PoolState:
-        """A pool with the greedy's packing and bound L0."""
+    def begin(
+        cls, pool: Pool, experts: Ints, packing: Packing, method: str = "greedy"
+    ) -> PoolState:
+        """A pool with a first packing, by default the greedy's, and bound L0."""
         bound, name = trivial_bound(pool)
         return cls(
-            experts, Bracket(pool, packing, "greedy", lower=bound, bound_method=name)
+            experts, Bracket(pool, packing, method, lower=bound, bound_method=name)
         )
 
     @property

@@ -18,8 +18,6 @@ from .problem.pool import Floats
 from .problem.status import Status, StopReason
 from .version import PACKAGE, __version__, installed_commit
 
-ACROSS = "sum"  # recorded windows are added
-
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -69,12 +67,12 @@ class Result:
 
     @property
     def objective(self) -> Floats:
-        """Load of the heaviest rank in tokens, [layers]."""
+        """What the instance's `Objective` makes of the placement, [layers]: by default the heaviest rank's tokens."""
         return np.array([c.objective for c in self.certificates])
 
     @property
     def lower_bound(self) -> Floats:
-        """Proven lower bound of the objective in tokens, [layers]."""
+        """Proven lower bound of the objective, [layers], in its unit."""
         return np.array([c.lower_bound for c in self.certificates])
 
     @property
@@ -114,7 +112,7 @@ class Result:
         >>> from eplb_opt import Instance, solve
         >>> report = solve(Instance([[3, 1]], 4, num_ranks=2), "greedy").to_dict()
         >>> report["schema"], report["num_ranks"], report["objective"], report["layers"][0]["objective"]
-        ('eplb_opt.report/1', 2, {'across': 'sum'}, 2.0)
+        ('eplb_opt.report/1', 2, {'across': 'sum', 'level': None, 'weights': None}, 2.0)
         """
         instance = self.instance
         return {
@@ -131,7 +129,7 @@ class Result:
             "num_nodes": instance.num_nodes,
             "num_groups": instance.num_groups,
             "distinct": instance.distinct,
-            "objective": {"across": ACROSS},
+            "objective": instance.objective.to_dict(),
             "limits": {
                 "seconds": self.limits.seconds,
                 "work": self.limits.work,

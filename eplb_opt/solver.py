@@ -159,14 +159,15 @@ class _Run:
         """Let the method work on the layers."""
         if self.greedy is not None:
             placement, _ = self.greedy
-            replace_packings(self.instance, self.layers, placement)
+            replace_packings(self.instance, self.layers, placement, "greedy")
             pin(self.instance, self.layers, placement)
             return
         place = METHODS[self.method].place
         self._compile(self.method if place is not None else "refined")
         if place is not None:
             placement = place(self.instance)
-            take(self.instance, self.layers, placement, self.method)
+            start = take if self.instance.objective.adds_windows else replace_packings
+            start(self.instance, self.layers, placement, self.method)
             pin(self.instance, self.layers, placement)
             return
         if warm_start is not None:

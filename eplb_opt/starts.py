@@ -104,12 +104,16 @@ def pack_sets(
 
 
 def replace_packings(
-    instance: Instance, layers: list[LayerState], placement: Placement
+    instance: Instance, layers: list[LayerState], placement: Placement, method: str
 ) -> None:
-    """Start from the greedy's placement itself: another order of a node's groups has other ties."""
+    """Start from a method's placement itself, whatever there was.
+
+    The published greedy's has other ties with another order of a node's groups, and what is best over windows need not
+    be so in their mix.
+    """
     for layer, row in zip(layers, placement.phy2log, strict=True):
         for node_set, packing in split(instance, row):
-            layer.add(node_set, packing)
+            layer.add(node_set, packing, method)
 
 
 def take(

@@ -252,8 +252,13 @@ def test_other_loads(judge):
 
 
 def test_objective_and_limits(judge):
-    for across in ("mean", "cvar", "max", "Sum"):
-        assert judge.forged(("objective", "across"), json.dumps(across)) == 2
+    for across in ("mean", "cvar", "max"):  # another objective than the one that was minimised
+        assert judge.forged(("objective", "across"), json.dumps(across)) == 1
+    assert judge.forged(("objective", "across"), '"Sum"') == 2
+    for level, verdict in (("0.5", 1), ("1", 2), ("-1", 2), ('"high"', 2), ("NaN", 2)):
+        assert judge.forged(("objective", "level"), level) == verdict
+    for weights, verdict in (("[]", 2), ("[-1]", 2), ("[2e400]", 2), ("[1, 1, 1, 1, 1, 1, 1]", 2), ("[[1]]", 2)):
+        assert judge.forged(("objective", "weights"), weights) == verdict
     limit = judge.case.report["limits"]["gap"]
     assert judge.forged(("limits", "gap"), repr(limit * 2)) == 1
     assert judge.forged(("num_experts",), str(judge.case.report["num_experts"] + 1)) == 1

@@ -28,7 +28,7 @@ FLOORS = (
     ("pool_state",),
     ("bounds",),
     ("exact",),
-    ("search",),
+    ("foresight", "search"),
     ("methods",),
     ("grouping",),
     ("warmup", "layer", "workers"),

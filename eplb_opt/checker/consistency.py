@@ -39,6 +39,12 @@ def head_faults(
         true = getattr(instance, name)
         if head.get(name, true) != true:
             faults.append(f"{name} {shown(head[name])} instead of {shown(true)}")
+    true_objective = instance.objective.to_dict()
+    claimed_objective = head.get("objective", true_objective)
+    if claimed_objective != true_objective:
+        faults.append(
+            f"objective {shown(claimed_objective)} instead of {shown(true_objective)}"
+        )
     if "limits" in head:
         limit = head["limits"]["gap"]
         others = [

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..problem.objective import ACROSS
 from .values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -105,7 +106,10 @@ def _new(name: str, value: Value, meaning: str, is_checked: bool = False) -> Fie
 
 
 OBJECTIVE = Section("objective", (
-    _checked("across", one_of("sum"), "how recorded windows are put together: their loads are added"),
+    _checked("across", one_of(*ACROSS), "how recorded windows are put together: their loads are added, or "
+             "of heaviest over mean rank load the mean over windows, over the worst ones, or the worst one is taken"),
+    _checked("level", or_null(AT_LEAST_0), "of `cvar`: the worst 1 - level of the windows count; otherwise null"),
+    _checked("weights", or_null(list_of(AT_LEAST_0, "numbers >= 0")), "of the windows, where they were given"),
 ))  # fmt: skip
 LIMITS = Section("limits", (
     Field("seconds", or_null(ABOVE_0), "wall-clock limit of the call"),
@@ -119,8 +123,8 @@ PROOF = Section("proof", (
 ))  # fmt: skip
 LAYER = Section("layer", (
     _checked("layer_id", COUNT, "absolute layer index"),
-    _checked("objective", AT_LEAST_0, "load of the heaviest rank in tokens, recomputed from the map"),
-    _checked("lower_bound", AT_LEAST_0, "proven least possible objective, in tokens"),
+    _checked("objective", AT_LEAST_0, "heaviest rank in tokens, or the windows' imbalance; recomputed from the map"),
+    _checked("lower_bound", AT_LEAST_0, "proven least possible objective, in the same unit"),
     _checked("gap", GAP, "objective / lower_bound - 1"),
     _checked("imbalance", AT_LEAST_0, "objective over mean rank load; 1 is perfect"),
     _checked("balancedness", AT_LEAST_0, "1 / imbalance"),

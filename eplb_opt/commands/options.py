@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..limits import Limits
+from ..problem.objective import ACROSS
 from .output import say
 
 
@@ -17,7 +18,15 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--windows",
         default="all",
-        help="index, range 0:16, label, or all (summed; the default)",
+        help="index, range 0:16, label, or all (the default)",
+    )
+    parser.add_argument(
+        "--across",
+        choices=ACROSS,
+        default="sum",
+        help="what counts of several windows: their sum, or heaviest over mean rank "
+        "load in the mean, the worst tenth (cvar) or the worst of them (max), for "
+        "--method refined and greedy; default: %(default)s",
     )
     parser.add_argument(
         "--replicas", type=int, required=True, help="physical experts (slots) a layer"
@@ -186,6 +195,7 @@ def read_selected(options: argparse.Namespace) -> Any:
 def instance_of(options: argparse.Namespace, loads: Any) -> Any:
     """The instance that the options state."""
     from ..problem.instance import Instance
+    from ..problem.objective import Objective
 
     return Instance(
         loads.load,
@@ -195,6 +205,7 @@ def instance_of(options: argparse.Namespace, loads: Any) -> Any:
         num_ranks=options.ranks,
         distinct=options.distinct,
         layer_ids=loads.layer_ids,
+        objective=Objective(options.across),
     )
 
 

@@ -15,6 +15,7 @@ from .output import STANDARD_OUTPUT, json_file, print_lines, save_json
 if TYPE_CHECKING:
     from ..checker.checks import LayerCheck, ReportCheck
     from ..problem.instance import Instance
+    from ..problem.objective import Objective
     from ..problem.placement import Placement
 
 MOST_UNKNOWN = 8  # keys named
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
         num_nodes=report["num_nodes"],
         distinct=report["distinct"],
         layer_ids=loads.layer_ids,
+        objective=_objective(report),
     )
     placement = read_map(
         options.map,
@@ -74,6 +76,16 @@ def run(options: argparse.Namespace) -> int:
     if options.json != STANDARD_OUTPUT:
         print_lines(list(_lines(instance, check)))
     return check.exit_code
+
+
+def _objective(report: dict[str, Any]) -> Objective:
+    """The objective that the report says it is of; windows were added before reports said so."""
+    from ..problem.objective import Objective
+
+    said = report.get("objective", {})
+    given = {name: value for name, value in said.items() if value is not None}
+    names = ("across", "level", "weights")
+    return Objective(**{name: given[name] for name in names if name in given})
 
 
 def _check(

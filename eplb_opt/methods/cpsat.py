@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..outcome import PoolOutcome
-from .method import Method
+from .method import Method, only_added_windows
 from .refined import compile_refined
 from .task import Report, Task
 
@@ -15,6 +15,7 @@ def _improve(task: Task, report: Report) -> PoolOutcome:
 
 
 CPSAT = Method(
-    "cpsat", "the reference CP-SAT model (OR-Tools), for small instances", ("ortools",), improve=_improve,
+    "cpsat", "the reference CP-SAT model (OR-Tools), for small instances", ("ortools",),
+    improve=_improve, supports=only_added_windows,
     compile_all=compile_refined, may_do_without=("numba",),
 )  # fmt: skip

@@ -15,6 +15,16 @@ def _anything(_: Instance) -> str:
     return ""
 
 
+def only_added_windows(instance: Instance) -> str:
+    """Of a method that knows one load vector a layer: why it cannot do an instance whose objective needs more."""
+    if instance.objective.adds_windows:
+        return ""
+    return (
+        f"it cannot plan over windows (across={instance.objective.across!r}) yet: "
+        "use 'refined', or across='sum'"
+    )
+
+
 def _nothing() -> None:
     pass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..outcome import PoolOutcome
 from ..problem.status import StopReason
 from .attempt import Attempt
-from .method import Method
+from .method import Method, only_added_windows
 from .refined import compile_refined
 from .schedule import SCHEDULE
 from .task import Report, Task
@@ -42,5 +42,5 @@ def _compile() -> None:
 
 OPTIMAL = Method(
     "optimal", "bounds, searches and exact methods, the cheapest proof first", ("numba", "highspy", "ortools"),
-    improve=_improve, repeats=True, compile_all=_compile,
+    improve=_improve, supports=only_added_windows, repeats=True, compile_all=_compile,
 )  # fmt: skip

@@ -8,6 +8,10 @@ from .method import Method
 
 
 def _place(instance: Instance) -> Placement:
+    if not instance.objective.adds_windows:
+        from ..foresight.plan import plan_windows
+
+        return plan_windows(instance)
     from ..heuristics.refine import refined
 
     return refined(instance)
@@ -15,9 +19,11 @@ def _place(instance: Instance) -> Placement:
 
 def compile_refined() -> None:
     """Call what the heuristic compiles."""
+    from ..foresight import plan
     from ..heuristics import refine
 
     refine.compile_kernels()
+    plan.compile_kernels()
 
 
 REFINED = Method(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InstanceError
+from ..errors import InstanceError, shown
+from .objective import SUM, Objective
 from .pool import Floats, Ints, Pool
 from .topology import Topology, positive_int
 
@@ -40,6 +41,8 @@ class Instance:
         Forbid two replicas of one expert on one rank (vllm-ascend rejects such maps).
     layer_ids : sequence of int, optional
         Absolute layer index of each row; default 0, 1, ...
+    objective : Objective, optional
+        How windows are put together; by default their loads are added.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class Instance:
     num_nodes: int = 1
     distinct: bool = False
     layer_ids: Sequence[int] | None = None  # a tuple once built
+    objective: Objective = SUM
 
     def __post_init__(self) -> None:
         object.__setattr__(
@@ -77,14 +81,20 @@ class Instance:
             self, "layer_ids", _as_layer_ids(self.layer_ids, self.num_layers)
         )
         self._check_topology()
+        self._check_objective()
 
     def __repr__(self) -> str:
         """Shapes instead of arrays, and of the rest what is not the default."""
-        given = {"num_replicas": self.num_replicas, "num_ranks": self.num_ranks}
+        given: dict[str, Any] = {
+            "num_replicas": self.num_replicas,
+            "num_ranks": self.num_ranks,
+        }
         if self.num_groups > 1 or self.num_nodes > 1:
             given |= {"num_groups": self.num_groups, "num_nodes": self.num_nodes}
         if self.distinct:
             given["distinct"] = True
+        if self.objective != SUM:
+            given["objective"] = self.objective
         rest = ", ".join(f"{name}={value}" for name, value in given.items())
         return f"Instance(load={list(self.load.shape)}, {rest})"
 
@@ -108,6 +118,17 @@ class Instance:
             raise InstanceError(
                 f"distinct=True leaves no valid map: {local_experts} experts on {self.ranks_per_pool} ranks fill at "
                 f"most {self.ranks_per_pool * local_experts} of {self.slots_per_pool} slots, use fewer replicas"
+            )
+
+    def _check_objective(self) -> None:
+        if not isinstance(self.objective, Objective):
+            raise InstanceError(
+                f"objective is {shown(self.objective)}: give Objective(across=...)"
+            )
+        weights = self.objective.weights
+        if weights is not None and len(weights) != self.num_windows:
+            raise InstanceError(
+                f"{len(weights)} weights for {self.num_windows} windows: give one a window"
             )
 
     @property
@@ -176,14 +197,40 @@ class Instance:
 
     @cached_property
     def weight(self) -> Floats:
-        """Loads summed over windows, [layers, experts]."""
-        weight: Floats = self.load.sum(axis=0)
+        """One load vector a layer, [layers, experts]: all that counts where the objective adds windows.
+
+        Then it is the windows' sum, each times its weight. Otherwise it is their mix, each window brought to a mean
+        rank load of one and times its share: a placement's heaviest rank in the mix is at most its objective, so
+        that every bound of the mix is one of the instance.
+        """
+        if not self.objective.adds_windows:
+            weight = (self.normalised * self.shares[:, :, None]).sum(axis=0)
+        elif self.objective.weights is None:
+            weight = self.load.sum(axis=0)
+        else:
+            weights = self.objective.window_weights(self.num_windows)
+            weight = (self.load * weights[:, None, None]).sum(axis=0)
         weight.setflags(write=False)
-        return weight
+        return np.asarray(weight)
+
+    @property
+    def normalised(self) -> Floats:
+        """Loads of every window brought to a mean rank load of one, [windows, layers, experts]; zero if silent."""
+        means = self._window_means
+        return np.asarray(self.load / np.where(means > 0, means, 1.0)[:, :, None])
+
+    @property
+    def shares(self) -> Floats:
+        """The share of each window in each layer, [windows, layers], as the objective weighs them."""
+        return self.objective.shares(self._window_means)
+
+    @property
+    def _window_means(self) -> Floats:
+        return np.asarray(self.load.sum(axis=2) / self.num_ranks)
 
     @cached_property
     def mean(self) -> Floats:
-        """Mean rank load of each layer, [layers]: the same for every placement."""
+        """Mean rank load of each layer, [layers], in the unit of `weight`: the same for every placement."""
         return np.asarray(self.weight.sum(axis=1) / self.num_ranks, dtype=np.float64)
 
     def select(self, layers: Sequence[int]) -> Instance:

@@ -91,7 +91,7 @@ class Placement:
         return counts
 
     def rank_loads(self, instance: Instance) -> Floats:
-        """Load of each rank in routed tokens, windows summed, [layers, ranks].
+        """Load of each rank in the instance's `Instance.weight`, [layers, ranks]: tokens where windows are added.
 
         Raises
         ------
@@ -121,7 +121,16 @@ class Placement:
         return imbalance
 
     def objective(self, instance: Instance) -> Floats:
-        """Load of the heaviest rank, [layers]."""
+        """What the instance's objective makes of the map, [layers]: by default the load of the heaviest rank.
+
+        Raises
+        ------
+        InstanceError
+            The map is not valid for the instance.
+        """
+        if not instance.objective.adds_windows:
+            imbalance = self.window_imbalance(instance)
+            return instance.objective.of_imbalance(imbalance, instance.shares)
         return np.asarray(self.rank_loads(instance).max(axis=1), dtype=np.float64)
 
     def require_valid(self, instance: Instance) -> None:

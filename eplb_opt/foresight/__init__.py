@@ -1,0 +1,1 @@
+"""Foresight: placements planned for the traffic that comes, over recorded windows instead of their sum."""

@@ -1,0 +1,70 @@
+"""Exponential, logarithm and temperatures as tables, the same to the bit on every machine.
+
+``exp`` and ``log`` of mathematical libraries differ in their last bits. Here the exponential is a product of one
+constant, and the logarithm is rounded to 2^-32, far coarser than any library's error: what is decided by these numbers
+is decided alike everywhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..problem.pool import Floats, Ints
+
+MEAN = 1 << 20  # load of a rank that has the mean of its window
+MOST_RANKS = 2047  # so that the load of all of them has less than 31 bits
+CELL_BITS = 10  # of a load, below what the exponential tells apart: 1/1024 of the mean
+SHARPNESS = 12.0  # of the soft maximum
+STEP = float.fromhex("0x1.0304848362000p+0")  # exp(SHARPNESS / 1024), cut to 44 bits
+MOST_LOAD = (
+    50  # means of a rank up to which exponentials grow; the largest is below 1e260
+)
+MANTISSA_BITS = 12  # that the logarithm's table is read by
+LOG_BITS = 32  # of a logarithm behind the point
+DRAWS = 4096
+HOT = 1e-3  # temperatures, in units of the mean rank load
+COOLER = float.fromhex("0x1.e48p-1")  # from one stage to the next
+STAGES = 64  # so that the last is as cold as 3e-5
+WEIGHT_UNIT = 1 << 16  # of all windows together
+
+
+class Tables(NamedTuple):
+    """What the annealing reads instead of computing it."""
+
+    exponential: Floats  # [MOST_LOAD << 10 cells + 1], of load - 1
+    logarithm: Ints  # [2 ** MANTISSA_BITS + 1], base 2, of 1 to 2
+    patience: Floats  # [DRAWS], -log of evenly spread numbers, descending
+    temperatures: Floats  # [STAGES], in the unit of the annealing's cost
+
+
+@functools.cache
+def tables() -> Tables:
+    """The tables, built once a process."""
+    cells = MOST_LOAD << (20 - CELL_BITS)
+    steps = np.full(cells + 1, STEP)
+    steps[0] = 1.0
+    exponential = np.multiply.accumulate(steps)
+    first = np.arange((1 << MANTISSA_BITS) + 1) / (1 << MANTISSA_BITS)
+    logarithm = np.rint(np.log2(1.0 + first) * (1 << LOG_BITS)).astype(np.int64)
+    draws = (np.arange(DRAWS) + 0.5) / DRAWS
+    patience = np.rint(-np.log(draws) * (1 << 20)) / (1 << 20)
+    # The cost is the sum over windows of weight * log2(sum over ranks of exp): a change of one mean rank load in all
+    # windows is SHARPNESS / log(2) there.
+    unit = round(SHARPNESS / math.log(2.0) * 256) / 256 * WEIGHT_UNIT * (1 << LOG_BITS)
+    stages = np.full(STAGES, COOLER)
+    stages[0] = HOT * unit
+    return Tables(exponential, logarithm, patience, np.multiply.accumulate(stages))
+
+
+def whole_weights(weights: npt.NDArray[np.float64]) -> Ints:
+    """Weights of windows as integers whose sum is about `WEIGHT_UNIT`, [windows]; all zero where they are."""
+    total = weights.sum()
+    if total <= 0:
+        return np.zeros(len(weights), dtype=np.int64)
+    whole: Ints = np.rint(weights / total * WEIGHT_UNIT).astype(np.int64)
+    return whole

@@ -1,0 +1,166 @@
+"""Objective: what several recorded windows together make of a placement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import OptionError, shown
+from .pool import Floats
+
+ACROSS = ("sum", "mean", "cvar", "max")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """How the recorded windows of an `Instance` are put together.
+
+    With ``"sum"`` the windows' loads are added (each times its weight), and the objective is the load of the heaviest
+    rank in tokens. The others look at the imbalance of every window, its heaviest over its mean rank load: at the
+    weighted mean of these, at the mean of the worst windows, or at the worst one. A window in which a layer routed
+    nothing has no weight there.
+
+    Parameters
+    ----------
+    across : {"sum", "mean", "cvar", "max"}, default "sum"
+    level : float, default 0.9
+        For ``"cvar"``: the mean is that of the worst ``1 - level`` of the windows, by weight; at least 0, below 1.
+    weights : sequence of float, optional
+        One a window, finite, >= 0, not all zero; all the same by default. Their scale matters for ``"sum"`` only.
+
+    Raises
+    ------
+    OptionError
+        A value is none of these.
+
+    Examples
+    --------
+    Two windows on two ranks: the first is even, in the second one rank has three quarters of the load.
+
+    >>> import numpy as np
+    >>> from eplb_opt import Objective
+    >>> loads = np.array([[[5.0, 5.0], [3.0, 1.0]]])  # of one layer, [layers, windows, ranks]
+    >>> [float(Objective(across).value(loads)[0]) for across in ("sum", "mean", "max")]
+    [8.0, 1.25, 1.5]
+    """
+
+    across: str = "sum"
+    _: KW_ONLY
+    level: float = 0.9
+    weights: Sequence[float] | None = None  # a tuple once built
+
+    def __post_init__(self) -> None:
+        if self.across not in ACROSS:
+            names = ", ".join(ACROSS)
+            raise OptionError(f"across={shown(self.across)}: choose one of {names}")
+        level = _number(self.level)
+        if not 0 <= level < 1:
+            raise OptionError(
+                f"level={shown(self.level)}: give a share of the windows, at least 0 and below 1"
+            )
+        object.__setattr__(self, "level", level)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", _as_weights(self.weights))
+
+    @property
+    def adds_windows(self) -> bool:
+        """Whether windows are added, so that one load vector a layer says everything."""
+        return self.across == "sum"
+
+    def window_weights(self, num_windows: int) -> Floats:
+        """The weight of each window as given, [windows]."""
+        if self.weights is None:
+            return np.ones(num_windows)
+        return np.array(self.weights, dtype=np.float64)
+
+    def shares(self, means: Floats) -> Floats:
+        """The share of each window in each layer, [windows, layers], of mean rank loads of that shape.
+
+        The shares of a layer sum to one; of a window without load, or of a layer without any, they are zero.
+        """
+        weights = self.window_weights(len(means))[:, None] * (means > 0)
+        total = weights.sum(axis=0)
+        return np.asarray(weights / np.where(total > 0, total, 1.0))
+
+    def value(self, times: Floats) -> Floats:
+        """The objective of rank loads.
+
+        Parameters
+        ----------
+        times : array [layers, windows, ranks], float64
+            Load of each rank in each window.
+
+        Returns
+        -------
+        array [layers], float64
+            Tokens for ``"sum"``; otherwise an imbalance, 1 where nothing was routed.
+        """
+        if self.adds_windows:
+            weights = self.window_weights(times.shape[1])
+            added = (times * weights[:, None]).sum(axis=1)
+            return np.asarray(added.max(axis=1))
+        means = times.mean(axis=2).T
+        heaviest = times.max(axis=2).T
+        imbalance = np.divide(heaviest, means, out=np.ones_like(means), where=means > 0)
+        return self.of_imbalance(imbalance, self.shares(means))
+
+    def of_imbalance(self, imbalance: Floats, shares: Floats) -> Floats:
+        """The objective of each layer, [layers], of the windows' imbalances and shares, [windows, layers] each."""
+        silent = shares.sum(axis=0) <= 0
+        if self.across == "mean":
+            value = (imbalance * shares).sum(axis=0)
+        elif self.across == "max":
+            value = np.where(shares > 0, imbalance, 0.0).max(axis=0)
+        else:
+            taken = self.taken_of_worst(imbalance, shares)
+            total = taken.sum(axis=0)
+            value = (imbalance * taken).sum(axis=0) / np.where(total > 0, total, 1.0)
+        return np.where(silent, 1.0, value)
+
+    def taken_of_worst(self, imbalance: Floats, shares: Floats) -> Floats:
+        """What ``"cvar"`` takes of each window's share, [windows, layers]: of the worst, ``1 - level`` together."""
+        order = np.argsort(-imbalance, axis=0, kind="stable")
+        share = np.take_along_axis(shares, order, axis=0)
+        before = np.cumsum(share, axis=0) - share
+        in_order = np.clip(1.0 - self.level - before, 0.0, share)  # the last in part
+        taken = np.zeros_like(shares)
+        np.put_along_axis(taken, order, in_order, axis=0)
+        return taken
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a report says of it, as JSON types."""
+        return {
+            "across": self.across,
+            "level": self.level if self.across == "cvar" else None,
+            "weights": None if self.weights is None else list(self.weights),
+        }
+
+
+def _number(value: Any) -> float:
+    """A float, NaN for what is none."""
+    if isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _as_weights(weights: Any) -> tuple[float, ...]:
+    try:
+        values = tuple(_number(weight) for weight in weights)
+    except TypeError:
+        values = ()
+    usable = all(0 <= value < math.inf for value in values)
+    if not usable or sum(values) <= 0:
+        raise OptionError(
+            f"weights={shown(weights)}: give a finite number >= 0 for each window, not all zero"
+        )
+    return values
+
+
+SUM = Objective()

@@ -1,0 +1,120 @@
+"""Objectives over windows: values by hand and by plain code, what they bound, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eplb_opt import Instance, InstanceError, Objective, OptionError, Placement, solve
+from eplb_opt.checker.verify import verify_report
+from eplb_opt.heuristics.greedy import greedy
+from eplb_opt.problem.objective import ACROSS
+
+LOADS = [[[6.0, 2.0, 2.0]], [[0.0, 0.0, 0.0]], [[2.0, 8.0, 2.0]]]  # of one layer; its second window is silent
+ROW = [[0, 1, 0, 2]]  # rank loads [5, 5], none, [9, 3]
+
+
+@pytest.mark.parametrize(
+    ("objective", "value"),
+    [
+        (Objective(), 14.0), (Objective(weights=[1, 1, 0.5]), 9.5),
+        (Objective("mean"), 1.25), (Objective("mean", weights=[3, 5, 1]), 1.125),
+        (Objective("max"), 1.5), (Objective("max", weights=[1, 0, 0]), 1.0),
+        (Objective("cvar", level=0.5), 1.5), (Objective("cvar", level=0), 1.25), (Objective("cvar", level=0.25), 4 / 3),
+    ],
+)  # fmt: skip
+def test_the_value_of_a_map(objective, value):
+    instance = Instance(LOADS, 4, num_ranks=2, objective=objective)
+    assert Placement(ROW, 3).objective(instance)[0] == pytest.approx(value, rel=1e-14)
+
+
+@pytest.mark.parametrize("across", ["mean", "cvar", "max"])
+def test_a_layer_that_routes_nothing_is_even(across):
+    instance = Instance(np.zeros((2, 1, 3)), 4, num_ranks=2, objective=Objective(across))
+    assert Placement(ROW, 3).objective(instance).tolist() == [1.0]
+    assert solve(instance, "refined").objective.tolist() == [1.0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.floats(0, 0.95))
+def test_the_mix_of_the_windows_bounds_every_objective(seed, windows, level):
+    random = np.random.default_rng(seed)
+    load = random.pareto(1.2, (windows, 3, 8)) * random.integers(0, 2, (windows, 3, 1))
+    weights = random.random(windows) + 0.1
+    found = {}
+    for across in ACROSS[1:]:
+        objective = Objective(across, level=level, weights=weights)
+        instance = Instance(load, 12, num_ranks=4, objective=objective)
+        placement = greedy(instance)
+        found[across] = placement.objective(instance)
+        np.testing.assert_allclose(instance.mean, (instance.shares.sum(axis=0) > 0).astype(float), atol=1e-12)
+        assert (placement.rank_loads(instance).max(axis=1) <= found[across] * (1 + 1e-12)).all()
+    assert (found["mean"] <= found["cvar"] * (1 + 1e-12)).all()
+    assert (found["cvar"] <= found["max"] * (1 + 1e-12)).all()
+
+
+def test_cvar_is_the_mean_of_the_worst_windows_by_plain_code():
+    random = np.random.default_rng(1)
+    imbalance = 1 + random.random((20, 3))
+    objective = Objective("cvar", level=0.75)
+    shares = np.full((20, 3), 1 / 20)
+    worst = np.sort(imbalance, axis=0)[-5:].mean(axis=0)
+    np.testing.assert_allclose(objective.of_imbalance(imbalance, shares), worst, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        ({"across": "median"}, "'median'"), ({"across": 3}, "3"), ({"level": 1.0}, "1.0"), ({"level": -0.1}, "-0.1"),
+        ({"level": "high"}, "'high'"), ({"level": True}, "True"), ({"level": float("nan")}, "nan"),
+        ({"weights": []}, r"\[\]"), ({"weights": [0, 0]}, r"\[0, 0\]"), ({"weights": [1, -1]}, "-1"),
+        ({"weights": [1, float("inf")]}, "inf"), ({"weights": 3}, "3"), ({"weights": "ab"}, "'ab'"),
+    ],
+)  # fmt: skip
+def test_what_is_no_objective_is_named(bad, named):
+    with pytest.raises(OptionError, match=named):
+        Objective(**bad)
+
+
+def test_weights_and_windows_match_and_an_objective_is_one():
+    with pytest.raises(InstanceError, match="2 weights for 3 windows"):
+        Instance(LOADS, 4, num_ranks=2, objective=Objective("mean", weights=[1, 1]))
+    with pytest.raises(InstanceError, match=r"'mean'.*Objective\(across"):
+        Instance(LOADS, 4, num_ranks=2, objective="mean")
+
+
+def test_an_instance_shows_pickles_and_selects_its_objective():
+    instance = Instance(np.ones((2, 3, 4)), 4, num_ranks=2, objective=Objective("max"))
+    assert "across='max'" in repr(instance)
+    assert pickle.loads(pickle.dumps(instance)).objective == Objective("max")
+    assert instance.select([1]).objective == Objective("max")
+
+
+@pytest.mark.parametrize("method", ["optimal", "milp", "cpsat"])
+def test_methods_that_know_one_load_vector_say_so(method):
+    instance = Instance(LOADS, 4, num_ranks=2, objective=Objective("mean"))
+    with pytest.raises(OptionError, match=r"'optimal'|'milp'|'cpsat'.*'refined'"):
+        solve(instance, method)
+
+
+@pytest.mark.parametrize("across", ACROSS)
+@pytest.mark.parametrize("method", ["greedy", "refined"])
+def test_a_report_says_its_objective_and_is_checked_for_it(across, method):
+    random = np.random.default_rng(2)
+    load = random.pareto(1.5, (5, 2, 12)) + 0.01
+    instance = Instance(load, 16, num_ranks=4, num_groups=4, num_nodes=2, objective=Objective(across, level=0.5))
+    result = solve(instance, method)
+    np.testing.assert_allclose(result.objective, result.placement.objective(instance))
+    assert (result.lower_bound <= result.objective).all()
+    report = result.to_dict()
+    assert report["objective"]["across"] == across
+    assert verify_report(instance, result.placement, report).exit_code == 0
+    report["layers"][1]["objective"] *= 0.999
+    assert verify_report(instance, result.placement, report).exit_code == 1
+    other = Instance(load, 16, num_ranks=4, num_groups=4, num_nodes=2, objective=Objective("mean", weights=[1] * 5))
+    faults = verify_report(other, result.placement, result.to_dict()).faults
+    assert any("objective" in fault for fault in faults)
