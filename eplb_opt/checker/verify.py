@@ -27,6 +27,7 @@ from .claims import Fields, read_head, read_layer, read_totals, schema_of, unkno
 from .consistency import derived_faults, head_faults, totals_faults
 
 THE_REPORT = "the report"
+CHOOSE_LAYERS = "--layers says which layers the loads have, or are wanted of them"
 
 
 def verify(
@@ -109,7 +110,6 @@ def verify_report(
         layers=tuple(_checks(instance, placement, layers)),
         faults=tuple(faults),
         unknown=unknown_keys(report),
-        optimal=sum(fields["status"] is Status.OPTIMAL for fields in layers),
         gap_limit=max(fields["gap_limit"] for fields in layers),
     )
 
@@ -120,7 +120,7 @@ def _read_layers(
     ids = tuple(instance.layer_ids or ())
     if len(layers) != len(ids):
         raise FormatError(
-            f"the report has {len(layers)} layers, the loads have {len(ids)}"
+            f"the report has {len(layers)} layers, the loads have {len(ids)}: {CHOOSE_LAYERS}"
         )
     read = [
         read_layer(data, layer_id, schema)
@@ -129,7 +129,7 @@ def _read_layers(
     for layer_id, fields in zip(ids, read, strict=True):
         if fields["layer_id"] != layer_id:
             raise FormatError(
-                f"the report has layer {fields['layer_id']} where the loads have layer {layer_id}"
+                f"the report has layer {fields['layer_id']} where the loads have layer {layer_id}: {CHOOSE_LAYERS}"
             )
     return read
 
@@ -162,6 +162,7 @@ def _of_another_map(fields: Fields, why: str) -> LayerCheck:
         bound_method=fields["bound_method"],
         gap=math.inf,
         faults=(f"the report is not of this map: {why}",),
+        claimed_optimal=fields.get("status") is Status.OPTIMAL,
     )
 
 
@@ -230,4 +231,5 @@ def _check(
         bound_method=fields["bound_method"],
         gap=math.inf if invalid else relative_gap(objective, bound),
         faults=tuple(faults),
+        claimed_optimal=fields.get("status") is Status.OPTIMAL,
     )
