@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from .certificates.layer import MILESTONES, LayerCertificate, certify
+from .certificates.layer import MILESTONES, Findings, LayerCertificate, certify
 from .certificates.mean import trivial_bound
 from .certificates.names import GROUPS
 from .certificates.registry import certified_names, not_certified
 from .limits import Limits
 from .methods.task import Task
 from .outcome import PoolOutcome
-from .pool_state import PoolState
+from .pool_state import PoolState, proofs_of, uncertified
 from .problem.hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .problem.instance import Instance
 from .problem.pool import Ints, Packing, Pool
-from .problem.status import StopReason, exceeds
+from .problem.status import StopReason
 
 MOST_OF_GAP = 0.9  # by which a pool's bound may exceed the layer's before another partition is looked for
 
@@ -54,17 +53,14 @@ class LayerState:
         pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
         self.floor, self.floor_method = trivial_bound(pool)
         self.start = time.monotonic()
-        self.reached: dict[
-            float, float
-        ] = {}  # gap milestone -> seconds after the start
-        self.assigned: dict[
-            NodeSet, float
-        ] = {}  # the bounds that the last group assignment knew
-        self.assignments = 0  # how often groups were assigned
-        self.hopeful: list[
-            NodeSet
-        ] = []  # the partition that may still attain the lower bound
-        self.pinned: list[NodeSet] = []  # the partition to keep; empty: the best one
+        # Gap milestone -> seconds after the start.
+        self.reached: dict[float, float] = {}
+        # The bounds that the last group assignment knew, and how often groups were assigned.
+        self.assigned: dict[NodeSet, float] = {}
+        self.assignments = 0
+        # The partition that may still attain the lower bound, and the one to keep (empty: the best one).
+        self.hopeful: list[NodeSet] = []
+        self.pinned: list[NodeSet] = []
         for node_set, packing in packings.items():
             self.add(node_set, packing)
         self.refresh()
@@ -262,48 +258,22 @@ class LayerState:
         )
         tried = [state for state in self.pools.values() if state.attempts]
         stop = max(tried, key=lambda state: state.objective).stop if tried else untried
-        reached = tuple(self.reached.get(milestone) for milestone in MILESTONES)
-        return certify(
-            self.instance,
-            self.layer,
-            objective,
+        found = Findings(
             self.lower_bound,
-            gap,
-            stop=stop,
-            method=worst.bracket.method,
-            bound_method=self._proved_by(),
-            seconds=self.seconds,
+            self._proved_by(),
+            worst.bracket.method,
+            stop,
+            self.seconds,
             note=self.note,
-            reached=reached,
-            proofs=tuple(self._proofs()),
+            reached=tuple(self.reached.get(milestone) for milestone in MILESTONES),
+            proofs=tuple(proofs_of(self.pools)),
         )
-
-    def _proofs(self) -> Iterator[dict[str, Any]]:
-        """The certificates of pools, each with its node's groups."""
-        for node_set, state in self.pools.items():
-            proof = state.bracket.proof
-            if proof is not None:
-                yield {"groups": list(node_set)} | proof.to_dict()
+        return certify(self.instance, self.layer, objective, found, gap)
 
     def _proved_by(self) -> str:
-        """The name of the bound: a certified one only if L0 and the certificates alone give the bound (H2).
-
-        The pool that decides may be certified while another one, whose packings would be lighter, is not.
-        """
-        if (
-            self.bound_method not in certified_names()
-            or not self.complete
-            or self.lower_bound <= self.floor
-        ):
+        """The name of the bound: a certified one only if L0 and the certificates alone give the bound (H2)."""
+        is_of_pools = self.complete and self.lower_bound > self.floor
+        if self.bound_method not in certified_names() or not is_of_pools:
             return self.bound_method
-        certified = {
-            node_set: state.certified() for node_set, state in self.pools.items()
-        }
-        proven, _ = bottleneck_partition(certified, self.instance.num_groups)
-        if not exceeds(self.lower_bound, proven):
-            return self.bound_method
-        searched = max(
-            self.pools,
-            key=lambda node_set: self.pools[node_set].lower_bound - certified[node_set],
-        )
-        return not_certified(self.pools[searched].bracket.bound_method)
+        missing = uncertified(self.pools, self.instance.num_groups, self.lower_bound)
+        return self.bound_method if missing is None else not_certified(missing)

@@ -6,14 +6,13 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from .errors import OptionError, shown
 
 T = TypeVar("T")
-MOST_STEPS = (
-    10_000  # of `refined`: far beyond where steps still gain, and seconds of work
-)
+MOST_STEPS = 10_000  # of `refined`: far beyond where steps gain, and seconds of work
+MOST_INTEGER = 2**31 - 1
 STEPS_ARE = f"an integer from 0 to {MOST_STEPS}"
 DISTANCE_IS = "a number >= 0, or inf"
 
@@ -59,25 +58,16 @@ class Limits:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("seconds", "work"):
+        for name in TAKEN:
             value = getattr(self, name)
-            if value is not None and not (_is_number(value) and 0 < value < math.inf):
+            is_optional = name in OPTIONAL
+            if is_optional and value is None:
+                continue
+            expected = expected_of(name, value)
+            if expected:
+                otherwise = ", or None for no limit" if is_optional else ""
                 raise OptionError(
-                    f"Limits.{name} is {value!r}: give a positive number, or None for no limit"
-                )
-        if not (_is_number(self.gap) and 0 <= self.gap < math.inf):
-            raise OptionError(
-                f"Limits.gap is {self.gap!r}: give a number >= 0, such as 1e-4 for 0.01 %"
-            )
-        for name, least in (("workers", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int)
-                or not least <= value < 2**31
-            ):
-                raise OptionError(
-                    f"Limits.{name} is {value!r}: give an integer from {least} to {2**31 - 1}"
+                    f"Limits.{name} is {value!r}: give {expected}{otherwise}"
                 )
 
     def with_seconds(self, seconds: float | None) -> Limits:
@@ -85,12 +75,52 @@ class Limits:
         return replace(self, seconds=None if seconds is None else max(seconds, 1e-3))
 
 
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and not math.isnan(value)
-    )
+class _Taken(NamedTuple):
+    """What a limit takes."""
+
+    takes: Callable[[object], bool]
+    expected: str
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """A finite number, and no truth value."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return -math.inf < value < math.inf
+
+
+def _is_positive(value: object) -> bool:
+    return _is_number(value) and value > 0
+
+
+def _is_gap(value: object) -> bool:
+    return _is_number(value) and value >= 0
+
+
+def _integer_from(least: int) -> _Taken:
+    def takes(value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return False
+        return least <= value <= MOST_INTEGER
+
+    return _Taken(takes, f"an integer from {least} to {MOST_INTEGER}")
+
+
+_POSITIVE = _Taken(_is_positive, "a positive number")
+TAKEN = {
+    "seconds": _POSITIVE,
+    "work": _POSITIVE,
+    "gap": _Taken(_is_gap, "a number >= 0, such as 1e-4 for 0.01 %"),
+    "workers": _integer_from(1),
+    "seed": _integer_from(0),
+}
+OPTIONAL = ("seconds", "work")  # None is no limit
+
+
+def expected_of(name: str, value: object) -> str:
+    """What a field of `Limits` takes, if that is not what it was given; else empty."""
+    taken = TAKEN[name]
+    return "" if taken.takes(value) else taken.expected
 
 
 def checked(name: str, value: Any, check: Callable[[Any], T], kind: str) -> T:

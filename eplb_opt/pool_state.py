@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .bracket import Bracket
 from .certificates.mean import trivial_bound
 from .certificates.names import MEAN, REPLICA
 from .certificates.registry import true_name
 from .outcome import PoolOutcome
+from .problem.hierarchy import NodeSet, bottleneck_partition
 from .problem.pool import Ints, Packing, Pool
-from .problem.status import StopReason
+from .problem.status import StopReason, exceeds
 
 
 @dataclass(eq=False)
@@ -43,9 +46,8 @@ class PoolState:
     ) -> PoolState:
         """A pool with a first packing, by default the greedy's, and bound L0."""
         bound, name = trivial_bound(pool)
-        return cls(
-            experts, Bracket(pool, packing, method, lower=bound, bound_method=name)
-        )
+        bracket = Bracket(pool, packing, method, lower=bound, bound_method=name)
+        return cls(experts, bracket)
 
     @property
     def pool(self) -> Pool:
@@ -71,9 +73,8 @@ class PoolState:
         is_stronger = self.bracket.raise_to(outcome.lower_bound, name)
         self._keep(outcome)
         self.stop = outcome.stop
-        is_useless = outcome.stop is StopReason.FAILED and not (
-            is_better or is_stronger
-        )
+        has_gained = is_better or is_stronger
+        is_useless = outcome.stop is StopReason.FAILED and not has_gained
         self.ended = is_useless or outcome.stop is StopReason.TOO_LARGE
         self.attempts += 1
 
@@ -92,8 +93,35 @@ class PoolState:
 
     def _keep(self, outcome: PoolOutcome) -> None:
         """Keep the certificate of the largest target, even where the bound has none."""
+        proof = outcome.proof
+        if proof is None:
+            return
         known = self.bracket.proof
-        if outcome.proof is not None and (
-            known is None or outcome.proof.target > known.target
-        ):
-            self.bracket.proof = outcome.proof
+        if known is None or proof.target > known.target:
+            self.bracket.proof = proof
+
+
+def proofs_of(pools: Mapping[NodeSet, PoolState]) -> Iterator[dict[str, Any]]:
+    """The certificates of a layer's pools, each with its node's groups."""
+    for node_set, state in pools.items():
+        proof = state.bracket.proof
+        if proof is not None:
+            yield {"groups": list(node_set)} | proof.to_dict()
+
+
+def uncertified(
+    pools: Mapping[NodeSet, PoolState], num_groups: int, bound: float
+) -> str | None:
+    """What proved the bound of a pool whose certificate is missing for a layer's bound; None: none is missing (H2).
+
+    The pool that decides may be certified while another one, whose packings would be lighter, is not.
+    """
+    certified = {node_set: state.certified() for node_set, state in pools.items()}
+    proven, _ = bottleneck_partition(certified, num_groups)
+    if not exceeds(bound, proven):
+        return None
+
+    def missing(node_set: NodeSet) -> float:
+        return pools[node_set].lower_bound - certified[node_set]
+
+    return pools[max(pools, key=missing)].bracket.bound_method

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from .certificates.layer import LayerCertificate
 from .errors import OptionError, SolverError, shown
 from .layer import LayerState
 from .limits import Limits
@@ -174,9 +176,8 @@ class _Run:
             take(self.instance, self.layers, warm_start, "warm start")
         take_refined(self.instance, self.layers, self._deadline())
         if any(layer.is_open(self.limits.gap) for layer in self.layers):
-            self._compile(
-                self.method
-            )  # not before: with the machine code cached, it takes time, too
+            # Not before: with the machine code cached, it takes time, too.
+            self._compile(self.method)
             self._run_tasks(self._deadline())
 
     def _compile(self, method: str) -> None:
@@ -205,9 +206,8 @@ class _Run:
         """Placement and certificates of what is there; ``untried`` is said of open layers that no task worked on."""
         if METHODS[self.method].place is not None and untried is StopReason.NOT_TRIED:
             untried = StopReason.COMPLETED
-        for layer in (
-            self.layers
-        ):  # an interrupt may have come between a pool's change and its layer's
+        # An interrupt may have come between a pool's change and its layer's.
+        for layer in self.layers:
             layer.refresh()
         result = _result(self.instance, self.layers, self.method, self.limits, untried)
         seconds = time.monotonic() - self.start - self.compile_seconds
@@ -234,15 +234,20 @@ def _result(
         layer.certificate(value, limits.gap, untried)
         for layer, value in zip(layers, objective, strict=True)
     )
-    lost = [
-        c
-        for c in certificates
-        if c.note and c.stop in (StopReason.FAILED, StopReason.TOO_LARGE)
-    ]
-    if lost:
-        kept = (
-            f"{method} kept the best map so far in {len(lost)} of {len(layers)} layers"
-        )
-        why = f"layer {lost[0].layer_id}: {lost[0].stop}, {lost[0].note}"
-        warnings.warn(f"{kept} ({why})", FallbackWarning, stacklevel=4)
+    _warn_of_lost(method, certificates)
     return Result(placement, certificates, instance, method, 0.0, limits=limits)
+
+
+def _warn_of_lost(method: str, certificates: Sequence[LayerCertificate]) -> None:
+    """Say in how many layers the method failed, and of the first one why."""
+    lost = [certificate for certificate in certificates if _is_lost(certificate)]
+    if lost:
+        layers = f"{len(lost)} of {len(certificates)} layers"
+        why = f"layer {lost[0].layer_id}: {lost[0].stop}, {lost[0].note}"
+        message = f"{method} kept the best map so far in {layers} ({why})"
+        warnings.warn(message, FallbackWarning, stacklevel=5)
+
+
+def _is_lost(certificate: LayerCertificate) -> bool:
+    has_failed = certificate.stop in (StopReason.FAILED, StopReason.TOO_LARGE)
+    return bool(certificate.note) and has_failed

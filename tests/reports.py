@@ -12,7 +12,7 @@ import numpy as np
 from eplb_opt import Instance, Limits, Placement, Result, StopReason, solve
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.patterns import pattern_bound
-from eplb_opt.certificates.layer import certify
+from eplb_opt.certificates.layer import Findings, certify
 from eplb_opt.certificates.names import PATTERNS
 from eplb_opt.certificates.registry import Certificate
 from eplb_opt.checker.schema import in_order
@@ -53,9 +53,12 @@ def built(instance: Instance, bounds: list[tuple[float, str, dict[NodeSet, Certi
     greedy = solve(instance, "greedy")
     certificates = [
         certify(
-            instance, i, float(greedy.objective[i]), bound, 1e-4, stop=StopReason.WORK, method="greedy",
-            bound_method=name, seconds=0.5,
-            proofs=tuple({"groups": list(s)} | certificate.to_dict() for s, certificate in proofs.items()),
+            instance, i, float(greedy.objective[i]),
+            Findings(
+                bound, name, method="greedy", stop=StopReason.WORK, seconds=0.5,
+                proofs=tuple({"groups": list(s)} | certificate.to_dict() for s, certificate in proofs.items()),
+            ),
+            1e-4,
         )
         for i, (bound, name, proofs) in enumerate(bounds)
     ]  # fmt: skip

@@ -71,13 +71,13 @@ def test_gap_judges_methods_and_a_map(loads, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (["--replicas", "17"], "num_replicas=17 is not a multiple"),
+        (["--replicas", "17"], "--replicas 17 is not a multiple of --ranks 8"),
         (["--replicas", "8"], "use at least 12"),
-        (["--ranks", "0"], "num_ranks=0"),
+        (["--ranks", "0"], "--ranks 0: give a positive integer"),
         (["--groups", "5"], "equal groups"),
         (["--windows", "4"], "no window '4'"),
-        (["--time-limit", "-1"], "Limits.seconds is -1.0"),
-        (["--workers", "0"], "Limits.workers is 0"),
+        (["--nodes", "0"], "--nodes 0: give a positive integer"),
+        (["--distinct", "--replicas", "104"], "--distinct leaves no valid map"),
         (["-o", "map.txt"], "no map format"),
         (["-o", "/nonexistent/map.npz"], "no folder"),
         (["--json", "/nonexistent/report.json"], "no folder"),
@@ -90,6 +90,63 @@ def test_bad_input_is_one_line_and_exit_code_2(change, message, loads, capsys):
     assert streams.err.startswith("eplb-opt: error: ")
     assert message in streams.err
     assert streams.err.count("\n") == 1
+
+
+LIMITS = {
+    "--time-limit": (["0", "-1", "inf", "nan"], "a positive number"),
+    "--work": (["0", "-1", "inf", "nan"], "a positive number"),
+    "--gap": (["-1", "inf", "nan"], "a number >= 0"),
+    "--workers": (["0", "-1", "99999999999"], "an integer from 1"),
+    "--seed": (["-1", "99999999999"], "an integer from 0"),
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [(option, value) for option, (values, _) in LIMITS.items() for value in values]
+)
+def test_errors_of_limits_speak_of_the_option(option, value, loads, capsys):
+    for command in (["solve", str(loads), *topology()], ["gap", str(loads), *topology()], ["demo"]):
+        assert main([*command, option, value]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"eplb-opt: error: {option} {value}")
+        assert f": give {LIMITS[option][1]}" in said
+        assert "Limits" not in said
+        assert "None" not in said
+
+
+SIZES = ["--replicas", "16", "--ranks", "8"]
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds", "work"),
+    [([], 60.0, None), (["--work", "0.5"], None, 0.5), (["--work", "0.5", "--time-limit", "9"], 9.0, 0.5)],
+)
+def test_a_work_limit_puts_the_clock_away(options, seconds, work, loads, tmp_path):
+    report = tmp_path / "report.json"
+    assert main(["solve", str(loads), *SIZES, "--method", "greedy", *options, "--json", str(report)]) == 0
+    limits = json.loads(report.read_text())["limits"]
+    assert (limits["seconds"], limits["work"]) == (seconds, work)
+
+
+def test_a_work_limit_gives_equal_results(loads, tmp_path, capsys):
+    found = []
+    for run in range(2):
+        out, report = tmp_path / f"map{run}.json", tmp_path / f"gap{run}.json"
+        assert main(["solve", str(loads), *SIZES, "--work", "0.2", "-o", str(out)]) == 0
+        assert main(["gap", str(loads), *SIZES, "--work", "0.2", "--json", str(report)]) == 0
+        methods = json.loads(report.read_text())["methods"]
+        found.append((out.read_bytes(), [row["layer_objective"] for row in methods]))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("command", ["solve", "gap", "verify", "convert", "demo", "warmup"])
+def test_help_is_as_wide_as_the_terminal(command, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert ("--work N" in shown) == (command in ("solve", "gap", "demo"))
 
 
 @pytest.mark.parametrize("arguments", [["solve"], ["paint"], [], ["solve", "x", "--replicas", "3x", "--ranks", "1"],

@@ -37,8 +37,8 @@ UNCHECKED = (
 )  # fmt: skip
 NEW = [field.name for field in HEAD.fields if field.since == 1]  # what reports before schemas do not have
 LAST_LINE = re.compile(
-    r"\d+ layers: \d+ with faults(?: and \d+ in the report's head and totals)?; objectives recomputed; "
-    r"\d+ bounds re-proven in full; largest re-proven gap (?:\d+\.\d{4}|-) %"
+    r"\d+ layers?: \d+ with faults(?: and \d+ in the report's head and totals)?; objectives recomputed; "
+    r"\d+ bounds? re-proven in full; largest re-proven gap (?:\d+\.\d{4}|-) %"
 )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eplb_opt import Instance, Status, StopReason
-from eplb_opt.certificates.layer import MILESTONES, certify
+from eplb_opt.certificates.layer import MILESTONES, Findings, certify
 from eplb_opt.problem.status import agrees, exceeds
 from eplb_opt.solver import solve
 
@@ -18,7 +18,7 @@ INSTANCE = Instance([[6.0, 3, 2, 1], [0, 0, 0, 0]], 6, num_ranks=3)  # means 4 a
 def made(objective, bound, layer=0, limit=1e-4, **changes):
     given = {"stop": StopReason.TIME, "method": "search", "bound_method": "L1 cuts on counts", "seconds": 1.0,
              "reached": (0.1, 0.2, 0.3), "proofs": ({"groups": [0]},)}  # fmt: skip
-    return certify(INSTANCE, layer, objective, bound, limit, **(given | changes))
+    return certify(INSTANCE, layer, objective, Findings(bound, **(given | changes)), limit)
 
 
 @pytest.mark.parametrize("bound", [5.0 * (1 + 1e-8), 5.1, 1e300, math.inf, math.nan])

@@ -117,27 +117,22 @@ def column_costs(
     array [experts, range]
         Column j of an expert is count ``least + j``; columns beyond its range repeat column 0.
     """
-    experts = np.arange(least.size)
     width = int((top - least).max()) + 1
     # The cost is A * w + B * k, with A and B steps in k. Each step is written where it happens, and running sums make A
     # and B of them; the last column takes the steps that happen beyond the range.
-    per_load = np.zeros((least.size, width + 1), dtype=w.dtype)
-    per_count = np.zeros((least.size, width + 1), dtype=w.dtype)
+    shape = (least.size, width + 1)
+    per_load = np.zeros(shape, dtype=w.dtype)
+    per_count = np.zeros(shape, dtype=w.dtype)
     per_count[:, 0] += slot_price
+    experts = np.arange(least.size)
     for cut in cuts:
-        end = np.clip(w // cut.v - least + 1, 0, width).astype(
-            np.int64
-        )  # heavy up to k = floor(w / v)
+        end = _first_not_heavy(cut.v, w, least, width)
         start = _first_light(cut.u, w, least, width)
         if cut.kind == AGGREGATE:
             per_load[:, 0] += cut.price
             per_load[experts, end] -= cut.price
             per_load[experts, start] += cut.price
-            heavy = cut.price * ((pool.slots_per_rank - 1) * cut.u - target)
-            light = cut.price * cut.u
-        else:
-            heavy = cut.price * companions(cut.v, cut.u, target, pool.slots_per_rank)
-            light = cut.price
+        heavy, light = _prices_of_counts(cut, target, pool.slots_per_rank)
         per_count[:, 0] += heavy
         per_count[experts, end] -= heavy
         per_count[experts, start] -= light
@@ -146,6 +141,23 @@ def column_costs(
     count_part = per_count.cumsum(axis=1)[:, :-1] * k
     cost = load_part + count_part
     return np.asarray(np.where(k <= top[:, None], cost, cost[:, :1]))
+
+
+def _prices_of_counts(
+    cut: PricedCut[Number], target: Number, slots_per_rank: int
+) -> tuple[Number, Number]:
+    """What a cut costs for each copy: of an expert whose replicas are heavy, and (less) of one whose are light."""
+    if cut.kind == AGGREGATE:
+        room = (slots_per_rank - 1) * cut.u - target
+        return cut.price * room, cut.price * cut.u
+    size = companions(cut.v, cut.u, target, slots_per_rank)
+    return cut.price * size, cut.price
+
+
+def _first_not_heavy(v: Number, w: Array, least: Ints, width: int) -> Array:
+    """The first column of each expert whose replicas are not heavy: they are up to k = floor(w / v)."""
+    first = w // v - least + 1
+    return np.asarray(np.clip(first, 0, width).astype(np.int64))
 
 
 def _first_light(u: Number, w: Array, least: Ints, width: int) -> Array:

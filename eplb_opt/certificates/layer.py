@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,20 +116,34 @@ def _reached(certificates: Sequence[LayerCertificate], i: int) -> dict[str, Any]
     }
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What was found of a layer, before the objective is recomputed from its map.
+
+    Attributes
+    ----------
+    lower_bound : float
+        In tokens.
+    bound_method, method, stop, seconds, note, reached, proofs
+        As in `LayerCertificate`.
+    """
+
+    lower_bound: float
+    bound_method: str
+    method: str
+    stop: StopReason
+    seconds: float
+    note: str = ""
+    reached: tuple[float | None, ...] = NOT_REACHED
+    proofs: tuple[dict[str, Any], ...] = ()
+
+
 def certify(
     instance: Instance,
     layer: int,
     objective: float,
-    lower_bound: float,
+    found: Findings,
     gap_limit: float,
-    *,
-    stop: StopReason,
-    method: str,
-    bound_method: str,
-    seconds: float,
-    note: str = "",
-    reached: tuple[float | None, ...] = NOT_REACHED,
-    proofs: tuple[dict[str, Any], ...] = (),
 ) -> LayerCertificate:
     """The certificate of a layer from its recomputed objective and its proven bound.
 
@@ -141,45 +155,55 @@ def certify(
     instance : Instance
     layer : int
         Row of the instance.
-    objective, lower_bound : float
-        In tokens; the objective is that of the placement.
+    objective : float
+        That of the placement, in tokens.
+    found : Findings
     gap_limit : float
         The gap up to which the layer counts as OPTIMAL.
-    stop, method, bound_method, seconds, note, reached, proofs
-        As in `LayerCertificate`.
     """
-    is_contradicted = exceeds(lower_bound, objective)
+    is_contradicted = exceeds(found.lower_bound, objective)
     if is_contradicted:
-        note = f"{bound_method} claimed a bound of {lower_bound!r} above the objective {objective!r}"
-        pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
-        lower_bound, bound_method = trivial_bound(pool)
-        proofs = ()
-        reached = NOT_REACHED
-    lower = min(lower_bound, objective)
-    gap = relative_gap(objective, lower)
+        found = _contradicted(instance, layer, objective, found)
+    lower_bound = min(found.lower_bound, objective)
+    gap = relative_gap(objective, lower_bound)
     status = Status.OPTIMAL if gap <= gap_limit else Status.FEASIBLE
-    if is_contradicted:
-        stop = StopReason.FAILED
-    elif status is Status.OPTIMAL:
-        stop = StopReason.GAP
+    if status is Status.OPTIMAL and not is_contradicted:
+        found = replace(found, stop=StopReason.GAP)
     mean = float(instance.mean[layer])
     imbalance = objective / mean if objective > 0 and mean > 0 else 1.0
     return LayerCertificate(
         layer_id=(instance.layer_ids or ())[layer],
         objective=objective,
-        lower_bound=lower,
+        lower_bound=lower_bound,
         gap=gap,
         imbalance=imbalance,
         balancedness=1 / imbalance,
         status=status,
-        stop=stop,
-        method=method,
-        bound_method=bound_method,
-        seconds=seconds,
-        note=note,
-        reached=_times_of(gap, reached),
-        proofs=proofs,
+        stop=found.stop,
+        method=found.method,
+        bound_method=found.bound_method,
+        seconds=found.seconds,
+        note=found.note,
+        reached=_times_of(gap, found.reached),
+        proofs=found.proofs,
         gap_limit=gap_limit,
+    )
+
+
+def _contradicted(
+    instance: Instance, layer: int, objective: float, found: Findings
+) -> Findings:
+    """What is left where the map shows that the bound is wrong: L0."""
+    claim = f"{found.bound_method} claimed a bound of {found.lower_bound!r}"
+    pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
+    lower_bound, bound_method = trivial_bound(pool)
+    return Findings(
+        lower_bound,
+        bound_method,
+        found.method,
+        StopReason.FAILED,
+        found.seconds,
+        note=f"{claim} above the objective {objective!r}",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -57,34 +57,26 @@ def rank_model(
     """
     scale = scale_of(target)
     limit = math.floor(Fraction(target) * scale)
-    total = (
-        math.floor(pool.total * scale) - pool.slots
-    )  # rounding hides less than 1 a replica
+    # Rounding hides less than 1 a replica.
+    total = math.floor(pool.total * scale) - pool.slots
     slack = pool.ranks * limit - total
     order = np.argsort(-pool.loads, kind="stable")
     loads = [Fraction(load) * scale for load in pool.loads[order].tolist()]
-    # The first k with floor(w / k) <= limit.
-    least = np.array([int(load // (limit + 1)) + 1 for load in loads])
-    if near is not None:
-        least = np.maximum(least, near[order] - width)
+    centre = None if near is None else near[order]
+    least = _least_counts(loads, limit, centre, width)
     spare = pool.slots - int(least.sum())
     if spare < 0 or slack < 0 or least.max() > pool.max_count:
         return None
     top = np.minimum(least + spare, pool.max_count)
-    if near is not None:
-        top = np.minimum(top, near[order] + width)
-    options = int((top - least).max()) + 1
-    number_of_counts = np.maximum(top - least + 1, 0)
-    expert = np.repeat(np.arange(least.size), number_of_counts)
-    count = np.concatenate(
-        [np.arange(first, last + 1) for first, last in zip(least, top, strict=True)]
-    )
+    if centre is not None:
+        top = np.minimum(top, centre + width)
+    expert, count = _all_counts(least, top)
     item = rounded_down((loads[e] for e in expert), count)
     heaviest = np.argsort(-item, kind="stable")
     return Model(
         order=order,
         least=least,
-        options=options,
+        options=int((top - least).max()) + 1,
         item=item[heaviest],
         expert=expert[heaviest],
         count=count[heaviest],
@@ -92,6 +84,23 @@ def rank_model(
         slack=slack,
         limit=limit,
     )
+
+
+def _least_counts(
+    loads: Sequence[Fraction], limit: int, centre: Ints | None, width: int
+) -> Ints:
+    """Of each expert the first count k with floor(w / k) <= limit; not more than ``width`` below the centre."""
+    least = np.array([int(load // (limit + 1)) + 1 for load in loads])
+    return least if centre is None else np.maximum(least, centre - width)
+
+
+def _all_counts(least: Ints, top: Ints) -> tuple[Ints, Ints]:
+    """Expert and count of each type, [types] each: every count of an expert's range."""
+    sizes = np.maximum(top - least + 1, 0)
+    expert = np.repeat(np.arange(least.size), sizes)
+    ranges = zip(least, top, strict=True)
+    count = np.concatenate([np.arange(first, last + 1) for first, last in ranges])
+    return expert, count
 
 
 def scale_of(target: float) -> Fraction:

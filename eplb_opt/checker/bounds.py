@@ -64,17 +64,14 @@ def _layer_bound(
     by_name = dict(of_whole)
     proofs_of = _by_node_set(proofs)
     real = [groups for groups in proofs_of if _is_node_set(instance, groups)]
+    others = [groups for groups in proofs_of if groups not in real]
     faults = [
-        f"a certificate for groups {_listed(groups)}, which are on no node"
-        for groups in proofs_of
-        if groups not in real
+        f"a certificate for groups {_listed(g)}, which are on no node" for g in others
     ]
     every_set = node_sets(instance)
     bounds = {}
     for node_set in real if every_set is None else every_set:
-        pool = instance.pool(
-            layer, members(instance, node_set) if instance.hierarchical else None
-        )
+        pool = _pool(instance, layer, node_set)
         of_pool, wrong = _pool_bounds(pool, proofs_of.get(node_set, []))
         faults += [f"{what} for groups {_listed(node_set)}" for what in wrong]
         bounds[node_set] = max(of_pool.values())
@@ -85,6 +82,12 @@ def _layer_bound(
         return trivial, of_whole, faults
     of_partitions = bottleneck_partition(bounds, instance.num_groups)[0]
     return max(trivial, of_partitions), by_name, faults
+
+
+def _pool(instance: Instance, layer: int, node_set: NodeSet) -> Pool:
+    """The pool of a node's groups; in global mode that of all experts."""
+    experts = members(instance, node_set) if instance.hierarchical else None
+    return instance.pool(layer, experts)
 
 
 def _by_node_set(proofs: Sequence[Proof]) -> dict[NodeSet, list[Proof]]:

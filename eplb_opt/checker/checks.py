@@ -8,6 +8,8 @@ from typing import Any
 
 from ..problem.status import exceeds
 
+SCHEMA = "eplb_opt.verify/1"  # of ReportCheck.to_dict
+
 
 @dataclass(frozen=True)
 class LayerCheck:
@@ -26,6 +28,8 @@ class LayerCheck:
         Of the recomputed objective to the re-proven bound.
     faults : tuple of str
         What contradicts the report; empty if nothing does.
+    claimed_optimal : bool
+        The report calls it OPTIMAL.
     """
 
     layer_id: int
@@ -36,6 +40,7 @@ class LayerCheck:
     bound_method: str
     gap: float
     faults: tuple[str, ...]
+    claimed_optimal: bool = False
 
     @property
     def bound_proven(self) -> bool:
@@ -66,8 +71,6 @@ class ReportCheck:
         What contradicts the report's head and totals; empty if nothing does.
     unknown : tuple of str
         Keys that this version does not know; nothing was checked of them.
-    optimal : int
-        Layers that the report calls OPTIMAL.
     gap_limit : float
         What it means by that: the largest gap limit of a layer.
     """
@@ -75,7 +78,6 @@ class ReportCheck:
     layers: tuple[LayerCheck, ...]
     faults: tuple[str, ...]
     unknown: tuple[str, ...]
-    optimal: int
     gap_limit: float
 
     @property
@@ -87,6 +89,18 @@ class ReportCheck:
     def with_faults(self) -> int:
         """Layers with faults."""
         return sum(bool(layer.faults) for layer in self.layers)
+
+    @property
+    def claimed_optimal(self) -> int:
+        """Layers that the report calls OPTIMAL."""
+        return sum(layer.claimed_optimal for layer in self.layers)
+
+    @property
+    def optimal(self) -> int:
+        """Those of them that no fault concerns: one in the head or the totals concerns all."""
+        if self.faults:
+            return 0
+        return sum(layer.claimed_optimal and not layer.faults for layer in self.layers)
 
     @property
     def proven(self) -> int:
@@ -104,10 +118,12 @@ class ReportCheck:
     def to_dict(self) -> dict[str, Any]:
         """Everything that ``verify`` prints, as JSON types; what is not finite is null."""
         return {
+            "schema": SCHEMA,
             "exit_code": self.exit_code,
             "map_valid": self.map_valid,
             "faults": list(self.faults),
             "unknown": list(self.unknown),
+            "claimed_optimal": self.claimed_optimal,
             "optimal": self.optimal,
             "gap_limit": self.gap_limit,
             "with_faults": self.with_faults,

@@ -78,29 +78,36 @@ def schema_of(report: Any, where: str) -> int:
     if not isinstance(report, Mapping):
         raise FormatError(f"{where}: {shown(report)}, expected keys and values")
     if "schema" not in report:
-        later = [
-            field.name for field in HEAD.fields if field.since and field.name in report
-        ]
-        if later:
-            raise FormatError(
-                f"{where}: no 'schema', which a report with {later[0]!r} has: {WRITER}"
-            )
+        _refuse_later_keys(report, where)
         return 0
     given = report["schema"]
     if given == SCHEMA:
         return NUMBER
-    name, _, digits = given.partition("/") if isinstance(given, str) else ("", "", "")
-    is_ours = (
-        name == NAME
-        and digits.isascii()
-        and digits.isdecimal()
-        and len(digits) <= MOST_DIGITS
-    )
-    if is_ours and int(digits) > NUMBER:
+    if _number_of(given) > NUMBER:
         raise FormatError(
             f"{where}: schema {given} is newer than {SCHEMA}, which this version reads: update eplb_opt"
         )
     raise FormatError(f"{where}: schema {shown(given)}, expected {SCHEMA}")
+
+
+def _refuse_later_keys(report: Mapping[str, Any], where: str) -> None:
+    """A report without a schema has none of the keys that came with schemas."""
+    for field in HEAD.fields:
+        if field.since and field.name in report:
+            raise FormatError(
+                f"{where}: no 'schema', which a report with {field.name!r} has: {WRITER}"
+            )
+
+
+def _number_of(schema: Any) -> int:
+    """The number of a schema of ours, -1 of anything else."""
+    if not isinstance(schema, str):
+        return -1
+    name, _, digits = schema.partition("/")
+    is_decimal = digits.isascii() and digits.isdecimal()
+    if name != NAME or not is_decimal or len(digits) > MOST_DIGITS:
+        return -1
+    return int(digits)
 
 
 def read_head(report: Any, where: str, needs_windows: bool = False) -> Fields:

@@ -92,7 +92,8 @@ def _object(section: Section) -> Value:
     return replace(MAPPING, expected=f"keys and values, see {section.name}")
 
 
-def _objects(section: Section) -> Value:
+def objects(section: Section) -> Value:
+    """A list of items, each with a section's keys."""
     return replace(LIST, expected=f"list of keys and values, see {section.name}")
 
 
@@ -135,7 +136,7 @@ LAYER = Section("layer", (
     Field("seconds", AT_LEAST_0, "computing time spent on the layer, all processes together"),
     Field("note", TEXT, "cause of a fallback, or empty"),
     Field("reached", TIMES, "seconds after which the gap was at most 1 %, 0.1 % and 0.01 %"),
-    _checked("proofs", _objects(PROOF), "certificates of pools' bounds beyond the mean and the largest replica"),
+    _checked("proofs", objects(PROOF), "certificates of pools' bounds beyond the mean and the largest replica"),
     _checked("gap_limit", AT_LEAST_0, "gap up to which the layer counts as OPTIMAL"),
 ))  # fmt: skip
 MILESTONE = Section("totals.reached", (
@@ -153,7 +154,7 @@ TOTALS = Section("totals", (
     _checked("gap_max", GAP, "largest gap"),
     Field("seconds", AT_LEAST_0, "wall-clock time of the call, without compiling"),
     Field("compile_seconds", AT_LEAST_0, "time of compiling before it"),
-    _checked("reached", _objects(MILESTONE), "a milestone each: gaps of 1 %, 0.1 % and 0.01 %"),
+    _checked("reached", objects(MILESTONE), "a milestone each: gaps of 1 %, 0.1 % and 0.01 %"),
 ))  # fmt: skip
 HEAD = Section("the report", (
     _new("schema", TEXT, f"`{SCHEMA}`", is_checked=True),
@@ -176,16 +177,12 @@ HEAD = Section("the report", (
     _new("seed", COUNT, "seed of everything that uses randomness"),
     Field("notes", list_of(TEXT, "texts"), "what was said of options without effect", optional=True),
     Field("interrupted", BOOLEAN, "stopped by a signal; the map is the best so far", optional=True),
-    _checked("layers", _objects(LAYER), "one item a layer"),
+    _checked("layers", objects(LAYER), "one item a layer"),
     _checked("totals", _object(TOTALS), "over layers"),
 ))  # fmt: skip
 SECTIONS = (HEAD, OBJECTIVE, LIMITS, LAYER, PROOF, TOTALS, MILESTONE)
-BOUND = (
-    "layer_id",
-    "objective",
-    "lower_bound",
-    "bound_method",
-)  # what the least report of a layer has
+# What the least report of a layer has.
+BOUND = ("layer_id", "objective", "lower_bound", "bound_method")
 
 
 def in_order(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from .claims import Fields, read_head, read_layer, read_totals, schema_of, unkno
 from .consistency import derived_faults, head_faults, totals_faults
 
 THE_REPORT = "the report"
+CHOOSE_LAYERS = "--layers says which layers the loads have, or are wanted of them"
 
 
 def verify(
@@ -109,7 +110,6 @@ def verify_report(
         layers=tuple(_checks(instance, placement, layers)),
         faults=tuple(faults),
         unknown=unknown_keys(report),
-        optimal=sum(fields["status"] is Status.OPTIMAL for fields in layers),
         gap_limit=max(fields["gap_limit"] for fields in layers),
     )
 
@@ -120,7 +120,7 @@ def _read_layers(
     ids = tuple(instance.layer_ids or ())
     if len(layers) != len(ids):
         raise FormatError(
-            f"the report has {len(layers)} layers, the loads have {len(ids)}"
+            f"the report has {len(layers)} layers, the loads have {len(ids)}: {CHOOSE_LAYERS}"
         )
     read = [
         read_layer(data, layer_id, schema)
@@ -129,7 +129,7 @@ def _read_layers(
     for layer_id, fields in zip(ids, read, strict=True):
         if fields["layer_id"] != layer_id:
             raise FormatError(
-                f"the report has layer {fields['layer_id']} where the loads have layer {layer_id}"
+                f"the report has layer {fields['layer_id']} where the loads have layer {layer_id}: {CHOOSE_LAYERS}"
             )
     return read
 
@@ -138,31 +138,18 @@ def _checks(
     instance: Instance, placement: Placement, layers: Sequence[Fields]
 ) -> list[LayerCheck]:
     shape = (instance.num_layers, instance.num_replicas)
-    if (
-        placement.phy2log.shape != shape
-        or placement.num_experts != instance.num_experts
-    ):
-        why = placement.violations(instance)[0]
-        return [_of_another_map(fields, why) for fields in layers]
+    is_same_shape = placement.phy2log.shape == shape
+    if not is_same_shape or placement.num_experts != instance.num_experts:
+        # The report is not of this map: nothing is proven again.
+        fault = f"the report is not of this map: {placement.violations(instance)[0]}"
+        return [
+            _layer_check(fields, math.nan, 0.0, math.inf, [fault]) for fields in layers
+        ]
     objective, invalid = _objectives(instance, placement)
     return [
         _check(instance, i, float(objective[i]), fields, invalid[i])
         for i, fields in enumerate(layers)
     ]
-
-
-def _of_another_map(fields: Fields, why: str) -> LayerCheck:
-    """A layer of a report that is not of this map: nothing is re-proven."""
-    return LayerCheck(
-        layer_id=fields["layer_id"],
-        objective=math.nan,
-        claimed_objective=fields["objective"],
-        bound=0.0,
-        claimed_bound=fields["lower_bound"],
-        bound_method=fields["bound_method"],
-        gap=math.inf,
-        faults=(f"the report is not of this map: {why}",),
-    )
 
 
 def _objectives(
@@ -172,17 +159,14 @@ def _objectives(
     if not placement.violations(instance):
         return placement.objective(instance), [[] for _ in range(instance.num_layers)]
     objective = np.full(instance.num_layers, math.nan)
-    invalid = []
+    invalid: list[list[str]] = []
     for i, layer_id in enumerate(instance.layer_ids or ()):
         one = replace(instance, load=instance.load[:, [i]], layer_ids=(layer_id,))
         row = Placement(placement.phy2log[[i]], placement.num_experts, (layer_id,))
         violations = row.violations(one)
         if violations:
-            invalid.append(
-                [
-                    f"the map is not valid: {violations[0]} (of {len(violations)} violations)"
-                ]
-            )
+            of_all = f"(of {len(violations)} violations)"
+            invalid.append([f"the map is not valid: {violations[0]} {of_all}"])
         else:
             invalid.append([])
             objective[i] = row.objective(one)[0]
@@ -203,31 +187,38 @@ def _check(
     invalid : list of str
         Why it is not; empty where it is.
     """
-    claimed_objective = fields["objective"]
-    claimed_bound = fields["lower_bound"]
+    claimed = dict(fields)
     faults = list(invalid)
-    if not (invalid or agrees(objective, claimed_objective)):
-        faults.append(f"objective {claimed_objective}, the map's is {objective}")
-        fields = {
-            **fields,
-            "objective": objective,
-        }  # what follows from it is not at fault, too
+    if not (invalid or agrees(objective, claimed["objective"])):
+        faults.append(f"objective {claimed['objective']}, the map's is {objective}")
+        fields = {**fields, "objective": objective}  # what follows is not at fault, too
     bound, faults_of_bound = proven_bound(instance, layer, fields)
     faults += faults_of_bound
     if not invalid:
         bound = min(bound, objective)
-        if exceeds(claimed_bound, objective):
-            faults.append(
-                f"bound {claimed_bound} above the map's objective {objective}"
-            )
+        if exceeds(claimed["lower_bound"], objective):
+            faults.append(_above_objective(claimed["lower_bound"], objective))
     faults += derived_faults(float(instance.mean[layer]), fields)
+    gap = math.inf if invalid else relative_gap(objective, bound)
+    return _layer_check(claimed, objective, bound, gap, faults)
+
+
+def _above_objective(bound: float, objective: float) -> str:
+    return f"bound {bound} above the map's objective {objective}"
+
+
+def _layer_check(
+    claimed: Fields, objective: float, bound: float, gap: float, faults: list[str]
+) -> LayerCheck:
+    """What was found of a layer beside what the report claims of it."""
     return LayerCheck(
-        layer_id=fields["layer_id"],
+        layer_id=claimed["layer_id"],
         objective=objective,
-        claimed_objective=claimed_objective,
+        claimed_objective=claimed["objective"],
         bound=bound,
-        claimed_bound=claimed_bound,
-        bound_method=fields["bound_method"],
-        gap=math.inf if invalid else relative_gap(objective, bound),
+        claimed_bound=claimed["lower_bound"],
+        bound_method=claimed["bound_method"],
+        gap=gap,
         faults=tuple(faults),
+        claimed_optimal=claimed.get("status") is Status.OPTIMAL,
     )

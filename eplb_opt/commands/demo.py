@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..methods.needs import require_method
 from .files import check_files
 from .options import add_limits, limits_of
 from .output import (
     STANDARD_OUTPUT,
+    exit_code_of,
     json_file,
     print_lines,
     print_report,
     print_table,
     run_methods,
     save_json,
-    say_interrupted,
 )
-from .signals import INTERRUPTED
+
+if TYPE_CHECKING:
+    from ..problem.instance import Instance
+    from ..result import Result
 
 DEMO_MODEL = "deepseek-v3-decode"
 METHODS = ("greedy", "optimal")
@@ -35,38 +39,41 @@ def add_parser(commands: Any) -> None:
 
 def _demo(options: argparse.Namespace) -> int:
     from ..checker.schema import in_order
-    from ..problem.instance import Instance
-    from ..report.gap import best_bound, gap_rows
-    from ..report.tables import gap_table
-    from ..synthetic import MODELS, synthetic_load
 
     limits = limits_of(options)
     for method in METHODS:
         require_method(method, limits)
     check_files({"--json": json_file(options.json)})
-    first = MODELS[DEMO_MODEL].first_layer
-    load = synthetic_load(DEMO_MODEL, seed=options.seed)
-    instance = Instance(
-        load,
-        num_replicas=288,
-        num_ranks=32,
-        layer_ids=range(first, first + load.shape[1]),
-    )
+    instance = _instance(options.seed)
     results, interrupted = run_methods(instance, METHODS, limits)
     report = in_order({"interrupted": interrupted} | results[-1].to_dict())
     save_json(options.json, report)
-    if options.json == STANDARD_OUTPUT:
-        return INTERRUPTED if interrupted else 0
-    print_lines(
-        [
-            f"synthetic loads, {DEMO_MODEL}, seed {options.seed} (lognormal, calibrated to recorded loads)"
-        ]
-    )
-    print_report(report, instance.describe())
+    if options.json != STANDARD_OUTPUT:
+        origin = f"synthetic loads, {DEMO_MODEL}, seed {options.seed}"
+        print_lines([f"{origin} (lognormal, calibrated to recorded loads)"])
+        print_report(report, instance.describe())
+        _print_methods(instance, results, limits.gap)
+    return exit_code_of(interrupted)
+
+
+def _instance(seed: int) -> Instance:
+    """DeepSeek-V3 on 32 GPUs."""
+    from ..problem.instance import Instance
+    from ..synthetic import MODELS, synthetic_load
+
+    load = synthetic_load(DEMO_MODEL, seed=seed)
+    first = MODELS[DEMO_MODEL].first_layer
+    layer_ids = range(first, first + load.shape[1])
+    return Instance(load, num_replicas=288, num_ranks=32, layer_ids=layer_ids)
+
+
+def _print_methods(instance: Instance, results: Sequence[Result], gap: float) -> None:
+    """The methods side by side."""
+    from ..report.gap import best_bound, gap_rows
+    from ..report.tables import gap_table
+
     bound, _ = best_bound(results)
-    objectives = {r.method: r.objective for r in results}
-    seconds = {r.method: r.seconds for r in results}
-    print_table(gap_table(gap_rows(instance, objectives, seconds, bound, limits.gap)))
-    if interrupted:
-        say_interrupted()
-    return INTERRUPTED if interrupted else 0
+    objectives = {result.method: result.objective for result in results}
+    seconds = {result.method: result.seconds for result in results}
+    rows = gap_rows(instance, objectives, seconds, bound, gap)
+    print_table(gap_table(rows))

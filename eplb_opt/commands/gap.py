@@ -6,8 +6,10 @@ import argparse
 import os
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import OptionError
 from ..limits import Limits
@@ -17,15 +19,14 @@ from .files import check_files
 from .options import add_input, instance_of, limits_of, read_selected, say_no_effect
 from .output import (
     STANDARD_OUTPUT,
+    exit_code_of,
     finite,
     json_file,
     print_lines,
     print_table,
     run_methods,
     save_json,
-    say_interrupted,
 )
-from .signals import INTERRUPTED
 
 
 def add_parser(commands: Any) -> None:
@@ -58,8 +59,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _gap(options: argparse.Namespace) -> int:
-    from ..report.gap import best_bound, gap_rows
-    from ..report.tables import gap_table
+    from ..report.gap import SCHEMA
 
     limits = limits_of(options)
     methods = _methods(options.methods, limits)
@@ -68,39 +68,69 @@ def _gap(options: argparse.Namespace) -> int:
     instance = instance_of(options, read_selected(options))
     own = {f"map {path}": _own(path, instance) for path in options.map}
     notes = say_no_effect(options, instance)
-    judged, seconds = _judge(policies, instance)
+    judged = _judge(policies, instance)
     results, interrupted = run_methods(instance, methods, limits)
-    bound, proofs = best_bound(results)
-    objectives = {r.method: r.objective for r in results} | judged | own
-    rows = gap_rows(
-        instance,
-        objectives,
-        {r.method: r.seconds for r in results} | seconds,
-        bound,
-        limits.gap,
-    )
-    head = {
+    theirs = _Judged(judged.objectives | own, judged.seconds)
+    found = _found(instance, results, theirs, limits.gap)
+    content = {
+        "schema": SCHEMA,
         "instance": instance.describe(),
         "mode": instance.mode,
         "notes": notes,
         "interrupted": interrupted,
-    }
-    bounds = {
         "layer_ids": list(instance.layer_ids),
-        "lower_bound": bound.tolist(),
-        "bound_method": proofs,
+        "lower_bound": found.bound.tolist(),
+        "bound_method": found.proofs,
+        "methods": finite(found.rows),
     }
-    save_json(options.json, head | bounds | {"methods": finite(rows)})
+    save_json(options.json, content)
     if options.json != STANDARD_OUTPUT:
-        print_lines([instance.describe()])
-        print_table(gap_table(rows))
-        counted = ", ".join(
-            f"{proof} ({proofs.count(proof)})" for proof in dict.fromkeys(proofs)
-        )
-        print_lines([f"bound proved by (layers): {counted}"])
-    if interrupted:
-        say_interrupted()
-    return INTERRUPTED if interrupted else 0
+        _print(instance, found)
+    return exit_code_of(interrupted)
+
+
+class _Judged(NamedTuple):
+    """Placements of others by name: objectives [layers], and seconds where they were computed here."""
+
+    objectives: dict[str, Any]
+    seconds: dict[str, float]
+
+
+class _Found(NamedTuple):
+    """The best bound [layers], what proved it, and a row for each method, policy and map."""
+
+    bound: Any
+    proofs: list[str]
+    rows: list[dict[str, Any]]
+
+
+def _found(
+    instance: Any, results: Sequence[Any], theirs: _Judged, gap: float
+) -> _Found:
+    from ..report.gap import best_bound, gap_rows
+
+    bound, proofs = best_bound(results)
+    objectives = {result.method: result.objective for result in results}
+    seconds = {result.method: result.seconds for result in results}
+    rows = gap_rows(
+        instance,
+        objectives | theirs.objectives,
+        seconds | theirs.seconds,
+        bound,
+        gap,
+    )
+    return _Found(bound, proofs, rows)
+
+
+def _print(instance: Any, found: _Found) -> None:
+    """The table, and what proved the bounds."""
+    from ..report.tables import gap_table
+
+    print_lines([instance.describe()])
+    print_table(gap_table(found.rows))
+    layers_of = Counter(found.proofs)
+    counted = ", ".join(f"{proof} ({count})" for proof, count in layers_of.items())
+    print_lines([f"bound proved by (layers): {counted}"])
 
 
 def _methods(names: str, limits: Limits) -> list[str]:
@@ -118,9 +148,10 @@ def _methods(names: str, limits: Limits) -> list[str]:
 def _own(path: Path, instance: Any) -> Any:
     from ..formats import read_map
 
-    return read_map(
+    placement = read_map(
         path, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks
-    ).objective(instance)
+    )
+    return placement.objective(instance)
 
 
 def _policies(specs: list[str]) -> dict[str, Any]:
@@ -132,16 +163,14 @@ def _policies(specs: list[str]) -> dict[str, Any]:
     return {f"policy {spec}": load_policy(spec) for spec in specs}
 
 
-def _judge(
-    policies: dict[str, Any], instance: Any
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """Objective [layers] and seconds of each policy, each called once."""
+def _judge(policies: dict[str, Any], instance: Any) -> _Judged:
+    """What each policy places, each called once."""
     from ..external import call_policy
 
-    objectives, seconds = {}, {}
+    judged = _Judged({}, {})
     for name, policy in policies.items():
         start = time.monotonic()
         placement = call_policy(policy, instance, name)
-        seconds[name] = time.monotonic() - start
-        objectives[name] = placement.objective(instance)
-    return objectives, seconds
+        judged.seconds[name] = time.monotonic() - start
+        judged.objectives[name] = placement.objective(instance)
+    return judged

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import Any
 
-from ..limits import Limits
+from ..errors import InstanceError, OptionError
+from ..limits import Limits, expected_of
 from ..problem.objective import ACROSS
 from .output import say
+
+OPTION_OF_LIMIT = {
+    "seconds": "--time-limit",
+    "work": "--work",
+    "gap": "--gap",
+    "workers": "--workers",
+    "seed": "--seed",
+}
+SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -139,13 +150,20 @@ def layer_ids(text: str) -> list[int]:
 
 
 def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
-    """Time, gap, workers, seed, and the file that takes everything shown."""
+    """Time or work, gap, workers, seed, and the file that takes everything shown."""
+    parser.set_defaults(usual_seconds=seconds)
     parser.add_argument(
         "--time-limit",
         type=float,
-        default=seconds,
         metavar="SECONDS",
-        help="default: %(default)s",
+        help=f"default: {seconds}; with --work: none",
+    )
+    parser.add_argument(
+        "--work",
+        type=float,
+        metavar="N",
+        help="limit of what is computed for each pool, in roughly seconds of one core, "
+        "instead of the time: the same loads give the same map in every run",
     )
     parser.add_argument(
         "--gap",
@@ -174,9 +192,24 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def limits_of(options: argparse.Namespace) -> Limits:
-    """The limits that the options state."""
+    """The limits that the options state; a limit on work puts the usual clock away.
+
+    Raises
+    ------
+    OptionError
+        A value is out of range, said of the option.
+    """
+    for field, option in OPTION_OF_LIMIT.items():
+        value = getattr(options, option.removeprefix("--").replace("-", "_"))
+        expected = "" if value is None else expected_of(field, value)
+        if expected:
+            raise OptionError(f"{option} {value}: give {expected}")
+    seconds = options.time_limit
+    if seconds is None and options.work is None:
+        seconds = options.usual_seconds
     return Limits(
-        seconds=options.time_limit,
+        seconds=seconds,
+        work=options.work,
         gap=options.gap,
         workers=options.workers,
         seed=options.seed,
@@ -193,20 +226,35 @@ def read_selected(options: argparse.Namespace) -> Any:
 
 
 def instance_of(options: argparse.Namespace, loads: Any) -> Any:
-    """The instance that the options state."""
+    """The instance that the options state; what is wrong with them is said of the options.
+
+    Raises
+    ------
+    InstanceError
+        The loads cannot be placed on that topology.
+    """
     from ..problem.instance import Instance
     from ..problem.objective import Objective
 
-    return Instance(
-        loads.load,
-        options.replicas,
-        num_groups=options.groups,
-        num_nodes=options.nodes,
-        num_ranks=options.ranks,
-        distinct=options.distinct,
-        layer_ids=loads.layer_ids,
-        objective=Objective(options.across),
-    )
+    try:
+        return Instance(
+            loads.load,
+            options.replicas,
+            num_groups=options.groups,
+            num_nodes=options.nodes,
+            num_ranks=options.ranks,
+            distinct=options.distinct,
+            layer_ids=loads.layer_ids,
+            objective=Objective(options.across),
+        )
+    except InstanceError as error:
+        raise InstanceError(_said_of_options(str(error))) from error
+
+
+def _said_of_options(message: str) -> str:
+    """A message about an instance's arguments as one about the command's options."""
+    with_sizes = SIZE.sub(r"--\1 ", message)
+    return with_sizes.replace("distinct=True", "--distinct")
 
 
 def say_no_effect(options: argparse.Namespace, instance: Any) -> list[str]:

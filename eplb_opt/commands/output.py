@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Any
 from ..limits import Limits
 from ..result import SolveInterrupted
 from .files import save, written
+from .signals import INTERRUPTED
 
 PACKAGE = __name__.partition(".")[0]
 STANDARD_OUTPUT = Path("-")  # as the file of --json: nothing else is then printed there
 USUAL_WIDTH = 80  # of a terminal that does not say
+LIVE_SECONDS = 0.2  # between updates of the line on a terminal
+LINE_SECONDS = 5.0  # between lines elsewhere
+TO_END = "\033[K"  # clears the rest of the line
 
 if TYPE_CHECKING:
     from ..report.layout import Column
@@ -62,29 +66,31 @@ def run_methods(
 @contextlib.contextmanager
 def _progress(method: str) -> Iterator[Callable[[int, int], None]]:
     """A live line on a terminal, a line every few seconds elsewhere; both on standard error."""
-    start = last = time.monotonic()
-    terminal = _is_terminal(sys.stderr)
-    shown = False
+    is_live = _is_terminal(sys.stderr)
+    least = LIVE_SECONDS if is_live else LINE_SECONDS
+    start = time.monotonic()
+    last = start
+    is_shown = False
 
     def progress(done: int, total: int) -> None:
-        nonlocal last, shown
+        nonlocal last, is_shown
         now = time.monotonic()
-        if now - last >= (0.2 if terminal else 5.0):
-            last = now
-            shown = True
-            text = f"{method}: {done} of {total} layers optimal, {now - start:.0f} s"
-            print(
-                f"\r{text}\033[K" if terminal else text,
-                end="" if terminal else "\n",
-                file=sys.stderr,
-                flush=True,
-            )
+        if now - last < least:
+            return
+        last = now
+        is_shown = True
+        text = f"{method}: {done} of {total} layers optimal, {now - start:.0f} s"
+        _show_progress(f"\r{text}{TO_END}" if is_live else f"{text}\n")
 
     try:
         yield progress
     finally:
-        if terminal and shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        if is_live and is_shown:
+            _show_progress(f"\r{TO_END}")
+
+
+def _show_progress(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -113,30 +119,30 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say a record."""
-        say(
-            "note" if record.levelno < logging.WARNING else "warning",
-            record.getMessage(),
-        )
+        what = "note" if record.levelno < logging.WARNING else "warning"
+        say(what, record.getMessage())
 
 
 def say(what: str, message: object) -> None:
     """A line on standard error."""
-    print(
-        f"eplb-opt: {what}: {' '.join(str(message).splitlines())}",
-        file=sys.stderr,
-        flush=True,
-    )
+    text = " ".join(str(message).splitlines())
+    print(f"eplb-opt: {what}: {text}", file=sys.stderr, flush=True)
 
 
 def say_interrupted() -> None:
     """What an interrupt has left."""
     files = ", ".join(str(path) for path in written)
-    say(
-        "interrupted",
-        f"the best maps so far are kept: {files}"
-        if files
-        else "no file was asked for, none is written",
-    )
+    kept = f"the best maps so far are kept: {files}"
+    nothing = "no file was asked for, none is written"
+    say("interrupted", kept if files else nothing)
+
+
+def exit_code_of(interrupted: bool) -> int:
+    """The exit code of a command that has written what it has; an interrupt is said."""
+    if not interrupted:
+        return 0
+    say_interrupted()
+    return INTERRUPTED
 
 
 def unnumbered(layers: int) -> str:
@@ -208,22 +214,19 @@ def print_table(columns: Sequence[Column]) -> None:
 
 def finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows for JSON: what is not finite is null."""
-    return [
-        {
-            k: None if isinstance(v, float) and not math.isfinite(v) else v
-            for k, v in row.items()
-        }
-        for row in rows
-    ]
+    return [{key: _or_null(value) for key, value in row.items()} for row in rows]
+
+
+def _or_null(value: Any) -> Any:
+    is_infinite = isinstance(value, float) and not math.isfinite(value)
+    return None if is_infinite else value
 
 
 def _width() -> int | None:
     """Characters of a line on the terminal; None where standard output is none."""
-    return (
-        (shutil.get_terminal_size().columns or USUAL_WIDTH)
-        if _is_terminal(sys.stdout)
-        else None
-    )
+    if not _is_terminal(sys.stdout):
+        return None
+    return shutil.get_terminal_size().columns or USUAL_WIDTH
 
 
 def _is_terminal(stream: Any) -> bool:

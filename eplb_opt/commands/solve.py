@@ -20,15 +20,14 @@ from .options import (
 )
 from .output import (
     STANDARD_OUTPUT,
+    exit_code_of,
     json_file,
     print_lines,
     print_report,
     run_methods,
     save_json,
-    say_interrupted,
     unnumbered,
 )
-from .signals import INTERRUPTED
 
 
 def add_parser(commands: Any) -> None:
@@ -50,35 +49,37 @@ def add_parser(commands: Any) -> None:
 
 def _solve(options: argparse.Namespace) -> int:
     from ..checker.schema import in_order
-    from ..formats import output_format
 
     limits = limits_of(options)
     require_method(options.method, limits)
-    if options.output is not None:
-        options.format = output_format(options.output, options.format)
-    check_files(
-        {"-o": options.output, "--json": json_file(options.json)}, [options.loads]
-    )
-    loads = read_selected(options).with_hidden_layers(
-        options.hidden_layers, str(options.loads)
-    )
+    _check_outputs(options)
+    selected = read_selected(options)
+    loads = selected.with_hidden_layers(options.hidden_layers, str(options.loads))
     instance = instance_of(options, loads)
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
-    results, interrupted = run_methods(instance, [options.method], limits)
-    saved = (
-        None if options.output is None else _write(options, loads, results[0].placement)
-    )
+    (result, *_), interrupted = run_methods(instance, [options.method], limits)
+    saved = []
+    if options.output is not None:
+        saved.append(_write(options, loads, result.placement))
     head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
-    report = in_order(head | results[0].to_dict())
+    report = in_order(head | result.to_dict())
     save_json(options.json, report)
     if options.json != STANDARD_OUTPUT:
         print_report(report, instance.describe())
-        print_lines([saved] if saved else [])
-    if interrupted:
-        say_interrupted()
-    return INTERRUPTED if interrupted else 0
+        print_lines(saved)
+    return exit_code_of(interrupted)
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """The map's format is known, and no file that is written is another one."""
+    from ..formats import output_format
+
+    if options.output is not None:
+        options.format = output_format(options.output, options.format)
+    outputs = {"-o": options.output, "--json": json_file(options.json)}
+    check_files(outputs, [options.loads])
 
 
 def _check_sayable(options: argparse.Namespace, instance: Any, loads: Any) -> None:
@@ -101,12 +102,11 @@ def _write(options: argparse.Namespace, loads: Any, placement: Any) -> str:
     if not output.writes_maps:
         save(options.output, lambda path: write_loads(path, loads, options.format))
         return f"loads: {options.output} ({output.remark})"
-    save(
-        options.output,
-        lambda path: write_map(
-            path, placement, options.format, options.ranks, loads.hidden_layers
-        ),
-    )
+
+    def write(path: Path) -> None:
+        write_map(path, placement, options.format, options.ranks, loads.hidden_layers)
+
+    save(options.output, write)
     if loads.layer_ids is not None or output.is_ours:
         return f"map: {options.output}"
     return f"map: {options.output} ({unnumbered(loads.load.shape[1])})"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import EplbError, FormatError
 from .files import check_files
+from .misplaced import LOADS, MAP, REPORT, misplaced
 from .options import add_json, add_loads
 from .output import STANDARD_OUTPUT, json_file, print_lines, save_json
 
 if TYPE_CHECKING:
     from ..checker.checks import LayerCheck, ReportCheck
+    from ..formats import ExpertMap
     from ..problem.instance import Instance
     from ..problem.objective import Objective
     from ..problem.placement import Placement
@@ -24,7 +26,8 @@ EXIT_CODES = """exit codes:
   0  valid map, true report, every bound re-proven
   1  something contradicts the report
   2  a file cannot be read, or is not of these loads
-  3  nothing contradicts the report, but not every bound is re-proven (those of search trees cannot be)"""
+  3  nothing contradicts the report, but not every bound is re-proven
+     (those of search trees cannot be)"""
 
 
 def add_parser(commands: Any) -> None:
@@ -44,17 +47,47 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The exit code, which is the verdict, known before anything is printed."""
-    from ..formats import read_loads, read_map, read_report
-    from ..problem.instance import Instance
-
     check_files(
         {"--json": json_file(options.json)},
         [options.map, options.report, options.loads],
     )
+    inputs = _inputs(options)
+    check = _check(inputs, options.report)
+    save_json(options.json, check.to_dict())
+    if options.json != STANDARD_OUTPUT:
+        print_lines(list(_lines(inputs.instance, check)))
+    return check.exit_code
+
+
+class _Inputs(NamedTuple):
+    """What the files hold; the instance is of the loads and of the report's topology."""
+
+    report: dict[str, Any]
+    instance: Instance
+    placement: Placement
+
+
+def _inputs(options: argparse.Namespace) -> _Inputs:
+    """Read the files; where one cannot be read, they may stand in another order."""
+    try:
+        return _read(options)
+    except EplbError as error:
+        expected = {options.map: MAP, options.report: REPORT, options.loads: LOADS}
+        if len(expected) < 3:  # a file is given twice
+            raise
+        hint = misplaced(expected)
+        if not hint:
+            raise
+        raise FormatError(hint) from error
+
+
+def _read(options: argparse.Namespace) -> _Inputs:
+    from ..formats import read_loads, read_report
+    from ..problem.instance import Instance
+
     report = read_report(options.report)
-    loads = read_loads(options.loads, options.input_format, options.layers).select(
-        report["windows"]
-    )
+    recorded = read_loads(options.loads, options.input_format, options.layers)
+    loads = recorded.select(report["windows"])
     instance = Instance(
         loads.load,
         report["num_replicas"],
@@ -65,17 +98,7 @@ def run(options: argparse.Namespace) -> int:
         layer_ids=loads.layer_ids,
         objective=_objective(report),
     )
-    placement = read_map(
-        options.map,
-        instance.num_experts,
-        instance.layer_ids,
-        num_ranks=instance.num_ranks,
-    )
-    check = _check(instance, placement, report, options.report)
-    save_json(options.json, check.to_dict())
-    if options.json != STANDARD_OUTPUT:
-        print_lines(list(_lines(instance, check)))
-    return check.exit_code
+    return _Inputs(report, instance, _read_placement(options.map, instance))
 
 
 def _objective(report: dict[str, Any]) -> Objective:
@@ -88,18 +111,39 @@ def _objective(report: dict[str, Any]) -> Objective:
     return Objective(**{name: given[name] for name in names if name in given})
 
 
-def _check(
-    instance: Instance, placement: Placement, report: dict[str, Any], path: Path
-) -> ReportCheck:
+def _read_placement(path: Path, instance: Instance) -> Placement:
+    """The map of the instance's layers; if it is of other layers, ``--layers`` may be missing."""
+    from ..checker.verify import CHOOSE_LAYERS
+    from ..formats import read_expert_map, read_map
+
+    wanted = instance.layer_ids or ()
+    try:
+        return read_map(
+            path, instance.num_experts, wanted, num_ranks=instance.num_ranks
+        )
+    except FormatError as error:
+        if _has_layers(read_expert_map(path), wanted):
+            raise
+        raise FormatError(f"{error}: {CHOOSE_LAYERS}") from error
+
+
+def _has_layers(expert_map: ExpertMap, wanted: Sequence[int]) -> bool:
+    """Whether a map is of these layers; one without ids can be if it has as many."""
+    present = expert_map.layer_ids
+    if present is None:
+        return len(expert_map.phy2log) == len(wanted)
+    return set(wanted) <= set(present)
+
+
+def _check(inputs: _Inputs, path: Path) -> ReportCheck:
     from ..checker.verify import verify_report
 
     try:
-        return verify_report(instance, placement, report)
+        return verify_report(inputs.instance, inputs.placement, inputs.report)
     except EplbError:
         raise
-    except (
-        Exception
-    ) as error:  # the exit code of a traceback is 1, which would be a verdict
+    # The exit code of a traceback is 1, which would be a verdict.
+    except Exception as error:
         raise FormatError(
             f"{path} cannot be checked ({type(error).__name__}: {error})"
         ) from error
@@ -107,28 +151,49 @@ def _check(
 
 def _lines(instance: Instance, check: ReportCheck) -> Iterator[str]:
     """What was found, the summary last."""
-    from ..report.figures import percent
-
     yield f"map: {'valid' if check.map_valid else 'NOT VALID'}; {instance.describe()}"
     for fault in check.faults:
         yield f"report: FAULT: {fault}"
     for layer in check.layers:
         yield from _layer_lines(layer)
     if check.unknown:
-        named = ", ".join(check.unknown[:MOST_UNKNOWN])
-        others = len(check.unknown) - MOST_UNKNOWN
-        more = f" and {others} more" if others > 0 else ""
-        yield f"not checked, as not known: keys {named}{more}"
-    yield f"OPTIMAL: {check.optimal} layers, which the report says of gaps up to {percent(check.gap_limit)} %"
-    of_report = (
-        f" and {len(check.faults)} in the report's head and totals"
-        if check.faults
-        else ""
-    )
+        yield f"not checked, as not known: keys {_listed(check.unknown)}"
+    yield _optimal_line(check)
+    yield _summary(check)
+
+
+def _listed(keys: Sequence[str]) -> str:
+    """The first keys by name, the others by their number."""
+    named = ", ".join(keys[:MOST_UNKNOWN])
+    others = len(keys) - MOST_UNKNOWN
+    return f"{named} and {others} more" if others > 0 else named
+
+
+def _optimal_line(check: ReportCheck) -> str:
+    """How many layers are OPTIMAL: of those that the report calls so, the ones without a fault."""
+    from ..report.figures import counted, percent
+
+    limit = percent(check.gap_limit)
+    layers = counted(check.optimal, "layer")
+    line = f"OPTIMAL: {layers}, which the report says of gaps up to {limit} %"
+    with_faults = check.claimed_optimal - check.optimal
+    if with_faults:
+        line += f"; not counted: {with_faults} that it also calls so and that faults concern"
+    return line
+
+
+def _summary(check: ReportCheck) -> str:
+    """How much of the report holds."""
+    from ..report.figures import counted, percent
+
+    of_report = ""
+    if check.faults:
+        of_report = f" and {len(check.faults)} in the report's head and totals"
     largest = percent(max(layer.gap for layer in check.layers))
-    yield (
-        f"{len(check.layers)} layers: {check.with_faults} with faults{of_report}; objectives recomputed; "
-        f"{check.proven} bounds re-proven in full; largest re-proven gap {largest} %"
+    return (
+        f"{counted(len(check.layers), 'layer')}: {check.with_faults} with faults{of_report}; "
+        f"objectives recomputed; {counted(check.proven, 'bound')} re-proven in full; "
+        f"largest re-proven gap {largest} %"
     )
 
 

@@ -12,14 +12,15 @@ from ..problem.pool import Floats
 from ..problem.status import relative_gap
 from ..result import Result
 
+SCHEMA = "eplb_opt.gap/1"  # of what `eplb-opt gap --json` writes
+
 
 def best_bound(results: Sequence[Result]) -> tuple[Floats, list[str]]:
     """The largest lower bound that any method proved, [layers] in tokens, and what proved it."""
     bounds = np.stack([result.lower_bound for result in results])
     winners = [results[number] for number in bounds.argmax(axis=0)]
-    methods = [
-        result.certificates[layer].bound_method for layer, result in enumerate(winners)
-    ]
+    certificates = [result.certificates[layer] for layer, result in enumerate(winners)]
+    methods = [certificate.bound_method for certificate in certificates]
     return bounds.max(axis=0), methods
 
 
@@ -41,28 +42,36 @@ def gap_rows(
     gap : float
         The gap at which a layer counts as optimal.
     """
+    return [
+        _row(instance, method, objective, bound, gap, seconds.get(method))
+        for method, objective in objectives.items()
+    ]
+
+
+def _row(
+    instance: Instance,
+    method: str,
+    objective: Floats,
+    bound: Floats,
+    gap: float,
+    seconds: float | None,
+) -> dict[str, Any]:
     is_loaded = instance.mean > 0
     mean = np.where(is_loaded, instance.mean, 1.0)
-    rows = []
-    for method, objective in objectives.items():
-        imbalance = np.where(is_loaded, objective / mean, 1.0)
-        pairs = zip(objective.tolist(), bound.tolist(), strict=True)
-        gaps = np.array([relative_gap(value, least) for value, least in pairs])
-        row = {
-            "method": method,
-            "layers": len(gaps),
-            "optimal": int((gaps <= gap).sum()),
-            "imbalance_mean": float(imbalance.mean()),
-            "imbalance_max": float(imbalance.max()),
-            "balancedness_mean": float((1 / imbalance).mean()),
-            "gap_mean": float(gaps.mean()),
-            "gap_max": float(gaps.max()),
-            "seconds": seconds.get(method),
-            "layer_objective": objective.tolist(),
-            "layer_imbalance": imbalance.tolist(),
-            "layer_gap": [
-                value if np.isfinite(value) else None for value in gaps.tolist()
-            ],
-        }
-        rows.append(row)
-    return rows
+    imbalance = np.where(is_loaded, objective / mean, 1.0)
+    pairs = zip(objective.tolist(), bound.tolist(), strict=True)
+    gaps = np.array([relative_gap(value, least) for value, least in pairs])
+    return {
+        "method": method,
+        "layers": len(gaps),
+        "optimal": int((gaps <= gap).sum()),
+        "imbalance_mean": float(imbalance.mean()),
+        "imbalance_max": float(imbalance.max()),
+        "balancedness_mean": float((1 / imbalance).mean()),
+        "gap_mean": float(gaps.mean()),
+        "gap_max": float(gaps.max()),
+        "seconds": seconds,
+        "layer_objective": objective.tolist(),
+        "layer_imbalance": imbalance.tolist(),
+        "layer_gap": [gap if np.isfinite(gap) else None for gap in gaps.tolist()],
+    }

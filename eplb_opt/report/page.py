@@ -1,4 +1,4 @@
-"""The page about reports, ``docs/report.md``, made of the schema: ``python -m eplb_opt.report.page`` writes it."""
+"""The pages about what ``--json`` writes, made of the schemas: ``python -m eplb_opt.report.page`` writes them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 
 from ..certificates.certificate import Certificate
 from ..certificates.registry import KINDS
+from ..checker import checks
 from ..checker.schema import HEAD, NUMBER, PROOF, SCHEMA, SECTIONS, Field, Section
+from . import gap, outputs
 
-PATH = Path(__file__).resolve().parents[2] / "docs" / "report.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PATH = DOCS / "report.md"
+OUTPUTS_PATH = DOCS / "outputs.md"
 START = f"""# The report
 
 `eplb-opt solve --json FILE` and `Result.to_dict()` write it (`--json -`: on standard output, which then has nothing
@@ -24,6 +28,13 @@ tokens, times in seconds.
 Of the column *checked*: **yes** is what `verify` recomputes from map and loads, proves again, or finds to follow from
 other keys; the others are read only, a value of another type is refused. Keys marked *command* are those that only the
 command writes.
+"""
+OUTPUTS_START = f"""# Further JSON
+
+What `eplb-opt gap --json FILE` (`{gap.SCHEMA}`) and `eplb-opt verify --json FILE` (`{checks.SCHEMA}`) write; `-` is
+standard output, which then has nothing else. The report of `eplb-opt solve` has [a page of its own](report.md). A key
+that is added keeps the number, one that goes or changes its meaning raises it. Loads are in tokens, times in seconds.
+This page is made of `eplb_opt/report/outputs.py` by `python -m eplb_opt.report.page`.
 """
 KINDS_START = """## Kinds of certificates
 
@@ -39,6 +50,23 @@ def page() -> str:
     sections = ["\n".join(_section_lines(section)) for section in SECTIONS]
     kinds = KINDS_START + "\n".join(_kind_line(kind) for kind in KINDS.values())
     return "\n".join((START, *sections, kinds)) + "\n"
+
+
+def outputs_page() -> str:
+    """The text of the page about ``gap --json`` and ``verify --json``, Markdown."""
+    sections = ["\n".join(_plain_lines(section)) for section in outputs.SECTIONS]
+    return "\n".join((OUTPUTS_START, *sections))
+
+
+def _plain_lines(section: Section) -> Iterator[str]:
+    """The heading and the table of a section of which nothing is read again."""
+    yield f"## {section.name}"
+    yield ""
+    yield "| key | type | meaning |"
+    yield "| --- | --- | --- |"
+    for field in section.fields:
+        yield f"| `{field.name}` | {field.value.expected} | {field.meaning} |"
+    yield ""
 
 
 def _section_lines(section: Section) -> Iterator[str]:
@@ -74,9 +102,10 @@ def _kind_line(kind: type[Certificate]) -> str:
 
 
 def main() -> None:
-    """Write the page."""
-    PATH.parent.mkdir(exist_ok=True)
+    """Write the pages."""
+    DOCS.mkdir(exist_ok=True)
     PATH.write_text(page())
+    OUTPUTS_PATH.write_text(outputs_page())
 
 
 if __name__ == "__main__":

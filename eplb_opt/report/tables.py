@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..problem.status import Status
-from .figures import percent
+from .figures import counted, percent
 from .layout import Column
 
 Rows = Sequence[Mapping[str, Any]]
@@ -76,30 +76,46 @@ def totals_lines(report: Mapping[str, Any]) -> list[str]:
         Of `Result.to_dict`.
     """
     totals = report["totals"]
-    lines = [
-        f"{totals['optimal']} of {totals['layers']} layers OPTIMAL, "
-        f"imbalance mean {totals['imbalance_mean']:.5f} max {totals['imbalance_max']:.5f} "
-        f"(balancedness {totals['balancedness_mean']:.5f}), "
-        f"gap % mean {_percent_or_none(totals['gap_mean'])} max {_percent_or_none(totals['gap_max'])}, "
-        f"{totals['seconds']:.1f} s"
-    ]
+    lines = [_summary(totals)]
     compiling = totals["compile_seconds"]
     if compiling:
         lines.append(
             f"compiled for {compiling:.1f} s first, once for this installation; not counted above"
         )
-    for milestone in totals["reached"]:
-        seconds = milestone["seconds"]
-        after = "" if seconds is None else f" after {seconds:.2f} s"
-        lines.append(
-            f"gap at most {milestone['gap'] * 100:g} % in {milestone['layers']} layers{after}"
-        )
-    is_open = [
-        layer for layer in report["layers"] if layer["status"] != Status.OPTIMAL.value
-    ]
+    lines += [_milestone_line(milestone) for milestone in totals["reached"]]
+    return lines + _open_lines(report["layers"])
+
+
+def _summary(totals: Mapping[str, Any]) -> str:
+    """How many layers are optimal, and mean and worst figures."""
+    layers = counted(totals["layers"], "layer")
+    imbalance = f"mean {totals['imbalance_mean']:.5f} max {totals['imbalance_max']:.5f}"
+    mean_gap = _percent_or_none(totals["gap_mean"])
+    largest_gap = _percent_or_none(totals["gap_max"])
+    return (
+        f"{totals['optimal']} of {layers} OPTIMAL, imbalance {imbalance} "
+        f"(balancedness {totals['balancedness_mean']:.5f}), "
+        f"gap % mean {mean_gap} max {largest_gap}, {totals['seconds']:.1f} s"
+    )
+
+
+def _milestone_line(milestone: Mapping[str, Any]) -> str:
+    """In how many layers the gap came below a milestone, and when."""
+    gap = milestone["gap"] * 100
+    layers = counted(milestone["layers"], "layer")
+    seconds = milestone["seconds"]
+    after = "" if seconds is None else f" after {seconds:.2f} s"
+    return f"gap at most {gap:g} % in {layers}{after}"
+
+
+def _open_lines(layers: Rows) -> list[str]:
+    """How many layers are open, a reason a line."""
+    is_open = [layer for layer in layers if layer["status"] != Status.OPTIMAL.value]
     reasons = Counter(_reason(layer) for layer in is_open)
-    lines += [f"open in {count} layers ({reason})" for reason, count in reasons.items()]
-    return lines
+    return [
+        f"open in {counted(count, 'layer')} ({reason})"
+        for reason, count in reasons.items()
+    ]
 
 
 def _reason(layer: Mapping[str, Any]) -> str:

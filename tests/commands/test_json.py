@@ -7,6 +7,10 @@ import subprocess
 
 import pytest
 
+from eplb_opt.checker.claims import read_section
+from eplb_opt.report.outputs import GAP, GAP_METHOD, VERIFY, VERIFY_LAYER
+from eplb_opt.report.page import OUTPUTS_PATH, outputs_page
+
 from .common import COMMAND, TOPOLOGY, write_loads
 
 
@@ -64,3 +68,38 @@ def test_gap(folder):
         folder, "gap", "loads.npz", *TOPOLOGY, "--methods", "greedy,refined", "--map", "map.npz", "--json", "-"
     )
     assert [row["method"] for row in found["methods"]] == ["greedy", "refined", "map map.npz"]
+
+
+def test_gap_is_what_the_page_says(folder):
+    solved(folder)
+    chosen = ["--methods", "greedy", "--map", "map.npz"]
+    found = output_of(folder, "gap", "loads.npz", *TOPOLOGY, *chosen, "--json", "-")
+    assert tuple(found) == GAP.names()
+    assert found["schema"] == "eplb_opt.gap/1"
+    read_section(found, GAP, "gap", always)
+    for row in found["methods"]:
+        assert tuple(row) == GAP_METHOD.names()
+        read_section(row, GAP_METHOD, "method", always)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_verify_is_what_the_page_says(folder, factor):
+    report = solved(folder)
+    report["layers"][0]["objective"] *= factor
+    (folder / "report.json").write_text(json.dumps(report))
+    arguments = ["map.npz", "report.json", "loads.npz"]
+    found = output_of(folder, "verify", *arguments, "--json", "-", code=int(factor != 1))
+    assert sorted(found) == sorted(VERIFY.names())
+    assert found["schema"] == "eplb_opt.verify/1"
+    read_section(found, VERIFY, "verify", always)
+    for layer in found["layers"]:
+        assert sorted(layer) == sorted(VERIFY_LAYER.names())
+        read_section(layer, VERIFY_LAYER, "layer", always)
+
+
+def always(_):
+    return True
+
+
+def test_the_page_is_up_to_date():
+    assert OUTPUTS_PATH.read_text() == outputs_page(), "run python -m eplb_opt.report.page"
