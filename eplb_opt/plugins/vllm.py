@@ -10,6 +10,7 @@ import inspect
 import logging
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..errors import InstanceError
@@ -86,7 +87,7 @@ def make_policy(base: type[Any], policy: type[AbstractEplbPolicy]) -> type[Any]:
         ) as error:  # no map is valid: what vLLM raises then, and its callers expect
             raise AssertionError(str(error)) from error
         return (
-            Placement(phy2log, weight.shape[-1]).maps()
+            Placement(phy2log, np.shape(weight)[-1]).maps()
             if tuple_of_three
             else torch.from_numpy(phy2log)
         )
