@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from ..errors import EplbError, FormatError, is_fault_of_ours
 from ..packages import require
 from .arrays import first_line
-from .files import ExpertMap, Loads
+from .held import ExpertMap, Loads
 
 Held = TypeVar("Held", Loads, ExpertMap)
 # What code that expects a well-made file raises of another.

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError
-from .files import ExpertMap, as_map
+from .files import as_map
 from .format import Format, Need, Side
+from .held import ExpertMap
 from .plain import json_bytes
 
 
