@@ -47,7 +47,8 @@ def _rows_by_layer(table: Mapping[Any, Any], source: str) -> dict[int, Any]:
     wrong = [key for key in table if not _is_layer(key)]
     rows = {} if wrong else {int(key): row for key, row in table.items()}
     has_key_twice = len(rows) < len(table)
-    if wrong or has_key_twice or not 0 <= min(rows) <= max(rows) < MOST_LAYERS:
+    are_layers = not wrong and min(rows) >= 0 and max(rows) < MOST_LAYERS
+    if has_key_twice or not are_layers:
         raise FormatError(
             f"{source}: keys of {ASSIGNMENTS} are no different layers: {(wrong or list(table))[:4]}"
         )
