@@ -93,6 +93,48 @@ def test_old_map_of_any_width_is_accepted(name):
     assert torch.equal(maps[0], quick(name).rebalance_experts(weight, 8, 1, 1, 4)[0])
 
 
+def test_loads_may_be_nested_lists(name):
+    loads = [[8.0, 6, 4, 2, 1, 1]]
+    expected = quick(name).rebalance_experts(torch.tensor(loads), 8, 1, 1, 4)
+    for got, want in zip(quick(name).rebalance_experts(loads, 8, 1, 1, 4), expected, strict=True):
+        assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize(
+    ("loads", "message"),
+    [
+        ([[8, 6], [4]], "no rectangular array of numbers"),
+        ([["8", "6"]], "dtype <U1: give real numbers"),
+        ({"layer": [8, 6]}, "dtype object: give real numbers"),
+    ],
+)
+def test_what_is_no_array_of_loads_is_told(name, loads, message):
+    with pytest.raises(InstanceError, match=message):
+        POLICIES[name].rebalance_experts(loads, 8, 1, 1, 4)
+
+
+def test_a_name_that_is_not_there_is_told_with_the_nearest_one(name):
+    wrong = name[:-1]
+    assert wrong not in POLICIES
+    assert POLICIES.get(wrong) is None
+    with pytest.raises(OptionError) as caught:
+        POLICIES[wrong]
+    assert isinstance(caught.value, KeyError)
+    assert str(caught.value) == f"policy {wrong!r}: did you mean {name!r}? choose from {', '.join(POLICIES)}"
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again)) == (type(caught.value), str(caught.value))
+    with pytest.raises(KeyError, match=r"^policy 7: choose from greedy, "):
+        POLICIES[7]
+
+
+def test_policies_are_a_dict(name):
+    again = pickle.loads(pickle.dumps(POLICIES))
+    assert isinstance(POLICIES, dict)
+    assert again == POLICIES == dict(POLICIES)
+    assert list(again) == list(POLICIES)
+    assert {**POLICIES}[name] is POLICIES[name]
+
+
 def test_bad_input(name):
     weight = torch.tensor([[8.0, 6, 4, 2, 1, 1]])
     for arguments in [(weight, 9, 1, 1, 4), (weight, 4, 1, 1, 4), (weight[0], 8, 1, 1, 4),

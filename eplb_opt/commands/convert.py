@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..packages import require
 from .files import check_files, save
 from .options import add_output, add_reading, formats_needing, positive
 from .output import print_lines, unnumbered
@@ -61,7 +60,6 @@ def _convert_map(options: argparse.Namespace, name: str) -> str:
     ranks = agreed("ranks", expert_map.num_ranks, options.ranks, source)
     expert_map = replace(expert_map, hidden_layers=hidden_layers, num_ranks=ranks)
     output = format_named(name)
-    require("this command", *output.packages)
     save(options.output, lambda path: write_expert_map(path, expert_map, name))
     layers, replicas = expert_map.phy2log.shape
     is_numbered = bool(expert_map.layer_ids) or output.numbers_moe_layers
@@ -76,7 +74,6 @@ def _convert_loads(options: argparse.Namespace, name: str) -> str:
     loads = read_loads(options.input, options.input_format, options.layers)
     loads = loads.with_hidden_layers(options.hidden_layers, str(options.input))
     output = format_named(name)
-    require("this command", *output.packages)
     save(options.output, lambda path: write_loads(path, loads, name))
     windows, layers, experts = loads.load.shape
     summed = " (summed)" if output.holds_one_window and windows > 1 else ""

@@ -8,7 +8,6 @@ from typing import Any
 
 from ..methods import METHODS
 from ..methods.needs import require_method
-from ..packages import require
 from .files import check_files, save
 from .options import (
     add_input,
@@ -87,7 +86,6 @@ def _check_sayable(options: argparse.Namespace, instance: Any, loads: Any) -> No
     from ..formats import check_map_format, encode_loads, format_named
 
     output = format_named(options.format)
-    require("this command", *output.packages)
     if output.writes_maps:
         check_map_format(options.output, options.format, instance, loads.hidden_layers)
     else:

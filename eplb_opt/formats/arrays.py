@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import FormatError
+from ..packages import require
 from .reading import ARRAYS, VARIABLE, OversizeError, check_unpacked, limit, read_bytes
 
 ENTRY = b"PK\x01\x02"  # begins every entry in a zip's directory
@@ -67,7 +68,10 @@ def read_safetensors(path: Path) -> dict[str, Any]:
     ------
     FormatError
         The file cannot be read or is damaged.
+    MissingPackageError
+        safetensors is not installed.
     """
+    require(f"reading {path}", "safetensors.numpy")
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

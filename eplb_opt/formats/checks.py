@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import FormatError, FormatWarning
 from ..problem.placement import Placement
-from .files import ExpertMap, Loads, experts_of
+from .held import ExpertMap, Loads, experts_of
 from .layers import check_ids, listed
 
 

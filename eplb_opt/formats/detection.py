@@ -11,8 +11,8 @@ from ..problem.placement import Placement
 from . import plain, registry
 from .checks import warn_of_idle
 from .content import read_content
-from .files import ExpertMap, Loads
 from .format import Format, Held, Side
+from .held import ExpertMap, Loads
 from .layers import check_ids
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ..errors import EplbError, FormatError, is_fault_of_ours
+from ..packages import require
 from .arrays import first_line
-from .files import ExpertMap, Loads
+from .held import ExpertMap, Loads
 
 Held = TypeVar("Held", Loads, ExpertMap)
 # What code that expects a well-made file raises of another.
@@ -176,6 +177,7 @@ class Format:
         refusal = refusal or self._what_it_lacks(held, width)
         if refusal is not None:
             raise FormatError(f"{path}: {refusal}")
+        require(f"writing {path}", *self.packages)
         return side.writes(held, path)
 
     def _what_it_lacks(self, held: Loads | ExpertMap, width: int) -> str | None:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
-from .files import Loads, as_loads, recorded
+from .files import as_loads, recorded
 from .format import Format, Need, Side
+from .held import Loads
 from .layers import number_layers
 from .plain import json_bytes
 

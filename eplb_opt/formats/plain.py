@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError, FormatWarning
-from .files import ExpertMap, Loads, as_ids, as_loads, as_map
+from .files import as_ids, as_loads, as_map
 from .format import Format, Side
+from .held import ExpertMap, Loads
 from .table_loads import folder_loads, loads_of, tables_in
 from .table_sheet import Table
 

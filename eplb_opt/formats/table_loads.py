@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..errors import FormatError, FormatWarning
 from .content import read_content
-from .files import Loads
+from .held import Loads
 from .reading import OversizeError, check_unpacked
 from .table_names import ranks_of
 from .table_sheet import Row, Table

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from ..errors import FormatError
 from .layers import MOST_LAYERS
-from .table_cells import Cells, split_table, whole
+from .table_cells import Cells, Rows, split_table, whole
 from .table_names import (
     COUNT,
     EXPERT,
@@ -49,16 +49,9 @@ def parse_table(text: str, source: str) -> Table:
         raise FormatError(
             f"{source}: no rows below the header, in no known format of tables"
         )
-    width = len(rows[0][1] if header is None else header)
-    if width > MOST_EXPERTS:
-        raise FormatError(
-            f"{source}: {width} columns: no model has more than {MOST_EXPERTS} experts"
-        )
-    for line, cells in rows:
-        if len(cells) != width:
-            raise FormatError(
-                f"{source}, line {line}: {len(cells)} cells, expected {width}: rows of different lengths"
-            )
+    _, first = rows[0]
+    width = len(first if header is None else header)
+    _check_width(rows, width, source)
     if header is None:
         columns = [Column(str(i), NUMBER, i) for i in range(width)]
         return _bare(Sheet(source, columns, rows))
@@ -68,6 +61,19 @@ def parse_table(text: str, source: str) -> Table:
             sheet.refuse(column, why_unknown(column.name))
     read = _layout(sheet)
     return read(sheet)
+
+
+def _check_width(rows: Rows, width: int, source: str) -> None:
+    """Raise `FormatError` unless all rows have so many cells, and experts are no more than models have."""
+    if width > MOST_EXPERTS:
+        raise FormatError(
+            f"{source}: {width} columns: no model has more than {MOST_EXPERTS} experts"
+        )
+    for line, cells in rows:
+        if len(cells) != width:
+            raise FormatError(
+                f"{source}, line {line}: {len(cells)} cells, expected {width}: rows of different lengths"
+            )
 
 
 def _layout(sheet: Sheet) -> Callable[[Sheet], Table]:
@@ -122,12 +128,9 @@ def _wide(sheet: Sheet) -> Table:
     ids = [set(layers) for layers in table.counts.values()]
     if any(some != ids[0] for some in ids):
         raise FormatError(f"{sheet.source}: not all steps and ranks have all layers")
-    if (
-        layer is not None
-        and ids
-        and _counts_moe_layers(sheet.columns[layer].name, ids[0])
-    ):
-        table.numbered = False
+    if layer is not None and ids:
+        name = sheet.columns[layer].name
+        table.numbered = not _counts_moe_layers(name, ids[0])
     return table
 
 
@@ -195,9 +198,8 @@ def _long(sheet: Sheet) -> Table:
     expert = sheet.only(EXPERT)
     count = sheet.only(COUNT)
     if count is None:
-        count = sheet.only(
-            TOTAL
-        )  # beside layers and experts a total is that of the row
+        # Beside layers and experts a total is that of the row.
+        count = sheet.only(TOTAL)
     if layer is None or expert is None or count is None:
         raise FormatError(f"{sheet.source}: no column says the count; {LAYOUTS}")
     window = sheet.only(WINDOW)

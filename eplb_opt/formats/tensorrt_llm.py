@@ -17,11 +17,12 @@ import numpy.typing as npt
 
 from ..errors import FormatError
 from .arrays import read_safetensors
+from .assignments import ASSIGNMENTS, assignments
 from .content import read_content
-from .files import ExpertMap, Loads, complete
+from .files import complete
 from .format import Format, Side
+from .held import ExpertMap, Loads
 from .table_loads import check_all_ranks
-from .vllm import ASSIGNMENTS, assignments
 
 META = "meta_info.json"
 UPDATES = "layer_updates_per_iter"

@@ -9,7 +9,6 @@ keep them in an extra key ``layer_ids``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,32 +17,36 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError
-from .files import ExpertMap, Loads, as_ids, as_map, check_experts, experts_of
+from .assignments import ASSIGNMENTS, assignments
+from .files import as_ids, check_experts
 from .format import Format, Side
-from .layers import MOST_LAYERS
+from .held import ExpertMap, Loads, experts_of
 from .plain import json_bytes
 from .slots import to_logical
 from .text import Records
+from .vllm_records import (
+    LOADS,
+    MAP,
+    SNAPSHOT_LOAD,
+    VERSION,
+    Record,
+    check_version,
+    load_records,
+    of_type,
+    tells,
+)
 
-LOADS = "eplb_load_stats"
-MAP = "eplb_initial_mapping"
-VERSION = 1
-ASSIGNMENTS = "initial_global_assignments"
-LAYER = re.compile("[0-9]{1,9}")
-SNAPSHOT_LOAD = "window_expert_load"
-SNAPSHOT_MAP = "physical_to_logical_map"
 Matrix = npt.NDArray[Any]
-Record = dict[str, Any]
 
 
 def has_loads(content: Any) -> bool:
     """Records of loads, or snapshots of them."""
-    return bool(_load_records(content))
+    return bool(load_records(content))
 
 
 def decode_loads(content: Any, source: str) -> Loads:
     """Windows are records, labelled by step; layer ids are unknown."""
-    records = _load_records(content)
+    records = load_records(content)
     if not records:
         raise FormatError(
             f"{source}: no record of type {LOADS!r}, and no snapshots with {SNAPSHOT_LOAD!r}"
@@ -70,16 +73,13 @@ def _load_and_slots(
     record: Record, shape: tuple[int, ...] | None, source: str
 ) -> tuple[Matrix, Matrix]:
     """Loads of slots and the experts in them, both [MoE layers, slots], of the shape of the records before."""
-    _check_version(record, source)
+    check_version(record, source)
     load = _matrix(record, "expert_load", source)
     slots = _matrix(record, "p2l_map", source)
     step = record.get("step")
     is_integer = slots.dtype.kind in "iu"
-    if (
-        load.shape != slots.shape
-        or not is_integer
-        or load.shape != (shape or load.shape)
-    ):
+    is_alike = load.shape == slots.shape and shape in (None, load.shape)
+    if not is_integer or not is_alike:
         raise FormatError(
             f"{source}: step {step}: expert_load {load.shape}, p2l_map {slots.shape} {slots.dtype}: "
             "expected one shape [MoE layers, slots] in all records, p2l_map in integers"
@@ -111,28 +111,20 @@ def _check_experts_said(records: list[Record], experts: int, source: str) -> Non
         )
 
 
-def _load_records(content: Any) -> list[Record]:
-    """The records of loads, or snapshots in their form."""
-    snapshots = _snapshots(content)
-    if snapshots or not isinstance(content, Records):
-        return snapshots
-    return _of_type(content, LOADS)
-
-
 def has_map(content: Any) -> bool:
     """Records of a map."""
-    return isinstance(content, Records) and bool(_of_type(content, MAP))
+    return isinstance(content, Records) and bool(of_type(content, MAP))
 
 
 def decode_map(content: Any, source: str) -> ExpertMap:
     """Layer ids are those of our own extra key, or unknown."""
-    records = _of_type(content, MAP) if isinstance(content, Records) else []
+    records = of_type(content, MAP) if isinstance(content, Records) else []
     if len(records) != 1:
         raise FormatError(
             f"{source}: {len(records)} records of type {MAP!r}, expected one"
         )
     record = records[0]
-    _check_version(record, source)
+    check_version(record, source)
     phy2log, layers = assignments(record, source)
     if layers != tuple(range(len(layers))):
         raise FormatError(
@@ -146,51 +138,6 @@ def decode_map(content: Any, source: str) -> ExpertMap:
         )
     ids = as_ids(record.get("layer_ids"), len(phy2log), source)
     return ExpertMap(phy2log, ids, slots - redundant)
-
-
-def assignments(
-    content: Mapping[str, Any], source: str
-) -> tuple[Matrix, tuple[int, ...]]:
-    """The table of ``initial_global_assignments``, which TensorRT-LLM has, too.
-
-    Returns
-    -------
-    phy2log : array [layers, slots]
-        Its rows, checked against ``num_slots``.
-    layers : tuple of int
-        Their keys, in ascending order.
-    """
-    table = content.get(ASSIGNMENTS)
-    if not isinstance(table, Mapping) or not table:
-        raise FormatError(f"{source}: no {ASSIGNMENTS!r} {{layer: slots}}")
-    rows = _rows_by_layer(table, source)
-    layers = tuple(sorted(rows))
-    phy2log = as_map([rows[layer] for layer in layers], source)
-    slots = phy2log.shape[1]
-    if content.get("num_slots") != slots:
-        raise FormatError(
-            f"{source}: num_slots is {content.get('num_slots')!r}, but layers have {slots} slots"
-        )
-    return phy2log, layers
-
-
-def _rows_by_layer(table: Mapping[Any, Any], source: str) -> dict[int, Any]:
-    """The table with its keys as integers: JSON has them as text, and "1" and "01" would be one layer."""
-    wrong = [key for key in table if not _is_layer(key)]
-    rows = {} if wrong else {int(key): row for key, row in table.items()}
-    has_key_twice = len(rows) < len(table)
-    if wrong or has_key_twice or not 0 <= min(rows) <= max(rows) < MOST_LAYERS:
-        raise FormatError(
-            f"{source}: keys of {ASSIGNMENTS} are no different layers: {(wrong or list(table))[:4]}"
-        )
-    return rows
-
-
-def _is_layer(key: Any) -> bool:
-    """Whether a key is an integer, also as text; True and False are none."""
-    if type(key) is str:
-        return LAYER.fullmatch(key) is not None
-    return type(key) is int
 
 
 def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
@@ -208,76 +155,6 @@ def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
     if sorted(ids) != list(range(len(ids))):
         record["layer_ids"] = sorted(ids)
     return json_bytes(record, indent=None)
-
-
-def tells(content: Any, source: str) -> bool | None:
-    """Whether records, of which nobody else has any, are a map; if not, all are loads.
-
-    Raises
-    ------
-    FormatError
-        There are both, or others.
-    """
-    if not isinstance(content, Records):
-        return None
-    if len(_snapshots(content)) == len(content):
-        return False
-    kinds = {_type_of(record) for record in content}
-    if kinds not in ({LOADS}, {MAP}):
-        types = ", ".join(sorted(kinds)[:4])
-        raise FormatError(
-            f"{source}: records of type {types}: expected all {LOADS!r}, or one {MAP!r}"
-        )
-    return kinds == {MAP}
-
-
-def _snapshots(content: Any) -> list[Record]:
-    """Snapshots in the form of records; none if there are other things, too."""
-    snapshots = content
-    experts = None
-    if isinstance(content, Mapping):
-        snapshots = content.get("snapshots", [content])
-        experts = content.get("num_logical_experts")
-    if not isinstance(snapshots, list):
-        return []
-    if not all(
-        isinstance(snapshot, dict) and SNAPSHOT_LOAD in snapshot
-        for snapshot in snapshots
-    ):
-        return []
-    return [_as_record(snapshot, i, experts) for i, snapshot in enumerate(snapshots)]
-
-
-def _as_record(snapshot: Record, number: int, experts: Any) -> Record:
-    """A snapshot in the form of a record of loads."""
-    return {
-        "record_type": LOADS,
-        "version": VERSION,
-        "step": snapshot.get("step", number),
-        "expert_load": snapshot[SNAPSHOT_LOAD],
-        "p2l_map": snapshot.get(SNAPSHOT_MAP),
-        "experts": snapshot.get("num_logical_experts", experts),
-    }
-
-
-def _type_of(record: Any) -> str:
-    return str(record.get("record_type"))[:40] if isinstance(record, dict) else "None"
-
-
-def _of_type(records: Records, kind: str) -> list[Record]:
-    return [
-        record
-        for record in records
-        if isinstance(record, dict) and record.get("record_type") == kind
-    ]
-
-
-def _check_version(record: Mapping[str, Any], source: str) -> None:
-    version = record.get("version")
-    if version != VERSION:
-        raise FormatError(
-            f"{source}: {record['record_type']} of version {version!r}, known is {VERSION}"
-        )
 
 
 def _matrix(record: Mapping[str, Any], key: str, source: str) -> Matrix:

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError
-from .files import ExpertMap, as_map
+from .files import as_map
 from .format import Format, Need, Side
+from .held import ExpertMap
 from .plain import json_bytes
 
 
@@ -34,34 +35,42 @@ def decode_map(content: Any, source: str) -> ExpertMap:
     """Layer ids 0, 1, ... may be absolute or not: they are taken as unknown."""
     if not has_map(content):
         raise FormatError(f"{source}: no 'moe_layer_count' and 'layer_list'")
-    layers: list[list[Any]] = []  # layer -> device -> experts
-    ids: list[int] = []
-    device_counts: set[int] = set()
     try:
-        for layer in content["layer_list"]:
-            devices = [device["device_expert"] for device in layer["device_list"]]
-            layers.append(devices)
-            ids.append(int(layer["layer_id"]))
-            device_counts |= {int(layer["device_count"]), len(devices)}
-        sizes = {len(experts) for devices in layers for experts in devices}
+        listed = _Listed(content["layer_list"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(
             f"{source}: a layer or device that cannot be read ({error!r})"
         ) from None
+    layers = listed.layers
     count = content["moe_layer_count"]
     if not layers or count != len(layers):
         raise FormatError(
             f"{source}: moe_layer_count is {count!r} for {len(layers)} layers"
         )
-    if len(device_counts) != 1 or len(sizes) != 1:
+    if len(listed.device_counts) != 1 or len(listed.sizes) != 1:
         raise FormatError(
             f"{source}: layers or devices of different sizes: only equal ones are a map of slots"
         )
     phy2log = as_map([_joined(devices) for devices in layers], source)
-    num_ranks = device_counts.pop()
-    if ids == list(range(len(ids))):
-        return ExpertMap(phy2log, num_ranks=num_ranks)
-    return ExpertMap(phy2log, tuple(ids), num_ranks=num_ranks)
+    num_ranks = listed.device_counts.pop()
+    ids = tuple(listed.ids)
+    is_by_position = ids == tuple(range(len(ids)))
+    return ExpertMap(phy2log, None if is_by_position else ids, num_ranks=num_ranks)
+
+
+class _Listed:
+    """What the list of layers says; raises whatever a list of another form makes it raise."""
+
+    def __init__(self, layer_list: Any) -> None:
+        self.layers: list[list[Any]] = []  # layer -> device -> experts
+        self.ids: list[int] = []
+        self.device_counts: set[int] = set()  # said, and there
+        for layer in layer_list:
+            devices = [device["device_expert"] for device in layer["device_list"]]
+            self.layers.append(devices)
+            self.ids.append(int(layer["layer_id"]))
+            self.device_counts |= {int(layer["device_count"]), len(devices)}
+        self.sizes = {len(experts) for devices in self.layers for experts in devices}
 
 
 def _joined(devices: list[Any]) -> list[Any]:

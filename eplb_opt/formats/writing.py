@@ -13,8 +13,8 @@ from ..problem.placement import Placement
 from . import plain, registry
 from .atomic import atomic_write
 from .checks import check_loads, check_map
-from .files import ExpertMap, Loads
 from .format import Format, Need
+from .held import ExpertMap, Loads
 from .layers import number_layers
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..policies import AbstractEplbPolicy
@@ -101,7 +102,8 @@ def rebalance(
         num_ranks,
         in_use=map_in_use,
     )
-    return Placement(phy2log, tokens_per_expert.shape[-1]).maps()
+    experts = np.shape(tokens_per_expert)[-1]
+    return Placement(phy2log, experts).maps()
 
 
 def map_in_use() -> Any:

@@ -10,6 +10,7 @@ import inspect
 import logging
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..errors import InstanceError
@@ -57,10 +58,7 @@ def register() -> None:
 
 def make_policy(base: type[Any], policy: type[AbstractEplbPolicy]) -> type[Any]:
     """A subclass of vLLM's policy that plans with ours."""
-    tuple_of_three = (
-        "tuple"
-        in str(inspect.signature(base.rebalance_experts).return_annotation).lower()
-    )
+    returns_three = _returns_three(base)
 
     def rebalance_experts(
         cls: type[Any],
@@ -81,15 +79,12 @@ def make_policy(base: type[Any], policy: type[AbstractEplbPolicy]) -> type[Any]:
                 num_ranks,
                 old_global_expert_indices,
             )
-        except (
-            InstanceError
-        ) as error:  # no map is valid: what vLLM raises then, and its callers expect
+        except InstanceError as error:
+            # No map is valid: what vLLM raises then, and its callers expect.
             raise AssertionError(str(error)) from error
-        return (
-            Placement(phy2log, weight.shape[-1]).maps()
-            if tuple_of_three
-            else torch.from_numpy(phy2log)
-        )
+        if returns_three:
+            return Placement(phy2log, np.shape(weight)[-1]).maps()
+        return torch.from_numpy(phy2log)
 
     rebalance_experts.__doc__ = (
         "Place the experts with eplb_opt (see `eplb_opt.plugins.planning.plan`)."
@@ -100,3 +95,9 @@ def make_policy(base: type[Any], policy: type[AbstractEplbPolicy]) -> type[Any]:
         "__module__": __name__,
     }
     return type("EplbOptPolicy", (base,), body)
+
+
+def _returns_three(base: type[Any]) -> bool:
+    """Whether vLLM's policy returns the tuple of three maps, as its annotation says."""
+    returned = inspect.signature(base.rebalance_experts).return_annotation
+    return "tuple" in str(returned).lower()

@@ -8,10 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from eplb_opt import FormatError, MissingPackageError
+from eplb_opt import FormatError, Instance, MissingPackageError, Placement
 from eplb_opt.errors import is_fault_of_ours
-from eplb_opt.formats import Loads, content, plain, read_loads
+from eplb_opt.formats import Loads, check_map_format, content, plain, read_loads, write_map
 from eplb_opt.formats.format import Side
+
+from .engine_files import tensorrt_llm_folder
 
 LOADS = Loads(np.ones((1, 1, 2)), None, ("0",))
 
@@ -86,3 +88,27 @@ def test_without_yaml_the_file_is_not_called_damaged(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(MissingPackageError, match=r"reading .*map.yaml needs the package pyyaml: .*eplb_opt\[files\]"):
         read_loads(path)
+
+
+def test_without_safetensors_the_file_that_needs_it_is_named(tmp_path, monkeypatch):
+    folder = tmp_path / "recorded"
+    tensorrt_llm_folder(folder)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    with pytest.raises(
+        MissingPackageError, match=r"reading .*rank0.safetensors needs the package safetensors.*eplb_opt\[files\]"
+    ):
+        read_loads(folder)
+
+
+def test_without_yaml_the_file_to_write_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "map.yaml"
+    placement = Placement([[0, 1]], num_experts=2)
+    instance = Instance([[3, 1]], 2, num_ranks=2)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    message = r"writing .*map.yaml needs the package pyyaml: .*eplb_opt\[files\]"
+    with pytest.raises(MissingPackageError, match=message):
+        check_map_format(path, "tensorrt-llm", instance, None)
+    with pytest.raises(MissingPackageError, match=message):
+        write_map(path, placement, "tensorrt-llm")
+    assert not path.exists()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eplb_opt import POLICIES, Instance, InstanceError, Limits, Placement, configure
-from eplb_opt.plugins import planning
+from eplb_opt.plugins import said
 from eplb_opt.plugins.planning import keep_slots, plan
 
 from ..conftest import TWO_LAYERS
@@ -115,7 +115,7 @@ UNUSABLE = {
 @pytest.fixture
 def log(caplog, monkeypatch):
     """The log, of a process that has said nothing yet."""
-    monkeypatch.setattr(planning, "_said", set())
+    monkeypatch.setattr(said, "_said", set())
     return caplog
 
 

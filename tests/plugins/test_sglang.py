@@ -53,8 +53,10 @@ def test_our_algorithm_plans(raw, hooks):
             "num_groups": 4, "num_nodes": 2, "algorithm": algorithm}  # fmt: skip
     maps = hooks["rebalance_experts"](theirs, **call)
     expected = POLICIES["greedy"].rebalance_experts(STEPS.sum(dim=0), 16, 4, 2, 8)
-    for got, want in zip(maps, expected, strict=True):
+    as_lists = hooks["rebalance_experts"](theirs, **call | {"tokens_per_expert": STEPS.tolist()})
+    for got, again, want in zip(maps, as_lists, expected, strict=True):
         assert torch.equal(got, want)
+        assert torch.equal(again, want)
 
 
 def test_algorithms_named_by_the_user_stay(hooks):

@@ -91,6 +91,13 @@ def test_older_versions_get_three_maps():
         assert torch.equal(got, want)
 
 
+def test_loads_may_be_nested_lists():
+    policy = plugin.make_policy(Three, POLICIES["greedy"])
+    maps = policy.rebalance_experts(WEIGHT.tolist(), 16, 4, 2, 8)
+    for got, want in zip(maps, policy.rebalance_experts(WEIGHT, 16, 4, 2, 8), strict=True):
+        assert torch.equal(got, want)
+
+
 @pytest.mark.parametrize("arguments", [(WEIGHT, 15, 1, 1, 8), (WEIGHT, 8, 1, 1, 8)])
 def test_where_no_map_is_valid_the_error_is_vllms(arguments):
     with pytest.raises(AssertionError, match="num_replicas"):

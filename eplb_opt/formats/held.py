@@ -1,0 +1,239 @@
+"""What a file holds, in the one form between all formats: loads and maps with their layer ids."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import FormatError, FormatWarning
+from .layers import MOST_LAYERS, agreed, check_ids, listed, number_layers, rows_of
+
+MOST_LABELS = 6  # of windows, in an error
+
+
+@dataclass(frozen=True, eq=False)
+class Loads:
+    """Recorded loads.
+
+    Attributes
+    ----------
+    load : array [windows, layers, experts]
+        As recorded, in routed tokens; `Instance` validates the values.
+    layer_ids : tuple of int, or None
+        Absolute layer index of each row; None if the file does not say.
+    windows : tuple of str
+        Labels; the window's index where the file has none.
+    hidden_layers : int, or None
+        Layers of the model, dense ones included, where the file says so.
+    silent_layers : tuple of int
+        Layers that the file has, without a token in any window: dense ones, as far as can be seen.
+    moe_layers_last : bool
+        Without ids: the rows are all MoE layers of a model whose dense layers come first.
+
+    Examples
+    --------
+    >>> from eplb_opt.formats import Loads
+    >>> loads = Loads(np.array([[[5, 1]], [[2, 2]]]), layer_ids=(3,), windows=("day", "night"))
+    >>> loads.select("night").load.tolist()
+    [[[2, 2]]]
+    """
+
+    load: npt.NDArray[Any]
+    layer_ids: tuple[int, ...] | None
+    windows: tuple[str, ...]
+    hidden_layers: int | None = None
+    silent_layers: tuple[int, ...] = ()
+    moe_layers_last: bool = False
+
+    def with_hidden_layers(self, given: int | None, source: str) -> Loads:
+        """With the number of the model's layers, which the file or an option says, or both.
+
+        Raises
+        ------
+        FormatError
+            They differ, a layer is beyond them, or nobody says which of them the rows are.
+
+        Warns
+        -----
+        FormatWarning
+            The rows are taken for the last ones.
+        """
+        hidden_layers = agreed("hidden layers", self.hidden_layers, given, source)
+        rows = self.load.shape[1]
+        ids = self.layer_ids
+        if ids is None and self.moe_layers_last:
+            ids = _last_layers(rows, hidden_layers, source)
+        number_layers(ids, rows, hidden_layers, source)
+        check_ids(ids or (), hidden_layers, source)
+        return replace(self, layer_ids=ids, hidden_layers=hidden_layers)
+
+    def with_layers(self, ids: Sequence[int] | None, source: str) -> Loads:
+        """The layers of these absolute ids; a file without ids holds just these; silent layers may be among them.
+
+        Raises
+        ------
+        FormatError
+            A layer is not in the file, or their number differs.
+
+        Warns
+        -----
+        FormatWarning
+            Nobody asks for layers, and there are silent ones after the first recorded one.
+        """
+        if ids is None:
+            self._warn_of_silent(source)
+            return self
+        windows, _, experts = self.load.shape
+        present = None
+        if self.layer_ids is not None:
+            present = (*self.layer_ids, *self.silent_layers)
+            if set(ids) <= set(self.silent_layers):
+                raise FormatError(
+                    f"{source}: no token recorded in any of the layers asked for ({listed(ids)})"
+                )
+        # Silent layers have no row: rows of 0 stand for them behind the others.
+        silence = np.zeros(
+            (windows, len(self.silent_layers), experts), dtype=self.load.dtype
+        )
+        load = np.concatenate((self.load, silence), axis=1)
+        rows = rows_of(ids, present, load.shape[1], source)
+        silent = tuple(i for i in self.silent_layers if i not in ids)
+        return replace(
+            self, load=load[:, rows], layer_ids=tuple(ids), silent_layers=silent
+        )
+
+    def _warn_of_silent(self, source: str) -> None:
+        first = min(self.layer_ids or (0,))
+        late = [i for i in self.silent_layers if i > first]
+        if late:
+            warnings.warn(
+                f"{source}: no token in {len(late)} of the layers after the first recorded one ({listed(late)}): "
+                "taken for dense layers; if they are not, name all MoE layers with --layers",
+                FormatWarning,
+                stacklevel=4,
+            )
+
+    def select(self, which: str) -> Loads:
+        """Some windows: ``all``, indices and ranges (``0``, ``1,3``, ``0:16``, ``-1``), or labels.
+
+        Raises
+        ------
+        FormatError
+            There is no such window.
+        """
+        if which == "all":
+            return self
+        chosen: list[int] = []
+        for part in which.split(","):
+            chosen += self._indices(part.strip())
+        labels = tuple(self.windows[i] for i in chosen)
+        return replace(self, load=self.load[chosen], windows=labels)
+
+    def _indices(self, part: str) -> list[int]:
+        """The windows that a label, an index or a range names."""
+        if part in self.windows:
+            return [i for i, label in enumerate(self.windows) if label == part]
+        count = len(self.windows)
+        every = range(count)
+        try:
+            if ":" in part:
+                low, high = map(_bound, part.split(":"))
+                chosen = list(every[low:high])
+                if high is not None and high > count:  # not cut off without a word
+                    chosen = []
+            else:
+                chosen = [every[int(part)]]
+        except (ValueError, IndexError):
+            chosen = []
+        if not chosen:
+            raise FormatError(
+                f"no window {part!r}: the file has {count} (0..{count - 1}), use an index, a range such as 0:{count}, "
+                f"{self._labels()}, or all"
+            )
+        return chosen
+
+    def _labels(self) -> str:
+        """The labels that may be named, as an error says them: all of a few."""
+        labels = list(dict.fromkeys(self.windows))
+        if labels == [str(number) for number in range(len(self.windows))]:
+            return "a label"  # there are none but the numbers
+        more = (
+            f" and {len(labels) - MOST_LABELS} more"
+            if len(labels) > MOST_LABELS
+            else ""
+        )
+        return f"a label ({', '.join(labels[:MOST_LABELS])}{more})"
+
+
+@dataclass(frozen=True, eq=False)
+class ExpertMap:
+    """A map as a file holds it: the one form between all formats.
+
+    Attributes
+    ----------
+    phy2log : array [layers, replicas]
+        Logical expert of each slot.
+    layer_ids : tuple of int, or None
+        Absolute layer index of each row; None if the file does not say.
+    num_experts, num_ranks, hidden_layers : int, or None
+        Logical experts, ranks, and layers of the model with the dense ones, where the file says so.
+    dense_layers_unknown : bool
+        There is a row for every hidden layer, and nothing says which of them are dense.
+
+    Examples
+    --------
+    >>> from eplb_opt.formats import ExpertMap
+    >>> expert_map = ExpertMap(np.array([[0, 1, 0], [1, 0, 1]]), layer_ids=(3, 4))
+    >>> expert_map.with_layers([4], "the map").phy2log.tolist()
+    [[1, 0, 1]]
+    """
+
+    phy2log: npt.NDArray[Any]
+    layer_ids: tuple[int, ...] | None = None
+    num_experts: int | None = None
+    num_ranks: int | None = None
+    hidden_layers: int | None = None
+    dense_layers_unknown: bool = False
+
+    def with_layers(self, ids: Sequence[int] | None, source: str) -> ExpertMap:
+        """The layers of these absolute ids; a file without ids holds just these (see `Loads.with_layers`)."""
+        if ids is None:
+            return self
+        rows = rows_of(ids, self.layer_ids, len(self.phy2log), source)
+        return replace(
+            self,
+            phy2log=self.phy2log[rows],
+            layer_ids=tuple(ids),
+            dense_layers_unknown=False,
+        )
+
+
+def _bound(text: str) -> int | None:
+    """An end of a range; blank: the first, or the last."""
+    return int(text) if text.strip() else None
+
+
+def _last_layers(
+    rows: int, hidden_layers: int | None, source: str
+) -> tuple[int, ...] | None:
+    """The ids of rows that are the last layers of a model; None where it has no more layers, or too many."""
+    if hidden_layers is None or not rows < hidden_layers <= MOST_LAYERS:
+        return None
+    ids = tuple(range(hidden_layers - rows, hidden_layers))
+    warnings.warn(
+        f"{source}: its {rows} layers are taken for the last of {hidden_layers}, {ids[0]}..{ids[-1]}; if dense "
+        "layers are among them, say with --layers which they are",
+        FormatWarning,
+        stacklevel=3,
+    )
+    return ids
+
+
+def experts_of(expert_map: ExpertMap) -> int:
+    """Logical experts of a map; where its file does not say, the largest is the last one."""
+    return expert_map.num_experts or int(expert_map.phy2log.max()) + 1
