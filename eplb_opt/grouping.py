@@ -51,9 +51,8 @@ def assign_groups(
         Proven lower bound of the layer, in tokens a rank, rounded down.
     partition : list of node sets
     """
-    pool = Pool(
-        loads, len(loads), num_nodes
-    )  # groups are the experts, nodes the ranks; one copy of each
+    # groups are the experts, nodes the ranks; one copy of each
+    pool = Pool(loads, len(loads), num_nodes)
     budget = Budget.of(limits)
     limits = replace(limits, gap=limits.gap * SHARE)
     least = floor_float(Fraction(lower) * ranks_per_node)

@@ -233,9 +233,8 @@ class CountsModel:
 
         states = highspy.HighsBasisStatus
         rows = self.pool.num_experts + 1
-        chosen = min(
-            self.expert.size, rows
-        )  # one more than experts for the slots, if there is one
+        # one more than experts for the slots, if there is one
+        chosen = min(self.expert.size, rows)
         others = self.expert.size - chosen
         basis = highspy.HighsBasis()
         basis.col_status = (

@@ -21,15 +21,15 @@ __all__ = ["Cut", "CutCertificate", "cut_bound"]
 
 ROUNDS = 300  # LPs at one target
 STRETCH = 4.0  # the next target lies so many gains above the bound
+# by how much, relatively, a target is lowered until its exact check passes
 LOWERED = (
     0.0,
     1e-8,
     1e-7,
     1e-6,
-)  # by how much, relatively, a target is lowered until its exact check passes
-SMALLEST = (
-    2.0**-900
-)  # loads between these: products and quotients of them stay normal floats
+)
+# loads between these: products and quotients of them stay normal floats
+SMALLEST = 2.0**-900
 LARGEST = 2.0**900
 
 
@@ -136,9 +136,8 @@ class _TargetSearch:
 
     def _ascend(self, high: float) -> None:
         """Raise ``low`` towards ``high``, which is not provable: prove a target, follow its multipliers up."""
-        rigid = (
-            self.pool.slots == self.pool.num_experts
-        )  # one choice of counts: ``high`` is the best target
+        # one choice of counts: ``high`` is the best target
+        rigid = self.pool.slots == self.pool.num_experts
         gain = 0.0
         while self.budget.stop() is None:
             if rigid:

@@ -210,10 +210,11 @@ def _shortened(cost: Array, most: int) -> tuple[Array, int]:
     """Costs and their limit without their last bits, so that they fit into int64 with room for sums."""
     largest = max(abs(cost.max()), abs(cost.min()), abs(most))
     shift = max(int(largest).bit_length() - BITS, 0)
+    # both sides rounded down: floors add up to at most the floor of the sum
     return (
         cost >> shift,
         most >> shift,
-    )  # both sides rounded down: floors add up to at most the floor of the sum
+    )
 
 
 def _full_model(pool: Pool, target: float, least: Ints, top: Ints) -> CountsModel:

@@ -104,9 +104,8 @@ def list_patterns(
         chosen[depth] += 1
         kind = chosen[depth]
         more = slots - 1 - depth  # slots after this one
-        if (
-            kind == item.size or sums[depth] + (more + 1) * item[kind] < least
-        ):  # nor do lighter types suffice
+        # nor do lighter types suffice
+        if kind == item.size or sums[depth] + (more + 1) * item[kind] < least:
             depth -= 1
             continue
         top = most - sums[depth] - more * item[-1]

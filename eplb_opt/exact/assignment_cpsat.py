@@ -79,9 +79,8 @@ def build(a: Assignment) -> CpSatModel:
     scale = scale_of(a.pool)
     load = {(e, k): _integer_load(a, e, k, scale) for e, k in a.expert_counts()}
     heaviest = _heaviest(a, load)
-    least = (
-        math.floor(scale * Fraction(a.lower)) - a.pool.slots_per_rank
-    )  # (V1), less what rounding down can take
+    # (V1), less what rounding down can take
+    least = math.floor(scale * Fraction(a.lower)) - a.pool.slots_per_rank
     model = cp_model.CpModel()
     m = CpSatModel(
         model=model,
@@ -267,9 +266,8 @@ def _solver(limits: Limits) -> cp_model.CpSolver:
     parameters.linearization_level = 2  # the packing rows are what proves
     parameters.random_seed = limits.seed
     parameters.catch_sigint_signal = False  # the process's handlers are the caller's
-    parameters.relative_gap_limit = limits.gap / (
-        1 + limits.gap
-    )  # CP-SAT's is relative to the objective
+    # CP-SAT's is relative to the objective
+    parameters.relative_gap_limit = limits.gap / (1 + limits.gap)
     if limits.seconds is not None:
         parameters.max_time_in_seconds = limits.seconds
     if limits.work is not None:

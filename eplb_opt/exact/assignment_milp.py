@@ -5,23 +5,18 @@ One function per constraint family, named after its tag in ``models/README.md`` 
 
 from __future__ import annotations
 
-import contextlib
-import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pulp
 
 from ..budget import Budget
-from ..errors import OptionError, SolverError
-from ..highs import new_highs, run_highs
+from ..errors import OptionError
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
 from ..problem.status import StopReason
 from .assignment import Assignment
+from .milp_solvers import SOLVERS, run_milp
 
 # Rank loads are scaled to a mean of SCALE, so that the solvers' absolute tolerances (1e-6) are small beside them; the
 # proven bound is then lowered by a relative BOUND_MARGIN for what tolerances can do to it.
@@ -32,7 +27,6 @@ HALF = 0.5  # values of integer variables that are more count as 1 at the least
 WORK_SIZE = 20_000
 NODE_WORK = 200_000
 MAX_SIZE = 400_000
-SOLVERS = {"highs": "HiGHS", "cbc": "CBC"}  # as callers and as people write them
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,22 +53,17 @@ def build(a: Assignment) -> MilpModel:
     """
     problem = pulp.LpProblem("pool", pulp.LpMinimize)
     scale = SCALE / a.pool.mean if a.pool.mean > 0 else 1.0
-    model = MilpModel(
-        problem=problem,
-        T=problem.add_variable("T", lowBound=a.lower * scale),  # (V1)
-        y={
-            (e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger)
-            for e, k in a.expert_counts()
-        },
-        x={
-            (e, k, r): problem.add_variable(
-                f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger
-            )
-            for e, k in a.expert_counts()
-            for r in a.ranks
-        },
-        scale=scale,
-    )
+    heaviest = problem.add_variable("T", lowBound=a.lower * scale)  # (V1)
+    chosen = {
+        (e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger)
+        for e, k in a.expert_counts()
+    }
+    copies = {
+        (e, k, r): problem.add_variable(f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger)
+        for e, k in a.expert_counts()
+        for r in a.ranks
+    }
+    model = MilpModel(problem, T=heaviest, y=chosen, x=copies, scale=scale)
     problem += model.T
     for add_family in FAMILIES:
         add_family(a, model)
@@ -101,11 +90,9 @@ def c3_full_ranks(a: Assignment, m: MilpModel) -> None:
 
 
 def c4_heaviest(a: Assignment, m: MilpModel) -> None:
+    weight = [float(load) for load in a.pool.loads]
     for r in a.ranks:
-        terms = (
-            (m.x[e, k, r], float(a.pool.loads[e]) / k * m.scale)
-            for e, k in a.expert_counts()
-        )
+        terms = ((m.x[e, k, r], weight[e] / k * m.scale) for e, k in a.expert_counts())
         load = pulp.LpAffineExpression(terms)
         m.problem.addConstraint(load <= m.T, f"C4_{r}")
 
@@ -207,157 +194,41 @@ def solve_milp(
     budget = Budget.of(limits)
     a = Assignment.of(pool, incumbent)
     method = f"MILP ({SOLVERS[solver]})"
-    most = MAX_SIZE if limits.work is None else min(MAX_SIZE, WORK_SIZE * limits.work)
+    most = _most_variables(limits)
     if a.num_x > most:
         note = f"{a.num_x} placement variables, at most {most:.0f} here"
         return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, method, note=note)
     model = build(a)
     if budget.seconds() <= 0:
-        return PoolOutcome(
-            incumbent,
-            None,
-            StopReason.TIME,
-            method,
-            note="time ran out while building the model",
-        )
-    nodes = (
-        None if limits.work is None else max(1, int(NODE_WORK * limits.work / a.num_x))
-    )
-    run = _run_highs if solver == "highs" else _run_cbc
-    bound, stop, has_solution = run(model, budget.limits(limits), nodes)
+        note = "time ran out while building the model"
+        return PoolOutcome(incumbent, None, StopReason.TIME, method, note=note)
+    nodes = _most_nodes(limits, a.num_x)
+    run = run_milp(solver, model.problem, budget.limits(limits), nodes)
     best = incumbent
-    if has_solution:
+    if run.has_solution:
         packing = a.packing(_copies(model))
         best = min(packing, incumbent, key=lambda p: p.objective(pool))
-    if bound is None:
-        return PoolOutcome(best, None, stop, method)
-    lower = bound / model.scale * (1 - BOUND_MARGIN)
-    return PoolOutcome(
-        packing=best,
-        lower_bound=lower,
-        stop=stop,
-        method=method,
-        bound_method=method,
-    )
+    if run.bound is None:
+        return PoolOutcome(best, None, run.stop, method)
+    lower = run.bound / model.scale * (1 - BOUND_MARGIN)
+    return PoolOutcome(best, lower, run.stop, method, bound_method=method)
+
+
+def _most_variables(limits: Limits) -> float:
+    """The most ``x`` variables that the limits have time for."""
+    if limits.work is None:
+        return MAX_SIZE
+    return min(MAX_SIZE, WORK_SIZE * limits.work)
+
+
+def _most_nodes(limits: Limits, num_x: int) -> int | None:
+    """The most nodes of the tree, fewer for a larger model; None: any number."""
+    if limits.work is None:
+        return None
+    return max(1, int(NODE_WORK * limits.work / num_x))
 
 
 def _copies(model: MilpModel) -> dict[tuple[int, int, int], int]:
     """The solution's ``x`` as integers; zeros are left out."""
     values = {key: variable.varValue or 0 for key, variable in model.x.items()}
     return {key: round(value) for key, value in values.items() if value > HALF}
-
-
-class WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
-    """PuLP's HiGHS interface, which takes no warm start by itself, on a solver that is set up here."""
-
-    def createAndConfigureSolver(self, lp: pulp.LpProblem) -> None:  # noqa: N802  (PuLP's name)
-        """A solver with the options given, all of them HiGHS's own."""
-        lp.solverModel = new_highs(**self.optionsDict)
-
-    def callSolver(self, lp: pulp.LpProblem) -> None:  # noqa: N802  (PuLP's name)
-        """Run HiGHS from the variables' initial values."""
-        import highspy
-
-        solution = highspy.HighsSolution()
-        solution.col_value = [variable.varValue or 0.0 for variable in lp.variables()]
-        solution.value_valid = True
-        lp.solverModel.setSolution(solution)
-        run_highs(lp.solverModel)
-
-    def findSolutionValues(self, lp: pulp.LpProblem) -> tuple[int, int]:  # noqa: N802  (PuLP's name)
-        """Values only: PuLP's table of statuses lacks some (a node limit); `_run_highs` reads HiGHS's own."""
-        values = lp.solverModel.getSolution().col_value
-        for variable, value in zip(lp.variables(), values, strict=True):
-            variable.varValue = value
-        return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
-
-
-def _run_highs(
-    model: MilpModel, limits: Limits, nodes: int | None
-) -> tuple[float | None, StopReason, bool]:
-    """HiGHS's own dual bound, why it stopped, whether it has a solution: PuLP says Optimal at a time limit, too."""
-    import highspy
-
-    model.problem.solve(WarmHiGHS(msg=False, **_highs_options(limits, nodes)))
-    highs = model.problem.solverModel
-    status = highs.getModelStatus()
-    stops = {
-        highspy.HighsModelStatus.kOptimal: StopReason.GAP,
-        highspy.HighsModelStatus.kTimeLimit: StopReason.TIME,
-        highspy.HighsModelStatus.kSolutionLimit: StopReason.WORK,
-        highspy.HighsModelStatus.kIterationLimit: StopReason.WORK,
-    }
-    if status not in stops:
-        raise SolverError(
-            f"HiGHS stopped with {highs.modelStatusToString(status)}: the greedy's map is kept"
-        )
-    info = highs.getInfo()
-    has_bound = abs(info.mip_dual_bound) < highspy.kHighsInf
-    bound = info.mip_dual_bound if has_bound else None
-    has_solution = (
-        info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    )
-    return bound, stops[status], has_solution
-
-
-def _highs_options(limits: Limits, nodes: int | None) -> dict[str, Any]:
-    """The limits by HiGHS's names."""
-    options: dict[str, Any] = {
-        "random_seed": limits.seed,
-        "mip_rel_gap": limits.gap
-        / (1 + limits.gap),  # HiGHS's is relative to the objective
-        "mip_abs_gap": 0.0,
-    }
-    if nodes is not None:
-        options["mip_max_nodes"] = nodes
-    if limits.seconds is not None:
-        options["time_limit"] = float(limits.seconds)
-    return options
-
-
-def _run_cbc(
-    model: MilpModel, limits: Limits, nodes: int | None
-) -> tuple[float | None, StopReason, bool]:
-    """CBC's bound from its log, as PuLP hands on none; why it stopped, whether it has a solution."""
-    # CBC's command line is PuLP's affair; its files live in a folder of their own.
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "cbc.log"
-        solver = pulp.COIN_CMD(
-            path=pulp.PULP_CBC_CMD.pulp_cbc_path,
-            msg=False,
-            warmStart=True,
-            logPath=str(log),
-            maxNodes=nodes,
-            gapRel=limits.gap / (1 + limits.gap),
-            timeLimit=limits.seconds,
-            options=[f"randomCbcSeed {limits.seed + 1}"],
-        )
-        solver.tmpDir = folder
-        try:
-            model.problem.solve(solver)
-        except pulp.PulpSolverError as error:
-            raise SolverError(
-                f"CBC failed ({error}): the greedy's map is kept"
-            ) from None
-        with contextlib.suppress(OSError):
-            return _read_cbc_log(log.read_text(), model.problem)
-    raise SolverError("CBC wrote no log: the greedy's map is kept")
-
-
-def _read_cbc_log(
-    text: str, problem: pulp.LpProblem
-) -> tuple[float | None, StopReason, bool]:
-    """As `_run_cbc`."""
-    has_solution = problem.sol_status in (
-        pulp.LpSolutionOptimal,
-        pulp.LpSolutionIntegerFeasible,
-    )
-    bound = re.search(r"^Lower bound:\s+(\S+)", text, re.MULTILINE)
-    objective = re.search(r"^Objective value:\s+(\S+)", text, re.MULTILINE)
-    if "Result - Optimal solution found" in text and objective:
-        # Without "within gap tolerance" CBC prints no bound: the objective is it.
-        return float((bound or objective)[1]), StopReason.GAP, has_solution
-    if "Stopped on" not in text:
-        raise SolverError("CBC ended without a result: the greedy's map is kept")
-    stop = StopReason.WORK if "Stopped on node limit" in text else StopReason.TIME
-    return (float(bound[1]) if bound else None), stop, has_solution

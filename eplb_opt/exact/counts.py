@@ -37,15 +37,17 @@ METHOD = "count enumeration"
 MOST_VECTORS = 1e11  # of counts that a target allows, before L1 is asked
 MOST_WAYS = 1e300  # so that numbers stay finite
 MOST_STEPS = 5e6  # experts * spare slots * choices of a count
+# price vectors kept, linear programs solved for them, at a target
 PRICES, PROGRAMS = (
     60,
     300,
-)  # price vectors kept, linear programs solved for them, at a target
+)
 PROGRAM = 20_000  # ticks of a linear program, roughly
+# random dives that estimate the tree; a tick is a count tried or item placed
 DIVES, TICKS_PER_SECOND = (
     200,
     10_000_000,
-)  # random dives that estimate the tree; a tick is a count tried or item placed
+)
 CHUNK = 3_000_000  # ticks between two looks at the clock
 MOST_TICKS = 1e12  # where nothing limits them
 LEAF = 1_000_000  # ticks for a count vector, at least
@@ -84,9 +86,8 @@ def decide_counts(
         return Verdict(None, False, 0.0, StopReason.WORK)
     if not 2.0**-900 < target < 2.0**900:
         return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
-    counts = exact_range(
-        pool, Grid(pool.mean).up(target)
-    )  # where cuts are; it only allows more
+    # where cuts are; it only allows more
+    counts = exact_range(pool, Grid(pool.mean).up(target))
     if counts is None:
         return Verdict(None, True, 0.0)
     if count_vectors(*counts, pool.slots) > MOST_VECTORS:
@@ -100,14 +101,12 @@ def count_vectors(low: Ints, high: Ints, slots: int) -> float:
     choices = high - low + 1
     if low.size * (spare + 1) * int(choices.max()) > MOST_STEPS:
         return math.inf
-    ways = np.zeros(
-        spare + 1
-    )  # to fill so many of the spare slots with the experts so far
+    # to fill so many of the spare slots with the experts so far
+    ways = np.zeros(spare + 1)
     ways[0] = 1.0
     for options in choices.tolist():
-        further = np.convolve(
-            ways, np.ones(options)
-        )  # no differences of sums: nothing cancels
+        # no differences of sums: nothing cancels
+        further = np.convolve(ways, np.ones(options))
         ways = np.minimum(further[: spare + 1], MOST_WAYS)
     return float(ways[spare])
 
@@ -233,8 +232,7 @@ class _Enumeration:
 def compile_kernels() -> None:
     """Compile (or load from the cache) what `decide_counts` calls."""
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
-    with (
-        collected_failures()
-    ):  # of its linear programs, which are nothing to compile: steps will tell of them
+    # of its linear programs, which are nothing to compile: steps will tell of them
+    with collected_failures():
         decide_counts(pool, pool.mean * 1.2, Budget())
     fixed_counts.compile_kernels()

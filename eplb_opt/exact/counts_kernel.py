@@ -114,9 +114,8 @@ def tree_size(
     allowed = np.empty(options.max(), np.int64)
     for _ in range(dives):
         weight = 1.0
-        depth = np.int64(
-            0
-        )  # no literal: `_excluded` would be compiled once more for it
+        # no literal: `_excluded` would be compiled once more for it
+        depth = np.int64(0)
         while depth < experts:
             choices = 0
             for j in range(min(options[depth], chosen.spare[depth] + 1)):
@@ -237,9 +236,8 @@ def _excluded(
     spare = chosen.spare[depth] - j
     last = chosen.state[1]
     for n in range(-1, rest.shape[0]):
-        v = (
-            last if n < 0 else n
-        )  # the vector that excluded last is asked first: it often excludes the next one, too
+        # the vector that excluded last is asked first: it often excludes the next one, too
+        v = last if n < 0 else n
         least = chosen.spent[depth, v] + cost[v, depth, j] + rest[v, depth + 1, spare]
         if least > most[v]:
             chosen.state[1] = v
@@ -251,9 +249,8 @@ def _excluded(
 def _items(extra: Ints, least: Ints, item: Ints, items: Ints, owner: Ints) -> None:
     """All replicas, largest first, those of one expert side by side; ``owner``: their experts."""
     ranked = np.empty(least.size, np.int64)
-    for e in range(
-        least.size
-    ):  # insertion sort, heaviest replicas first, among equals the earlier expert
+    # insertion sort, heaviest replicas first, among equals the earlier expert
+    for e in range(least.size):
         place = e
         while place > 0 and _load(item, extra, ranked[place - 1]) < _load(
             item, extra, e

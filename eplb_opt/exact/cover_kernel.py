@@ -262,9 +262,8 @@ def _filter(
     child = tree.lists[depth + 1]
     size = 0
     looked = 0
-    floor = (
-        limit - slack
-    )  # a lighter rank leaves more unused than the ranks from there on may
+    # a lighter rank leaves more unused than the ranks from there on may
+    floor = limit - slack
     for position in range(tree.size[depth]):
         i = parent[position]
         if load[i] < floor:

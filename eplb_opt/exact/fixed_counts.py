@@ -14,10 +14,11 @@ from .cover import decide
 from .packer import pack, pack_distinct
 from .targets import Verdict
 
+# ticks of the packer's first turn, items placed; how the turns grow
 FIRST, GROWTH = (
     2_000,
     50,
-)  # ticks of the packer's first turn, items placed; how the turns grow
+)
 TICKS_PER_SECOND = 5_000_000  # of the packer, roughly
 COVER = 20  # patterns looked at for an item that the packer may place
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..bracket import Bracket
 from ..budget import Budget
-from ..certificates.cuts import CutCertificate
 from ..certificates.mean import max_replica_bound, trivial_bound
 from ..certificates.names import COUNTS, REPLICA
 from ..certificates.sums import next_sum
@@ -19,30 +18,18 @@ from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
 from ..problem.status import StopReason
-from .pairing import crowded, pair_counts, pair_distinct
-from .threshold import (
-    Bools,
-    Columns,
-    chain_certificate,
-    columns,
-    lonely_certificate,
-    slot_bound,
-)
-from .threshold_cpsat import integer_counts
-from .threshold_lp import relaxation
+from .limit_decider import LimitDecider
+from .pairing import pair_counts
+from .threshold import Columns
 
 SINGLE = "s=1 closed form"
 MATCHING = "s=2 matching CP-SAT"
 FINEST = 2.0**-44  # relative steps below this drown in rounding
 COARSE = 2e-4  # relative precision of the search with the relaxation alone
-MODEL_WORK = 0.02  # what building a model costs, in units of Limits.work
-RELAXATION_WORK = 0.02  # and a relaxation
 ANNEALING_STEPS = 50_000
 ANNEALING_WORK = 0.05
-LONGEST = 1e9  # seconds or work that a solver is told where there is no limit
 AIMS = (0.1, 0.4)  # loads that annealing aims at, as parts of the open interval
 MOST_SEEDS = 6  # annealing runs for each aim; fewer where experts are many, as a step costs that much more
-MOST_COLUMNS = 300_000
 
 
 def solve_matching(
@@ -124,13 +111,11 @@ class _Halving:
         self.pool = pool
         self.limits = limits
         self.budget = Budget.of(limits)
-        self.is_cut_off = cutoff < upper.objective(
-            pool
-        )  # the question is whether this pool is of any use
-        self.improved = False  # by the integer model, and it has proven no limit since
-        self.crowds: list[
-            tuple[int, float]
-        ] = []  # (expert, its replica load) that overfilled ranks
+        # then the question is whether this pool is of any use
+        self.is_cut_off = cutoff < upper.objective(pool)
+        # by the integer model, and it has proven no limit since
+        self.improved = False
+        self.decider = LimitDecider(pool, self.budget, limits.seed)
         trivial, name = trivial_bound(pool)
         self.bracket = Bracket(
             pool,
@@ -148,44 +133,33 @@ class _Halving:
 
     def run(self) -> PoolOutcome:
         """Bounds and start, then the relaxation alone, then the integer model, until the gap or a limit is reached."""
-        for counts in (
-            self.bracket.packing.counts(self.pool),
-            water_filling(self.pool),
-        ):
+        given = self.bracket.packing.counts(self.pool)
+        for counts in (given, water_filling(self.pool)):
             self._offer(pair_counts(self.pool, counts))
         stop = StopReason.GAP
         with collected_failures() as causes:
             try:
                 if self.bracket.is_open():
                     stop = self._relax() or self._decide()
-            except (
-                Exception
-            ) as error:  # a solver may fail in its own way: what is known is kept
+            except SolverError as error:
                 stop = StopReason.FAILED
-                causes.append(
-                    str(error)
-                    if isinstance(error, SolverError)
-                    else f"{type(error).__name__}: {error}"
-                )
-        return self.bracket.outcome(stop, "; ".join(causes))
+                causes.append(str(error))
+            except Exception as error:  # a solver may fail in its own way, too
+                stop = StopReason.FAILED
+                causes.append(f"{type(error).__name__}: {error}")
+        return self.bracket.outcome(stop, "; ".join(causes))  # what is known is kept
 
     def _relax(self) -> StopReason | None:
         """Raise the bound with the relaxation alone; a reason if a limit stops it."""
         bracket = self.bracket
         high = bracket.upper
-        limit = (
-            self._last_target()
-            if self.is_cut_off
-            else (bracket.lower + bracket.upper) / 2
-        )
+        half_way = (bracket.lower + high) / 2
+        limit = self._last_target() if self.is_cut_off else half_way
         while high > bracket.lower * (1 + COARSE) and bracket.is_open():
             stop = self.budget.stop()
             if stop is not None:
                 return stop
-            _, proven = self._columns(limit)
-            if proven:
-                self._raise(limit, COUNTS)
-            else:
+            if self._columns(limit) is not None:
                 high = limit
             limit = (bracket.lower + high) / 2
         return None
@@ -219,82 +193,38 @@ class _Halving:
         self._anneal()
         while self.bracket.is_open():
             limit = self._target()
-            cols, proven = self._columns(limit)
-            if cols is None or proven:
-                self._raise(limit, COUNTS)
+            cols = self._columns(limit)
+            if cols is None:
                 continue
             stop = self._counts(limit, cols)
             if stop is not None:
                 return stop
         return StopReason.GAP
 
+    def _columns(self, limit: float) -> Columns | None:
+        """Columns that counts within the limit may use; None: there are no such counts, and the bound was raised."""
+        found = self.decider.relax(limit)
+        if isinstance(found, Columns):
+            return found
+        if found.holds(self.pool):
+            self.bracket.proof = found
+        self._raise(limit, COUNTS)
+        return None
+
     def _counts(self, limit: float, cols: Columns) -> StopReason | None:
         """Find counts within the limit or prove that there are none; a reason if neither succeeds."""
-        while (stop := self.budget.stop()) is None:
-            rows = [
-                (row, self.pool.ranks)
-                for e, load in self.crowds
-                if (row := _crowd_row(cols, e, load)).any()
-            ]
-            seconds = min(self.budget.seconds(), LONGEST)
-            work = min(self.budget.work, LONGEST)
-            start = self.bracket.packing.counts(self.pool)
-            answer = integer_counts(
-                self.pool, cols, rows, seconds, work, self.limits.seed, start
-            )
-            self.budget.spend(MODEL_WORK + answer.work)
-            if answer.proven:
-                self._raise(limit, MATCHING)
-                return None
-            if answer.counts is None:
-                return answer.stop
-            if self._accept(answer.counts, cols.limit):
-                self.improved = True
-                return None
-        return stop
-
-    def _accept(self, counts: Ints, limit: float) -> bool:
-        """Make a packing of counts within the limit; False if ``distinct`` forbids it (and a row that says so)."""
-        pool = self.pool
-        if pool.distinct:
-            if pair_distinct(pool, counts, limit) is None:
-                expert = crowded(pool, counts, limit)
-                if expert is None:
-                    raise SolverError(
-                        "CP-SAT returned counts that break the chain of its own model"
-                    )
-                self.crowds.append((expert, float(pool.loads[expert] / counts[expert])))
-                return False
-        else:  # more replicas of a light expert never hurt
-            counts = counts.copy()
-            counts[np.argmin(pool.loads / counts)] += pool.slots - counts.sum()
-        if not self._offer(pair_counts(pool, counts)):
+        answer = self.decider.decide(cols, self.bracket.packing.counts(self.pool))
+        if answer.proven:
+            self._raise(limit, MATCHING)
+            return None
+        if answer.counts is None:
+            return answer.stop
+        if not self._offer(pair_counts(self.pool, answer.counts)):
             raise SolverError(
-                f"CP-SAT returned counts that do not fit within the limit {limit!r} of its own model"
+                f"CP-SAT returned counts that do not fit within the limit {cols.limit!r} of its own model"
             )
-        return True
-
-    def _columns(self, limit: float) -> tuple[Columns | None, bool]:
-        """Columns that counts within the limit may use; and whether the relaxation proves that there are none."""
-        cols = columns(self.pool, limit)
-        if cols is None:
-            self._keep(lonely_certificate(self.pool, limit))
-            return None, True
-        if cols.expert.size > MOST_COLUMNS:
-            raise SolverError(
-                f"{cols.expert.size} columns are too many for the matching model"
-            )
-        self.budget.spend(RELAXATION_WORK)
-        duals = relaxation(self.pool, cols, self.budget.seconds())
-        bound, with_column = slot_bound(self.pool, cols, duals)
-        if bound > self.pool.slots:
-            self._keep(chain_certificate(self.pool, cols, duals, limit))
-            return None, True
-        return cols.keep(with_column <= self.pool.slots), False
-
-    def _keep(self, proof: CutCertificate) -> None:
-        if proof.holds(self.pool):
-            self.bracket.proof = proof
+        self.improved = True
+        return None
 
     def _target(self) -> float:
         """The next limit to decide: the last one, as the incumbent may be optimal; if it was not, one half-way."""
@@ -303,7 +233,9 @@ class _Halving:
         return min(half_way, last) if self.improved else last
 
     def _last_target(self) -> float:
-        return self.bracket.upper / (1 + max(self.limits.gap * (1 - 1e-6), FINEST))
+        """The limit that closes the gap if it is impossible."""
+        step = max(self.limits.gap * (1 - 1e-6), FINEST)
+        return self.bracket.upper / (1 + step)
 
     def _raise(self, limit: float, method: str) -> None:
         """No packing is within the limit: the optimum is at least the next sum of two replica loads."""
@@ -321,13 +253,3 @@ def compile_kernels() -> None:
 
     pool = Pool(np.arange(1.0, 9.0), 12, 6)
     anneal_counts(pool.loads, water_filling(pool), pool.mean, 1, 0)
-
-
-def _crowd_row(cols: Columns, expert: int, load: float) -> Bools:
-    """Columns of the row "each replica needs its own rank": this expert's at this load or more, and what fits none."""
-    if load > cols.limit / 2:
-        return np.zeros(cols.expert.size, np.bool_)
-    heavy = cols.value > cols.limit / 2
-    own: Bools = (cols.expert == expert) & (cols.value >= load) & ~heavy
-    blocked: Bools = heavy & (load > cols.limit - cols.value)
-    return own | blocked

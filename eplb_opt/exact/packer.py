@@ -11,12 +11,19 @@ that is its owner's only item (the other rank then holds no other one) and a lar
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..compiled import compiled
 from ..problem.pool import Ints
-
-Bools = npt.NDArray[np.bool_]
+from .packer_items import (
+    Bools,
+    first_at_most,
+    largest_sum,
+    may_fit,
+    next_unlike,
+    put_back,
+    ring,
+    take_out,
+)
 
 PACKED = 1
 IMPOSSIBLE = 0
@@ -49,16 +56,7 @@ def pack(items: Ints, ranks: int, slots: int, limit: int, nodes: int, out: Ints)
     ValueError
         The number of items is not ``ranks * slots``.
     """
-    status, _ = branch(
-        items,
-        items,
-        False,
-        ranks,
-        slots,
-        limit,
-        nodes,
-        out,
-    )
+    status, _ = branch(items, items, False, ranks, slots, limit, nodes, out)
     return int(status)
 
 
@@ -83,16 +81,7 @@ def pack_distinct(
     ValueError
         The number of items is not ``ranks * slots``.
     """
-    status, _ = branch(
-        items,
-        owner,
-        True,
-        ranks,
-        slots,
-        limit,
-        nodes,
-        out,
-    )
+    status, _ = branch(items, owner, True, ranks, slots, limit, nodes, out)
     return int(status)
 
 
@@ -133,23 +122,21 @@ def branch(
         raise ValueError(
             "items must fill every slot: give ranks * slots of them (pad with zeros)"
         )
-    after, before, used = _ring(items.size)
+    after, before, used = ring(items.size)
     cursor = np.zeros(items.size, np.int64)
     sums = np.zeros(items.size, np.int64)  # load of a rank up to each slot
-    slack = np.zeros(
-        ranks + 1, np.int64
-    )  # what the ranks from each on may leave unused
+    # what the ranks from each on may leave unused
+    slack = np.zeros(ranks + 1, np.int64)
     slack[0] = ranks * limit - items.sum()
-    if slack[0] < 0 or not _may_fit(items, after, before, ranks, slots, limit):
+    if slack[0] < 0 or not may_fit(items, after, before, ranks, slots, limit):
         return IMPOSSIBLE, nodes
-    depth = np.int64(
-        0
-    )  # a plain 0 would be a type of its own, and everything below compiled once more for it
+    # a plain 0 would be a type of its own, and everything below compiled once more for it
+    depth = np.int64(0)
     fresh = True  # nothing has been tried at this depth since the depth before changed
     while depth >= 0:
         rank = depth // slots
         if not fresh:
-            _put_back(after, before, used, cursor[depth])
+            put_back(after, before, used, cursor[depth])
         i = _candidate(
             items,
             owner,
@@ -172,25 +159,18 @@ def branch(
         if nodes <= 0:
             return EXHAUSTED, 0
         nodes -= 1
-        _take_out(after, before, used, i)
+        take_out(after, before, used, i)
         cursor[depth] = i
         sums[depth] = items[i] + (sums[depth - 1] if depth % slots else 0)
         if (depth + 1) % slots == 0:  # the rank is full
-            slack[rank + 1] = slack[rank] - (limit - sums[depth])
-            fresh = sums[depth] <= limit and slack[rank + 1] >= 0
+            room = limit - sums[depth]
+            slack[rank + 1] = slack[rank] - room
+            fresh = room >= 0 and slack[rank + 1] >= 0
             fresh = fresh and not _improvable(
-                items,
-                owner,
-                distinct,
-                before,
-                cursor,
-                depth,
-                slots,
-                limit - sums[depth],
+                items, owner, distinct, before, cursor, depth, slots, room
             )
-            fresh = fresh and _may_fit(
-                items, after, before, ranks - rank - 1, slots, limit
-            )
+            left = ranks - rank - 1
+            fresh = fresh and may_fit(items, after, before, left, slots, limit)
             if fresh and rank == ranks - 1:
                 _write(cursor, slots, out)
                 return PACKED, nodes
@@ -199,64 +179,10 @@ def branch(
 
 
 @compiled
-def _ring(size: int) -> tuple[Ints, Ints, Bools]:
-    """Links (after, before) of the unused items in their order, a ring through ``size``; and that none is used."""
-    after = np.empty(size + 1, np.int64)
-    before = np.empty(size + 1, np.int64)
-    for i in range(size + 1):
-        after[i] = (i + 1) % (size + 1)
-        before[i] = (i + size) % (size + 1)
-    return after, before, np.zeros(size + 1, np.bool_)
-
-
-@compiled
-def _take_out(after: Ints, before: Ints, used: Bools, i: int) -> None:
-    """Use an item. Its own links stay, so that it can be put back between its neighbours ("dancing links")."""
-    after[before[i]] = after[i]
-    before[after[i]] = before[i]
-    used[i] = True
-
-
-@compiled
-def _put_back(after: Ints, before: Ints, used: Bools, i: int) -> None:
-    """Undo ``_take_out``; of several, the last first."""
-    after[before[i]] = i
-    before[after[i]] = i
-    used[i] = False
-
-
-@compiled
 def _write(cursor: Ints, slots: int, out: Ints) -> None:
     """The rank of each item."""
     for d in range(cursor.size):
         out[cursor[d]] = d // slots
-
-
-@compiled
-def _may_fit(
-    items: Ints, after: Ints, before: Ints, ranks: int, slots: int, limit: int
-) -> bool:
-    """Necessary for the unused items to fit on the ranks left.
-
-    Items above half the limit meet no other such item, so i of them take i * (slots - 1) light ones.
-    """
-    end = items.size
-    heavy = after[end]  # largest first
-    light = before[end]  # smallest first
-    count = 0
-    load = 0
-    while heavy != end and 2 * items[heavy] > limit:
-        count += 1
-        if count > ranks:
-            return False
-        load += items[heavy]
-        for _ in range(slots - 1):
-            load += items[light]
-            light = before[light]
-        if load > count * limit:
-            return False
-        heavy = after[heavy]
-    return True
 
 
 @compiled
@@ -276,13 +202,11 @@ def _improvable(
         i = cursor[d]
         if distinct and not _is_only(owner, i):
             continue
-        larger = before[
-            i
-        ]  # links of a removed item stay: the nearest unused item before it
+        # links of a removed item stay: the nearest unused item before it
+        larger = before[i]
         while larger != end and items[larger] - items[i] <= room:
-            fits = not distinct or not _clashes(
-                owner, cursor, depth + 1, slots, owner[larger]
-            )
+            expert = owner[larger]
+            fits = not distinct or not _clashes(owner, cursor, depth + 1, slots, expert)
             if items[larger] > items[i] and fits:
                 return True
             larger = before[larger]
@@ -311,81 +235,35 @@ def _candidate(
     if slot == 0:  # the largest item opens a rank: it must be somewhere
         return int(after[end]) if fresh else int(end)
     more = slots - 1 - slot  # slots after this one
-    if (
-        not fresh and more == 0 and not distinct
-    ):  # a smaller last companion could be exchanged for the first
+    # a smaller last companion could be exchanged for the first
+    if not fresh and more == 0 and not distinct:
         return int(end)
     i = (
         after[cursor[depth - 1]]
         if fresh
-        else _next_unlike(items, owner, distinct, after, cursor[depth])
+        else next_unlike(items, owner, distinct, after, cursor[depth])
     )
     room = limit - sums[depth - 1]
-    need = (
-        room - slack[depth // slots]
-    )  # else the rank leaves more unused than the slack
+    # else the rank leaves more unused than the slack
+    need = room - slack[depth // slots]
     light = before[end]
     for _ in range(more):  # the slots that follow take the smallest items at the least
         room -= items[light]
         light = before[light]
     if i != end and items[i] > room:
-        i = _first_at_most(items, used, i, room)
+        i = first_at_most(items, used, i, room)
     while i != end:
-        top = _largest_sum(items, after, i, more)
+        top = largest_sum(items, after, i, more)
         if top < 0 or top < need:
             return int(end)
-        hopeless = (
-            more == 0 and not fresh and _is_only(owner, i)
-        )  # the one tried first was as large
-        if not (
-            distinct and (hopeless or _clashes(owner, cursor, depth, slot, owner[i]))
-        ):
+        if not distinct:
+            return int(i)
+        # the one tried first was as large
+        hopeless = more == 0 and not fresh and _is_only(owner, i)
+        if not hopeless and not _clashes(owner, cursor, depth, slot, owner[i]):
             return int(i)
         i = after[i]
     return int(end)
-
-
-@compiled
-def _next_unlike(
-    items: Ints, owner: Ints, distinct: bool, after: Ints, last: int
-) -> int:
-    """The next unused item that is not the same as the last: of another load, or where it matters of another owner."""
-    i = after[last]
-    while (
-        i != items.size
-        and items[i] == items[last]
-        and (not distinct or owner[i] == owner[last])
-    ):
-        i = after[i]
-    return i  # type: ignore[no-any-return]
-
-
-@compiled
-def _largest_sum(items: Ints, after: Ints, i: int, more: int) -> int:
-    """Load of an item and as many unused ones after it; -1 if there are not so many."""
-    top = items[i]
-    for _ in range(more):
-        i = after[i]
-        if i == items.size:
-            return -1
-        top += items[i]
-    return top  # type: ignore[no-any-return]
-
-
-@compiled
-def _first_at_most(items: Ints, used: Bools, start: int, room: int) -> int:
-    """The first unused item from ``start`` on with load <= room (``items.size`` if none)."""
-    low = start
-    high = items.size
-    while low < high:
-        middle = (low + high) // 2
-        if items[middle] > room:
-            low = middle + 1
-        else:
-            high = middle
-    while low < items.size and used[low]:
-        low += 1
-    return low
 
 
 @compiled

@@ -28,9 +28,8 @@ def pair_counts(pool: Pool, counts: Ints) -> Packing | None:
         return None
     values, experts = _replicas(pool, counts)
     heavier = experts[: pool.ranks]
-    lighter = experts[
-        : pool.ranks - 1 : -1
-    ]  # the lightest first: it goes with the heaviest
+    # the lightest first: it goes with the heaviest
+    lighter = experts[: pool.ranks - 1 : -1]
     pairs = np.stack([heavier, lighter], axis=1)
     if not pool.distinct or not (pairs[:, 0] == pairs[:, 1]).any():
         return Packing(pairs)
@@ -132,9 +131,8 @@ def crowded(pool: Pool, counts: Ints, limit: float) -> int | None:
         own = counts[expert]
         if heavy[expert]:
             continue
-        if (
-            2 * own <= pool.ranks and own + all_heavy <= pool.ranks
-        ):  # even if it fits beside no heavy one
+        # even if it fits beside no heavy one
+        if 2 * own <= pool.ranks and own + all_heavy <= pool.ranks:
             continue
         is_too_heavy = values[expert] > limit - values
         blocked = int(counts[heavy & is_too_heavy].sum())

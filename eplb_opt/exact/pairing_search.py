@@ -123,9 +123,8 @@ def _pairs(
         if from_right == 0:
             right -= 1
             from_right = counts[order[right]]
-    rest = (
-        min(from_left, from_right) if left == right else 0
-    )  # the expert in the middle meets itself
+    # the expert in the middle meets itself
+    rest = min(from_left, from_right) if left == right else 0
     if rest > 0:
         load = 2 * values[order[left]]
         heaviest = max(heaviest, load)

@@ -92,9 +92,8 @@ def least_counts(pool: Pool, limit: float) -> Ints:
     """
     whole = np.floor(pool.loads / limit)
     counts = np.maximum(1, whole.astype(np.int64))
-    for _ in range(
-        2
-    ):  # the quotient may be rounded up to an integer, so one more may be needed, and then another
+    # the quotient may be rounded up to an integer, so one more may be needed, and then another
+    for _ in range(2):
         counts += pool.loads / counts > limit
     return counts
 
@@ -207,9 +206,8 @@ def slot_bound(pool: Pool, cols: Columns, duals: Floats) -> tuple[float, Floats]
 def _prices(duals: Floats) -> Floats:
     """Nonnegative, nonincreasing prices of the levels, [levels + 1]; index 0 is no level."""
     nonnegative = np.maximum(duals, 0)
-    nonincreasing = np.maximum.accumulate(nonnegative[::-1])[
-        ::-1
-    ]  # the largest from each level on
+    # the largest from each level on
+    nonincreasing = np.maximum.accumulate(nonnegative[::-1])[::-1]
     return np.concatenate([[0.0], nonincreasing])
 
 
@@ -277,9 +275,8 @@ def lonely_certificate(pool: Pool, limit: float) -> CutCertificate:
 
 def _chain_cut(limit: float, v: float, multiplier: float) -> Cut:
     """The threshold cut with n = 1 and u just above T - v, so that no rounding lets a companion be forgotten."""
-    least = (
-        limit * MARGIN**2
-    )  # a replica load > T leaves no room at all: any level below all loads says so
+    # a replica load > T leaves no room at all: any level below all loads says so
+    least = limit * MARGIN**2
     u = max(math.nextafter(limit - v, math.inf), least)
     return Cut(THRESHOLD, v, u, multiplier)
 

@@ -94,9 +94,8 @@ def integer_counts(
         model.add(_weighted(chosen, np.flatnonzero(which), cols.count) <= bound)
     solver = _solver(seconds, work, seed)
     status = in_own_thread(lambda: solver.solve(model), solver.stop_search)
-    spent = (
-        solver.response_proto.deterministic_time
-    )  # older versions have it nowhere else
+    # older versions have it nowhere else
+    spent = solver.response_proto.deterministic_time
     if status == cp_model.INFEASIBLE:
         return CountsVerdict(None, True, spent)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

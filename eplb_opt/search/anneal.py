@@ -218,9 +218,8 @@ def _rereplicate(
     by_e = new_e - weights[e] / counts[e]
     by_f = new_f - weights[f] / counts[f]
     before = loads[r]
-    rise = (new_f - new_e) * (
-        2.0 * before + new_f - new_e
-    )  # slot p also counts as a replica of e below
+    # slot p also counts as a replica of e below
+    rise = (new_f - new_e) * (2.0 * before + new_f - new_e)
     loads[r] += new_f - new_e
     rise += _shift(loads, places[e, : counts[e]], slots, by_e)
     rise += _shift(loads, places[f, : counts[f]], slots, by_f)

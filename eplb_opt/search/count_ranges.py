@@ -132,9 +132,8 @@ class _Run:
         mean = mean_counts(self.pool, model, patterns[0], rng, self.budget)
         if mean is None:
             return None
-        counts = np.floor(mean + MEAN_ROUNDING).astype(
-            np.int64
-        )  # at most the slots: the means fill them
+        # at most the slots: the means fill them
+        counts = np.floor(mean + MEAN_ROUNDING).astype(np.int64)
         left = self.pool.slots - counts.sum()
         furthest = np.argsort(counts - mean, kind="stable")[:left]
         counts[furthest] += 1

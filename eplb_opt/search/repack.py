@@ -77,9 +77,8 @@ def repack(
     """
     slots = experts.size // loads.size
     most = min(most, loads.size)
-    tally = np.zeros(
-        counts.size, np.int64
-    )  # replicas of each expert on the ranks of a round
+    # replicas of each expert on the ranks of a round
+    tally = np.zeros(counts.size, np.int64)
     present = np.zeros(most * slots, np.int64)  # experts on them
     subset = np.zeros(most, np.int64)  # these ranks
     moved = np.zeros((most_moves, 2), np.int64)  # count moves of a round: from, to
@@ -112,9 +111,8 @@ def repack(
             _undo_moves(counts, moved[:moves])
         for e in kinds:
             tally[e] = 0
-        work -= (
-            ((nodes - left) * (slots + 2)) // 6 + size * slots + loads.size // 4
-        )  # roughly equal times
+        # roughly equal times
+        work -= ((nodes - left) * (slots + 2)) // 6 + size * slots + loads.size // 4
         work -= experts.size // 8 if drawn else 0
     rank_loads(weights, experts, counts, loads)
     return work
@@ -169,9 +167,8 @@ def _ranks_of_move(
         held = 0
         for p in range(experts.size):
             rank = p // slots
-            is_new = (
-                held == 0 or chosen[held - 1] != rank
-            )  # slots go rank after rank: a repetition is the last one
+            # slots go rank after rank: a repetition is the last one
+            is_new = held == 0 or chosen[held - 1] != rank
             if is_new and (experts[p] == e or experts[p] == f):
                 chosen[held] = rank
                 held += 1
@@ -244,9 +241,8 @@ def _pack_ranks(
     owner = np.empty(size, np.int64)
     out = np.empty(size, np.int64)
     _list_items(weights, counts, tally, kinds, items, owner)
-    top = (
-        np.int64(loads.max() * UNIT) - size
-    )  # rounding the items down hides less than this
+    # rounding the items down hides less than this
+    top = np.int64(loads.max() * UNIT) - size
     mean = items.sum() // chosen.size + 1
     if top <= mean:
         return False, nodes
@@ -263,9 +259,8 @@ def _pack_ranks(
     )
     if status != PACKED:
         return False, left
-    room = np.full(
-        chosen.size, slots, np.int64
-    )  # empty slots of each chosen rank, filled from the last one on
+    # empty slots of each chosen rank, filled from the last one on
+    room = np.full(chosen.size, slots, np.int64)
     for rank in chosen:
         loads[rank] = 0.0
     for i in range(size):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ortools.sat.python import cp_model
 
 from eplb_opt import Limits, OptionError, StopReason
-from eplb_opt.exact import assignment_cpsat, assignment_milp
+from eplb_opt.exact import assignment_cpsat, assignment_milp, milp_solvers
 from eplb_opt.exact.assignment import Assignment
 from eplb_opt.problem.pool import Packing, Pool
 from models.export import TINY, assignment, export, read_pool
@@ -75,7 +75,7 @@ def test_the_milp_solvers_take_the_warm_start(solver, capfd, monkeypatch):
     pool = Pool(np.array([90.0, 132, 40, 61, 104, 165, 39, 4, 73, 56, 183, 86]), 16, 8)
     model = assignment_milp.build(assignment(pool))
     if solver == "highs":
-        model.problem.solve(assignment_milp.WarmHiGHS(output_flag=True, time_limit=0.5))
+        model.problem.solve(milp_solvers.WarmHiGHS(output_flag=True, time_limit=0.5))
         assert "MIP start solution is feasible" in capfd.readouterr().out
     else:
         import pulp

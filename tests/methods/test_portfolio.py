@@ -106,7 +106,7 @@ def test_a_model_that_fails_at_two_slots_a_rank_keeps_its_bound(monkeypatch):
     def broken(*arguments):
         raise RuntimeError("CP-SAT is not itself today")
 
-    monkeypatch.setattr("eplb_opt.exact.matching.integer_counts", broken)
+    monkeypatch.setattr("eplb_opt.exact.limit_decider.integer_counts", broken)
     known = trivial_bound(pool)[0]
     outcome = run("optimal", Task(pool, any_packing(pool), known, Limits(seconds=None, work=1.0, gap=0.0)))
     assert "CP-SAT is not itself today" in outcome.note
