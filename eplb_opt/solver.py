@@ -182,7 +182,8 @@ class _Run:
 
     def _compile(self, method: str) -> None:
         """Compile what a method calls; no clock counts it."""
-        seconds = warm_up(method)
+        over_windows = not self.instance.objective.adds_windows
+        seconds = warm_up(method, windows=over_windows)
         self.compile_seconds += seconds
         for layer in self.layers:
             layer.start += seconds

@@ -12,7 +12,7 @@ from .packages import require
 logger = logging.getLogger("eplb_opt")
 
 
-def warm_up(method: str = "optimal") -> float:
+def warm_up(method: str = "optimal", *, windows: bool = False) -> float:
     """Compile what a method calls, unless numba's cache holds it.
 
     Done once for an installation (or a user, where the installation is read-only); `solve` does it by itself before its
@@ -23,6 +23,8 @@ def warm_up(method: str = "optimal") -> float:
     ----------
     method : str, default ``"optimal"``
         A method of `solve`; ``greedy`` needs nothing.
+    windows : bool, default False
+        Also what only objectives over several windows need.
 
     Returns
     -------
@@ -56,6 +58,8 @@ def warm_up(method: str = "optimal") -> float:
     before = compilations()
     with announced(functools.partial(_say, method)):
         _call_all(method)
+        if windows:
+            _call_windows(method)
     return time.monotonic() - start if compilations() > before else 0.0
 
 
@@ -71,3 +75,9 @@ def _say(method: str) -> None:
 def _call_all(method: str) -> None:
     """Call every compiled function of a method, once a process, with the types that it is called with."""
     METHODS[method].compile_all()
+
+
+@functools.cache
+def _call_windows(method: str) -> None:
+    """As `_call_all`, of what plans over windows call besides."""
+    METHODS[method].compile_windows()

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from eplb_opt import Instance, Limits, solve, solver, warm_up
+from eplb_opt import Instance, Limits, Objective, solve, solver, warm_up
 from eplb_opt.warmup import _call_all
 
 numba = pytest.importorskip("numba")
@@ -51,11 +51,21 @@ def test_a_process_compiles_everything_that_optimal_calls():
     assert compiled.compilations() == before
 
 
+def test_a_process_compiles_what_plans_over_windows_call():
+    warm_up("refined", windows=True)
+    before = compiled.compilations()
+    load = np.random.default_rng(0).lognormal(0, 1, (5, 2, 24))
+    for across in ("mean", "cvar"):
+        for distinct in (False, True):
+            solve(Instance(load, 32, num_ranks=8, distinct=distinct, objective=Objective(across)), "refined")
+    assert compiled.compilations() == before
+
+
 def test_compiling_is_outside_the_limit_and_reported(monkeypatch):
     """A compilation of 1,000 seconds leaves the tasks their whole time."""
     deadlines = []
     compiling = iter([1000.0, 500.0])
-    monkeypatch.setattr(solver, "warm_up", lambda method: next(compiling))
+    monkeypatch.setattr(solver, "warm_up", lambda method, windows: next(compiling))
     monkeypatch.setattr(solver, "run_tasks", lambda *arguments: deadlines.append(arguments[-1]))
     start = time.monotonic()
     instance = Instance(np.random.default_rng(1).lognormal(0, 1, (1, 24)), 48, num_ranks=12)

@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
 def _warmup(options: argparse.Namespace) -> None:
     from ..warmup import warm_up
 
-    seconds = warm_up(options.method)
+    seconds = warm_up(options.method, windows=True)
     if seconds:
         line = f"compiled in {seconds:.1f} s"
     elif find_spec("numba") is None:

@@ -51,6 +51,8 @@ class Method:
         Why the method cannot do an instance, for people; empty if it can.
     compile_all : callable
         Calls every compiled function that the method uses, for `warm_up`; nothing if there is none.
+    compile_windows : callable
+        As ``compile_all``, of what only plans over windows call.
     may_do_without : tuple of str
         Modules among those that ``compile_all`` uses without which the method works, too, though slower.
     """
@@ -63,4 +65,5 @@ class Method:
     repeats: bool = False
     supports: Callable[[Instance], str] = _anything
     compile_all: Callable[[], None] = _nothing
+    compile_windows: Callable[[], None] = _nothing
     may_do_without: tuple[str, ...] = ()

@@ -19,14 +19,18 @@ def _place(instance: Instance) -> Placement:
 
 def compile_refined() -> None:
     """Call what the heuristic compiles."""
-    from ..foresight import plan
     from ..heuristics import refine
 
     refine.compile_kernels()
+
+
+def _compile_windows() -> None:
+    from ..foresight import plan
+
     plan.compile_kernels()
 
 
 REFINED = Method(
     "refined", "the production heuristic: milliseconds, never worse than the greedy", place=_place,
-    compile_all=compile_refined, may_do_without=("numba",),
+    compile_all=compile_refined, compile_windows=_compile_windows, may_do_without=("numba",),
 )  # fmt: skip
