@@ -1,0 +1,183 @@
+"""Planned on one half of a recording, judged on the other: ``python -m benchmarks.foresight [FILE]``.
+
+Of every label (data set, task) the first half of the windows is for planning and the second for judging. The figure is
+the mean over unseen windows and layers of heaviest over mean rank load, with a 95 % interval by bootstrap over the
+unseen windows. A line a recording goes to FILE (default: results/foresight.jsonl), a table to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eplb_opt import Instance, Limits, Objective, Placement, solve
+from eplb_opt.formats import atomic_write
+from eplb_opt.foresight.plan import plan_windows
+from eplb_opt.heuristics.greedy import greedy
+from eplb_opt.heuristics.refine import refined
+from eplb_opt.problem.pool import Floats
+
+from .cases import data_folder
+from .environment import environment
+
+RESULTS = Path(__file__).parent / "results" / "foresight.jsonl"
+SEED = 1
+RESAMPLES = 2000
+SECONDS = 60.0  # of `optimal`
+PROMPTS = 10  # a window, where prompts are put together
+MIXED = 64  # prompts of any kind a window
+CALLS = 5
+V2_LITE = "deepseek_v2_lite_windows"
+GPT_OSS = "gpt_oss_20b_prompts"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Windows for planning and for judging, [windows, layers, experts] each."""
+
+    name: str
+    seen: Floats
+    unseen: Floats
+    replicas: int
+    ranks: int
+
+    def instance(self, load: Floats, objective: Objective) -> Instance:
+        """The instance of some of the windows."""
+        return Instance(load, self.replicas, num_ranks=self.ranks, objective=objective)
+
+
+def halves(file: str) -> tuple[list[Floats], list[Floats]]:
+    """Of each label the first and the second half of its windows, [windows, layers, experts] each."""
+    with np.load(data_folder() / f"{file}.npz") as archive:
+        load = archive["load"].astype(np.float64)
+        labels = archive["window"].astype(str)
+    first = []
+    second = []
+    for label in dict.fromkeys(labels):
+        rows = load[labels == label]
+        middle = len(rows) // 2
+        first.append(rows[:middle])
+        second.append(rows[middle:])
+    return first, second
+
+
+def in_tens(parts: list[Floats]) -> Floats:
+    """Windows of `PROMPTS` prompts of one label, in order; what is left over is left out."""
+    windows = [
+        part[start : start + PROMPTS].sum(axis=0)
+        for part in parts
+        for start in range(0, len(part) - PROMPTS + 1, PROMPTS)
+    ]
+    return np.stack(windows)
+
+
+def mixed(parts: list[Floats], seed: int) -> Floats:
+    """As many windows as there are tens of prompts, each of `MIXED` random prompts of all labels."""
+    prompts = np.concatenate(parts)
+    random = np.random.default_rng(seed)
+    chosen = [random.choice(len(prompts), MIXED, replace=False) for _ in range(len(prompts) // PROMPTS)]
+    return np.stack([prompts[rows].sum(axis=0) for rows in chosen])
+
+
+def splits() -> Iterator[Split]:
+    """Every recording and topology."""
+    first, second = halves(V2_LITE)
+    for replicas, ranks in ((72, 8), (80, 16)):
+        yield Split("V2-Lite", np.concatenate(first), np.concatenate(second), replicas, ranks)
+    first, second = halves(GPT_OSS)
+    for replicas, ranks in ((40, 8), (64, 16)):
+        yield Split("gpt-oss, single prompts", np.concatenate(first), np.concatenate(second), replicas, ranks)
+    for replicas, ranks in ((40, 8), (64, 16)):
+        yield Split("gpt-oss, 10 prompts a window", in_tens(first), in_tens(second), replicas, ranks)
+    yield Split("gpt-oss, 64 random prompts a window", mixed(first, SEED), mixed(second, SEED + 1), 64, 16)
+
+
+def own_plans(split: Split) -> Floats:
+    """Imbalance of each unseen window, planned on itself, [windows, layers]."""
+    rows = []
+    for window in split.unseen:
+        instance = split.instance(window, Objective())
+        rows.append(refined(instance).window_imbalance(instance)[0])
+    return np.stack(rows)
+
+
+def interval(imbalance: Floats) -> tuple[float, float]:
+    """The middle 95 % of the means of `RESAMPLES` draws of the windows, of imbalances [windows, layers]."""
+    of_window = imbalance.mean(axis=1)
+    random = np.random.default_rng(SEED)
+    drawn = random.integers(0, len(of_window), (RESAMPLES, len(of_window)))
+    low, high = np.percentile(of_window[drawn].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def planners(split: Split) -> dict[str, Callable[[], Placement]]:
+    """What plans on the seen windows, by name."""
+    added = split.instance(split.seen, Objective())
+    windows = split.instance(split.seen, Objective("mean"))
+    limits = Limits(seconds=SECONDS, workers=2, seed=SEED)
+    return {
+        "greedy": lambda: greedy(added),
+        "refined": lambda: refined(added),
+        "optimal": lambda: solve(added, "optimal", limits).placement,
+        "refined, windows": lambda: plan_windows(windows),
+        "refined, windows, 10 x the moves": lambda: plan_windows(windows, moves=200_000),
+    }
+
+
+def measured(split: Split) -> dict[str, object]:
+    """The line of a recording."""
+    unseen = split.instance(split.unseen, Objective("mean"))
+    found: dict[str, object] = {}
+    for name, plan in planners(split).items():
+        if name != "optimal":
+            plan()  # what is compiled, and caches
+        times = []
+        for _ in range(1 if name == "optimal" else CALLS):
+            start = time.perf_counter()
+            placement = plan()
+            times.append(time.perf_counter() - start)
+        imbalance = placement.window_imbalance(unseen)
+        milliseconds = float(np.median(times)) * 1e3 / unseen.num_layers
+        found[name] = {"unseen": float(imbalance.mean()), "interval": interval(imbalance), "ms a layer": milliseconds}
+    own = own_plans(split)
+    found["each window's own plan"] = {"unseen": float(own.mean()), "interval": interval(own)}
+    return {
+        "recording": split.name, "replicas": split.replicas, "ranks": split.ranks, "seen": len(split.seen),
+        "unseen": len(split.unseen), "methods": found,
+    }  # fmt: skip
+
+
+def table(lines: list[dict[str, object]]) -> Iterator[str]:
+    """The lines as a table in Markdown."""
+    names = list(lines[0]["methods"])  # type: ignore[call-overload]
+    yield "| recording, replicas/ranks | windows seen, unseen | " + " | ".join(names) + " |"
+    yield "|---|---|" + "---|" * len(names)
+    for line in lines:
+        cells = []
+        for name in names:
+            found = line["methods"][name]  # type: ignore[index]
+            low, high = found["interval"]
+            cells.append(f"{found['unseen']:.3f} ({low:.3f}-{high:.3f})")
+        place = f"{line['recording']}, {line['replicas']}/{line['ranks']}"
+        yield f"| {place} | {line['seen']}, {line['unseen']} | " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Measure, print and write."""
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
+    head = environment(SEED)
+    lines = [head | measured(split) for split in splits()]
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    atomic_write(path, lambda file: file.write(content.encode()))
+    print(head)
+    print("\n".join(table(lines)))
+
+
+if __name__ == "__main__":
+    main()
