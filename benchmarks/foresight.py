@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from eplb_opt import Instance, Limits, Objective, Placement, solve
-from eplb_opt.formats import atomic_write
 from eplb_opt.foresight.plan import plan_windows
+from eplb_opt.formats import atomic_write
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.refine import refined
 from eplb_opt.problem.pool import Floats

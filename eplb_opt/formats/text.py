@@ -67,6 +67,21 @@ def parse_yaml(text: str) -> dict[Any, Any]:
     """YAML that a map needs: no alias, which may stand for more than memory holds, decimal numbers, no key twice."""
     import yaml
 
+    loader = _loader()
+    try:
+        _check_events(yaml.parse(text, Loader=loader))
+        content = yaml.load(text, Loader=loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"YAML: {first_line(error)}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"YAML that holds a {type(content).__name__}, expected keys")
+    return content
+
+
+def _loader() -> type[Any]:
+    """YAML's safe loader, with our own numbers and without keys that are there twice."""
+    import yaml
+
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         # Without YAML's own numbers: 1:10:10 is one of base 60, read in quadratic time.
         yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
@@ -90,14 +105,7 @@ def parse_yaml(text: str) -> dict[Any, Any]:
     Loader.add_constructor(
         YAML_FLOAT, lambda loader, node: _real(loader.construct_scalar(node))
     )
-    try:
-        _check_events(yaml.parse(text, Loader=Loader))
-        content = yaml.load(text, Loader=Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"YAML: {first_line(error)}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"YAML that holds a {type(content).__name__}, expected keys")
-    return content
+    return Loader
 
 
 def _check_events(events: Iterable[Any]) -> None:
