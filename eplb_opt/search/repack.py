@@ -262,12 +262,11 @@ def _list_items(
     for i in range(1, kinds.size):  # insertion sort: heaviest replicas first
         e = kinds[i]
         j = i
-        load = weights[e] / counts[e]
-        while j > 0:
-            f = kinds[j - 1]
-            if weights[f] / counts[f] >= load:
-                break
-            kinds[j] = f
+        while (
+            j > 0
+            and weights[kinds[j - 1]] / counts[kinds[j - 1]] < weights[e] / counts[e]
+        ):
+            kinds[j] = kinds[j - 1]
             j -= 1
         kinds[j] = e
     filled = 0
