@@ -55,18 +55,15 @@ def assign_groups(
     pool = Pool(loads, len(loads), num_nodes)
     budget = Budget.of(limits)
     limits = replace(limits, gap=limits.gap * SHARE)
-    least = floor_float(Fraction(lower) * ranks_per_node)
+    least = _of_node(lower, ranks_per_node)
     if start is None:
         first = _search(pool, limits, 0, budget)
-        least = max(
-            least, cut_bound(pool, first.objective(pool), limits.gap, budget)[0]
-        )
+        upper = first.objective(pool)
+        proven, _ = cut_bound(pool, upper, limits.gap, budget)
+        least = max(least, proven)
     else:
         first = Packing(np.array(start))
-    worth = {
-        node_set: floor_float(Fraction(bound) * ranks_per_node)
-        for node_set, bound in known.items()
-    }
+    worth = {nodes: _of_node(known[nodes], ranks_per_node) for nodes in known}
     outcome = solve_patterns(pool, first, budget.limits(limits), least, worth)
     best = first if outcome.packing is None else outcome.packing
     if outcome.stop is StopReason.TOO_LARGE:
@@ -77,8 +74,15 @@ def assign_groups(
     return floor_float(Fraction(bound) / ranks_per_node), partition
 
 
+def _of_node(load: float, ranks_per_node: int) -> float:
+    """The load of a node whose ranks carry so much each, rounded down."""
+    return floor_float(Fraction(load) * ranks_per_node)
+
+
 def _search(pool: Pool, limits: Limits, seed: int, budget: Budget) -> Packing:
-    dealt = Packing(np.argsort(-pool.loads, kind="stable").reshape(-1, pool.ranks).T)
+    """A good packing, from the groups dealt to the nodes in turn, heaviest first."""
+    heaviest_first = np.argsort(-pool.loads, kind="stable")
+    dealt = Packing(heaviest_first.reshape(-1, pool.ranks).T)
     goal = pool.mean * (1 + limits.gap)
     start = Budget(deadline=budget.deadline, work=START_WORK)
     return search(pool, dealt, target=goal, budget=start, seed=seed)

@@ -59,8 +59,10 @@ class Sharing:
         if not candidates or limits is None:
             return None
         _, _, row, node_set = min(candidates)
-        self.busy.add((row, node_set))
-        return (row, node_set), self.layers[row].task(node_set, limits, self.deadline)
+        key = (row, node_set)
+        self.busy.add(key)
+        task = self.layers[row].task(node_set, limits, self.deadline)
+        return key, task
 
     def done(self, key: Key, outcome: PoolOutcome, seconds: float) -> None:
         """Take what a task came to."""
@@ -68,16 +70,16 @@ class Sharing:
         self.busy.discard(key)
         self.layers[row].update(node_set, outcome, seconds)
         if self.progress is not None:
-            finished = [
-                layer for layer in self.layers if not layer.is_open(self.limits.gap)
-            ]
-            self.progress(len(finished), len(self.layers))
+            open_layers = sum(layer.is_open(self.limits.gap) for layer in self.layers)
+            total = len(self.layers)
+            self.progress(total - open_layers, total)
 
     def assign_groups(self, layer: LayerState, layers_left: int) -> None:
         """Choose the groups of a layer's nodes, within a share of the time."""
         limits = self.limits
         if self.deadline is not None:
-            share = (self.deadline - time.monotonic()) * ASSIGN_SHARE / layers_left
+            left = self.deadline - time.monotonic()
+            share = left * ASSIGN_SHARE / layers_left
             if share <= 0:
                 return
             limits = limits.with_seconds(share)

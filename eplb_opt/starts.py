@@ -16,9 +16,8 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.pool import Ints, Packing
 
-START_STEPS = (
-    200  # of `refined` where it is a warm start: what it finds need not be searched for
-)
+# of `refined` where it is a warm start: what it finds need not be searched for
+START_STEPS = 200
 WARM_SHARE = 0.5  # of the time that is left, for the next layers' warm starts
 SETS_SHARE = 0.25  # of the time, for the greedy's packings of all node sets
 
@@ -51,12 +50,14 @@ def start_layers(
             LayerState(instance, layer, row, complete=sets is not None)
             for layer, row in enumerate(rows)
         ]
+    return _with_all_sets(instance, sets)
+
+
+def _with_all_sets(instance: Instance, sets: Sequence[NodeSet]) -> list[LayerState]:
+    """Every layer with the greedy's packings of all node sets."""
     layers = range(instance.num_layers)
-    packings = iter(
-        pack_sets(
-            instance, [(layer, node_set) for layer in layers for node_set in sets]
-        )
-    )
+    wanted = [(layer, node_set) for layer in layers for node_set in sets]
+    packings = iter(pack_sets(instance, wanted))
     return [
         LayerState(instance, layer, {s: next(packings) for s in sets}, complete=True)
         for layer in layers
@@ -139,12 +140,8 @@ def take_refined(
     while done < len(layers) and time.monotonic() + each < deadline:
         start = time.monotonic()
         part = instance.select(range(done, done + size))
-        take(
-            part,
-            layers[done : done + size],
-            refined(part, steps=START_STEPS),
-            "refined",
-        )
+        found = refined(part, steps=START_STEPS)
+        take(part, layers[done : done + size], found, "refined")
         done += size
         now = time.monotonic()
         each = (now - start) / size

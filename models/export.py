@@ -30,23 +30,25 @@ def read_pool(path: Path) -> Pool:
 
 def assignment(pool: Pool) -> Assignment:
     """The formulation's data, started from the greedy."""
-    slots = greedy_pools(
-        np.asarray(pool.loads)[None], pool.slots, pool.ranks, distinct=pool.distinct
-    )
-    return Assignment.of(pool, Packing(slots.reshape(pool.ranks, -1)))
+    loads = np.asarray(pool.loads)[None]  # a batch of one
+    slots = greedy_pools(loads, pool.slots, pool.ranks, distinct=pool.distinct)
+    by_rank = slots.reshape(pool.ranks, -1)
+    return Assignment.of(pool, Packing(by_rank))
 
 
 def export(path: Path, folder: Path) -> None:
     """Write the models of one tiny instance into a folder."""
     data = assignment(read_pool(path))
     milp = assignment_milp.build(data)
-    milp.problem.writeLP(str(folder / f"{path.stem}.lp"))
-    milp.problem.writeMPS(str(folder / f"{path.stem}.mps"))
     cpsat = assignment_cpsat.build(data)
-    cpsat.model.export_to_file(str(folder / f"{path.stem}.cpsat.pbtxt"))
+    stem = str(folder / path.stem)
+    milp.problem.writeLP(f"{stem}.lp")
+    milp.problem.writeMPS(f"{stem}.mps")
+    cpsat.model.export_to_file(f"{stem}.cpsat.pbtxt")
     content = json.loads(path.read_text())
     content["scale"] = {"milp": milp.scale, "cpsat": float(cpsat.scale)}
-    (folder / path.name).write_text(json.dumps(content, indent=1) + "\n")
+    text = json.dumps(content, indent=1)
+    (folder / path.name).write_text(text + "\n")
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ def multipliers(
     program = _PatternProgram(pool, model)
     spacing = max(1, len(patterns) // (START * model.item.size))
     program.add(patterns[::spacing])
-    best = np.zeros(model.item.size)
+    best: Floats | None = None
     best_surplus = -np.inf
     for _ in range(MOST_ROUNDS):
         solution = program.solve(budget.seconds())
@@ -72,9 +72,7 @@ def multipliers(
         if violation <= NOISE:
             return None
         missing = own[patterns].sum(axis=1) + slot
-        smooth = (
-            SMOOTH * best + (1 - SMOOTH) * own if np.isfinite(best_surplus) else own
-        )
+        smooth = own if best is None else SMOOTH * best + (1 - SMOOTH) * own
         for prices in (smooth, own):
             proven = surplus(prices)
             if proven > 0:
@@ -135,10 +133,10 @@ def mean_counts(
         return None
     if not is_solved:
         return None
-    mean = np.bincount(
-        model.expert, program.shares() * model.count, minlength=pool.num_experts
-    )
-    return np.asarray(mean[np.argsort(model.order)])
+    replicas = program.shares() * model.count
+    mean = np.bincount(model.expert, replicas, minlength=pool.num_experts)
+    by_expert = np.argsort(model.order)
+    return np.asarray(mean[by_expert])
 
 
 def _solve_fully(program: _PatternProgram, patterns: Ints, budget: Budget) -> bool:
@@ -183,15 +181,15 @@ class _PatternProgram:
         self.slots_row = self.types + pool.num_experts
         self.slots_per_rank = float(pool.slots_per_rank)
         columns = 3 * self.types
-        sides = np.concatenate(
-            [np.zeros(self.types), np.ones(pool.num_experts), [float(pool.slots)]]
-        )
+        no_type = np.zeros(self.types)
+        one_count = np.ones(pool.num_experts)
+        all_slots = [float(pool.slots)]
+        sides = np.concatenate([no_type, one_count, all_slots])
         program = highspy.HighsLp()
         program.num_col_ = columns
         program.num_row_ = self.slots_row + 1
-        program.col_cost_ = np.concatenate(
-            [np.zeros(self.types), np.ones(2 * self.types)]
-        )
+        over_and_under = np.ones(2 * self.types)
+        program.col_cost_ = np.concatenate([np.zeros(self.types), over_and_under])
         program.col_lower_ = np.zeros(columns)
         program.col_upper_ = np.full(columns, self.infinity)
         program.row_lower_ = sides
@@ -209,9 +207,8 @@ class _PatternProgram:
         starts_y = 2 * rows
         starts_slack = 2 * types + np.arange(2 * types + 1)
         index_y = np.stack([rows, types + model.expert], axis=1).ravel()
-        value_y = np.stack(
-            [-model.count.astype(np.float64), np.ones(types)], axis=1
-        ).ravel()
+        count = model.count.astype(np.float64)
+        value_y = np.stack([-count, np.ones(types)], axis=1).ravel()
         matrix.format_ = highspy.MatrixFormat.kColwise
         matrix.start_ = np.concatenate([starts_y, starts_slack]).astype(np.int32)
         matrix.index_ = np.concatenate([index_y, rows, rows]).astype(np.int32)
@@ -237,7 +234,8 @@ class _PatternProgram:
         of_types[starts[1:] - 1] = False
         index[of_types] = ordered[first]
         # how many slots one type has: from its first one to the next first one, of the next pattern at the latest
-        value[of_types] = np.diff(np.append(np.flatnonzero(first.ravel()), first.size))
+        begins = np.flatnonzero(first.ravel())
+        value[of_types] = np.diff(np.append(begins, first.size))
         none = np.zeros(size)
         most = np.full(size, self.infinity)
         self.solver.addCols(

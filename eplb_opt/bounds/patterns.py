@@ -99,13 +99,7 @@ def _prove(pool: Pool, target: float, budget: Budget) -> PatternCertificate | No
         most_worth = int(prices[patterns].sum(axis=1).max())
         return cheapest_counts(pool, model, prices) - pool.ranks * most_worth
 
-    duals = multipliers(
-        pool,
-        model,
-        patterns,
-        surplus,
-        budget,
-    )
+    duals = multipliers(pool, model, patterns, surplus, budget)
     if duals is None:
         return None
     prices = _integers(duals)

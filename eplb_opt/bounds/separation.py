@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -155,46 +156,40 @@ def violated_cuts(
     -----
     Exact over all (v, u) up to rounding (L1.6): one pass over the sorted support.
     """
-    order = np.argsort(value, kind="stable")
-    value = value[order]
-    mass = mass[order]
-    counts = np.cumsum(mass)
-    loads = np.cumsum(mass * value)
-    count = np.concatenate([[0.0], counts])
-    load = np.concatenate([[0.0], loads])
-    aggregate = _aggregate(
-        grid,
-        target,
-        slots_per_rank,
-        value,
-        count,
-        load,
-        most,
-        least,
-    )
-    threshold = _threshold(
-        grid,
-        target,
-        slots_per_rank,
-        value,
-        count,
-        most,
-        least,
-    )
+    point = _Point.of(value, mass)
+    aggregate = _aggregate(grid, target, slots_per_rank, point, most, least)
+    threshold = _threshold(grid, target, slots_per_rank, point, most, least)
     return aggregate + threshold
 
 
+class _Point(NamedTuple):
+    """A point's support: sorted replica loads [n], prefix sums [n + 1] of their replicas and loads."""
+
+    value: Floats
+    replicas: Floats
+    load: Floats
+
+    @classmethod
+    def of(cls, value: Floats, mass: Floats) -> _Point:
+        """The point of replica loads in any order."""
+        order = np.argsort(value, kind="stable")
+        value = value[order]
+        mass = mass[order]
+        counts = np.cumsum(mass)
+        loads = np.cumsum(mass * value)
+        none = [0.0]
+        return cls(
+            value,
+            replicas=np.concatenate([none, counts]),
+            load=np.concatenate([none, loads]),
+        )
+
+
 def _aggregate(
-    grid: Grid,
-    target: float,
-    s: int,
-    value: Floats,
-    count: Floats,
-    load: Floats,
-    most: int,
-    least: float,
+    grid: Grid, target: float, s: int, point: _Point, most: int, least: float
 ) -> list[tuple[float, Cut]]:
-    """Violation in u at every light value and T / 2; prefix sums ``count``, ``load`` [n + 1] of sorted values [n]."""
+    """Violation in u at every light value and T / 2."""
+    value, count, load = point
     light = int(np.searchsorted(value, target / 2, side="right"))  # values up to T / 2
     below = np.arange(light + 1)
     u = np.append(value[:light], target / 2)
@@ -211,15 +206,10 @@ def _aggregate(
 
 
 def _threshold(
-    grid: Grid,
-    target: float,
-    s: int,
-    value: Floats,
-    count: Floats,
-    most: int,
-    least: float,
+    grid: Grid, target: float, s: int, point: _Point, most: int, least: float
 ) -> list[tuple[float, Cut]]:
-    """Violation at every heavy value v, for every n; prefix sums ``count`` [n + 1] of the sorted values [n]."""
+    """Violation at every heavy value v, for every n."""
+    value, count, _ = point
     light = int(np.searchsorted(value, target / 2, side="right"))
     first = np.arange(light, value.size)
     if not first.size:

@@ -12,10 +12,13 @@ import numpy as np
 
 from ..certificates.mean import trivial_bound
 from ..errors import SolverError
+from ..limits import Limits
 from ..problem.pool import Packing, Pool
 
 # The incumbent's objective is a rounded sum; this much above it is safely an upper bound.
 UPPER_MARGIN = 1e-9
+WORK_SIZE = 20_000  # placement variables a unit of work (about a second)
+MAX_SIZE = 400_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +162,22 @@ class Assignment:
                 f"the solver's solution is not valid ({faults[0]}): its map is discarded"
             )
         return packing
+
+
+def most_variables(limits: Limits) -> float:
+    """The most placement variables that limits have time for.
+
+    Parameters
+    ----------
+    limits : Limits
+
+    Returns
+    -------
+    float
+    """
+    if limits.work is None:
+        return MAX_SIZE
+    return min(MAX_SIZE, WORK_SIZE * limits.work)
 
 
 def allowed_counts(pool: Pool, upper: float) -> list[range]:

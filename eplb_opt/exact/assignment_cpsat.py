@@ -20,16 +20,13 @@ from ..native import in_own_thread
 from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
 from ..problem.status import StopReason
-from .assignment import Assignment
+from .assignment import Assignment, most_variables
 
 # The mean rank load has about this many bits: rounding costs at most slots_per_rank / 2^24 of it.
 MEAN_BITS = 24
-WORK_SIZE = 20_000  # placement variables a unit of work
-MAX_SIZE = 400_000
 BOUND_NOISE = 1e-6  # CP-SAT hands its integer bound over as a float
-ALL_WORK = (
-    0.99  # share of the work from which on it, not the clock, has stopped the search
-)
+# share of the work from which on it, not the clock, has stopped the search
+ALL_WORK = 0.99
 METHOD = "CP-SAT"
 
 
@@ -82,18 +79,14 @@ def build(a: Assignment) -> CpSatModel:
     # (V1), less what rounding down can take
     least = math.floor(scale * Fraction(a.lower)) - a.pool.slots_per_rank
     model = cp_model.CpModel()
-    m = CpSatModel(
-        model=model,
-        T=model.new_int_var(min(least, heaviest), heaviest, "T"),
-        y={(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()},
-        x={
-            (e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}")
-            for e, k in a.expert_counts()
-            for r in a.ranks
-        },
-        load=load,
-        scale=scale,
-    )
+    top = model.new_int_var(min(least, heaviest), heaviest, "T")
+    chosen = {(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()}
+    copies = {
+        (e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}")
+        for e, k in a.expert_counts()
+        for r in a.ranks
+    }
+    m = CpSatModel(model, T=top, y=chosen, x=copies, load=load, scale=scale)
     for add_family in FAMILIES:
         add_family(a, m)
     model.minimize(m.T)
@@ -217,19 +210,14 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
     """
     budget = Budget.of(limits)
     a = Assignment.of(pool, incumbent)
-    most = MAX_SIZE if limits.work is None else min(MAX_SIZE, WORK_SIZE * limits.work)
+    most = most_variables(limits)
     if a.num_x > most:
         note = f"{a.num_x} placement variables, at most {most:.0f} here"
         return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, METHOD, note=note)
     m = build(a)
     if budget.seconds() <= 0:
-        return PoolOutcome(
-            incumbent,
-            None,
-            StopReason.TIME,
-            METHOD,
-            note="time ran out while building the model",
-        )
+        note = "time ran out while building the model"
+        return PoolOutcome(incumbent, None, StopReason.TIME, METHOD, note=note)
     solver = _solver(budget.limits(limits))
     status = in_own_thread(lambda: solver.solve(m.model), solver.stop_search)
     if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
@@ -241,15 +229,10 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
         packing = _packing(a, m, solver)
         best = min(packing, incumbent, key=lambda p: p.objective(pool))
     proven = math.ceil(solver.best_objective_bound - BOUND_NOISE)  # T is an integer
-    lower = floor_float(Fraction(proven) / m.scale)
+    bound = floor_float(Fraction(proven) / m.scale)
+    lower = max(bound, a.lower)
     stop = StopReason.GAP if status == cp_model.OPTIMAL else _limit_hit(limits, solver)
-    return PoolOutcome(
-        packing=best,
-        lower_bound=max(lower, a.lower),
-        stop=stop,
-        method=METHOD,
-        bound_method=METHOD,
-    )
+    return PoolOutcome(best, lower, stop, METHOD, bound_method=METHOD)
 
 
 def _packing(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> Packing:
@@ -277,10 +260,8 @@ def _solver(limits: Limits) -> cp_model.CpSolver:
 
 def _limit_hit(limits: Limits, solver: cp_model.CpSolver) -> StopReason:
     """Which limit has stopped the solver."""
-    if (
-        limits.work is not None
-        and solver.response_proto.deterministic_time >= limits.work * ALL_WORK
-    ):
+    spent = solver.response_proto.deterministic_time
+    if limits.work is not None and spent >= limits.work * ALL_WORK:
         return StopReason.WORK
     return StopReason.TIME
 
@@ -288,8 +269,7 @@ def _limit_hit(limits: Limits, solver: cp_model.CpSolver) -> StopReason:
 def _heaviest(a: Assignment, load: dict[tuple[int, int], int]) -> int:
     """The warm start's heaviest rank in integer loads."""
     counts = a.incumbent.counts(a.pool)
-    sums = [
-        sum(load[e, int(counts[e])] for e in held)
-        for held in a.incumbent.experts.tolist()
-    ]
+    replica = [load[e, int(k)] for e, k in enumerate(counts)]
+    ranks = a.incumbent.experts.tolist()
+    sums: list[int] = [sum(replica[e] for e in held) for held in ranks]
     return max(sums)

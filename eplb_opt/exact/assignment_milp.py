@@ -15,7 +15,7 @@ from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
 from ..problem.status import StopReason
-from .assignment import Assignment
+from .assignment import Assignment, most_variables
 from .milp_solvers import SOLVERS, run_milp
 
 # Rank loads are scaled to a mean of SCALE, so that the solvers' absolute tolerances (1e-6) are small beside them; the
@@ -23,10 +23,7 @@ from .milp_solvers import SOLVERS, run_milp
 SCALE = 1000.0
 BOUND_MARGIN = 1e-6
 HALF = 0.5  # values of integer variables that are more count as 1 at the least
-# One unit of Limits.work (about a second): this many x variables at most, and NODE_WORK / num_x nodes.
-WORK_SIZE = 20_000
-NODE_WORK = 200_000
-MAX_SIZE = 400_000
+NODE_WORK = 200_000  # nodes a unit of Limits.work, times x variables
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +191,7 @@ def solve_milp(
     budget = Budget.of(limits)
     a = Assignment.of(pool, incumbent)
     method = f"MILP ({SOLVERS[solver]})"
-    most = _most_variables(limits)
+    most = most_variables(limits)
     if a.num_x > most:
         note = f"{a.num_x} placement variables, at most {most:.0f} here"
         return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, method, note=note)
@@ -212,13 +209,6 @@ def solve_milp(
         return PoolOutcome(best, None, run.stop, method)
     lower = run.bound / model.scale * (1 - BOUND_MARGIN)
     return PoolOutcome(best, lower, run.stop, method, bound_method=method)
-
-
-def _most_variables(limits: Limits) -> float:
-    """The most ``x`` variables that the limits have time for."""
-    if limits.work is None:
-        return MAX_SIZE
-    return min(MAX_SIZE, WORK_SIZE * limits.work)
 
 
 def _most_nodes(limits: Limits, num_x: int) -> int | None:

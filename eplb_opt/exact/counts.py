@@ -37,17 +37,11 @@ METHOD = "count enumeration"
 MOST_VECTORS = 1e11  # of counts that a target allows, before L1 is asked
 MOST_WAYS = 1e300  # so that numbers stay finite
 MOST_STEPS = 5e6  # experts * spare slots * choices of a count
-# price vectors kept, linear programs solved for them, at a target
-PRICES, PROGRAMS = (
-    60,
-    300,
-)
+PRICES = 60  # price vectors kept at a target
+PROGRAMS = 300  # linear programs solved for them
 PROGRAM = 20_000  # ticks of a linear program, roughly
-# random dives that estimate the tree; a tick is a count tried or item placed
-DIVES, TICKS_PER_SECOND = (
-    200,
-    10_000_000,
-)
+DIVES = 200  # random ones that estimate the tree
+TICKS_PER_SECOND = 10_000_000  # a tick is a count tried or item placed
 CHUNK = 3_000_000  # ticks between two looks at the clock
 MOST_TICKS = 1e12  # where nothing limits them
 LEAF = 1_000_000  # ticks for a count vector, at least

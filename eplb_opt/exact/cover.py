@@ -156,16 +156,15 @@ def _encode(model: Model, types: Ints) -> tuple[Codes, Codes]:
 
 def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
     """The root: every pattern still fits."""
-    experts, ranks, slots = pool.num_experts, pool.ranks, pool.slots_per_rank
-    zeros = [np.zeros(ranks, np.int64) for _ in range(5)]
-    size, cursor, pivot, slack, spare = zeros
+    experts = pool.num_experts
+    ranks = pool.ranks
+    slots = pool.slots_per_rank
+    size, cursor, pivot, slack, spare = np.zeros((5, ranks), np.int64)
     lists = np.empty((ranks, len(expert)), np.int32)
-    lists[0], size[0], slack[0], spare[0] = (
-        np.arange(len(expert)),
-        len(expert),
-        model.slack,
-        model.spare,
-    )
+    lists[0] = np.arange(len(expert))
+    size[0] = len(expert)
+    slack[0] = model.slack
+    spare[0] = model.spare
     cost = np.empty(experts * model.options * slots, np.int32)
     for f in range(experts):
         reset_costs(f, model.least, slots, cost)

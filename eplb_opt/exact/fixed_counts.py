@@ -11,14 +11,11 @@ from ..budget import Budget
 from ..certificates.rank_model import rounded_down, scale_of
 from ..problem.pool import Floats, Ints, Packing, Pool
 from .cover import decide
-from .packer import pack, pack_distinct
+from .packer import IMPOSSIBLE, PACKED, pack, pack_distinct
 from .targets import Verdict
 
-# ticks of the packer's first turn, items placed; how the turns grow
-FIRST, GROWTH = (
-    2_000,
-    50,
-)
+FIRST = 2_000  # ticks of the packer's first turn, items placed
+GROWTH = 50  # how the turns grow
 TICKS_PER_SECOND = 5_000_000  # of the packer, roughly
 COVER = 20  # patterns looked at for an item that the packer may place
 
@@ -33,11 +30,7 @@ def decide_fixed(pool: Pool, target: float, counts: Ints, budget: Budget) -> Ver
     budget : Budget
         Items placed and patterns looked at before giving up; it is not changed.
     """
-    loads, limit = replica_loads(pool.loads, counts, target)
-    order = np.argsort(-loads, kind="stable")
-    expert = np.repeat(order, counts[order])
-    items = loads[expert]
-    out = np.empty(pool.slots, np.int64)
+    packer = _Packer(pool, target, counts)
     left = budget.scaled(1.0)
     turn = FIRST
     spent = 0.0
@@ -50,18 +43,40 @@ def decide_fixed(pool: Pool, target: float, counts: Ints, budget: Budget) -> Ver
         turn *= GROWTH
         soon = left.seconds() * TICKS_PER_SECOND  # the packer looks at no clock
         nodes = int(max(min(turn, left.work, soon), 0))
-        if pool.distinct:
-            status = pack_distinct(
-                items, expert, pool.ranks, pool.slots_per_rank, limit, nodes, out
-            )
-        else:
-            status = pack(items, pool.ranks, pool.slots_per_rank, limit, nodes, out)
+        status = packer.pack(nodes)
         spent += nodes
         left.spend(nodes)
-        if status >= 0:
-            held = expert[np.argsort(out, kind="stable")].reshape(pool.ranks, -1)
-            return Verdict(Packing(held) if status else None, not status, spent)
+        if status == PACKED:
+            return Verdict(packer.packing(), False, spent)
+        if status == IMPOSSIBLE:
+            return Verdict(None, True, spent)
     return Verdict(None, False, spent, stop)
+
+
+class _Packer:
+    """The exact packer on the replicas of some counts [experts]."""
+
+    def __init__(self, pool: Pool, target: float, counts: Ints) -> None:
+        loads, self.limit = replica_loads(pool.loads, counts, target)
+        heaviest_first = np.argsort(-loads, kind="stable")
+        self.pool = pool
+        self.expert = np.repeat(heaviest_first, counts[heaviest_first])
+        self.items = loads[self.expert]
+        self.rank = np.empty(pool.slots, np.int64)  # of each item, where it is packed
+
+    def pack(self, nodes: int) -> int:
+        """PACKED, IMPOSSIBLE or EXHAUSTED, within so many items placed."""
+        ranks = self.pool.ranks
+        slots = self.pool.slots_per_rank
+        rest = (ranks, slots, self.limit, nodes, self.rank)
+        if self.pool.distinct:
+            return pack_distinct(self.items, self.expert, *rest)
+        return pack(self.items, *rest)
+
+    def packing(self) -> Packing:
+        """What was packed."""
+        by_rank = np.argsort(self.rank, kind="stable")
+        return Packing(self.expert[by_rank].reshape(self.pool.ranks, -1))
 
 
 def compile_kernels() -> None:

@@ -33,9 +33,13 @@ def pair_counts(pool: Pool, counts: Ints) -> Packing | None:
     pairs = np.stack([heavier, lighter], axis=1)
     if not pool.distinct or not (pairs[:, 0] == pairs[:, 1]).any():
         return Packing(pairs)
-    sums = values + values[::-1]
-    low = float(sums.max())  # what the pairs need that ``distinct`` does not allow
-    high = 2 * float(values[0])
+    # what the pairs need that ``distinct`` does not allow
+    needed = float((values + values[::-1]).max())
+    return _halved(pool, counts, needed, 2 * float(values[0]))
+
+
+def _halved(pool: Pool, counts: Ints, low: float, high: float) -> Packing | None:
+    """The packing with the least limit between two, up to rounding; None: there is none at the higher one."""
     best = pair_distinct(pool, counts, high)
     if best is None:
         return None
@@ -92,18 +96,22 @@ def pair_distinct(pool: Pool, counts: Ints, limit: float) -> Packing | None:
         load = pool.loads[expert] / counts[expert]
         has_others = experts[mates] != expert
         swap = np.flatnonzero((load <= room) & has_others)[:surplus]
-        own = rest[experts[rest] == expert]
-        spare = own[:surplus]
-        freed = mates[swap].copy()
-        mates[swap] = spare
-        kept = rest[~np.isin(rest, spare)]
-        rest = np.concatenate([kept, freed])
+        spare = rest[experts[rest] == expert][:surplus]
+        rest = _swapped(rest, mates, swap, spare)
     # sorted by expert, places half the list apart hold different ones: no expert has more than half of them
     rest = rest[np.argsort(experts[rest], kind="stable")]
     half = rest.size // 2
     first = np.concatenate([np.arange(heavy), rest[:half]])
     second = np.concatenate([mates, rest[half:]])
     return Packing(np.stack([experts[first], experts[second]], axis=1))
+
+
+def _swapped(rest: Ints, mates: Ints, swap: Ints, spare: Ints) -> Ints:
+    """What is left once spare replicas have replaced the companions at ``swap``; ``mates`` is changed."""
+    kept = rest[~np.isin(rest, spare)]
+    freed = mates[swap].copy()
+    mates[swap] = spare
+    return np.concatenate([kept, freed])
 
 
 def crowded(pool: Pool, counts: Ints, limit: float) -> int | None:

@@ -8,7 +8,7 @@ replica needs its own companion that fits. With the distinct heavy loads v_1 > v
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -65,15 +65,13 @@ class Columns:
         Columns
             With the same limit and levels.
         """
-        return Columns(
-            limit=self.limit,
+        return replace(
+            self,
             expert=self.expert[which],
             count=self.count[which],
             value=self.value[which],
             level=self.level[which],
             role=self.role[which],
-            levels=self.levels,
-            alone=self.alone,
         )
 
 
@@ -133,7 +131,8 @@ def columns(pool: Pool, limit: float) -> Columns | None:
     if pool.distinct:
         useful &= count <= pool.max_count
     else:
-        _keep_one_idle(useful, useful & ~heavy & (level == 0), expert)
+        is_idle = ~heavy & (level == 0)
+        _keep_one_idle(useful, is_idle, expert)
     choices = np.bincount(expert[useful], minlength=pool.num_experts)
     if choices.min() == 0:
         return None

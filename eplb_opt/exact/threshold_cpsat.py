@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 LEAST_SECONDS = 1e-2  # of a run: CP-SAT needs some to say anything
 LEAST_WORK = 1e-3
-ALL_WORK = (
-    0.99  # share of the work from which on it, not the clock, has stopped the search
-)
+# share of the work from which on it, not the clock, has stopped the search
+ALL_WORK = 0.99
 
 
 @dataclass(frozen=True, eq=False)

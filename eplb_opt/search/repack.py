@@ -19,9 +19,8 @@ UNIT = 2.0**40  # the mean rank load in the packer's integers
 ELSEWHERE = 0.3  # share of the rounds that need not include the heaviest rank
 LIGHTER = 0.75  # share of the draws that take the lighter of two ranks
 DRAWS = 8  # of a count move whose experts have few enough replicas, before a round goes on without
-TIGHTEST = (
-    0.2  # exponent: limits crowd just below the maximum, where they are met most often
-)
+# exponent: limits crowd just below the maximum, where they are met most often
+TIGHTEST = 0.2
 
 
 @compiled
@@ -87,23 +86,14 @@ def repack(
         size = min(most, fewest + below(rng, most - min(fewest, most) + 1))
         chosen = subset[:size]
         drawn = most_moves > 0 and uniform(rng) < drawn_first
-        held = (
-            _ranks_of_move(experts, counts, slots, rng, chosen, moved[0])
-            if drawn
-            else 0
-        )
+        held = 0
+        if drawn:
+            held = _ranks_of_move(experts, counts, slots, rng, chosen, moved[0])
         _choose(loads, rng, chosen, held)
         kinds = present[: _collect(experts, slots, chosen, tally, present)]
         given = 1 if held > 0 else 0  # moves that are drawn already
         wanted = given + below(rng, most_moves + 1 - given)
-        moves = _move_counts(
-            counts,
-            tally,
-            kinds,
-            rng,
-            moved[:wanted],
-            given,
-        )
+        moves = _move_counts(counts, tally, kinds, rng, moved[:wanted], given)
         packed, left = _pack_ranks(
             weights, experts, counts, loads, chosen, tally, kinds, nodes, distinct, rng
         )
@@ -247,28 +237,20 @@ def _pack_ranks(
     if top <= mean:
         return False, nodes
     limit = mean + np.int64((top - mean) * uniform(rng) ** TIGHTEST)
-    status, left = branch(
-        items,
-        owner,
-        distinct,
-        chosen.size,
-        slots,
-        limit,
-        nodes,
-        out,
-    )
+    status, left = branch(items, owner, distinct, chosen.size, slots, limit, nodes, out)
     if status != PACKED:
         return False, left
-    # empty slots of each chosen rank, filled from the last one on
-    room = np.full(chosen.size, slots, np.int64)
     for rank in chosen:
         loads[rank] = 0.0
+    # empty slots of each chosen rank, filled from the last one on
+    room = np.full(chosen.size, slots, np.int64)
     for i in range(size):
+        expert = owner[i]
         place = out[i]
         rank = chosen[place]
         room[place] -= 1
-        experts[rank * slots + room[place]] = owner[i]
-        loads[rank] += weights[owner[i]] / counts[owner[i]]
+        experts[rank * slots + room[place]] = expert
+        loads[rank] += weights[expert] / counts[expert]
     return True, left
 
 
