@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from eplb_opt.heuristics import refine
+from eplb_opt.heuristics import kernels
 from eplb_opt.heuristics.greedy_check import heaviest_load
 from eplb_opt.heuristics.refine import refine_maps
 from eplb_opt.problem.topology import Topology
@@ -75,7 +75,7 @@ def run(name: str, load: np.ndarray, replicas: int, topology: Topology, steps: i
     """One row: bits, imbalance and times of one case with the kernel or in torch operations alone."""
     weight = np.asarray(load, dtype=np.float64)
     on_device = torch.from_numpy(weight.copy()).cuda()
-    optional, refine.optional = refine.optional, refine.optional if fused else lambda _: None
+    optional, kernels.optional = kernels.optional, kernels.optional if fused else lambda _: None
     try:
         with torch.inference_mode():
             start = time.perf_counter()
@@ -84,7 +84,7 @@ def run(name: str, load: np.ndarray, replicas: int, topology: Topology, steps: i
             found = refine_maps(on_device, replicas, topology, steps=steps).cpu().numpy()
             times = np.array(replay_times(lambda: refine_maps(on_device, replicas, topology, steps=steps)))
     finally:
-        refine.optional = optional
+        kernels.optional = optional
     ranks = topology.num_ranks
     imbalance = heaviest_load(weight, found, ranks) / (weight.sum(1) / ranks)
     return {

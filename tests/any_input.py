@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from eplb_opt import POLICIES
-from eplb_opt.heuristics import refine
+from eplb_opt.heuristics import kernels
 from eplb_opt.heuristics.arrays import to_numpy
 from eplb_opt.heuristics.greedy import greedy_maps
 from eplb_opt.heuristics.optional import optional
@@ -121,7 +121,7 @@ def main() -> None:
     random = np.random.default_rng(0)
     wanted = sys.argv[2:] or ["numpy", "torch", "cuda"]
     tried = [(d, layout, kind) for d in EXACT for layout in LAYOUTS for kind in cases(d) if kind in wanted]
-    refine.optional = lambda name: None if name == "fused" else optional(name)
+    kernels.optional = lambda name: None if name == "fused" else optional(name)
     start = time.monotonic()
     for number in range(instances):
         check(random, *tried[number % len(tried)])

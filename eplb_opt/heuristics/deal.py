@@ -106,3 +106,10 @@ def _rows(rows: Array, full: Array) -> list[Array]:
         index = xp.where(is_other, reversed_row, first_of_full + column - 1)
         items.append(xp.take_along_axis(in_order, index))
     return items
+
+
+def experts_in_slots(state: Array, bits: int) -> Array:
+    """The expert in every slot of each packing, [packings, slots] (int64), rank by rank."""
+    expert = state & ((1 << bits) - 1)
+    by_rank = xp.contiguous(xp.permute_dims(expert, (2, 1, 0)))
+    return xp.astype(by_rank, xp.int64).reshape(state.shape[2], -1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import compiled
-from .exchange import HIGH, LOW, PARTNER_BITS
+from .differences import HIGH, LOW
+from .exchange import PARTNER_BITS
 from .splits import EXCHANGED
 
 HIGH32 = np.int32(HIGH)

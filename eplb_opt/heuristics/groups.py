@@ -1,6 +1,6 @@
 """Hierarchical mode: which groups share a node, many layers at once.
 
-With many slots a rank a node's load is what counts, and the packing of groups by their loads is `refine.refine_pools`'
+With many slots a rank a node's load is what counts, and the packing of groups by their loads is `pools.refine_pools`'
 own. With few slots the hottest experts count as much: a node of two hot groups is short of slots, however little the
 rest weighs. So where the ways to share out the groups are few enough to list, all sets of groups that a node could hold
 are packed, and of all ways the one is found whose heaviest rank is lightest.

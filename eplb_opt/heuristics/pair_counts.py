@@ -14,6 +14,15 @@ import math
 
 from . import arrays as xp
 from .arrays import Array
+from .pair_moves import (
+    INDEX_BITS,
+    LOW,
+    NEVER,
+    barred_pairs,
+    cheapest,
+    first_least,
+    rank_loads,
+)
 from .pair_prices import cost, num_bins, prices
 from .replicas import UNIT, extra_copies, whole_loads
 
@@ -32,9 +41,6 @@ HEAVIEST = 1 << 28  # more load of a replica is not told apart
 MOST_ABOVE = (
     1 << 21
 )  # nor is more load of a rank above the aim, so that sums over ranks have 31 bits
-NEVER = 1 << 50
-INDEX_BITS = 12  # of an expert, of a start, or of a pair of candidates, below a value in the same integer
-LOW = (1 << INDEX_BITS) - 1
 
 
 def is_searched(slots: int, experts: int) -> bool:
@@ -132,7 +138,7 @@ class _CountSearch:
         self.best = self.owner
         self.loads = self._loads(self.scaled, self.counts)
         self.load = xp.max(
-            _rank_loads(xp.take_along_axis(self.loads[:, 1], self.owner)), 1
+            rank_loads(xp.take_along_axis(self.loads[:, 1], self.owner)), 1
         )
         self.gained = self._never()
         self.lost = self._never()
@@ -181,20 +187,20 @@ class _CountSearch:
         above_bound = xp.astype(self.load - UNIT, xp.int64)
         aim = xp.astype(UNIT + (above_bound * AIM >> 10), xp.int32)[:, None]
         gain, loss = self._costs(step, here, aim)
-        gains = _cheapest(gain, self.tried)
-        loses = _cheapest(loss, self.tried)
-        barred = _barred(gain, loss, gains, loses)
+        gains = cheapest(gain, self.tried)
+        loses = cheapest(loss, self.tried)
+        barred = barred_pairs(gain, loss, gains, loses)
         fall = xp.take_along_axis(fewer - now, loses)
         rise = xp.take_along_axis(more - now, gains)
         slot, packed = self._candidates(
             here, gains, loses, xp.take_along_axis(more, gains), fall, rise
         )
-        ranks = _rank_loads(packed)
+        ranks = rank_loads(packed)
         self._note(xp.max(ranks, -1).reshape(self.rows, -1), barred, gains, loses, slot)
         above = xp.sum(
             xp.clip(ranks - aim[:, :, None, None], 0, MOST_ABOVE), -1, xp.int32
         )
-        price, pair = _first_least(above.reshape(self.rows, -1), barred)
+        price, pair = first_least(above.reshape(self.rows, -1), barred)
         expert, loser, slot = self._pick(pair, gains, loses, slot)
         self._make(step, price < NEVER, expert, loser, slot)
 
@@ -279,7 +285,7 @@ class _CountSearch:
         self, heaviest: Array, barred: Array, gains: Array, loses: Array, slot: Array
     ) -> None:
         """Keep the candidate with the lightest heaviest rank where it is the best so far."""
-        load, pair = _first_least(heaviest, barred)
+        load, pair = first_least(heaviest, barred)
         expert, _, slot = self._pick(pair, gains, loses, slot)
         is_better = load < self.load
         is_changed = (self.slot == slot[:, None]) & is_better[:, None]
@@ -287,32 +293,3 @@ class _CountSearch:
         self.best = xp.where(is_changed, expert[:, None], so_far)
         lighter = xp.where(is_better, load, xp.astype(self.load, xp.int64))
         self.load = xp.astype(lighter, xp.int32)
-
-
-def _rank_loads(loads: Array) -> Array:
-    """Loads of the ranks, the heaviest replica with the lightest and so on, [..., slots / 2] of [..., slots]."""
-    ordered = xp.sort(loads)
-    ranks = ordered.shape[-1] // 2
-    return ordered[..., :ranks] + xp.flip(ordered[..., ranks:])
-
-
-def _barred(gain: Array, loss: Array, gains: Array, loses: Array) -> Array:
-    """Which pairs of the experts tried may not be taken: of one expert, or at no price, [rows, tried * tried]."""
-    is_same = gains[:, :, None] == loses[:, None]
-    no_gain = xp.take_along_axis(gain, gains) >= NEVER
-    no_loss = xp.take_along_axis(loss, loses) >= NEVER
-    return (is_same | no_gain[:, :, None] | no_loss[:, None]).reshape(len(gains), -1)
-
-
-def _cheapest(costs: Array, number: int) -> Array:
-    """Where the smallest costs of each row are, the first of equals first, [rows, number]."""
-    index = xp.arange(0, costs.shape[1], xp.device(costs))
-    return xp.sort((costs << INDEX_BITS) | index)[:, :number] & LOW
-
-
-def _first_least(values: Array, barred: Array) -> tuple[Array, Array]:
-    """The smallest value of each row that is not barred (`NEVER`, if all are) and the first place of it, [rows]."""
-    index = xp.arange(0, values.shape[1], xp.device(values))
-    allowed = xp.where(barred, NEVER, xp.astype(values, xp.int64))
-    least = xp.min((allowed << INDEX_BITS) | index, 1)  # value and place in one integer
-    return least >> INDEX_BITS, least & LOW

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eplb_opt import Instance
-from eplb_opt.heuristics import refine
+from eplb_opt.heuristics import kernels as compiled_code
+from eplb_opt.heuristics import pools
 from eplb_opt.heuristics.crowded import is_crowded, num_tried, other_copies, packing_floors
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.greedy_check import heaviest_load, sharing_bound
@@ -144,8 +145,8 @@ def test_it_is_never_worse_than_without(monkeypatch):
         load = hot(random.uniform(0.1, 0.99, 6), experts, 1.5, 2, experts)
         found = heaviest_load(load, refine_pools(load, slots, ranks), ranks)
         with monkeypatch.context() as without:
-            without.setattr(refine, "is_crowded", lambda replicas, ranks: np.zeros(len(replicas), dtype=np.bool_))
-            without.setattr(refine, "is_hot", lambda loads: np.zeros(len(loads), dtype=np.bool_))
+            without.setattr(pools, "is_crowded", lambda replicas, ranks: np.zeros(len(replicas), dtype=np.bool_))
+            without.setattr(pools, "is_hot", lambda loads: np.zeros(len(loads), dtype=np.bool_))
             before = heaviest_load(load, refine_pools(load, slots, ranks), ranks)
         assert (found <= before * (1 + 1e-12)).all()
 
@@ -156,8 +157,8 @@ def test_it_is_never_worse_than_without(monkeypatch):
 def test_cuda_gives_the_same_bits(shape, kernels, monkeypatch):
     experts, slots, ranks = shape
     if not kernels:
-        optional = refine.optional
-        monkeypatch.setattr(refine, "optional", lambda name: None if name == "fused" else optional(name))
+        optional = compiled_code.optional
+        monkeypatch.setattr(compiled_code, "optional", lambda name: None if name == "fused" else optional(name))
     shares = np.linspace(0, 0.99, 24)
     load = np.concatenate([hot(shares, experts, sigma, number, 5) for sigma, number in ((0.5, 1), (2.0, 2))])
     found = refine_pools(torch.from_numpy(load).cuda(), slots, ranks).cpu().numpy()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eplb_opt import Instance
-from eplb_opt.heuristics import refine
+from eplb_opt.heuristics import nodes
 from eplb_opt.heuristics.greedy_check import heaviest_load
 from eplb_opt.heuristics.groups import share_out, ways
 from eplb_opt.heuristics.refine import refine_pools, refined
@@ -73,7 +73,7 @@ def test_with_few_slots_packings_share_out_better_than_loads(each, monkeypatch):
     load = np.random.default_rng(8).lognormal(sigma=1.2, size=(20, 64))
     instance = Instance(load, 72, num_groups=8, num_nodes=4, num_ranks=72 // each)
     found = refined(instance).objective(instance)
-    monkeypatch.setattr(refine, "SHARED_SLOTS", 0)
+    monkeypatch.setattr(nodes, "SHARED_SLOTS", 0)
     by_load = refined(instance).objective(instance)
     assert (found <= by_load * (1 + 1e-12)).all()
     assert found.sum() < 0.999 * by_load.sum()
