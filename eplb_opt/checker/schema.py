@@ -106,80 +106,178 @@ def _new(name: str, value: Value, meaning: str, is_checked: bool = False) -> Fie
     return Field(name, value, meaning, is_checked, since=1)
 
 
-OBJECTIVE = Section("objective", (
-    _checked("across", one_of(*ACROSS), "how recorded windows are put together: their loads are added, or "
-             "of heaviest over mean rank load the mean over windows, over the worst ones, or the worst one is taken"),
-    _checked("level", or_null(AT_LEAST_0), "of `cvar`: the worst 1 - level of the windows count; otherwise null"),
-    _checked("weights", or_null(list_of(AT_LEAST_0, "numbers >= 0")), "of the windows, where they were given"),
-))  # fmt: skip
-LIMITS = Section("limits", (
-    Field("seconds", or_null(ABOVE_0), "wall-clock limit of the call"),
-    Field("work", or_null(ABOVE_0), "deterministic limit of each pool, in roughly seconds of one core"),
-    _checked("gap", AT_LEAST_0, "gap up to which a layer counts as OPTIMAL"),
-    Field("workers", POSITIVE, "processes"),
-))  # fmt: skip
-PROOF = Section("proof", (
-    _checked("groups", list_of(INTEGER, "integers"), "the pool's expert groups, those of one node; [0] in global mode"),
-    _new("kind", TEXT, "kind of the certificate, which has the other keys (see below)", is_checked=True),
-))  # fmt: skip
-LAYER = Section("layer", (
-    _checked("layer_id", COUNT, "absolute layer index"),
-    _checked("objective", AT_LEAST_0, "heaviest rank in tokens, or the windows' imbalance; recomputed from the map"),
-    _checked("lower_bound", AT_LEAST_0, "proven least possible objective, in the same unit"),
-    _checked("gap", GAP, "objective / lower_bound - 1"),
-    _checked("imbalance", AT_LEAST_0, "objective over mean rank load; 1 is perfect"),
-    _checked("balancedness", AT_LEAST_0, "1 / imbalance"),
-    _checked("status", STATUS, "whether the gap is at most the gap limit"),
-    Field("stop", STOP, "why the method stopped; of an OPTIMAL layer: that it was"),
-    Field("method", TEXT, "what found the placement"),
-    _checked("bound_method", TEXT, "what proved the bound"),
-    Field("seconds", AT_LEAST_0, "computing time spent on the layer, all processes together"),
-    Field("note", TEXT, "cause of a fallback, or empty"),
-    Field("reached", TIMES, "seconds after which the gap was at most 1 %, 0.1 % and 0.01 %"),
-    _checked("proofs", objects(PROOF), "certificates of pools' bounds beyond the mean and the largest replica"),
-    _checked("gap_limit", AT_LEAST_0, "gap up to which the layer counts as OPTIMAL"),
-))  # fmt: skip
-MILESTONE = Section("totals.reached", (
-    _checked("gap", AT_LEAST_0, "the milestone"),
-    _checked("layers", COUNT, "layers whose gap is at most that"),
-    _checked("seconds", SECONDS_OR_NULL, "when the last of them came within it"),
-))  # fmt: skip
-TOTALS = Section("totals", (
-    _checked("layers", COUNT, "number of layers"),
-    _checked("optimal", COUNT, "layers that are OPTIMAL"),
-    _checked("imbalance_mean", AT_LEAST_0, "mean imbalance over layers"),
-    _checked("imbalance_max", AT_LEAST_0, "largest imbalance"),
-    _checked("balancedness_mean", AT_LEAST_0, "mean balancedness over layers"),
-    _checked("gap_mean", GAP, "mean gap over layers"),
-    _checked("gap_max", GAP, "largest gap"),
-    Field("seconds", AT_LEAST_0, "wall-clock time of the call, without compiling"),
-    Field("compile_seconds", AT_LEAST_0, "time of compiling before it"),
-    _checked("reached", objects(MILESTONE), "a milestone each: gaps of 1 %, 0.1 % and 0.01 %"),
-))  # fmt: skip
-HEAD = Section("the report", (
-    _new("schema", TEXT, f"`{SCHEMA}`", is_checked=True),
-    _new("package", TEXT, "the package that wrote it"),
-    _new("version", TEXT, "the package's version"),
-    _new("commit", or_null(TEXT), "commit that the package was installed from, if the installation says so"),
-    _new("loads_sha256", DIGEST, "SHA-256 of the loads: of the line `WINDOWS LAYERS EXPERTS` and the loads as "
-         "little-endian float64, C order", is_checked=True),
-    Field("windows", TEXT, "recorded windows that were selected, as for `--windows`", optional=True),
-    Field("method", TEXT, "the method that was asked for"),
-    _checked("mode", TEXT, "`global` or `hierarchical`"),
-    _new("num_experts", POSITIVE, "logical experts a layer", is_checked=True),
-    _checked("num_replicas", POSITIVE, "physical experts (slots) a layer"),
-    _checked("num_ranks", POSITIVE, "ranks (GPUs)"),
-    _checked("num_nodes", POSITIVE, "nodes"),
-    _checked("num_groups", POSITIVE, "expert groups of the router"),
-    _checked("distinct", BOOLEAN, "no two replicas of one expert on one rank"),
-    _new("objective", _object(OBJECTIVE), "what was minimised", is_checked=True),
-    _new("limits", _object(LIMITS), "when the method was to stop"),
-    _new("seed", COUNT, "seed of everything that uses randomness"),
-    Field("notes", list_of(TEXT, "texts"), "what was said of options without effect", optional=True),
-    Field("interrupted", BOOLEAN, "stopped by a signal; the map is the best so far", optional=True),
-    _checked("layers", objects(LAYER), "one item a layer"),
-    _checked("totals", _object(TOTALS), "over layers"),
-))  # fmt: skip
+OBJECTIVE = Section(
+    "objective",
+    (
+        _checked(
+            "across",
+            one_of(*ACROSS),
+            "how recorded windows are put together: their loads are added, or "
+            "of heaviest over mean rank load the mean over windows, over the worst ones, or the worst one is taken",
+        ),
+        _checked(
+            "level",
+            or_null(AT_LEAST_0),
+            "of `cvar`: the worst 1 - level of the windows count; otherwise null",
+        ),
+        _checked(
+            "weights",
+            or_null(list_of(AT_LEAST_0, "numbers >= 0")),
+            "of the windows, where they were given",
+        ),
+    ),
+)
+LIMITS = Section(
+    "limits",
+    (
+        Field("seconds", or_null(ABOVE_0), "wall-clock limit of the call"),
+        Field(
+            "work",
+            or_null(ABOVE_0),
+            "deterministic limit of each pool, in roughly seconds of one core",
+        ),
+        _checked("gap", AT_LEAST_0, "gap up to which a layer counts as OPTIMAL"),
+        Field("workers", POSITIVE, "processes"),
+    ),
+)
+PROOF = Section(
+    "proof",
+    (
+        _checked(
+            "groups",
+            list_of(INTEGER, "integers"),
+            "the pool's expert groups, those of one node; [0] in global mode",
+        ),
+        _new(
+            "kind",
+            TEXT,
+            "kind of the certificate, which has the other keys (see below)",
+            is_checked=True,
+        ),
+    ),
+)
+LAYER = Section(
+    "layer",
+    (
+        _checked("layer_id", COUNT, "absolute layer index"),
+        _checked(
+            "objective",
+            AT_LEAST_0,
+            "heaviest rank in tokens, or the windows' imbalance; recomputed from the map",
+        ),
+        _checked(
+            "lower_bound",
+            AT_LEAST_0,
+            "proven least possible objective, in the same unit",
+        ),
+        _checked("gap", GAP, "objective / lower_bound - 1"),
+        _checked(
+            "imbalance", AT_LEAST_0, "objective over mean rank load; 1 is perfect"
+        ),
+        _checked("balancedness", AT_LEAST_0, "1 / imbalance"),
+        _checked("status", STATUS, "whether the gap is at most the gap limit"),
+        Field("stop", STOP, "why the method stopped; of an OPTIMAL layer: that it was"),
+        Field("method", TEXT, "what found the placement"),
+        _checked("bound_method", TEXT, "what proved the bound"),
+        Field(
+            "seconds",
+            AT_LEAST_0,
+            "computing time spent on the layer, all processes together",
+        ),
+        Field("note", TEXT, "cause of a fallback, or empty"),
+        Field(
+            "reached",
+            TIMES,
+            "seconds after which the gap was at most 1 %, 0.1 % and 0.01 %",
+        ),
+        _checked(
+            "proofs",
+            objects(PROOF),
+            "certificates of pools' bounds beyond the mean and the largest replica",
+        ),
+        _checked(
+            "gap_limit", AT_LEAST_0, "gap up to which the layer counts as OPTIMAL"
+        ),
+    ),
+)
+MILESTONE = Section(
+    "totals.reached",
+    (
+        _checked("gap", AT_LEAST_0, "the milestone"),
+        _checked("layers", COUNT, "layers whose gap is at most that"),
+        _checked("seconds", SECONDS_OR_NULL, "when the last of them came within it"),
+    ),
+)
+TOTALS = Section(
+    "totals",
+    (
+        _checked("layers", COUNT, "number of layers"),
+        _checked("optimal", COUNT, "layers that are OPTIMAL"),
+        _checked("imbalance_mean", AT_LEAST_0, "mean imbalance over layers"),
+        _checked("imbalance_max", AT_LEAST_0, "largest imbalance"),
+        _checked("balancedness_mean", AT_LEAST_0, "mean balancedness over layers"),
+        _checked("gap_mean", GAP, "mean gap over layers"),
+        _checked("gap_max", GAP, "largest gap"),
+        Field("seconds", AT_LEAST_0, "wall-clock time of the call, without compiling"),
+        Field("compile_seconds", AT_LEAST_0, "time of compiling before it"),
+        _checked(
+            "reached",
+            objects(MILESTONE),
+            "a milestone each: gaps of 1 %, 0.1 % and 0.01 %",
+        ),
+    ),
+)
+HEAD = Section(
+    "the report",
+    (
+        _new("schema", TEXT, f"`{SCHEMA}`", is_checked=True),
+        _new("package", TEXT, "the package that wrote it"),
+        _new("version", TEXT, "the package's version"),
+        _new(
+            "commit",
+            or_null(TEXT),
+            "commit that the package was installed from, if the installation says so",
+        ),
+        _new(
+            "loads_sha256",
+            DIGEST,
+            "SHA-256 of the loads: of the line `WINDOWS LAYERS EXPERTS` and the loads as "
+            "little-endian float64, C order",
+            is_checked=True,
+        ),
+        Field(
+            "windows",
+            TEXT,
+            "recorded windows that were selected, as for `--windows`",
+            optional=True,
+        ),
+        Field("method", TEXT, "the method that was asked for"),
+        _checked("mode", TEXT, "`global` or `hierarchical`"),
+        _new("num_experts", POSITIVE, "logical experts a layer", is_checked=True),
+        _checked("num_replicas", POSITIVE, "physical experts (slots) a layer"),
+        _checked("num_ranks", POSITIVE, "ranks (GPUs)"),
+        _checked("num_nodes", POSITIVE, "nodes"),
+        _checked("num_groups", POSITIVE, "expert groups of the router"),
+        _checked("distinct", BOOLEAN, "no two replicas of one expert on one rank"),
+        _new("objective", _object(OBJECTIVE), "what was minimised", is_checked=True),
+        _new("limits", _object(LIMITS), "when the method was to stop"),
+        _new("seed", COUNT, "seed of everything that uses randomness"),
+        Field(
+            "notes",
+            list_of(TEXT, "texts"),
+            "what was said of options without effect",
+            optional=True,
+        ),
+        Field(
+            "interrupted",
+            BOOLEAN,
+            "stopped by a signal; the map is the best so far",
+            optional=True,
+        ),
+        _checked("layers", objects(LAYER), "one item a layer"),
+        _checked("totals", _object(TOTALS), "over layers"),
+    ),
+)
 SECTIONS = (HEAD, OBJECTIVE, LIMITS, LAYER, PROOF, TOTALS, MILESTONE)
 # What the least report of a layer has.
 BOUND = ("layer_id", "objective", "lower_bound", "bound_method")

@@ -101,9 +101,17 @@ def anneal_windows(  # type: ignore[no-untyped-def]
                 _share(whole[mine], shares[counts[mine] - 2], fewer)
                 _share(whole[theirs], shares[counts[theirs]], more)
                 number = _replaced(
-                    replicas, fewer, more, held, loads, here_rank, mine, theirs,
-                    touched, new_loads,
-                )  # fmt: skip
+                    replicas,
+                    fewer,
+                    more,
+                    held,
+                    loads,
+                    here_rank,
+                    mine,
+                    theirs,
+                    touched,
+                    new_loads,
+                )
             else:
                 if here_rank == there_rank or (distinct and held[mine, there_rank] > 0):
                     continue
@@ -112,9 +120,19 @@ def anneal_windows(  # type: ignore[no-untyped-def]
                 number = 2
                 _exchanged(replicas, mine, theirs, loads, touched, new_loads)
             change = _change(
-                touched, number, new_loads, new_grown, new_sums, new_logs,
-                grown, sums, logs, weights, exponential, logarithm,
-            )  # fmt: skip
+                touched,
+                number,
+                new_loads,
+                new_grown,
+                new_sums,
+                new_logs,
+                grown,
+                sums,
+                logs,
+                weights,
+                exponential,
+                logarithm,
+            )
             draw = np.int64(other_word >> np.uint64(52))
             if change > temperature * patience[draw]:
                 continue
@@ -186,10 +204,17 @@ def _replaced(  # type: ignore[no-untyped-def]
         is_here = np.int32(rank == here_rank)
         touched[number] = rank
         _load_after(
-            loads[rank], replicas[lost], replicas[gained], fewer, more,
-            of_lost, of_gained, of_lost - is_here, of_gained + is_here,
+            loads[rank],
+            replicas[lost],
+            replicas[gained],
+            fewer,
+            more,
+            of_lost,
+            of_gained,
+            of_lost - is_here,
+            of_gained + is_here,
             new_loads[number],
-        )  # fmt: skip
+        )
         number += 1
     return number
 
@@ -207,9 +232,19 @@ def _load_after(  # type: ignore[no-untyped-def]
 
 @compiled
 def _change(  # type: ignore[no-untyped-def]
-    touched, number, new_loads, new_grown, new_sums, new_logs, grown, sums, logs,
-    weights, exponential, logarithm,
-):  # fmt: skip
+    touched,
+    number,
+    new_loads,
+    new_grown,
+    new_sums,
+    new_logs,
+    grown,
+    sums,
+    logs,
+    weights,
+    exponential,
+    logarithm,
+):
     """By how much the cost changes with the new loads of some ranks; their exponentials, sums and logarithms."""
     windows = len(sums)
     last = np.int32(len(exponential) - 1)

@@ -15,7 +15,11 @@ def _improve(task: Task, report: Report) -> PoolOutcome:
 
 
 CPSAT = Method(
-    "cpsat", "the reference CP-SAT model (OR-Tools), for small instances", ("ortools",),
-    improve=_improve, supports=only_added_windows,
-    compile_all=compile_refined, may_do_without=("numba",),
-)  # fmt: skip
+    "cpsat",
+    "the reference CP-SAT model (OR-Tools), for small instances",
+    ("ortools",),
+    improve=_improve,
+    supports=only_added_windows,
+    compile_all=compile_refined,
+    may_do_without=("numba",),
+)

@@ -15,7 +15,11 @@ def _improve(task: Task, report: Report) -> PoolOutcome:
 
 
 MILP = Method(
-    "milp", "the reference MILP (PuLP with HiGHS), for small instances", ("pulp", "highspy"),
-    improve=_improve, supports=only_added_windows,
-    compile_all=compile_refined, may_do_without=("numba",),
-)  # fmt: skip
+    "milp",
+    "the reference MILP (PuLP with HiGHS), for small instances",
+    ("pulp", "highspy"),
+    improve=_improve,
+    supports=only_added_windows,
+    compile_all=compile_refined,
+    may_do_without=("numba",),
+)

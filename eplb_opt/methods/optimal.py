@@ -41,6 +41,11 @@ def _compile() -> None:
 
 
 OPTIMAL = Method(
-    "optimal", "bounds, searches and exact methods, the cheapest proof first", ("numba", "highspy", "ortools"),
-    improve=_improve, supports=only_added_windows, repeats=True, compile_all=_compile,
-)  # fmt: skip
+    "optimal",
+    "bounds, searches and exact methods, the cheapest proof first",
+    ("numba", "highspy", "ortools"),
+    improve=_improve,
+    supports=only_added_windows,
+    repeats=True,
+    compile_all=_compile,
+)

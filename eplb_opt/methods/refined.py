@@ -31,6 +31,10 @@ def _compile_windows() -> None:
 
 
 REFINED = Method(
-    "refined", "the production heuristic: milliseconds, never worse than the greedy", place=_place,
-    compile_all=compile_refined, compile_windows=_compile_windows, may_do_without=("numba",),
-)  # fmt: skip
+    "refined",
+    "the production heuristic: milliseconds, never worse than the greedy",
+    place=_place,
+    compile_all=compile_refined,
+    compile_windows=_compile_windows,
+    may_do_without=("numba",),
+)

@@ -19,55 +19,112 @@ NUMBERS = list_of(AT_LEAST_0, "numbers >= 0, one a layer")
 TEXTS = list_of(TEXT, "texts")
 FAULTS = "what contradicts the report"
 
-GAP_METHOD = Section("method", (
-    Field("method", TEXT, "name of the method, or `policy` or `map` and what was given"),
-    Field("layers", COUNT, "number of layers"),
-    Field("optimal", COUNT, "layers whose gap is at most `--gap`"),
-    Field("imbalance_mean", AT_LEAST_0, "mean imbalance over layers"),
-    Field("imbalance_max", AT_LEAST_0, "largest imbalance"),
-    Field("balancedness_mean", AT_LEAST_0, "mean balancedness over layers"),
-    Field("gap_mean", or_null(AT_LEAST_0), "mean gap over layers, to the best bound of all methods; null is infinite"),
-    Field("gap_max", or_null(AT_LEAST_0), "largest gap; null is infinite"),
-    Field("seconds", or_null(AT_LEAST_0), "wall-clock time; null: of a map that was read"),
-    Field("layer_objective", NUMBERS, "load of the heaviest rank, in tokens"),
-    Field("layer_imbalance", NUMBERS, "objective over mean rank load"),
-    Field("layer_gap", list_of(or_null(AT_LEAST_0), "numbers >= 0, one a layer; null is infinite"),
-          "objective / lower_bound - 1"),
-))  # fmt: skip
-GAP = Section("gap --json", (
-    Field("schema", TEXT, f"`{gap.SCHEMA}`"),
-    Field("instance", TEXT, "loads and topology in a line"),
-    Field("mode", TEXT, "`global` or `hierarchical`"),
-    Field("notes", TEXTS, "what was said of options without effect"),
-    Field("interrupted", BOOLEAN, "stopped by a signal; methods that had not begun are missing"),
-    Field("layer_ids", list_of(COUNT, "integers >= 0"), "absolute layer indices"),
-    Field("lower_bound", NUMBERS, "best bound that a method proved, in tokens"),
-    Field("bound_method", list_of(TEXT, "texts, one a layer"), "what proved it"),
-    Field("methods", objects(GAP_METHOD), "methods, then policies, then maps"),
-))  # fmt: skip
-VERIFY_LAYER = Section("verified layer", (
-    Field("layer_id", COUNT, "absolute layer index"),
-    Field("objective", or_null(AT_LEAST_0), "recomputed from the map, in tokens; null: the map is not valid"),
-    Field("claimed_objective", AT_LEAST_0, "the report's"),
-    Field("bound", AT_LEAST_0, "proven again here, in tokens"),
-    Field("claimed_bound", AT_LEAST_0, "the report's"),
-    Field("bound_method", TEXT, "what proved the bound, as the report says"),
-    Field("gap", or_null(AT_LEAST_0), "of the recomputed objective to the bound proven again; null is infinite"),
-    Field("faults", TEXTS, f"{FAULTS}; empty if nothing does"),
-    Field("claimed_optimal", BOOLEAN, "the report calls the layer OPTIMAL"),
-    Field("bound_proven", BOOLEAN, "the report's bound is proven again, not only one below it"),
-))  # fmt: skip
-VERIFY = Section("verify --json", (
-    Field("schema", TEXT, f"`{checks.SCHEMA}`"),
-    Field("exit_code", INTEGER, "the verdict, 0, 1 or 3 (`eplb-opt verify --help`)"),
-    Field("map_valid", BOOLEAN, "the map is valid in every layer"),
-    Field("faults", TEXTS, f"{FAULTS}'s head and totals"),
-    Field("unknown", TEXTS, "keys that are not known; nothing was checked of them"),
-    Field("claimed_optimal", COUNT, "layers that the report calls OPTIMAL"),
-    Field("optimal", COUNT, "those of them that no fault concerns; one in head or totals concerns all"),
-    Field("gap_limit", AT_LEAST_0, "largest gap up to which the report calls a layer OPTIMAL"),
-    Field("with_faults", COUNT, "layers with faults"),
-    Field("bounds_proven", COUNT, "layers without faults whose bound is proven again in full"),
-    Field("layers", objects(VERIFY_LAYER), "one item a layer"),
-))  # fmt: skip
+GAP_METHOD = Section(
+    "method",
+    (
+        Field(
+            "method",
+            TEXT,
+            "name of the method, or `policy` or `map` and what was given",
+        ),
+        Field("layers", COUNT, "number of layers"),
+        Field("optimal", COUNT, "layers whose gap is at most `--gap`"),
+        Field("imbalance_mean", AT_LEAST_0, "mean imbalance over layers"),
+        Field("imbalance_max", AT_LEAST_0, "largest imbalance"),
+        Field("balancedness_mean", AT_LEAST_0, "mean balancedness over layers"),
+        Field(
+            "gap_mean",
+            or_null(AT_LEAST_0),
+            "mean gap over layers, to the best bound of all methods; null is infinite",
+        ),
+        Field("gap_max", or_null(AT_LEAST_0), "largest gap; null is infinite"),
+        Field(
+            "seconds",
+            or_null(AT_LEAST_0),
+            "wall-clock time; null: of a map that was read",
+        ),
+        Field("layer_objective", NUMBERS, "load of the heaviest rank, in tokens"),
+        Field("layer_imbalance", NUMBERS, "objective over mean rank load"),
+        Field(
+            "layer_gap",
+            list_of(or_null(AT_LEAST_0), "numbers >= 0, one a layer; null is infinite"),
+            "objective / lower_bound - 1",
+        ),
+    ),
+)
+GAP = Section(
+    "gap --json",
+    (
+        Field("schema", TEXT, f"`{gap.SCHEMA}`"),
+        Field("instance", TEXT, "loads and topology in a line"),
+        Field("mode", TEXT, "`global` or `hierarchical`"),
+        Field("notes", TEXTS, "what was said of options without effect"),
+        Field(
+            "interrupted",
+            BOOLEAN,
+            "stopped by a signal; methods that had not begun are missing",
+        ),
+        Field("layer_ids", list_of(COUNT, "integers >= 0"), "absolute layer indices"),
+        Field("lower_bound", NUMBERS, "best bound that a method proved, in tokens"),
+        Field("bound_method", list_of(TEXT, "texts, one a layer"), "what proved it"),
+        Field("methods", objects(GAP_METHOD), "methods, then policies, then maps"),
+    ),
+)
+VERIFY_LAYER = Section(
+    "verified layer",
+    (
+        Field("layer_id", COUNT, "absolute layer index"),
+        Field(
+            "objective",
+            or_null(AT_LEAST_0),
+            "recomputed from the map, in tokens; null: the map is not valid",
+        ),
+        Field("claimed_objective", AT_LEAST_0, "the report's"),
+        Field("bound", AT_LEAST_0, "proven again here, in tokens"),
+        Field("claimed_bound", AT_LEAST_0, "the report's"),
+        Field("bound_method", TEXT, "what proved the bound, as the report says"),
+        Field(
+            "gap",
+            or_null(AT_LEAST_0),
+            "of the recomputed objective to the bound proven again; null is infinite",
+        ),
+        Field("faults", TEXTS, f"{FAULTS}; empty if nothing does"),
+        Field("claimed_optimal", BOOLEAN, "the report calls the layer OPTIMAL"),
+        Field(
+            "bound_proven",
+            BOOLEAN,
+            "the report's bound is proven again, not only one below it",
+        ),
+    ),
+)
+VERIFY = Section(
+    "verify --json",
+    (
+        Field("schema", TEXT, f"`{checks.SCHEMA}`"),
+        Field(
+            "exit_code", INTEGER, "the verdict, 0, 1 or 3 (`eplb-opt verify --help`)"
+        ),
+        Field("map_valid", BOOLEAN, "the map is valid in every layer"),
+        Field("faults", TEXTS, f"{FAULTS}'s head and totals"),
+        Field("unknown", TEXTS, "keys that are not known; nothing was checked of them"),
+        Field("claimed_optimal", COUNT, "layers that the report calls OPTIMAL"),
+        Field(
+            "optimal",
+            COUNT,
+            "those of them that no fault concerns; one in head or totals concerns all",
+        ),
+        Field(
+            "gap_limit",
+            AT_LEAST_0,
+            "largest gap up to which the report calls a layer OPTIMAL",
+        ),
+        Field("with_faults", COUNT, "layers with faults"),
+        Field(
+            "bounds_proven",
+            COUNT,
+            "layers without faults whose bound is proven again in full",
+        ),
+        Field("layers", objects(VERIFY_LAYER), "one item a layer"),
+    ),
+)
 SECTIONS = (GAP, GAP_METHOD, VERIFY, VERIFY_LAYER)
