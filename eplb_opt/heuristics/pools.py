@@ -54,6 +54,7 @@ def refine_pools(
 
     Examples
     --------
+    >>> import numpy as np
     >>> refine_pools(np.array([[4.0, 3.0, 2.0, 1.0]]), 4, 2).tolist()
     [[1, 2, 0, 3]]
     """
