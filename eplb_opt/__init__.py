@@ -56,11 +56,31 @@ _NAMES = {  # module -> public names
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
-    "POLICIES", "AbstractEplbPolicy", "EplbError", "FallbackWarning", "FormatError", "Instance", "InstanceError",
-    "LayerCertificate", "Limits", "MissingPackageError", "Objective", "OptionError", "Placement", "PolicyError",
-    "Result", "SolveInterrupted", "SolverError", "Status", "StopReason", "TopologyWarning", "__version__", "configure",
-    "solve", "warm_up",
-]  # fmt: skip
+    "POLICIES",
+    "AbstractEplbPolicy",
+    "EplbError",
+    "FallbackWarning",
+    "FormatError",
+    "Instance",
+    "InstanceError",
+    "LayerCertificate",
+    "Limits",
+    "MissingPackageError",
+    "Objective",
+    "OptionError",
+    "Placement",
+    "PolicyError",
+    "Result",
+    "SolveInterrupted",
+    "SolverError",
+    "Status",
+    "StopReason",
+    "TopologyWarning",
+    "__version__",
+    "configure",
+    "solve",
+    "warm_up",
+]
 
 
 def __getattr__(name: str) -> Any:

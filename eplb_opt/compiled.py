@@ -14,9 +14,8 @@ from typing import Any
 import numba
 from numba.core import event
 
-_kernels: list[
-    Any
-] = []  # every compiled function of this package, as numba's dispatchers
+# Every compiled function of this package, as numba's dispatchers.
+_kernels: list[Any] = []
 _decorating = threading.Lock()
 
 
@@ -103,9 +102,8 @@ def _cache_elsewhere(kernel: Any) -> None:
         before = config.CACHE_DIR
         config.CACHE_DIR = str(folder)
         try:
-            with contextlib.suppress(
-                RuntimeError
-            ):  # no cache then: every process compiles for itself
+            # No cache then: every process compiles for itself.
+            with contextlib.suppress(RuntimeError):
                 kernel.enable_caching()
         finally:
             config.CACHE_DIR = before

@@ -112,11 +112,12 @@ class MissingPackageError(EplbError, ImportError):
         )
 
     def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
+        # As worker processes hand errors over.
         return type(self), (
             self.package,
             self.needed_for,
             self.reason,
-        )  # as worker processes hand errors over
+        )
 
 
 class PolicyError(EplbError, RuntimeError):
@@ -160,10 +161,11 @@ def shown(value: object) -> str:
     """A value as an error's line shows it: short, whatever it is."""
     try:
         text = repr(value)
+    # An integer of thousands of digits, lists in lists in lists.
     except (
         ValueError,
         RecursionError,
-    ):  # an integer of thousands of digits, lists in lists in lists
+    ):
         text = f"a {type(value).__name__}"
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} and so on"
 

@@ -34,10 +34,11 @@ def load_policy(spec: str) -> PolicyCall:
         raise PolicyError(f"policy {spec!r}: write package.module:Name")
     try:
         named: Any = importlib.import_module(module)
+    # The user's module may raise anything while it is imported.
     except (
         Exception,
         SystemExit,
-    ) as error:  # the user's module may raise anything while it is imported
+    ) as error:
         raise PolicyError(
             f"policy {spec!r}: cannot import {module} ({type(error).__name__}: {error})"
         ) from error

@@ -109,9 +109,8 @@ def run_highs(solver: Any, seconds: float | None = None) -> bool:
         return False
     if seconds is not None:
         allowed = min(max(seconds, LEAST_SECONDS), MOST_SECONDS)
-        solver.setOptionValue(
-            "time_limit", solver.getRunTime() + allowed
-        )  # the limit is on the sum of all runs
+        # The limit is on the sum of all runs.
+        solver.setOptionValue("time_limit", solver.getRunTime() + allowed)
     status = in_own_thread(solver.run, lambda: solver.setOptionValue("time_limit", 0.0))
     if status == highspy.HighsStatus.kError:
         raise SolverError(

@@ -28,9 +28,8 @@ def require(needed_for: str, *modules: str) -> None:
     for module in modules:
         try:
             importlib.import_module(module)
-        except (
-            Exception
-        ) as error:  # what does not fit the versions beside it may raise anything
+        # What does not fit the versions beside it may raise anything.
+        except Exception as error:
             raise missing(error, needed_for, module) from error
 
 

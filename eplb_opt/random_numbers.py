@@ -9,17 +9,15 @@ from .compiled import compiled
 
 Words = npt.NDArray[np.uint64]
 
-STEP = np.uint64(
-    0x9E3779B97F4A7C15
-)  # splitmix64's constants: Steele, Lea and Flood, 2014
+# Splitmix64's constants: Steele, Lea and Flood, 2014.
+STEP = np.uint64(0x9E3779B97F4A7C15)
 FACTOR_1 = np.uint64(0xBF58476D1CE4E5B9)
 FACTOR_2 = np.uint64(0x94D049BB133111EB)
 SHIFT_1 = np.uint64(30)
 SHIFT_2 = np.uint64(27)
 SHIFT_3 = np.uint64(31)
-UPPER_31 = np.uint64(
-    33
-)  # shifts that leave so many bits: the upper ones are the best mixed
+# Shifts that leave so many bits: the upper ones are the best mixed.
+UPPER_31 = np.uint64(33)
 UPPER_53 = np.uint64(11)
 BITS_31 = np.uint64(31)
 
@@ -62,9 +60,8 @@ def below(rng: Words, n: int) -> int:
     -------
     int64
     """
-    fraction = (
-        draw(rng) >> UPPER_31
-    )  # a fraction of 2^31: times n, it has no overflow, and no division is needed
+    # A fraction of 2^31: times n, it has no overflow, and no division is needed.
+    fraction = draw(rng) >> UPPER_31
     scaled = fraction * np.uint64(n)
     return np.int64(scaled >> BITS_31)  # type: ignore[return-value]
 

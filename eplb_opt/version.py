@@ -16,11 +16,12 @@ def installed_commit() -> str | None:
     try:
         origin = metadata.distribution(PACKAGE).read_text("direct_url.json")
         commit = json.loads(origin or "{}").get("vcs_info", {}).get("commit_id")
+    # A broken installation says nothing.
     except (
         metadata.PackageNotFoundError,
         ValueError,
         AttributeError,
         OSError,
-    ):  # a broken installation says nothing
+    ):
         return None
     return commit if isinstance(commit, str) else None

@@ -142,9 +142,8 @@ class _Crew:
     def _start(self, key: Key, task: Task) -> None:
         path = self.folder / f"{self.number}.outcome"
         self.number += 1
-        executor = _executor(
-            self.size
-        )  # it starts loky's tracker, which would let Ctrl-C in again
+        # It starts loky's tracker, which would let Ctrl-C in again.
+        executor = _executor(self.size)
         with _interrupts_held():  # workers started here leave Ctrl-C to this process
             future = executor.submit(timed_run, self.method, task, path)
         self.pending[future] = key, task, path

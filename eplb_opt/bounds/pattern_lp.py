@@ -19,9 +19,8 @@ from ..errors import SolverError
 from ..highs import go_on_without, new_highs, run_highs
 from ..problem.pool import Floats, Ints, Pool
 
-NOISE = (
-    1e-6  # infeasibility of the linear program, and reduced costs, that do not count
-)
+# Infeasibility of the linear program, and reduced costs, that do not count.
+NOISE = 1e-6
 SMOOTH = 0.5  # share of the best multipliers so far in those that price patterns
 AT_ONCE = 64  # patterns added in a round
 START = 4  # patterns a type in the first program

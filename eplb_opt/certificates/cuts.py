@@ -200,9 +200,8 @@ def count_range(pool: Pool, target: float) -> tuple[Ints, Ints]:
 def common_integers(values: Sequence[float]) -> tuple[list[int], int]:
     """Finite floats times the least power of two that makes all of them integers, and that power's exponent."""
     ratios = [float(value).as_integer_ratio() for value in values]
-    largest = max(
-        denominator for _, denominator in ratios
-    )  # a power of two, as all of them
+    # A power of two, as all of them.
+    largest = max(denominator for _, denominator in ratios)
     bits = largest.bit_length() - 1
     integers = []
     for numerator, denominator in ratios:

@@ -97,9 +97,8 @@ def cheapest_counts(pool: Pool, model: Model, prices: Ints) -> float:
     float
         An integer, or infinite if no counts fill the slots.
     """
-    nowhere = (
-        np.iinfo(np.int64).max // 4
-    )  # no counts use so many slots; sums of two stay within int64
+    # No counts use so many slots; sums of two stay within int64.
+    nowhere = np.iinfo(np.int64).max // 4
     least = np.full(pool.slots + 1, nowhere)
     least[0] = 0
     for expert in range(pool.num_experts):

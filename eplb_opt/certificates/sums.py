@@ -27,9 +27,8 @@ def next_sum(pool: Pool, limit: float, upper: float) -> float:
     loads = np.unique(pool.loads[:, None] / copies)  # of replicas, ascending
     loads = loads[loads <= upper * (1 + MARGIN)]
     missing = limit * (1 - MARGIN) - loads
-    partner = np.searchsorted(
-        loads, missing
-    )  # the lightest with which each is at least the limit
+    # The lightest with which each is at least the limit.
+    partner = np.searchsorted(loads, missing)
     has_partner = partner < loads.size
     with np.errstate(over="ignore"):
         sums = loads[has_partner] + loads[partner[has_partner]]

@@ -33,9 +33,8 @@ from .values import (
 )
 
 NAME = "eplb_opt.report"
-NUMBER = (
-    1  # of the schema; a higher one is refused, 0 is that of reports before schemas
-)
+# Of the schema; a higher one is refused, 0 is that of reports before schemas.
+NUMBER = 1
 SCHEMA = f"{NAME}/{NUMBER}"
 
 

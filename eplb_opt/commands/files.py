@@ -63,11 +63,12 @@ def _is_same(one: Path, two: Path) -> bool:
         if one.exists() and two.exists():
             return os.path.samefile(one, two)
         return one.resolve() == two.resolve()
+    # A loop of links, a name that no file can have: said where it is opened.
     except (
         OSError,
         RuntimeError,
         ValueError,
-    ):  # a loop of links, a name that no file can have: said where it is opened
+    ):
         return False
 
 

@@ -68,10 +68,11 @@ class Stream:
     def _remembered(self) -> Iterator[None]:
         try:
             yield
+        # ValueError: of a stream that Python has closed.
         except (
             OSError,
             ValueError,
-        ) as error:  # ValueError: of a stream that Python has closed
+        ) as error:
             self.error = error
 
     def __getattr__(self, name: str) -> Any:

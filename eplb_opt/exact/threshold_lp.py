@@ -12,9 +12,8 @@ from ..highs import go_on_without, new_highs, run_highs
 from ..problem.pool import Floats, Pool
 from .threshold import Columns
 
-DEAR_STOCK = (
-    10.0  # cost of a replica that is in stock before the first link, in all slots
-)
+# Cost of a replica that is in stock before the first link, in all slots.
+DEAR_STOCK = 10.0
 
 
 def relaxation(pool: Pool, cols: Columns, seconds: float) -> Floats:
@@ -96,6 +95,7 @@ def _matrix(
     linked = np.flatnonzero(cols.level)
     chain = np.arange(levels)
     first_link = slots_row + 1  # row of the chain's first link
+    # Stock i - 1 enters link i.
     parts = [  # columns, rows, values
         (every, cols.expert, np.ones(size)),
         (every, np.full(size, slots_row), cols.count),
@@ -104,7 +104,7 @@ def _matrix(
             size + chain,
             first_link + chain,
             np.ones(levels),
-        ),  # stock i - 1 enters link i
+        ),
         (size + 1 + chain, first_link + chain, -np.ones(levels)),  # stock i leaves it
     ]
     columns = np.concatenate([part[0] for part in parts])

@@ -47,9 +47,8 @@ def anneal_windows(  # type: ignore[no-untyped-def]
     experts, windows = whole.shape
     total = ranks * per_rank
     shares = 1.0 / np.arange(1, total + 2)  # of an expert's load, by its replicas
-    replicas = np.empty(
-        (experts, windows), dtype=np.int32
-    )  # load of one of each expert
+    # Load of one of each expert.
+    replicas = np.empty((experts, windows), dtype=np.int32)
     for expert in range(experts):
         _share(whole[expert], shares[counts[expert] - 1], replicas[expert])
     loads = np.zeros((ranks, windows), dtype=np.int32)
@@ -65,9 +64,8 @@ def anneal_windows(  # type: ignore[no-untyped-def]
     new_grown = np.empty((ranks, windows), dtype=np.float64)
     new_sums = np.empty(windows, dtype=np.float64)
     new_logs = np.empty(windows, dtype=np.int64)
-    fewer = np.empty(
-        windows, dtype=np.int32
-    )  # load of a replica of the expert that loses one
+    # Load of a replica of the expert that loses one.
+    fewer = np.empty(windows, dtype=np.int32)
     more = np.empty(windows, dtype=np.int32)
     touched = np.empty(ranks, dtype=np.int64)
     pool_slots = pool_ranks * per_rank

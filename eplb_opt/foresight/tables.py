@@ -21,9 +21,8 @@ MOST_RANKS = 2047  # so that the load of all of them has less than 31 bits
 CELL_BITS = 10  # of a load, below what the exponential tells apart: 1/1024 of the mean
 SHARPNESS = 12.0  # of the soft maximum
 STEP = float.fromhex("0x1.0304848362000p+0")  # exp(SHARPNESS / 1024), cut to 44 bits
-MOST_LOAD = (
-    50  # means of a rank up to which exponentials grow; the largest is below 1e260
-)
+# Means of a rank up to which exponentials grow; the largest is below 1e260.
+MOST_LOAD = 50
 MANTISSA_BITS = 12  # that the logarithm's table is read by
 LOG_BITS = 32  # of a logarithm behind the point
 DRAWS = 4096

@@ -105,11 +105,12 @@ def check_writable(path: Path) -> None:
             )
     except FormatError:
         raise
+    # A name too long or with a NUL, a loop of links.
     except (
         OSError,
         RuntimeError,
         ValueError,
-    ) as error:  # a name too long or with a NUL, a loop of links
+    ) as error:
         raise _cannot(path, error) from None
 
 

@@ -47,9 +47,8 @@ def read_content(path: Path) -> Any:
         raise FormatError(f"{path}: {error}") from None
     except ImportError as error:
         raise missing(error, f"reading {path}") from error
-    except (
-        Exception
-    ) as error:  # whatever damaged bytes make the parsers of all these formats raise
+    # Whatever damaged bytes make the parsers of all these formats raise.
+    except Exception as error:
         if is_fault_of_ours(error):
             raise
         raise FormatError(

@@ -31,9 +31,8 @@ LIKE_A_MAP = (
     "name the array 'load' or 'physical_to_logical_map'"
 )
 SIZES = ("num_experts", "num_ranks", "hidden_layers")  # of a map, where they are known
-LEAST_COLUMNS = (
-    4  # of a bare matrix that is asked whether it looks like a map: very small loads do
-)
+# Of a bare matrix that is asked whether it looks like a map: very small loads do.
+LEAST_COLUMNS = 4
 
 
 def has_loads(content: Any) -> bool:

@@ -24,9 +24,8 @@ JSON = "JSON"
 TABLE = "a table"
 YAML = "YAML"
 SHARE = {ARRAYS: 1, JSON: 4, TABLE: 16, YAML: 64}  # the limit is divided by this
-YAML_KEY = re.compile(
-    r"^\s*(#[^\n]*\n\s*)*(---|(?!Unnamed: \d)[A-Za-z_]\w*\s*:(\s|$))"
-)  # pandas names a column so
+# Pandas names a column so.
+YAML_KEY = re.compile(r"^\s*(#[^\n]*\n\s*)*(---|(?!Unnamed: \d)[A-Za-z_]\w*\s*:(\s|$))")
 
 
 class OversizeError(ValueError):

@@ -183,9 +183,8 @@ _WITH_NUMBER = {
 _SEPARATORS = re.compile(r"[\s_\-./:#()\[\]<>=]+")
 _SLOTS = re.compile(r"phy|slot|local|replica")
 _DECIMAL = re.compile("[0-9]{1,9}")
-_PANDAS_INDEX = re.compile(
-    r"unnamed:?[\s_]*[0-9]+(_level_[0-9]+)?"
-)  # of a table that had its index written before
+# Of a table that had its index written before.
+_PANDAS_INDEX = re.compile(r"unnamed:?[\s_]*[0-9]+(_level_[0-9]+)?")
 _SIGNED = re.compile(r"(^|[^a-z0-9])[-+][0-9]")
 _INSIDE = re.compile(
     r"(?:model\.|transformer\.)?(?:layers|blocks|h)\.([0-9]{1,9})(?:\.[a-z_.]+)?"

@@ -49,9 +49,8 @@ def decode_loads(content: Any, source: str) -> Loads:
         )
     experts = _experts(content / META)
     counts: Counts = {}
-    recorded: dict[
-        int, set[tuple[str, int]]
-    ] = {}  # iteration -> ranks and layers that are there
+    # Iteration -> ranks and layers that are there.
+    recorded: dict[int, set[tuple[str, int]]] = {}
     for path in _files(content, source):
         for place, count in _counts(path, experts).items():
             _add(counts, place, count)
@@ -95,9 +94,8 @@ def _files(folder: Path, source: str) -> list[Path]:
 def _counts(path: Path, experts: int) -> Counts:
     """The counts of a rank's file."""
     counts: Counts = {}
-    for key, count in sorted(
-        read_safetensors(path).items()
-    ):  # the library's order differs from call to call
+    # The library's order differs from call to call.
+    for key, count in sorted(read_safetensors(path).items()):
         match = KEY.fullmatch(key)
         if not match:
             raise FormatError(f"{path}: key {key!r}, expected iteration_layer")

@@ -243,9 +243,8 @@ def sort(keys: Array) -> Array:
 def take(array: Array, index: Array, axis: int) -> Array:
     """Entries of an axis by their numbers (one axis of int64)."""
     if isinstance(array, np.ndarray):
-        return array.take(
-            index, axis, mode="clip"
-        )  # indices are valid; clipping is faster than raising
+        # Indices are valid; clipping is faster than raising.
+        return array.take(index, axis, mode="clip")
     return array.index_select(axis, index)
 
 

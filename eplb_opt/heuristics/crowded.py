@@ -17,9 +17,8 @@ from .replicas import UNIT, expert_bits, extra_copies, pool_bound, whole_loads
 FULL_RANK = 7  # slots from which on exchanges repair more, and fewer packings do
 MORE_STEPS = 15  # besides the steps of other pools
 HOT = 6.0  # an expert with more of the pool's load than one part in so many
-CLOSE = (
-    UNIT + (UNIT >> 10)
-)  # a bound up to here says nothing against the counts, and a rank up to here is light enough
+# A bound up to here says nothing against the counts, and a rank up to here is light enough.
+CLOSE = UNIT + (UNIT >> 10)
 MOST_SHORT = 2048  # ranks whose bounds together have less than 31 bits
 MOST = 1 << 62  # more than any key
 SETTLED = 1 << 30  # the goal of packings that are not worked on: more than any load
@@ -166,9 +165,8 @@ def _shared_out(first: Array, others: Array, number: Array) -> Array:
 
 def _fits(scaled: Array, extra: Array, ranks: int) -> Array:
     """Whether it is not the number of large replicas that keeps these counts from a bound, [pools]."""
-    dtype = (
-        xp.int32 if ranks < MOST_SHORT else xp.int64
-    )  # no replica is heavier than the ranks' bounds together
+    # No replica is heavier than the ranks' bounds together.
+    dtype = xp.int32 if ranks < MOST_SHORT else xp.int64
     per_replica = scaled / (xp.bincount(extra, scaled.shape[1]) + 1.0)
     quantised = xp.astype(xp.round(per_replica), dtype)
     replicas = xp.sort(xp.concat((quantised, xp.take_along_axis(quantised, extra)), 1))

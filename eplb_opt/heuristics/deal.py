@@ -34,9 +34,8 @@ def deal(keys: Array, bits: int, ranks: int) -> Array:
     if slots == 1:
         return xp.contiguous(keys.T).reshape(1, ranks, packings)
     loads: Array = rows[:, -1] >> bits
-    if (
-        device is None and not xp.to_numpy(_over(rows, bits, 1)).any()
-    ):  # the same rows, found faster
+    # The same rows, found faster.
+    if device is None and not xp.to_numpy(_over(rows, bits, 1)).any():
         later = [0, *range(slots - 2, 0, -1)]
         items = [rows[:, -1], *(xp.flip(rows[:, row]) for row in later)]
         if rank_bits(ranks) > SHORT_BITS:

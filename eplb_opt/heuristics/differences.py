@@ -14,9 +14,8 @@ from .arrays import Array
 from .splits import FULL_SPLITS, Splits, row_steps, splits
 
 LOW = (1 << 10) - 1  # bits of a difference that make room for the number of a split
-HIGH = (
-    0x7FFFFFFF - LOW
-)  # its other bits, without the sign: as integers in the order of the numbers
+# Its other bits, without the sign: as integers in the order of the numbers.
+HIGH = 0x7FFFFFFF - LOW
 
 
 def differences_of_best(loads: Array, partners: int, room: Array) -> Array:

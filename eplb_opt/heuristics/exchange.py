@@ -23,13 +23,11 @@ from .splits import EXCHANGED, FULL_SPLITS, split_arrays, splits
 
 PARTNER_BITS = 6
 MOST_PARTNERS = (1 << PARTNER_BITS) - 1
-SHORT_BITS = (
-    8  # of a rank, that leave room for its load in 31 bits (``models/README.md``, N1)
-)
+# Of a rank, that leave room for its load in 31 bits (``models/README.md``, N1).
+SHORT_BITS = 8
 
-Schedule = list[
-    tuple[int, int, int]
-]  # of each step the heavy ranks, the partners of each, and `turn_above`
+# Of each step the heavy ranks, the partners of each, and `turn_above`.
+Schedule = list[tuple[int, int, int]]
 
 
 @functools.cache
@@ -206,9 +204,8 @@ def _choose(best: Array, lightest: Array, partners: int) -> Array:
     )
     columns = side.shape[1]  # heavy ranks of all packings
     number = xp.astype(xp.arange(0, partners, device), xp.int32)[:, None]
-    least = xp.min(
-        (side << PARTNER_BITS) | number, 0
-    )  # of equal sides the first partner's
+    # Of equal sides the first partner's.
+    least = xp.min((side << PARTNER_BITS) | number, 0)
     partner = xp.astype(least & MOST_PARTNERS, xp.int64)
     return partner * columns + xp.arange(0, columns, device)
 
@@ -222,9 +219,8 @@ def _apply(flat: Array, split: Array, pair: Array | None) -> None:
     theirs = flat[:, number : 2 * number] if pair is None else xp.take(flat, pair, 1)
     change = xp.take(table.swap, xp.astype(split, xp.int64), 1)
     if slots > FULL_SPLITS:
-        crossed = (
-            mine ^ theirs
-        ) & change  # xor with the bits in which both differ exchanges them
+        # Xor with the bits in which both differ exchanges them.
+        crossed = (mine ^ theirs) & change
         new = mine ^ crossed
         others = theirs ^ crossed
     else:

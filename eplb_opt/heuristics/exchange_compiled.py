@@ -33,9 +33,8 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
     packings, slots, ranks = state.shape
     number = np.arange(swap.shape[1]).astype(np.int32)
     sums = np.empty(len(number), dtype=np.float32)
-    pattern = sums.view(
-        np.int32
-    )  # the same memory: patterns of numbers >= 0 are in their order
+    # The same memory: patterns of numbers >= 0 are in their order.
+    pattern = sums.view(np.int32)
     difference = np.empty(1, dtype=np.float32)
     loads = np.empty((slots, ranks), dtype=np.float32)
     best = np.empty(ranks, dtype=np.int32)
@@ -120,12 +119,10 @@ def _choose(held, best, ordered, shift, heavy, partners, difference, swap):  # t
         least = np.int64(1) << 62
         for p in range(partners):
             q = p * heavy + h
-            as_pattern[0] = (
-                best[q] & HIGH32
-            )  # the difference of the best split, as a number again
-            heavier_side = np.int64(difference[0]) + (
-                ordered[q] >> shift
-            )  # as in `exchange._choose`
+            # The difference of the best split, as a number again.
+            as_pattern[0] = best[q] & HIGH32
+            # As in `exchange._choose`.
+            heavier_side = np.int64(difference[0]) + (ordered[q] >> shift)
             ranked = (heavier_side << PARTNER_BITS) | p
             if ranked < least:
                 least = ranked

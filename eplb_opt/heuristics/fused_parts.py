@@ -255,9 +255,8 @@ def exchange(
         value = ((tl.load(old + slot * R + source_heavy[:, None], within, 0) >> BITS)
                  - (tl.load(old + turned * R + source[:, None], within, 0) >> BITS)).to(tl.float32)  # fmt: skip
     weight = tl.load(weights + tl.arange(0, K)[:, None] * SPLITS2 + split[None, :])
-    difference = tl.dot(
-        value, weight, input_precision="ieee"
-    )  # integers below 2^24: exact
+    # Integers below 2^24: exact.
+    difference = tl.dot(value, weight, input_precision="ieee")
     pattern = tl.abs(difference).to(tl.int32, bitcast=True)
     pattern = tl.where(
         (split < SPLITS)[None, :], (pattern & HIGH_) | split[None, :], 0x7FFFFFFF

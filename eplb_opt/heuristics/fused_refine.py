@@ -21,9 +21,8 @@ def refine_kernel(
 ):  # fmt: skip
     """As `pools.refine_pools`, of one pool."""
     pool = tl.program_id(0)
-    here = (
-        scratch + pool * width
-    )  # two states, then two work areas, then the order of the ranks
+    # Two states, then two work areas, then the order of the ranks.
+    here = scratch + pool * width
     work = here + 2 * P
     ranked = work + 2 * AREA
     whole = part.whole_loads(loads + pool * E, E, E2, ROUND, SCALE_)

@@ -38,9 +38,8 @@ def relieve_kernel(
         tl.store(pick + lane, lane.to(tl.int64))
         least = tl.min(tl.load(units + lane, lane < TRIED_, float("inf")), 0)
         tl.debug_barrier()
-        for stage in range(
-            3
-        ):  # `variants._keep`: half after the third step, half of these after the fifth
+        # `variants._keep`: half after the third step, half of these after the fifth.
+        for stage in range(3):
             begin = tl.where(stage == 0, 0, tl.where(stage == 1, 3, 5))
             end = tl.where(stage == 0, 3, tl.where(stage == 1, 5, num_steps))
             number = tl.where(

@@ -80,9 +80,8 @@ def _split_tables(
         straight = torch.arange(2 * slots)[:, None]
         crossed = torch.cat((straight[slots:], straight[:slots]))
         order = torch.where(torch.cat((swap, swap)) != 0, crossed, straight)
-    is_heavy_side = (
-        torch.arange(2 * slots)[:, None] < slots
-    )  # of places after the split
+    # Of places after the split.
+    is_heavy_side = torch.arange(2 * slots)[:, None] < slots
     side = torch.where(is_heavy_side, 1.0, -1.0).expand(order.shape)
     weights = torch.empty(order.shape).scatter_(0, order.to(torch.int64), side)
     if slots > FULL_SPLITS:

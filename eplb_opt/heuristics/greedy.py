@@ -24,9 +24,8 @@ from .arrays import Array
 from .separate import separate
 
 FEW_ROWS = 12  # so few that rounds cost more than they save
-ROUNDS = (
-    4  # rounds a slot of a rank after which a row is packed one item after the other
-)
+# Rounds a slot of a rank after which a row is packed one item after the other.
+ROUNDS = 4
 
 
 def greedy(instance: Instance) -> Placement:
@@ -99,9 +98,8 @@ def greedy_members(weight: Floats, topology: Topology) -> Ints:
     size = experts // topology.groups_in_force
     by_group = weight.reshape(layers, -1, size)
     total = by_group[:, :, 0]
-    for expert in range(
-        1, size
-    ):  # one after the other: the same bits whatever adds them
+    # One after the other: the same bits whatever adds them.
+    for expert in range(1, size):
         total = total + by_group[:, :, expert]
     groups = pack(total, topology.num_pools)
     members = groups[:, :, None] * size + np.arange(size)
@@ -225,9 +223,8 @@ def _pack_rounds(ordered: Floats, bins: int) -> tuple[Ints, npt.NDArray[np.bool_
         item = next_item + place
         waiting = total[row, lightest]
         room = left[row, lightest]
-        served = np.where(
-            room > 1, waiting + padded[row, item], np.inf
-        )  # a full bin waits for nothing
+        # A full bin waits for nothing.
+        served = np.where(room > 1, waiting + padded[row, item], np.inf)
         is_served = (room > 0) & (item < items) & _waits_before(waiting, served)
         is_served = np.logical_and.accumulate(is_served, axis=1)
         chosen[row, item] = lightest
@@ -250,15 +247,13 @@ def _waits_before(waiting: Floats, served: Floats) -> npt.NDArray[np.bool_]:
 def _pack_row(loads: list[float], bins: int) -> list[int]:
     """`pack` of one row, heaviest first, one item after the other: a heap of bins."""
     room = len(loads) // bins
-    first = (
-        bins if loads[bins - 1] > 0 else 0
-    )  # items with a load meet empty bins first
+    # Items with a load meet empty bins first.
+    first = bins if loads[bins - 1] > 0 else 0
     chosen = list(range(first))
     left = [room - 1 if first else room] * bins
     totals = loads[:first] or [0.0] * bins
-    heap = [
-        (total, number) for number, total in enumerate(totals)
-    ]  # of equal totals the lowest number first
+    # Of equal totals the lowest number first.
+    heap = [(total, number) for number, total in enumerate(totals)]
     heapq.heapify(heap)
     for load in loads[first:]:
         total, lightest = heap[0]

@@ -15,9 +15,8 @@ from .greedy import greedy_members, pack_ordered
 from .optional import optional
 
 ROUNDING = 1e-13  # of sums of a rank's loads in different orders
-TINY = (
-    2.0**-960
-)  # of a layer with no larger load, quotients lose digits (they may be subnormal): nothing is told of it
+# Of a layer with no larger load, quotients lose digits (they may be subnormal): nothing is told of it.
+TINY = 2.0**-960
 
 
 def unsure_layers(

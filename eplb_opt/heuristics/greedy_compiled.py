@@ -22,9 +22,8 @@ def heaviest_of_greedy(ordered, ranks):  # type: ignore[no-untyped-def]
     pools, slots = ordered.shape
     heaviest = np.zeros(pools)
     load = np.empty(ranks)
-    pattern = load.view(
-        np.int64
-    )  # of numbers >= 0, in the same order; only the least integer is found in blocks
+    # Of numbers >= 0, in the same order; only the least integer is found in blocks.
+    pattern = load.view(np.int64)
     room = np.empty(ranks, dtype=np.int64)
     for pool in range(pools):
         load[:] = 0

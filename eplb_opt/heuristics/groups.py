@@ -29,9 +29,8 @@ def ways(groups: int, nodes: int, device: Device) -> tuple[Array, Array] | None:
     None if there are more than `MOST_WAYS`, or just one.
     """
     per_node = groups // nodes
-    orders_within = factorial(per_node) ** nodes * factorial(
-        nodes
-    )  # of a node's groups, and of the nodes
+    # Of a node's groups, and of the nodes.
+    orders_within = factorial(per_node) ** nodes * factorial(nodes)
     if not 1 < factorial(groups) // orders_within <= MOST_WAYS:
         return None
     sets = list(itertools.combinations(range(groups), per_node))

@@ -8,10 +8,11 @@ from types import ModuleType
 
 from ..errors import FastPathWarning
 
+# Without them the same maps come slower, and nothing is wrong.
 COMPILERS = (
     "numba",
     "triton",
-)  # without them the same maps come slower, and nothing is wrong
+)
 _broken: set[str] = set()  # modules that could not be imported, each said once
 
 
@@ -42,9 +43,8 @@ def optional(name: str) -> ModuleType | None:
         if error.name in COMPILERS:
             return None
         cause: Exception = error
-    except (
-        Exception
-    ) as error:  # what does not fit the versions beside it may raise anything
+    # What does not fit the versions beside it may raise anything.
+    except Exception as error:
         cause = error
     _broken.add(name)
     text = f"the compiled {name} cannot be used ({type(cause).__name__}: {cause}): the same maps come slower"

@@ -27,20 +27,17 @@ from .pair_prices import cost, num_bins, prices
 from .replicas import UNIT, extra_copies, whole_loads
 
 MOST_SLOTS = 1024  # of a pool that is searched
-CHUNK = (
-    1 << 19
-)  # slots of all candidates of the pools that are searched together on a CPU
+# Slots of all candidates of the pools that are searched together on a CPU.
+CHUNK = 1 << 19
 CANDIDATE_SLOTS = 6400  # slots of all candidates of a pool in a step
 MOST_TRIED = 8  # experts tried each way in a step
 MOST_STARTS = 3  # of a pool
-TENURE = (
-    3  # steps for which an expert that has gained loses none, and the other way round
-)
+# Steps for which an expert that has gained loses none, and the other way round.
+TENURE = 3
 AIM = 614  # between the bound and the best so far, in 1024ths
 HEAVIEST = 1 << 28  # more load of a replica is not told apart
-MOST_ABOVE = (
-    1 << 21
-)  # nor is more load of a rank above the aim, so that sums over ranks have 31 bits
+# Nor is more load of a rank above the aim, so that sums over ranks have 31 bits.
+MOST_ABOVE = 1 << 21
 
 
 def is_searched(slots: int, experts: int) -> bool:
@@ -128,9 +125,8 @@ class _CountSearch:
         self.device = xp.device(whole)
         self.row = xp.arange(0, self.rows, self.device)
         self.slot = xp.arange(0, self.slots, self.device)
-        self.change = xp.arange(-1, 2, self.device)[
-            :, None
-        ]  # of a count: one replica fewer, none, one more
+        # Of a count: one replica fewer, none, one more.
+        self.change = xp.arange(-1, 2, self.device)[:, None]
         self.counts = xp.astype(xp.bincount(extra, self.experts), xp.int64) + 1
         self.scaled = whole * self._units(whole)[:, None]
         first = xp.tile(xp.arange(0, self.experts, self.device), (self.rows, 1))
@@ -208,9 +204,8 @@ class _CountSearch:
         self, step: int, moves: Array, expert: Array, loser: Array, slot: Array
     ) -> None:
         """Give the loser's slot to the expert, in the rows [rows] in which a copy moves; all [rows]."""
-        expert = xp.where(
-            moves, expert, loser
-        )  # where none moves, a loser gets its own slot back
+        # Where none moves, a loser gets its own slot back.
+        expert = xp.where(moves, expert, loser)
         is_moved = self.slot == slot[:, None]
         self.owner = xp.where(is_moved, expert[:, None], self.owner)  # type: ignore[arg-type]
         first = self.row * self.experts

@@ -17,9 +17,8 @@ from .arrays import Array, Device
 
 UNIT = 1 << 20  # a pool's bound in quantised load
 SCALE = 2.0**38  # the heaviest expert before counts are chosen
-NETWORK = (
-    256  # keys of a row up to which numpy sorts it as fast as it finds the largest
-)
+# Keys of a row up to which numpy sorts it as fast as it finds the largest.
+NETWORK = 256
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -136,9 +135,8 @@ def extra_copies(whole: Array, extra: int, max_count: int, variants: int) -> Arr
     position, copies, tie, noise, beta = candidates(
         experts, extra, max_count, variants, device
     )
-    sorted_experts = (
-        int(min(extra, experts)) if max_count > extra else experts
-    )  # that may win
+    # That may win.
+    sorted_experts = int(min(extra, experts)) if max_count > extra else experts
     # Load and expert in one integer, the expert counted backwards: of equal loads the lowest one has the largest key.
     bits = expert_bits(experts)
     keys = xp.astype(whole, xp.int64) << bits | (
@@ -195,9 +193,8 @@ def uniform(
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))
-    upper = (z >> np.uint64(11)).astype(
-        np.float64
-    )  # 53 bits, as many as a float64 holds exactly
+    # 53 bits, as many as a float64 holds exactly.
+    upper = (z >> np.uint64(11)).astype(np.float64)
     return (upper * 2.0**-52 - 1.0).reshape(rows, columns)
 
 

@@ -21,9 +21,8 @@ from .arrays import Array, Device
 FULL_SPLITS = 6  # slots a rank up to which all balanced splits are tried
 EXCHANGED = 8  # slots exchanged at a time beyond that
 
-Block = tuple[
-    int, int, int, int
-]  # first row and number of rows of the heavy side, then of the light one
+# First row and number of rows of the heavy side, then of the light one.
+Block = tuple[int, int, int, int]
 RowStep = tuple[slice, slice, slice]  # rows that are made, earlier rows, slots
 
 
@@ -165,9 +164,8 @@ def _steps_of_exchanges(slots: int) -> tuple[int, list[RowStep]]:
     first_of_half = 0
     for first, end in ((0, number // 2), (number // 2, number)):
         rows = 1
-        for slot in reversed(
-            range(first, end)
-        ):  # as `_subsets`, where the last slot changes fastest
+        # As `_subsets`, where the last slot changes fastest.
+        for slot in reversed(range(first, end)):
             middle = first_of_half + rows
             steps.append(
                 (

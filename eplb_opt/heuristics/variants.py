@@ -140,8 +140,7 @@ def _best(
     if units is not None:
         heaviest = xp.astype(heaviest * units, xp.int64)
     number = xp.arange(0, variants, device)[:, None]
-    by_pool = xp.contiguous(
-        (heaviest << VARIANT_BITS | number).T
-    )  # load and number in one integer
+    # Load and number in one integer.
+    by_pool = xp.contiguous((heaviest << VARIANT_BITS | number).T)
     ranked = xp.sort(by_pool)[:, :keep].T & ((1 << VARIANT_BITS) - 1)
     return (ranked * pools + xp.arange(0, pools, device)).reshape(-1)

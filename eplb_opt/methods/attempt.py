@@ -14,9 +14,8 @@ from ..outcome import PoolOutcome
 from ..problem.status import StopReason
 from .task import Report, Task
 
-SEEDS_A_TASK = (
-    1000  # calls with different seeds of the limits have no random numbers in common
-)
+# Calls with different seeds of the limits have no random numbers in common.
+SEEDS_A_TASK = 1000
 
 
 def _no_seed(_: Attempt) -> int:

@@ -92,9 +92,8 @@ def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None
     if issubclass(policy, RefinedPolicy):
         try:
             compile_kernels()
-        except (
-            Exception
-        ) as error:  # whatever a compiler says that does not fit the versions beside it
+        # Whatever a compiler says that does not fit the versions beside it.
+        except Exception as error:
             logger.warning(
                 "numba does not work here (%s: %s): %r runs without it, the maps are the same",
                 type(error).__name__,

@@ -268,9 +268,8 @@ def _next_multiple(value: int, of: int) -> int:
 
 def _to_numpy(load: Any) -> npt.NDArray[Any]:
     try:
-        if hasattr(
-            load, "detach"
-        ):  # a torch tensor; torch itself need not be imported here
+        # A torch tensor; torch itself need not be imported here.
+        if hasattr(load, "detach"):
             load = load.detach().cpu().resolve_neg()
             load = load.to_dense() if load.is_sparse else load
             is_small = str(load.dtype).startswith(
@@ -278,11 +277,12 @@ def _to_numpy(load: Any) -> npt.NDArray[Any]:
             )
             load = (load.float() if is_small else load).numpy()
         return np.asarray(load)
+    # NotImplementedError is a RuntimeError.
     except (
         ValueError,
         TypeError,
         RuntimeError,
-    ) as error:  # NotImplementedError is a RuntimeError
+    ) as error:
         raise InstanceError(
             f"loads are no rectangular array of numbers ({error})"
         ) from None
@@ -297,9 +297,8 @@ def _as_load(load: Any) -> Floats:
             f"loads have shape {array.shape}: give [layers, experts] or [windows, layers, experts], none empty"
         )
     array = array if array.ndim == 3 else array[None]
-    with np.errstate(
-        over="ignore"
-    ):  # a float128 beyond float64 becomes infinite and is refused below
+    # A float128 beyond float64 becomes infinite and is refused below.
+    with np.errstate(over="ignore"):
         result = np.array(array, dtype=np.float64, order="C")
     _check_values(array, result)
     result.setflags(write=False)

@@ -92,9 +92,8 @@ class Pool:
     def total(self) -> Fraction:
         """The pool's load, exactly."""
         ratios = [float(w).as_integer_ratio() for w in self.loads]
-        denominator = max(
-            d for _, d in ratios
-        )  # denominators of floats are powers of two
+        # Denominators of floats are powers of two.
+        denominator = max(d for _, d in ratios)
         return Fraction(sum(n * (denominator // d) for n, d in ratios), denominator)
 
     @property

@@ -118,9 +118,8 @@ def water_filling(loads: Floats, slots: int, max_count: int) -> Ints:
     values, least = values_of(ordered, extra, max_count)
     pool, pair = np.nonzero(values > least)
     counts += _counted(pool, order[pool, position[pair]], counts.shape)
-    left = slots - counts.sum(
-        axis=1, keepdims=True
-    )  # these have the least value that wins
+    # These have the least value that wins.
+    left = slots - counts.sum(axis=1, keepdims=True)
     most = np.minimum(counts + left, max_count)
     ties = _first_false(lambda copies: loads / copies >= least, counts, most) - counts
     of_lower_experts = np.cumsum(ties, axis=1) - ties

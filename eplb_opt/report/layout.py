@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-LEAST_NAME = (
-    10  # characters to which a column of names folds before another column is left out
-)
+# Characters to which a column of names folds before another column is left out.
+LEAST_NAME = 10
 MARGINS = 2  # a space on either side of a cell
 
 

@@ -32,12 +32,10 @@ TICKS_PER_WORK = 5  # patterns looked at in the time of one unit of the search's
 # target is aimed at. The share rises where a range was too much to search and falls where it was empty.
 RANGES = ((1, 1.0), (2, 1.0), (1, 0.25), (2, 0.25), (3, 0.25))
 HARDER = 0.85  # factor of the share, down or up
-SEEDS_A_CALL = (
-    10_000  # of annealing runs: calls with different seeds have none in common
-)
-MEAN_ROUNDING = (
-    1e-6  # what a mean count of the linear program may be below a whole number
-)
+# Of annealing runs: calls with different seeds have none in common.
+SEEDS_A_CALL = 10_000
+# What a mean count of the linear program may be below a whole number.
+MEAN_ROUNDING = 1e-6
 
 
 def search_count_ranges(
