@@ -353,7 +353,7 @@ def test_warmup_compiles_once(capsys):
 
 
 def test_what_is_compiled_is_said(loads, monkeypatch, capsys):
-    def compiling(method):
+    def compiling(method, windows):
         logging.getLogger("eplb_opt").info("compiling, once")
         return 1.25
 
