@@ -1,8 +1,9 @@
-"""Planned on one half of a recording, judged on the other: ``python -m benchmarks.foresight [FILE]``.
+"""Planned on one half of a recording, judged on the other: ``python -m benchmarks.foresight``.
 
 Of every label (data set, task) the first half of the windows is for planning and the second for judging. The figure is
 the mean over unseen windows and layers of heaviest over mean rank load, with a 95 % interval by bootstrap over the
-unseen windows. A line a recording goes to FILE (default: results/foresight.jsonl), a table to standard output.
+unseen windows. A line a recording goes to ``results/foresight.jsonl``, the page ``foresight.md`` is made of these (with
+``--page`` of those that are there already).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from eplb_opt import Instance, Limits, Objective, Placement, solve
-from eplb_opt.foresight.plan import plan_windows
+from eplb_opt.foresight.plan import MOVES, plan_windows
 from eplb_opt.formats import atomic_write
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.refine import refined
@@ -25,8 +26,10 @@ from eplb_opt.problem.pool import Floats
 
 from .cases import data_folder
 from .environment import environment
+from .store import read_lines
 
 RESULTS = Path(__file__).parent / "results" / "foresight.jsonl"
+PAGE = Path(__file__).parent / "foresight.md"
 SEED = 1
 RESAMPLES = 2000
 SECONDS = 20.0  # of `optimal`
@@ -37,6 +40,24 @@ MANY_MOVES = 200_000
 LONG = ("optimal", "refined, windows, 200,000 moves")  # timed once
 V2_LITE = "deepseek_v2_lite_windows"
 GPT_OSS = "gpt_oss_20b_prompts"
+
+
+TEXT = """# Planned on the past, judged on what came
+
+*Written by `python -m benchmarks.foresight`: commit {commit}, {date}, {cpu}, {cores} cores, seed {seed}.*
+
+Of every data set (task) the first half of the windows is planned on, the second is judged: heaviest over mean rank
+load, the mean over unseen windows and layers, in brackets the middle 95 % of a bootstrap over the unseen windows.
+`greedy`, `refined` and `optimal` ({seconds} s, 2 workers) plan on the sum of the seen windows; `windows` on their mean
+imbalance (`Objective("mean")`, {moves} proposals a layer or as many as it says). The last column plans each unseen
+window on itself.
+
+{table}
+
+Milliseconds a layer, the median of some calls in one process (`optimal` once, with its workers):
+
+{times}
+"""
 
 
 @dataclass(frozen=True)
@@ -171,15 +192,37 @@ def table(lines: list[dict[str, object]]) -> Iterator[str]:
         yield f"| {place} | {line['seen']}, {line['unseen']} | " + " | ".join(cells) + " |"
 
 
+def times(lines: list[dict[str, object]]) -> Iterator[str]:
+    """Milliseconds a layer of what was timed, as a table in Markdown."""
+    names = [name for name, found in lines[0]["methods"].items() if "ms a layer" in found]  # type: ignore[attr-defined]
+    yield "| recording, replicas/ranks | " + " | ".join(names) + " |"
+    yield "|---|" + "---|" * len(names)
+    for line in lines:
+        cells = [f"{line['methods'][name]['ms a layer']:.1f}" for name in names]  # type: ignore[index]
+        yield f"| {line['recording']}, {line['replicas']}/{line['ranks']} | " + " | ".join(cells) + " |"
+
+
+def page(lines: list[dict[str, object]]) -> str:
+    """The page about the results."""
+    return TEXT.format(
+        **{name: lines[0][name] for name in ("commit", "date", "cpu", "cores", "seed")},
+        seconds=f"{SECONDS:.0f}",
+        moves=f"{MOVES:,}",
+        table="\n".join(table(lines)),
+        times="\n".join(times(lines)),
+    )
+
+
 def main() -> None:
-    """Measure, print and write."""
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
-    head = environment(SEED)
-    lines = [head | measured(split) for split in splits()]
-    content = "".join(json.dumps(line) + "\n" for line in lines)
-    atomic_write(path, lambda file: file.write(content.encode()))
-    print(head)
-    print("\n".join(table(lines)))
+    """Measure and write, or write the page alone."""
+    if sys.argv[1:] != ["--page"]:
+        head = environment(SEED)
+        lines = [head | measured(split) for split in splits()]
+        content = "".join(json.dumps(line) + "\n" for line in lines)
+        atomic_write(RESULTS, lambda file: file.write(content.encode()))
+    text = page(read_lines(RESULTS))
+    atomic_write(PAGE, lambda file: file.write(text.encode()))
+    print(text)
 
 
 if __name__ == "__main__":
