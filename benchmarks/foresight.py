@@ -108,6 +108,13 @@ def mixed(parts: list[Floats], seed: int) -> Floats:
     return np.stack([prompts[rows].sum(axis=0) for rows in chosen])
 
 
+def synthetic(seed: int) -> Floats:
+    """Forty windows of a large model, ten of each of four kinds of traffic, which are the same for every seed."""
+    kinds = np.random.default_rng(0).lognormal(0, 1, (4, 6, 256))
+    noise = np.random.default_rng(seed).lognormal(0, 0.4, (40, 6, 256))
+    return np.rint(1000 * kinds[np.arange(40) % 4] * noise)
+
+
 def splits() -> Iterator[Split]:
     """Every recording and topology."""
     first, second = halves(V2_LITE)
@@ -118,6 +125,7 @@ def splits() -> Iterator[Split]:
         yield Split("gpt-oss, single prompts", np.concatenate(first), np.concatenate(second), replicas, ranks)
     for replicas, ranks in ((40, 8), (64, 16)):
         yield Split("gpt-oss, 10 prompts a window", in_tens(first), in_tens(second), replicas, ranks)
+    yield Split("synthetic, four kinds of traffic", synthetic(SEED), synthetic(SEED + 1), 288, 32)
     yield Split("gpt-oss, 64 random prompts a window", mixed(first, SEED), mixed(second, SEED + 1), 64, 16)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from .problem.status import StopReason
 from .result import Result, SolveInterrupted
 from .sharing import Progress, Sharing
 from .starts import (
+    in_parts,
     pin,
     replace_packings,
     start_layers,
@@ -154,6 +155,8 @@ class _Run:
         self.progress = progress
         self.start = time.monotonic()
         self.compile_seconds = 0.0
+        # Rows of the layers that a method has placed which places whole instances.
+        self.placed: set[int] = set()
         self.greedy = timed_greedy(instance) if method == "greedy" else None
         self.layers = start_layers(instance, limits.seconds, self.greedy)
 
@@ -163,14 +166,12 @@ class _Run:
             placement, _ = self.greedy
             replace_packings(self.instance, self.layers, placement, "greedy")
             pin(self.instance, self.layers, placement)
+            self.placed.update(range(len(self.layers)))
             return
         place = METHODS[self.method].place
         self._compile(self.method if place is not None else "refined")
         if place is not None:
-            placement = place(self.instance)
-            start = take if self.instance.objective.adds_windows else replace_packings
-            start(self.instance, self.layers, placement, self.method)
-            pin(self.instance, self.layers, placement)
+            self._place_all(place)
             return
         if warm_start is not None:
             take(self.instance, self.layers, warm_start, "warm start")
@@ -179,6 +180,20 @@ class _Run:
             # Not before: with the machine code cached, it takes time, too.
             self._compile(self.method)
             self._run_tasks(self._deadline())
+
+    def _place_all(self, place: Callable[[Instance], Placement]) -> None:
+        """Take the method's placement; over windows, which takes longer, layer by layer before the deadline."""
+        over_windows = not self.instance.objective.adds_windows
+        keep = replace_packings if over_windows else take
+
+        def place_part(part: Instance, layers: list[LayerState]) -> None:
+            placement = place(part)
+            keep(part, layers, placement, self.method)
+            pin(part, layers, placement)
+            self.placed.update(layer.layer for layer in layers)
+
+        deadline = self._deadline() if over_windows else None
+        in_parts(self.instance, self.layers, place_part, deadline)
 
     def _compile(self, method: str) -> None:
         """Compile what a method calls; no clock counts it."""
@@ -205,12 +220,14 @@ class _Run:
 
     def finish(self, untried: StopReason) -> Result:
         """Placement and certificates of what is there; ``untried`` is said of open layers that no task worked on."""
-        if METHODS[self.method].place is not None and untried is StopReason.NOT_TRIED:
-            untried = StopReason.COMPLETED
         # An interrupt may have come between a pool's change and its layer's.
         for layer in self.layers:
             layer.refresh()
-        result = _result(self.instance, self.layers, self.method, self.limits, untried)
+        stops = [
+            StopReason.COMPLETED if layer.layer in self.placed else untried
+            for layer in self.layers
+        ]
+        result = _result(self.instance, self.layers, self.method, self.limits, stops)
         seconds = time.monotonic() - self.start - self.compile_seconds
         return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)
 
@@ -220,7 +237,7 @@ def _result(
     layers: list[LayerState],
     method: str,
     limits: Limits,
-    untried: StopReason,
+    untried: list[StopReason],
 ) -> Result:
     """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor."""
     rows = np.stack([layer.phy2log() for layer in layers])
@@ -232,8 +249,8 @@ def _result(
         )
     objective = placement.objective(instance).tolist()
     certificates = tuple(
-        layer.certificate(value, limits.gap, untried)
-        for layer, value in zip(layers, objective, strict=True)
+        layer.certificate(value, limits.gap, stop)
+        for layer, value, stop in zip(layers, objective, untried, strict=True)
     )
     _warn_of_lost(method, certificates)
     return Result(placement, certificates, instance, method, 0.0, limits=limits)

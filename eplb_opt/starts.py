@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -130,9 +130,33 @@ def take(
 def take_refined(
     instance: Instance, layers: list[LayerState], deadline: float | None
 ) -> None:
-    """Start from the heuristic's map where it is better; with a deadline, as many layers at a time as fit before it."""
+    """Start from the heuristic's map where it is better, in as many layers as fit before a deadline."""
+
+    def place(part: Instance, part_layers: list[LayerState]) -> None:
+        take(part, part_layers, refined(part, steps=START_STEPS), "refined")
+
+    in_parts(instance, layers, place, deadline)
+
+
+def in_parts(
+    instance: Instance,
+    layers: list[LayerState],
+    place: Callable[[Instance, list[LayerState]], None],
+    deadline: float | None,
+) -> None:
+    """Place all layers at once; with a deadline, as many at a time as fit before it.
+
+    Parameters
+    ----------
+    instance : Instance
+    layers : list of LayerState
+    place : callable
+        Gets some of the layers, as an instance and as states.
+    deadline : float, optional
+        By `time.monotonic`; layers that do not fit before it are left as they are.
+    """
     if deadline is None:
-        take(instance, layers, refined(instance, steps=START_STEPS), "refined")
+        place(instance, layers)
         return
     done = 0
     size = 1
@@ -140,8 +164,7 @@ def take_refined(
     while done < len(layers) and time.monotonic() + each < deadline:
         start = time.monotonic()
         part = instance.select(range(done, done + size))
-        found = refined(part, steps=START_STEPS)
-        take(part, layers[done : done + size], found, "refined")
+        place(part, layers[done : done + size])
         done += size
         now = time.monotonic()
         each = (now - start) / size

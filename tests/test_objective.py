@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -9,9 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eplb_opt import Instance, InstanceError, Objective, OptionError, Placement, solve
+from eplb_opt import (
+    Instance,
+    InstanceError,
+    Limits,
+    Objective,
+    OptionError,
+    Placement,
+    SolveInterrupted,
+    StopReason,
+    solve,
+    starts,
+)  # fmt: skip
 from eplb_opt.checker.verify import verify_report
 from eplb_opt.heuristics.greedy import greedy
+from eplb_opt.methods import METHODS
 from eplb_opt.problem.objective import ACROSS
 
 LOADS = [[[6.0, 2.0, 2.0]], [[0.0, 0.0, 0.0]], [[2.0, 8.0, 2.0]]]  # of one layer; its second window is silent
@@ -87,6 +100,61 @@ def test_weights_and_windows_match_and_an_objective_is_one():
         Instance(LOADS, 4, num_ranks=2, objective="mean")
 
 
+def test_people_are_told_which_objective_it_is():
+    load = np.ones((4, 1, 3))
+    said = {across: Instance(load, 4, num_ranks=2, objective=Objective(across)).describe() for across in ACROSS}
+    assert "objective" not in said["sum"]
+    assert said["mean"].endswith("; objective: mean imbalance of 4 windows")
+    assert said["cvar"].endswith("; objective: mean imbalance of the worst 0.1 of 4 windows")
+    assert said["max"].endswith("; objective: worst imbalance of 4 windows")
+
+
+def test_layers_that_the_time_does_not_reach_stay_the_greedys_and_say_so(monkeypatch):
+    """By a clock on which each layer takes two seconds of five; without a limit all are planned."""
+    load = np.random.default_rng(3).lognormal(0, 1, (6, 5, 16))
+    instance = Instance(load, 24, num_ranks=8, objective=Objective("mean"))
+    whole = solve(instance, "refined", Limits(seconds=None))
+    plan = METHODS["refined"].place
+    now = [0.0]
+
+    def slow_plan(part):
+        now[0] += 2.0 * part.num_layers
+        return plan(part)
+
+    monkeypatch.setattr(starts.time, "monotonic", lambda: now[0])
+    monkeypatch.setitem(METHODS, "refined", dataclasses.replace(METHODS["refined"], place=slow_plan))
+    part = solve(instance, "refined", Limits(seconds=5.0))
+    planned = [certificate.stop is StopReason.COMPLETED for certificate in part.certificates]
+    assert planned == [True, True, False, False, False]
+    assert {c.stop for c, done in zip(part.certificates, planned, strict=True) if not done} == {StopReason.NOT_TRIED}
+    same = (part.placement.phy2log == whole.placement.phy2log).all(axis=1)
+    assert same[planned].all()
+    assert {c.stop for c in whole.certificates} == {StopReason.COMPLETED}
+
+
+def test_an_interrupt_keeps_the_layers_that_are_planned(monkeypatch):
+    load = np.random.default_rng(3).lognormal(0, 1, (6, 4, 16))
+    instance = Instance(load, 24, num_ranks=8, objective=Objective("mean"))
+    whole = solve(instance, "refined", Limits(seconds=None))
+    calls = []
+
+    def plan(part):
+        calls.append(part)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return refined_over_windows(part)
+
+    refined_over_windows = METHODS["refined"].place
+    monkeypatch.setitem(METHODS, "refined", dataclasses.replace(METHODS["refined"], place=plan))
+    with pytest.raises(SolveInterrupted) as caught:
+        solve(instance, "refined", Limits(seconds=1e6))
+    result = caught.value.result
+    assert result.certificates[0].stop is StopReason.COMPLETED
+    assert {c.stop for c in result.certificates[1:]} == {StopReason.INTERRUPTED}
+    assert (result.placement.phy2log[0] == whole.placement.phy2log[0]).all()
+    assert (result.objective[1:] >= whole.objective[1:]).all()
+
+
 def test_an_instance_shows_pickles_and_selects_its_objective():
     instance = Instance(np.ones((2, 3, 4)), 4, num_ranks=2, objective=Objective("max"))
     assert "across='max'" in repr(instance)
@@ -97,7 +165,7 @@ def test_an_instance_shows_pickles_and_selects_its_objective():
 @pytest.mark.parametrize("method", ["optimal", "milp", "cpsat"])
 def test_methods_that_know_one_load_vector_say_so(method):
     instance = Instance(LOADS, 4, num_ranks=2, objective=Objective("mean"))
-    with pytest.raises(OptionError, match=r"'optimal'|'milp'|'cpsat'.*'refined'"):
+    with pytest.raises(OptionError, match=f"^method '{method}': it does not plan over windows .*'refined'"):
         solve(instance, method)
 
 

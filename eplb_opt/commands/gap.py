@@ -16,7 +16,14 @@ from ..limits import Limits
 from ..methods import METHODS
 from ..methods.needs import require_method
 from .files import check_files
-from .options import add_input, instance_of, limits_of, read_selected, say_no_effect
+from .options import (
+    add_input,
+    instance_of,
+    limits_of,
+    read_selected,
+    say_no_effect,
+    usual_method,
+)
 from .output import (
     STANDARD_OUTPUT,
     exit_code_of,
@@ -37,8 +44,7 @@ def add_parser(commands: Any) -> None:
     add_input(parser)
     parser.add_argument(
         "--methods",
-        default="greedy,optimal",
-        help="comma-separated; default: %(default)s",
+        help="comma-separated; default: greedy,optimal, or with --across greedy,refined",
     )
     parser.add_argument(
         "--map",
@@ -62,7 +68,8 @@ def _gap(options: argparse.Namespace) -> int:
     from ..report.gap import SCHEMA
 
     limits = limits_of(options)
-    methods = _methods(options.methods, limits)
+    usual = f"greedy,{usual_method(options)}"
+    methods = _methods(usual if options.methods is None else options.methods, limits)
     check_files({"--json": json_file(options.json)}, [options.loads, *options.map])
     policies = _policies(options.policy)
     instance = instance_of(options, read_selected(options))

@@ -36,8 +36,8 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         choices=ACROSS,
         default="sum",
         help="what counts of several windows: their sum, or heaviest over mean rank "
-        "load in the mean, the worst tenth (cvar) or the worst of them (max), for "
-        "--method refined and greedy; default: %(default)s",
+        "load in the mean, the worst tenth (cvar) or the worst of them (max), by "
+        "greedy and refined; default: %(default)s",
     )
     parser.add_argument(
         "--replicas", type=int, required=True, help="physical experts (slots) a layer"
@@ -189,6 +189,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write everything shown here; - is standard output, which then has nothing else",
     )
+
+
+def usual_method(options: argparse.Namespace) -> str:
+    """The method where none is named: the best of those that can do the objective."""
+    return "optimal" if options.across == "sum" else "refined"
 
 
 def limits_of(options: argparse.Namespace) -> Limits:

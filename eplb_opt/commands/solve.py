@@ -16,6 +16,7 @@ from .options import (
     limits_of,
     read_selected,
     say_no_effect,
+    usual_method,
 )
 from .output import (
     STANDARD_OUTPUT,
@@ -36,8 +37,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--method",
         choices=list(METHODS),
-        default="optimal",
-        help="default: %(default)s",
+        help="default: optimal, or with --across refined",
     )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the map here"
@@ -50,7 +50,8 @@ def _solve(options: argparse.Namespace) -> int:
     from ..checker.schema import in_order
 
     limits = limits_of(options)
-    require_method(options.method, limits)
+    method = options.method or usual_method(options)
+    require_method(method, limits)
     _check_outputs(options)
     selected = read_selected(options)
     loads = selected.with_hidden_layers(options.hidden_layers, str(options.loads))
@@ -58,7 +59,7 @@ def _solve(options: argparse.Namespace) -> int:
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
-    (result, *_), interrupted = run_methods(instance, [options.method], limits)
+    (result, *_), interrupted = run_methods(instance, [method], limits)
     saved = []
     if options.output is not None:
         saved.append(_write(options, loads, result.placement))

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..compiled import compiled
 from .soft_maximum import cost_change, sum_up
+from .tables import DRAW_BITS
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 LOW32 = np.uint64(0xFFFFFFFF)
@@ -44,19 +45,9 @@ def anneal_windows(  # type: ignore[no-untyped-def]
     """
     exponential, logarithm, patience, temperatures = tables
     ranks, per_rank = slots.shape
-    experts, windows = whole.shape
-    total = ranks * per_rank
-    shares = 1.0 / np.arange(1, total + 2)  # of an expert's load, by its replicas
-    # Load of one of each expert.
-    replicas = np.empty((experts, windows), dtype=np.int32)
-    for expert in range(experts):
-        _share(whole[expert], shares[counts[expert] - 1], replicas[expert])
-    loads = np.zeros((ranks, windows), dtype=np.int32)
-    held = np.zeros((experts, ranks), dtype=np.int32)  # replicas of each expert there
-    for rank in range(ranks):
-        for slot in range(per_rank):
-            held[slots[rank, slot], rank] += 1
-            loads[rank] += replicas[slots[rank, slot]]
+    windows = whole.shape[1]
+    shares = 1.0 / np.arange(1, slots.size + 2)  # of an expert's load, by its replicas
+    replicas, held, loads = _begun(whole, shares, slots, counts)
     grown = np.empty((ranks, windows), dtype=np.float64)  # exponentials of the loads
     sums = np.empty(windows, dtype=np.float64)
     logs = np.empty(windows, dtype=np.int64)
@@ -64,33 +55,25 @@ def anneal_windows(  # type: ignore[no-untyped-def]
     new_grown = np.empty((ranks, windows), dtype=np.float64)
     new_sums = np.empty(windows, dtype=np.float64)
     new_logs = np.empty(windows, dtype=np.int64)
-    # Load of a replica of the expert that loses one.
-    fewer = np.empty(windows, dtype=np.int32)
-    more = np.empty(windows, dtype=np.int32)
+    fewer = np.empty(windows, dtype=np.int32)  # a replica's load of who loses one
+    more = np.empty(windows, dtype=np.int32)  # and of who gains one
     touched = np.empty(ranks, dtype=np.int64)
-    pool_slots = pool_ranks * per_rank
     stages = len(temperatures)
     for stage in range(stages):
         sum_up(loads, grown, sums, logs, exponential, logarithm)
-        temperature = temperatures[stage]
         for move in range(moves * stage // stages, moves * (stage + 1) // stages):
-            word = _mixed(np.uint64(2 * move))
-            other_word = _mixed(np.uint64(2 * move + 1))
-            here = _below(word & LOW32, total)
-            first = here // pool_slots * pool_slots
-            there = first + _below(word >> np.uint64(32), pool_slots)
+            here, there, replace, draw = _drawn(move, slots.size, pool_ranks * per_rank)
+            mine = slots[here // per_rank, here % per_rank]
+            theirs = slots[there // per_rank, there % per_rank]
             here_rank = here // per_rank
             there_rank = there // per_rank
-            mine = slots[here_rank, here % per_rank]
-            theirs = slots[there_rank, there % per_rank]
-            replace = np.int64(other_word & np.uint64(15)) < REPLACED
-            if mine == theirs or (distinct and held[theirs, here_rank] > 0):
+            if not _is_allowed(
+                mine, theirs, here_rank, there_rank, replace, counts, held, distinct
+            ):
                 continue
             if replace:
-                if counts[mine] < 2:
-                    continue
-                _share(whole[mine], shares[counts[mine] - 2], fewer)
-                _share(whole[theirs], shares[counts[theirs]], more)
+                _share(whole, mine, shares[counts[mine] - 2], fewer)
+                _share(whole, theirs, shares[counts[theirs]], more)
                 number = _replaced(
                     replicas,
                     fewer,
@@ -104,48 +87,85 @@ def anneal_windows(  # type: ignore[no-untyped-def]
                     new_loads,
                 )
             else:
-                if here_rank == there_rank or (distinct and held[mine, there_rank] > 0):
-                    continue
-                touched[0] = here_rank
-                touched[1] = there_rank
-                number = 2
-                _exchanged(replicas, mine, theirs, loads, touched, new_loads)
+                number = _exchanged(
+                    replicas,
+                    loads,
+                    mine,
+                    theirs,
+                    here_rank,
+                    there_rank,
+                    touched,
+                    new_loads,
+                )
             change = cost_change(
+                touched, number, new_loads, new_grown, new_sums, new_logs, grown, sums, logs, weights,
+                exponential, logarithm,
+            )  # fmt: skip
+            if change > temperatures[stage] * patience[draw]:
+                continue
+            _take_loads(
                 touched,
                 number,
                 new_loads,
                 new_grown,
                 new_sums,
                 new_logs,
+                loads,
                 grown,
                 sums,
                 logs,
-                weights,
-                exponential,
-                logarithm,
             )
-            draw = np.int64(other_word >> np.uint64(52))
-            if change > temperature * patience[draw]:
-                continue
-            for i in range(number):
-                for k in range(windows):
-                    loads[touched[i], k] = new_loads[i, k]
-                    grown[touched[i], k] = new_grown[i, k]
-            for k in range(windows):
-                sums[k] = new_sums[k]
-                logs[k] = new_logs[k]
             slots[here_rank, here % per_rank] = theirs
-            held[mine, here_rank] -= 1
-            held[theirs, here_rank] += 1
+            _move(held, mine, theirs, here_rank)
             if replace:
                 counts[mine] -= 1
                 counts[theirs] += 1
-                replicas[mine] = fewer
-                replicas[theirs] = more
+                _take_replicas(replicas, mine, theirs, fewer, more)
             else:
                 slots[there_rank, there % per_rank] = mine
-                held[theirs, there_rank] -= 1
-                held[mine, there_rank] += 1
+                _move(held, theirs, mine, there_rank)
+
+
+@compiled
+def _begun(whole, shares, slots, counts):  # type: ignore[no-untyped-def]
+    """Loads of replicas [experts, windows], replicas there [experts, ranks], loads of ranks [ranks, windows]."""
+    ranks, per_rank = slots.shape
+    experts, windows = whole.shape
+    replicas = np.empty((experts, windows), dtype=np.int32)
+    for expert in range(experts):
+        _share(whole, expert, shares[counts[expert] - 1], replicas[expert])
+    held = np.zeros((experts, ranks), dtype=np.int32)
+    loads = np.zeros((ranks, windows), dtype=np.int32)
+    for rank in range(ranks):
+        for slot in range(per_rank):
+            held[slots[rank, slot], rank] += 1
+            loads[rank] += replicas[slots[rank, slot]]
+    return replicas, held, loads
+
+
+@compiled
+def _drawn(move, total, pool_slots):  # type: ignore[no-untyped-def]
+    """A proposal: two slots of one pool, whether the first's expert is replaced by the other's, and its patience."""
+    where = _mixed(np.uint64(2 * move))
+    how = _mixed(np.uint64(2 * move + 1))
+    here = _below(where & LOW32, total)
+    first = here // pool_slots * pool_slots
+    there = first + _below(where >> np.uint64(32), pool_slots)
+    replace = np.int64(how & np.uint64(15)) < REPLACED
+    draw = np.int64(how >> np.uint64(64 - DRAW_BITS))
+    return here, there, replace, draw
+
+
+@compiled
+def _is_allowed(  # type: ignore[no-untyped-def]
+    mine, theirs, here_rank, there_rank, replace, counts, held, distinct
+):
+    """Whether a proposal changes anything, and leaves every expert a replica, and ranks distinct ones if asked."""
+    if mine == theirs or (distinct and held[theirs, here_rank] > 0):
+        return False
+    if replace:
+        return counts[mine] > 1
+    return here_rank != there_rank and not (distinct and held[mine, there_rank] > 0)
 
 
 @compiled
@@ -164,21 +184,24 @@ def _below(word, number):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _share(whole, share, replica):  # type: ignore[no-untyped-def]
-    """Load of one replica in every window, of an expert's load and a replica's share of it."""
-    for k in range(len(whole)):
-        replica[k] = np.int32(whole[k] * share)
+def _share(whole, expert, share, replica):  # type: ignore[no-untyped-def]
+    """Load of one replica of an expert in every window, of its share."""
+    for k in range(whole.shape[1]):
+        replica[k] = np.int32(whole[expert, k] * share)
 
 
 @compiled
-def _exchanged(replicas, mine, theirs, loads, touched, new_loads):  # type: ignore[no-untyped-def]
-    """Loads of two ranks after the exchange of two replicas."""
-    here = touched[0]
-    there = touched[1]
+def _exchanged(  # type: ignore[no-untyped-def]
+    replicas, loads, mine, theirs, here_rank, there_rank, touched, new_loads
+):
+    """Loads of two ranks after the exchange of two replicas; how many ranks they are."""
+    touched[0] = here_rank
+    touched[1] = there_rank
     for k in range(loads.shape[1]):
         gain = replicas[theirs, k] - replicas[mine, k]
-        new_loads[0, k] = loads[here, k] + gain
-        new_loads[1, k] = loads[there, k] - gain
+        new_loads[0, k] = loads[here_rank, k] + gain
+        new_loads[1, k] = loads[there_rank, k] - gain
+    return 2
 
 
 @compiled
@@ -219,3 +242,32 @@ def _load_after(  # type: ignore[no-untyped-def]
         before = of_lost * lost[k] + of_gained * gained[k]
         after = now_lost * fewer[k] + now_gained * more[k]
         new_load[k] = load[k] + np.int32(after - before)
+
+
+@compiled
+def _take_loads(  # type: ignore[no-untyped-def]
+    touched, number, new_loads, new_grown, new_sums, new_logs, loads, grown, sums, logs
+):
+    """Take over what `cost_change` found."""
+    for i in range(number):
+        for k in range(len(sums)):
+            loads[touched[i], k] = new_loads[i, k]
+            grown[touched[i], k] = new_grown[i, k]
+    for k in range(len(sums)):
+        sums[k] = new_sums[k]
+        logs[k] = new_logs[k]
+
+
+@compiled
+def _take_replicas(replicas, lost, gained, fewer, more):  # type: ignore[no-untyped-def]
+    """Take over the loads of two experts' replicas."""
+    for k in range(len(fewer)):
+        replicas[lost, k] = fewer[k]
+        replicas[gained, k] = more[k]
+
+
+@compiled
+def _move(held, gone, come, rank):  # type: ignore[no-untyped-def]
+    """A rank has one replica of an expert less, and one of another more."""
+    held[gone, rank] -= 1
+    held[come, rank] += 1

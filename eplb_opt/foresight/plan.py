@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -73,16 +74,7 @@ def plan_windows(instance: Instance, *, moves: int = MOVES) -> Placement:
 
 def _added(instance: Instance) -> Instance:
     """The instance whose windows are added, which is all that the greedy looks at."""
-    return Instance(
-        instance.load,
-        instance.num_replicas,
-        num_ranks=instance.num_ranks,
-        num_groups=instance.num_groups,
-        num_nodes=instance.num_nodes,
-        distinct=instance.distinct,
-        layer_ids=instance.layer_ids,
-        objective=Objective(weights=instance.objective.weights),
-    )
+    return replace(instance, objective=Objective(weights=instance.objective.weights))
 
 
 def _plans(instance: Instance, start: Placement, moves: int) -> Iterator[Placement]:

@@ -25,7 +25,7 @@ STEP = float.fromhex("0x1.0304848362000p+0")  # exp(SHARPNESS / 1024), cut to 44
 MOST_LOAD = 50
 MANTISSA_BITS = 12  # that the logarithm's table is read by
 LOG_BITS = 32  # of a logarithm behind the point
-DRAWS = 4096
+DRAW_BITS = 12  # of a random number, that the patience is drawn by
 HOT = 1e-3  # temperatures, in units of the mean rank load
 COOLER = float.fromhex("0x1.e48p-1")  # from one stage to the next
 STAGES = 64  # so that the last is as cold as 3e-5
@@ -37,7 +37,7 @@ class Tables(NamedTuple):
 
     exponential: Floats  # [MOST_LOAD << 10 cells + 1], of load - 1
     logarithm: Ints  # [2 ** MANTISSA_BITS + 1], base 2, of 1 to 2
-    patience: Floats  # [DRAWS], -log of evenly spread numbers, descending
+    patience: Floats  # [2 ** DRAW_BITS], -log of evenly spread numbers, descending
     temperatures: Floats  # [STAGES], in the unit of the annealing's cost
 
 
@@ -50,7 +50,7 @@ def tables() -> Tables:
     exponential = np.multiply.accumulate(steps)
     first = np.arange((1 << MANTISSA_BITS) + 1) / (1 << MANTISSA_BITS)
     logarithm = np.rint(np.log2(1.0 + first) * (1 << LOG_BITS)).astype(np.int64)
-    draws = (np.arange(DRAWS) + 0.5) / DRAWS
+    draws = (np.arange(1 << DRAW_BITS) + 0.5) / (1 << DRAW_BITS)
     patience = np.rint(-np.log(draws) * (1 << 20)) / (1 << 20)
     # The cost is the sum over windows of weight * log2(sum over ranks of exp): a change of one mean rank load in all
     # windows is SHARPNESS / log(2) there.
@@ -61,9 +61,10 @@ def tables() -> Tables:
 
 
 def whole_weights(weights: npt.NDArray[np.float64]) -> Ints:
-    """Weights of windows as integers whose sum is about `WEIGHT_UNIT`, [windows]; all zero where they are."""
+    """Weights of windows as integers whose sum is about `WEIGHT_UNIT`, [windows]; only zeros become zero."""
     total = weights.sum()
     if total <= 0:
         return np.zeros(len(weights), dtype=np.int64)
-    whole: Ints = np.rint(weights / total * WEIGHT_UNIT).astype(np.int64)
-    return whole
+    whole = np.rint(weights / total * WEIGHT_UNIT).astype(np.int64)
+    least: Ints = np.maximum(whole, weights > 0)
+    return least

@@ -20,8 +20,8 @@ def only_added_windows(instance: Instance) -> str:
     if instance.objective.adds_windows:
         return ""
     return (
-        f"it cannot plan over windows (across={instance.objective.across!r}) yet: "
-        "use 'refined', or across='sum'"
+        f"it does not plan over windows (objective: their {instance.objective.across}): "
+        "take 'refined', or the sum of the windows"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -9,14 +10,21 @@ import torch
 from ..heuristics.greedy import greedy
 from ..heuristics.refine import GREEDY_CHECK, STEPS, refined
 from ..limits import Limits
+from ..problem.instance import Instance
+from ..problem.placement import Placement
 from .policy import AbstractEplbPolicy, Maps, on_device
 
 if TYPE_CHECKING:
     from ..result import Result
 
 
-class GreedyPolicy(AbstractEplbPolicy):
-    """The published two-stage greedy (see `heuristics.greedy`)."""
+class MethodPolicy(AbstractEplbPolicy):
+    """A policy that places an instance; subclasses say how."""
+
+    @classmethod
+    @abstractmethod
+    def _place(cls, instance: Instance, device: torch.device | str) -> Placement:
+        """A placement of the instance, whose loads came from a device."""
 
     @classmethod
     def rebalance_experts(  # noqa: D102  (inherited)
@@ -29,10 +37,19 @@ class GreedyPolicy(AbstractEplbPolicy):
         old_global_expert_indices: torch.Tensor | None = None,
     ) -> Maps:
         instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
-        return on_device(greedy(instance).maps(), weight)
+        device = getattr(weight, "device", "cpu")
+        return on_device(cls._place(instance, device).maps(), weight)
 
 
-class RefinedPolicy(AbstractEplbPolicy):
+class GreedyPolicy(MethodPolicy):
+    """The published two-stage greedy (see `heuristics.greedy`)."""
+
+    @classmethod
+    def _place(cls, instance: Instance, device: torch.device | str) -> Placement:
+        return greedy(instance)
+
+
+class RefinedPolicy(MethodPolicy):
     """The production heuristic (see `heuristics.refine`): fast, deterministic, by default never worse than the greedy.
 
     Attributes
@@ -54,28 +71,17 @@ class RefinedPolicy(AbstractEplbPolicy):
     compiled: ClassVar[bool] = True
 
     @classmethod
-    def rebalance_experts(  # noqa: D102  (inherited)
-        cls,
-        weight: torch.Tensor,
-        num_replicas: int,
-        num_groups: int,
-        num_nodes: int,
-        num_ranks: int,
-        old_global_expert_indices: torch.Tensor | None = None,
-    ) -> Maps:
-        instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
-        device = getattr(weight, "device", "cpu")
-        placement = refined(
+    def _place(cls, instance: Instance, device: torch.device | str) -> Placement:
+        return refined(
             instance,
             device,
             steps=cls.steps,
             greedy_check=cls.greedy_check,
             compiled=cls.compiled,
         )
-        return on_device(placement.maps(), weight)
 
 
-class SolverPolicy(AbstractEplbPolicy):
+class SolverPolicy(MethodPolicy):
     """A method of `solve` as a policy: never invalid, never worse than the greedy.
 
     Where a solver fails or is missing, the layer keeps its best map, and a `FallbackWarning` and the certificate say
@@ -100,23 +106,18 @@ class SolverPolicy(AbstractEplbPolicy):
         num_ranks: int,
     ) -> Result:
         """What `rebalance_experts` computes, with its certificates."""
+        instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
+        return cls._solved(instance)
+
+    @classmethod
+    def _solved(cls, instance: Instance) -> Result:
         from ..solver import solve
 
-        instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
         return solve(instance, cls.method, cls.limits)
 
     @classmethod
-    def rebalance_experts(  # noqa: D102  (inherited)
-        cls,
-        weight: torch.Tensor,
-        num_replicas: int,
-        num_groups: int,
-        num_nodes: int,
-        num_ranks: int,
-        old_global_expert_indices: torch.Tensor | None = None,
-    ) -> Maps:
-        result = cls.result(weight, num_replicas, num_groups, num_nodes, num_ranks)
-        return on_device(result.placement.maps(), weight)
+    def _place(cls, instance: Instance, device: torch.device | str) -> Placement:
+        return cls._solved(instance).placement
 
 
 class MilpPolicy(SolverPolicy):

@@ -259,7 +259,14 @@ class Instance:
             f"{self.num_layers} layers x {self.num_experts} experts, {self.num_replicas} replicas, {place}{groups}: "
             f"{mode}, {self.slots_per_rank} slots a rank"
             + (", distinct" if self.distinct else "")
+            + self._of_windows()
         )
+
+    def _of_windows(self) -> str:
+        """What `describe` says of an objective that looks at windows."""
+        if self.objective.adds_windows:
+            return ""
+        return f"; objective: {self.objective.describe()} of {self.num_windows} windows"
 
 
 def _next_multiple(value: int, of: int) -> int:

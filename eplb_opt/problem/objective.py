@@ -131,6 +131,17 @@ class Objective:
         np.put_along_axis(taken, order, in_order, axis=0)
         return taken
 
+    def describe(self) -> str:
+        """A few words for people."""
+        worst = f"mean imbalance of the worst {1.0 - self.level:.4g}"
+        words = {
+            "sum": "sum",
+            "mean": "mean imbalance",
+            "cvar": worst,
+            "max": "worst imbalance",
+        }
+        return words[self.across]
+
     def to_dict(self) -> dict[str, Any]:
         """What a report says of it, as JSON types."""
         return {

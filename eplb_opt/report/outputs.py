@@ -43,7 +43,11 @@ GAP_METHOD = Section(
             or_null(AT_LEAST_0),
             "wall-clock time; null: of a map that was read",
         ),
-        Field("layer_objective", NUMBERS, "load of the heaviest rank, in tokens"),
+        Field(
+            "layer_objective",
+            NUMBERS,
+            "the objective: tokens, or an imbalance over windows",
+        ),
         Field("layer_imbalance", NUMBERS, "objective over mean rank load"),
         Field(
             "layer_gap",
@@ -65,7 +69,11 @@ GAP = Section(
             "stopped by a signal; methods that had not begun are missing",
         ),
         Field("layer_ids", list_of(COUNT, "integers >= 0"), "absolute layer indices"),
-        Field("lower_bound", NUMBERS, "best bound that a method proved, in tokens"),
+        Field(
+            "lower_bound",
+            NUMBERS,
+            "best bound that a method proved, in the objective's unit",
+        ),
         Field("bound_method", list_of(TEXT, "texts, one a layer"), "what proved it"),
         Field("methods", objects(GAP_METHOD), "methods, then policies, then maps"),
     ),
@@ -77,10 +85,10 @@ VERIFY_LAYER = Section(
         Field(
             "objective",
             or_null(AT_LEAST_0),
-            "recomputed from the map, in tokens; null: the map is not valid",
+            "recomputed from the map; null: the map is not valid",
         ),
         Field("claimed_objective", AT_LEAST_0, "the report's"),
-        Field("bound", AT_LEAST_0, "proven again here, in tokens"),
+        Field("bound", AT_LEAST_0, "proven again here"),
         Field("claimed_bound", AT_LEAST_0, "the report's"),
         Field("bound_method", TEXT, "what proved the bound, as the report says"),
         Field(

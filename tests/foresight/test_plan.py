@@ -142,6 +142,13 @@ def test_the_tables_are_what_they_stand_for():
     assert from_ties.min() > 1e-5  # so that no library's last bits change an entry
 
 
+def test_many_windows_keep_their_weight():
+    weights = tables.whole_weights(np.array([0.0] + [1e-7] * 10 + [1.0]))
+    assert weights[0] == 0
+    assert (weights[1:-1] == 1).all()
+    assert weights[-1] == pytest.approx(tables.WEIGHT_UNIT, rel=1e-3)
+
+
 def test_bad_moves_and_too_many_ranks_are_named():
     with pytest.raises(OptionError, match="-1"):
         plan_windows(small(), moves=-1)
