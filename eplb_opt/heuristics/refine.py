@@ -24,8 +24,7 @@ from .arrays import Array
 from .greedy import greedy_maps
 from .greedy_check import heaviest_load, is_lighter, unsure_layers
 from .nodes import maps_on_nodes
-from .pools import STEPS as STEPS
-from .pools import refine_pools as refine_pools
+from .pools import STEPS, refine_pools
 from .separate import separated
 from .splits import FULL_SPLITS
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ..heuristics.greedy import greedy
-from ..heuristics.refine import GREEDY_CHECK, STEPS, refined
+from ..heuristics.pools import STEPS
+from ..heuristics.refine import GREEDY_CHECK, refined
 from ..limits import Limits
 from ..problem.instance import Instance
 from ..problem.placement import Placement

@@ -14,7 +14,8 @@ from eplb_opt.heuristics import pools
 from eplb_opt.heuristics.crowded import is_crowded, num_tried, other_copies, packing_floors
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.greedy_check import heaviest_load, sharing_bound
-from eplb_opt.heuristics.refine import refine_maps, refine_pools, refined
+from eplb_opt.heuristics.pools import refine_pools
+from eplb_opt.heuristics.refine import refine_maps, refined
 from eplb_opt.heuristics.replicas import replica_keys, whole_loads
 from eplb_opt.problem.topology import Topology
 from eplb_opt.problem.water_filling import water_filling

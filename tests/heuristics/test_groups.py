@@ -15,7 +15,8 @@ from eplb_opt import Instance
 from eplb_opt.heuristics import nodes
 from eplb_opt.heuristics.greedy_check import heaviest_load
 from eplb_opt.heuristics.groups import share_out, ways
-from eplb_opt.heuristics.refine import refine_pools, refined
+from eplb_opt.heuristics.pools import refine_pools
+from eplb_opt.heuristics.refine import refined
 
 from ..oracle import layer_optimum
 

@@ -16,7 +16,8 @@ from eplb_opt.heuristics.deal import deal
 from eplb_opt.heuristics.exchange import exchanges
 from eplb_opt.heuristics.greedy import greedy, greedy_maps
 from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
-from eplb_opt.heuristics.refine import refine_maps, refine_pools, refined
+from eplb_opt.heuristics.pools import refine_pools
+from eplb_opt.heuristics.refine import refine_maps, refined
 from eplb_opt.heuristics.replicas import UNIT, expert_bits, replica_keys
 from eplb_opt.heuristics.splits import FULL_SPLITS, splits
 from eplb_opt.heuristics.variants import pairs
