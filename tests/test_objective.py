@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pickle
 
 import numpy as np
@@ -23,9 +24,10 @@ from eplb_opt import (
     starts,
 )  # fmt: skip
 from eplb_opt.checker.verify import verify_report
+from eplb_opt.cli import main
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.methods import METHODS
-from eplb_opt.problem.objective import ACROSS
+from eplb_opt.problem.across import ACROSS, Across
 
 LOADS = [[[6.0, 2.0, 2.0]], [[0.0, 0.0, 0.0]], [[2.0, 8.0, 2.0]]]  # of one layer; its second window is silent
 ROW = [[0, 1, 0, 2]]  # rank loads [5, 5], none, [9, 3]
@@ -59,7 +61,7 @@ def test_the_mix_of_the_windows_bounds_every_objective(seed, windows, level):
     load = random.pareto(1.2, (windows, 3, 8)) * random.integers(0, 2, (windows, 3, 1))
     weights = random.random(windows) + 0.1
     found = {}
-    for across in ACROSS[1:]:
+    for across in list(ACROSS)[1:]:
         objective = Objective(across, level=level, weights=weights)
         instance = Instance(load, 12, num_ranks=4, objective=objective)
         placement = greedy(instance)
@@ -68,6 +70,21 @@ def test_the_mix_of_the_windows_bounds_every_objective(seed, windows, level):
         assert (placement.rank_loads(instance).max(axis=1) <= found[across] * (1 + 1e-12)).all()
     assert (found["mean"] <= found["cvar"] * (1 + 1e-12)).all()
     assert (found["cvar"] <= found["max"] * (1 + 1e-12)).all()
+
+
+def test_weights_of_the_worst_windows_are_within_caps_and_sum_to_one():
+    imbalance = np.array([[1.0, 1.5], [1.5, 1.5], [1.25, 1.0], [3.0, 3.0]])
+    shares = np.array([[0.5, 0.25], [0.25, 0.25], [0.25, 0.5], [0.0, 0.0]])  # the last window is silent
+    expected = {
+        "mean": shares,
+        "cvar": [[0.0, 0.5], [0.5, 0.5], [0.5, 0.0], [0.0, 0.0]],
+        "max": [[0.0, 1.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]],
+    }
+    for across, weights in expected.items():
+        objective = Objective(across, level=0.5)
+        np.testing.assert_array_equal(objective.worst_weights(imbalance, shares), weights)
+    silent = Objective("cvar").worst_weights(imbalance, np.zeros((4, 2)))
+    assert not silent.any()
 
 
 def test_cvar_is_the_mean_of_the_worst_windows_by_plain_code():
@@ -107,6 +124,23 @@ def test_people_are_told_which_objective_it_is():
     assert said["mean"].endswith("; objective: mean imbalance of 4 windows")
     assert said["cvar"].endswith("; objective: mean imbalance of the worst 0.1 of 4 windows")
     assert said["max"].endswith("; objective: worst imbalance of 4 windows")
+
+
+def test_an_objective_is_one_record(monkeypatch, tmp_path, capsys):
+    """A toy: the mean of the worse half of the windows; plans, reports and the command know it."""
+    half = Across("half", lambda level: "mean imbalance of the worse half", lambda shares, level: 2 * shares)
+    monkeypatch.setitem(ACROSS, "half", half)
+    load = np.random.default_rng(3).lognormal(0, 1, (6, 2, 16))
+    halves = Instance(load, 24, num_ranks=8, objective=Objective("half"))
+    worst = Instance(load, 24, num_ranks=8, objective=Objective("cvar", level=0.5))
+    placement = METHODS["refined"].place(halves)
+    np.testing.assert_array_equal(placement.objective(halves), placement.objective(worst))
+    np.save(tmp_path / "loads.npy", load)
+    arguments = ["solve", str(tmp_path / "loads.npy"), "--replicas", "24", "--ranks", "8", "--across", "half"]
+    report = tmp_path / "report.json"
+    assert main([*arguments, "-o", str(tmp_path / "map.npz"), "--json", str(report)]) == 0
+    assert "mean imbalance of the worse half of 6 windows" in " ".join(capsys.readouterr().out.split())
+    assert not verify_report(halves, placement, json.loads(report.read_text())).faults
 
 
 def test_layers_that_the_time_does_not_reach_stay_the_greedys_and_say_so(monkeypatch):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..problem.objective import ACROSS
+from ..problem.across import ACROSS
 from .values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -110,7 +110,7 @@ OBJECTIVE = Section(
     (
         _checked(
             "across",
-            one_of(*ACROSS),
+            one_of(ACROSS),
             "how recorded windows are put together: their loads are added, or "
             "of heaviest over mean rank load the mean over windows, over the worst ones, or the worst one is taken",
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,8 +112,8 @@ def list_of(value: Value, items: str) -> Value:
     )
 
 
-def one_of(*texts: str) -> Value:
-    """One of some texts."""
+def one_of(texts: Collection[str]) -> Value:
+    """One of some texts, such as the names of a registry."""
 
     def read(value: Any) -> str:
         if text(value) not in texts:

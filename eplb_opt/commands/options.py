@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import InstanceError, OptionError
 from ..limits import Limits, expected_of
-from ..problem.objective import ACROSS
+from ..problem.across import ACROSS
 from .output import say
 
 OPTION_OF_LIMIT = {

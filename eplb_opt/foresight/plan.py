@@ -85,23 +85,11 @@ def _plans(instance: Instance, start: Placement, moves: int) -> Iterator[Placeme
         return
     plan = start
     for _ in range(ROUNDS):
-        worst = _shares_of_worst(instance, plan)
+        imbalance = plan.window_imbalance(instance)
+        worst = instance.objective.worst_weights(imbalance, instance.shares)
         shares = (shares + worst) / 2
         plan = _annealed(instance, plan, shares, moves // ROUNDS)
         yield plan
-
-
-def _shares_of_worst(instance: Instance, plan: Placement) -> Floats:
-    """The windows that the objective looks at, [windows, layers], each layer's with one share together."""
-    imbalance = plan.window_imbalance(instance)
-    shares = instance.shares
-    if instance.objective.across == "max":
-        present = np.where(shares > 0, imbalance, 0.0)
-        taken = np.where(present == present.max(axis=0), shares, 0.0)
-    else:
-        taken = instance.objective.taken_of_worst(imbalance, shares)
-    total = taken.sum(axis=0)
-    return np.asarray(taken / np.where(total > 0, total, 1.0))
 
 
 def _annealed(

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import OptionError, shown
+from .across import ACROSS, Across
 from .pool import Floats
-
-ACROSS = ("sum", "mean", "cvar", "max")
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Objective:
     @property
     def adds_windows(self) -> bool:
         """Whether windows are added, so that one load vector a layer says everything."""
-        return self.across == "sum"
+        return self._way.caps is None
 
     def window_weights(self, num_windows: int) -> Floats:
         """The weight of each window as given, [windows]."""
@@ -111,42 +110,30 @@ class Objective:
     def of_imbalance(self, imbalance: Floats, shares: Floats) -> Floats:
         """The objective of each layer, [layers], of the windows' imbalances and shares, [windows, layers] each."""
         silent = shares.sum(axis=0) <= 0
-        if self.across == "mean":
-            value = (imbalance * shares).sum(axis=0)
-        elif self.across == "max":
-            value = np.where(shares > 0, imbalance, 0.0).max(axis=0)
-        else:
-            taken = self.taken_of_worst(imbalance, shares)
-            total = taken.sum(axis=0)
-            value = (imbalance * taken).sum(axis=0) / np.where(total > 0, total, 1.0)
+        value = (imbalance * self.worst_weights(imbalance, shares)).sum(axis=0)
         return np.where(silent, 1.0, value)
 
-    def taken_of_worst(self, imbalance: Floats, shares: Floats) -> Floats:
-        """What ``"cvar"`` takes of each window's share, [windows, layers]: of the worst, ``1 - level`` together."""
-        order = np.argsort(-imbalance, axis=0, kind="stable")
-        share = np.take_along_axis(shares, order, axis=0)
-        before = np.cumsum(share, axis=0) - share
-        in_order = np.clip(1.0 - self.level - before, 0.0, share)  # the last in part
-        taken = np.zeros_like(shares)
-        np.put_along_axis(taken, order, in_order, axis=0)
-        return taken
+    def worst_weights(self, imbalance: Floats, shares: Floats) -> Floats:
+        """What each window weighs in the objective of these imbalances; all are [windows, layers].
+
+        The weights of a layer sum to one. The objective is the largest mean by such weights, so that the mean by these
+        of any other imbalances is at most the objective of those.
+        """
+        return self._way.worst_weights(imbalance, shares, self.level)
 
     def describe(self) -> str:
         """A few words for people."""
-        worst = f"mean imbalance of the worst {1.0 - self.level:.4g}"
-        words = {
-            "sum": "sum",
-            "mean": "mean imbalance",
-            "cvar": worst,
-            "max": "worst imbalance",
-        }
-        return words[self.across]
+        return self._way.words(self.level)
+
+    @property
+    def _way(self) -> Across:
+        return ACROSS[self.across]
 
     def to_dict(self) -> dict[str, Any]:
         """What a report says of it, as JSON types."""
         return {
             "across": self.across,
-            "level": self.level if self.across == "cvar" else None,
+            "level": self.level if self._way.has_level else None,
             "weights": None if self.weights is None else list(self.weights),
         }
 

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("numba")
 
 from eplb_opt import Instance, Objective, OptionError, Placement
-from eplb_opt.foresight import kernel, plan, tables
+from eplb_opt.foresight import kernel, tables
 from eplb_opt.foresight.plan import plan_windows
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.refine import refined
@@ -155,13 +155,6 @@ def test_bad_moves_and_too_many_ranks_are_named():
     many = Instance(np.ones((2, 1, 2)), 4096, num_ranks=4096, objective=Objective("mean"))
     with pytest.raises(OptionError, match="4096"):
         plan_windows(many)
-
-
-def test_the_shares_of_the_worst_windows():
-    instance = Instance(traffic(6, 2, 12, 3), 16, num_ranks=4, objective=Objective("max"))
-    worst = plan._shares_of_worst(instance, refined(instance))
-    np.testing.assert_allclose(worst.sum(axis=0), 1.0)
-    assert (worst.max(axis=0) == 1).all()
 
 
 @pytest.mark.recorded
