@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None
 
 
 def _compiled(name: str, policy: type[AbstractEplbPolicy]) -> type[AbstractEplbPolicy]:
-    """The policy after what it calls is compiled, if it is one of milliseconds; or else told to do without."""
+    """The policy, with what it calls compiled, or told to do without where that does not work."""
     method = METHODS[name]
     if method.compiles_if is None:
         return policy
@@ -111,8 +111,10 @@ def _settings(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     of_limits = {o.name: settings.pop(o.name) for o in _OF_LIMITS if o.name in settings}
     absent = [key for key in settings if key not in known]
     if absent:
+        others = {other: options_of(policy) for other, policy in POLICIES.items()}
+        owners = [other for other in others if {*absent} & {*others[other]}]
         raise OptionError(
-            f"policy {name!r} has no {' or '.join(absent)}: these are options of {_owners(absent)}"
+            f"policy {name!r} has no {' or '.join(absent)}: these are options of {', '.join(owners)}"
         )
     if of_limits:
         if LIMITS.name not in known:
@@ -122,15 +124,6 @@ def _settings(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         limits = getattr(POLICIES[name], LIMITS.name)
         settings[LIMITS.name] = replace(limits, **of_limits)
     return settings
-
-
-def _owners(names: Collection[str]) -> str:
-    """The methods that have options of these names."""
-    return ", ".join(
-        method.name
-        for method in METHODS.values()
-        if any(option.name in names for option in method.options)
-    )
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -170,12 +163,7 @@ def _parse(name: str, value: Any, source: str) -> Any:
 
 def _readable() -> dict[str, Option]:
     """The options that can be written in a variable or a file, by name."""
-    of_methods = [
-        option
-        for method in METHODS.values()
-        for option in method.options
-        if option.parse is not None
-    ]
+    of_methods = [o for method in METHODS.values() for o in method.options if o.parse]
     options = (_POLICY, _DISTINCT, *of_methods, *_OF_LIMITS)
     return {option.name: option for option in options}
 

@@ -41,7 +41,7 @@ _OWN: dict[str, type[AbstractEplbPolicy]] = {p.method: p for p in _WRITTEN}
 
 
 def policy_of(method: Method) -> type[AbstractEplbPolicy]:
-    """The policy of a method: its own class, or else one that returns what the method places, or what `solve` finds with it.
+    """The policy of a method: its own class, or else one of what the method places, or of what `solve` finds with it.
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ from eplb_opt.methods.schedule import SCHEDULE
 from eplb_opt.methods.task import Task
 from eplb_opt.outcome import PoolOutcome
 from eplb_opt.plugins.options import engine_policy, read_options
-from eplb_opt.policies import policy_of
+from eplb_opt.policies import AbstractEplbPolicy, RefinedPolicy, SolverPolicy, policy_of
 from eplb_opt.problem.pool import Packing, Pool
 
 from ..conftest import KNOWN
@@ -78,6 +80,23 @@ def test_an_option_is_one_record(monkeypatch):
         read_options({**chosen, "EPLB_OPT_START": "x"})
     with pytest.raises(OptionError, match=r"^policy 'shuffled' has no steps: these are options of refined$"):
         engine_policy(read_options({**chosen, "EPLB_OPT_STEPS": "3"}))
+
+
+def test_a_method_that_computes_on_a_device_is_told_where_the_loads_are(monkeypatch):
+    told = {}
+    toy = replace(TOYS[0], on_device=True, place=lambda instance, **given: told.update(given) or shuffled(instance))
+    monkeypatch.setitem(METHODS, "shuffled", toy)
+    configure(policy_of(toy), start=2).rebalance_experts(torch.tensor(POOL.weight), 16, 1, 1, 8)
+    assert told == {"start": 2, "device": torch.device("cpu")}
+
+
+def test_policies_of_a_users_own_have_the_options_of_what_they_are_below():
+    own = type("Own", (SolverPolicy,), {"method": "optimal"})
+    assert configure(own, limits=WORK).limits == WORK
+    assert configure(type("Fast", (RefinedPolicy,), {"steps": 2}), compiled=False).steps == 2
+    outside = type("Outside", (AbstractEplbPolicy,), {"steps": 2})
+    with pytest.raises(OptionError, match=r"^Outside has no option 'steps': it has distinct$"):
+        configure(outside, steps=3)
 
 
 def test_an_option_without_a_text_is_set_in_python_only():
