@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from eplb_opt.heuristics.pools import STEPS
+from eplb_opt.heuristics.options import STEPS
 from eplb_opt.policies import RefinedPolicy, configure
 
 from . import speed

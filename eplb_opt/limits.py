@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeGuard, TypeVar
@@ -11,10 +10,7 @@ from typing import Any, NamedTuple, TypeGuard, TypeVar
 from .errors import OptionError, shown
 
 T = TypeVar("T")
-MOST_STEPS = 10_000  # of `refined`: far beyond where steps gain, and seconds of work
 MOST_INTEGER = 2**31 - 1
-STEPS_ARE = f"an integer from 0 to {MOST_STEPS}"
-DISTANCE_IS = "a number >= 0, or inf"
 
 
 @dataclass(frozen=True)
@@ -146,23 +142,3 @@ def checked(name: str, value: Any, check: Callable[[Any], T], kind: str) -> T:
         return check(value)
     except (ValueError, TypeError, OverflowError):
         raise OptionError(f"{name}={shown(value)}: give {kind}") from None
-
-
-def step_count(value: Any) -> int:
-    """A number of steps; `ValueError` or `TypeError` if it is none."""
-    if isinstance(value, bool):
-        raise TypeError(value)
-    steps = operator.index(value)
-    if not 0 <= steps <= MOST_STEPS:
-        raise ValueError(value)
-    return steps
-
-
-def distance(value: Any) -> float:
-    """A number >= 0, or infinity, integers included; `ValueError`, `TypeError` or `OverflowError` if it is none."""
-    if isinstance(value, (bool, str, bytes)):
-        raise TypeError(value)
-    number = float(value)
-    if math.isnan(number) or number < 0:
-        raise ValueError(value)
-    return number

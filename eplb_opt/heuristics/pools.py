@@ -8,6 +8,7 @@ from .crowded import CLOSE, SETTLED, is_crowded, is_hot
 from .deal import deal, experts_in_slots
 from .greedy import greedy_pools
 from .kernels import exchange_kernel, fused_kernels
+from .options import STEPS
 from .pair_counts import is_searched, search_pairs
 from .relieve import relieved
 from .replicas import UNIT, expert_bits, replica_keys
@@ -15,7 +16,6 @@ from .variants import best_variants, num_variants, schedule_of
 
 # Experts of a pool, as keys have 31 bits; larger pools get the greedy's packing.
 MOST_EXPERTS = 1024
-STEPS = 8  # exchange steps by default
 GAP = 5e-5  # a pool this close to its bound is left as it is
 
 

@@ -14,7 +14,7 @@ import math
 import numpy as np
 import torch
 
-from ..limits import DISTANCE_IS, STEPS_ARE, checked, distance, step_count
+from ..limits import checked
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.pool import Ints
@@ -24,11 +24,10 @@ from .arrays import Array
 from .greedy import greedy_maps
 from .greedy_check import heaviest_load, is_lighter, unsure_layers
 from .nodes import maps_on_nodes
-from .pools import STEPS, refine_pools
+from .options import DISTANCE_IS, GREEDY_CHECK, STEPS, STEPS_ARE, distance, step_count
+from .pools import refine_pools
 from .separate import separated
 from .splits import FULL_SPLITS
-
-GREEDY_CHECK = 0.0
 
 
 def refined(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..outcome import PoolOutcome
 from .method import Method, only_added_windows
+from .option import LIMITS
 from .refined import compile_refined
 from .task import Report, Task
 
@@ -18,6 +19,7 @@ CPSAT = Method(
     "cpsat",
     "the reference CP-SAT model (OR-Tools), for small instances",
     ("ortools",),
+    options=(LIMITS,),
     improve=_improve,
     supports=only_added_windows,
     compile_all=compile_refined,

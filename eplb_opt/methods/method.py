@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..outcome import PoolOutcome
 from ..problem.instance import Instance
 from ..problem.placement import Placement
+from .option import Option
 from .task import Report, Task
 
 
@@ -41,8 +42,13 @@ class Method:
         One line for help texts.
     needs : tuple of str
         Modules beyond torch and numpy, by the names of their imports.
+    options : tuple of Option
+        What ``place`` takes as keyword arguments, each with the option's default; `LIMITS` of a method with
+        ``improve``, whose tasks carry them.
     place : callable, optional
         An instance to a placement, all layers at once; fast.
+    on_device : bool
+        ``place`` also takes ``device``, where the loads came from, and computes there; the map is the same everywhere.
     improve : callable, optional
         A task (one pool) and a report to an outcome; runs in worker processes.
     repeats : bool
@@ -55,15 +61,20 @@ class Method:
         As ``compile_all``, of what only plans over windows call.
     may_do_without : tuple of str
         Modules among those that ``compile_all`` uses without which the method works, too, though slower.
+    compiles_if : Option, optional
+        The one among the options that, where it is False, lets ``place`` call nothing that is compiled.
     """
 
     name: str
     summary: str
     needs: tuple[str, ...] = ()
-    place: Callable[[Instance], Placement] | None = None
+    options: tuple[Option, ...] = ()
+    place: Callable[..., Placement] | None = None
+    on_device: bool = False
     improve: Callable[[Task, Report], PoolOutcome] | None = None
     repeats: bool = False
     supports: Callable[[Instance], str] = _anything
     compile_all: Callable[[], None] = _nothing
     compile_windows: Callable[[], None] = _nothing
     may_do_without: tuple[str, ...] = ()
+    compiles_if: Option | None = None

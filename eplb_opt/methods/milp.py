@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..outcome import PoolOutcome
 from .method import Method, only_added_windows
+from .option import LIMITS
 from .refined import compile_refined
 from .task import Report, Task
 
@@ -18,6 +19,7 @@ MILP = Method(
     "milp",
     "the reference MILP (PuLP with HiGHS), for small instances",
     ("pulp", "highspy"),
+    options=(LIMITS,),
     improve=_improve,
     supports=only_added_windows,
     compile_all=compile_refined,

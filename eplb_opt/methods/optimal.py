@@ -6,6 +6,7 @@ from ..outcome import PoolOutcome
 from ..problem.status import StopReason
 from .attempt import Attempt
 from .method import Method, only_added_windows
+from .option import LIMITS
 from .refined import compile_refined
 from .schedule import SCHEDULE
 from .task import Report, Task
@@ -44,6 +45,7 @@ OPTIMAL = Method(
     "optimal",
     "bounds, searches and exact methods, the cheapest proof first",
     ("numba", "highspy", "ortools"),
+    options=(LIMITS,),
     improve=_improve,
     supports=only_added_windows,
     repeats=True,

@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from ..heuristics.options import (
+    DISTANCE_IS,
+    GREEDY_CHECK,
+    STEPS,
+    STEPS_ARE,
+    distance,
+    step_count,
+)
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from .method import Method
+from .option import Option, instance_of
+
+if TYPE_CHECKING:
+    import torch
+
+COMPILED = Option(
+    "compiled",
+    True,
+    instance_of(bool),
+    "a bool",
+    "let numba do what it does faster on a CPU, where it is installed; the bits are the same",
+    parse=None,
+)
+OPTIONS = (
+    Option("steps", STEPS, step_count, STEPS_ARE, "exchange steps: the work", int),
+    Option(
+        "greedy_check",
+        GREEDY_CHECK,
+        distance,
+        DISTANCE_IS,
+        "layers that end further above a bound than this (relatively) are compared with the greedy's map",
+        float,
+    ),
+    COMPILED,
+)
 
 
-def _place(instance: Instance) -> Placement:
+def _place(
+    instance: Instance, device: torch.device | str = "cpu", **options: Any
+) -> Placement:
+    """The options are those of one load vector a layer: plans over windows have none."""
     if not instance.objective.adds_windows:
         from ..foresight.plan import plan_windows
 
         return plan_windows(instance)
     from ..heuristics.refine import refined
 
-    return refined(instance)
+    return refined(instance, device, **options)
 
 
 def compile_refined() -> None:
@@ -33,8 +71,11 @@ def _compile_windows() -> None:
 REFINED = Method(
     "refined",
     "the production heuristic: milliseconds, never worse than the greedy",
+    options=OPTIONS,
     place=_place,
+    on_device=True,
     compile_all=compile_refined,
     compile_windows=_compile_windows,
     may_do_without=("numba",),
+    compiles_if=COMPILED,
 )

@@ -4,42 +4,35 @@ from __future__ import annotations
 
 import json
 import logging
-import operator
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError, shown
-from ..heuristics.refine import compile_kernels
-from ..limits import DISTANCE_IS, STEPS_ARE, distance, step_count
+from ..limits import TAKEN, Limits
+from ..methods import METHODS
 from ..methods.needs import require_method
-from ..policies import (
-    POLICIES,
-    AbstractEplbPolicy,
-    RefinedPolicy,
-    SolverPolicy,
-    configure,
-)
+from ..methods.option import LIMITS, Option, flag
+from ..policies.options import configure, options_of
+from ..policies.policy import DISTINCT, AbstractEplbPolicy
+from ..policies.registry import POLICIES
 
 logger = logging.getLogger("eplb_opt.plugins")
 
 PREFIX = "EPLB_OPT_"
 DEFAULT_POLICY = "refined"
 OFF = "off"
-TRUE = ("1", "true", "yes", "on")
-FALSE = ("0", "false", "no", "off")
 MOST_BYTES = 2**16  # of the options file
 MOST_WORK = 3600.0  # units of `Limits.work`, about seconds, on each pool
-MOST_SEED = 2**31 - 1
 
 
 def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """What the user asked for; a variable wins over the file.
 
     ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_STEPS`` (an
-    integer from 0 to `limits.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of
+    integer from 0 to `heuristics.options.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of
     `RefinedPolicy`), ``EPLB_OPT_WORK`` (a float above 0, up to `MOST_WORK`) and ``EPLB_OPT_SEED`` (for policies that
     use solvers), or the same names in lower case without prefix in the JSON file that ``EPLB_OPT_CONFIG`` names. Every
     rank must see the same options.
@@ -87,43 +80,49 @@ def engine_policy(options: Mapping[str, Any]) -> type[AbstractEplbPolicy] | None
         )
     policy = configure(POLICIES[name], **_settings(name, options))
     # What a call needs is loaded and compiled now, not in the first rearrangement.
-    if issubclass(policy, SolverPolicy):
-        require_method(policy.method, policy.limits, f"{PREFIX}POLICY={name}")
-    if issubclass(policy, RefinedPolicy):
-        try:
-            compile_kernels()
-        # Whatever a compiler says that does not fit the versions beside it.
-        except Exception as error:
-            logger.warning(
-                "numba does not work here (%s: %s): %r runs without it, the maps are the same",
-                type(error).__name__,
-                error,
-                name,
-            )
-            policy = configure(policy, compiled=False)
+    limits = getattr(policy, LIMITS.name, LIMITS.default)
+    require_method(name, limits, f"{PREFIX}POLICY={name}")
+    return _compiled(name, policy)
+
+
+def _compiled(name: str, policy: type[AbstractEplbPolicy]) -> type[AbstractEplbPolicy]:
+    """The policy, with what it calls compiled, or told to do without where that does not work."""
+    method = METHODS[name]
+    if method.compiles_if is None:
+        return policy
+    try:
+        method.compile_all()
+    # Whatever a compiler says that does not fit the versions beside it.
+    except Exception as error:
+        logger.warning(
+            "numba does not work here (%s: %s): %r runs without it, the maps are the same",
+            type(error).__name__,
+            error,
+            name,
+        )
+        return configure(policy, **{method.compiles_if.name: False})
     return policy
 
 
 def _settings(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options as `configure` takes them."""
-    policy = POLICIES[name]
-    settings = {
-        key: options[key]
-        for key in ("distinct", "steps", "greedy_check")
-        if key in options
-    }
-    absent = [key for key in settings if not hasattr(policy, key)]
+    known = options_of(POLICIES[name])
+    settings = {key: value for key, value in options.items() if key != _POLICY.name}
+    of_limits = {o.name: settings.pop(o.name) for o in _OF_LIMITS if o.name in settings}
+    absent = [key for key in settings if key not in known]
     if absent:
+        others = {other: options_of(policy) for other, policy in POLICIES.items()}
+        owners = [other for other in others if {*absent} & {*others[other]}]
         raise OptionError(
-            f"policy {name!r} has no {' or '.join(absent)}: these are options of refined"
+            f"policy {name!r} has no {' or '.join(absent)}: these are options of {', '.join(owners)}"
         )
-    work = {key: options[key] for key in ("work", "seed") if key in options}
-    if work:
-        if not issubclass(policy, SolverPolicy):
+    if of_limits:
+        if LIMITS.name not in known:
             raise OptionError(
-                f"policy {name!r} uses no solver: it has no {' or '.join(work)}"
+                f"policy {name!r} uses no solver: it has no {' or '.join(of_limits)}"
             )
-        settings["limits"] = replace(policy.limits, **work)
+        limits = getattr(POLICIES[name], LIMITS.name)
+        settings[LIMITS.name] = replace(limits, **of_limits)
     return settings
 
 
@@ -150,53 +149,23 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _parse(name: str, value: Any, source: str) -> Any:
-    if name not in _PARSERS:
-        raise OptionError(f"{source} is no option: choose from {', '.join(_PARSERS)}")
-    parse, kind = _PARSERS[name]
+    options = _readable()
+    if name not in options:
+        raise OptionError(f"{source} is no option: choose from {', '.join(options)}")
+    option = options[name]
     try:
-        return parse(value)
+        return option.read(value)
     except (ValueError, TypeError, OverflowError):
         raise OptionError(
-            f"{source}={shown(value)}: not a value of this option, give {kind}"
+            f"{source}={shown(value)}: not a value of this option, give {option.kind}"
         ) from None
 
 
-def _flag(value: Any) -> bool:
-    text = str(value).strip().lower() if isinstance(value, (str, int)) else ""
-    if text not in TRUE + FALSE:
-        raise ValueError(value)
-    return text in TRUE
-
-
-def _number(value: Any) -> float:
-    """A number, or the text of one: variables are texts."""
-    return distance(float(value) if isinstance(value, str) else value)
-
-
-def _integer(value: Any) -> Any:
-    """An integer, or the text of one."""
-    return int(value) if isinstance(value, str) else value
-
-
-def _work(value: Any) -> float:
-    work = _number(value)
-    if not 0 < work <= MOST_WORK:
-        raise ValueError(value)
-    return work
-
-
-def _steps(value: Any) -> int:
-    return step_count(_integer(value))
-
-
-def _seed(value: Any) -> int:
-    number = _integer(value)
-    if isinstance(number, bool):
-        raise TypeError(value)
-    seed = operator.index(number)
-    if not 0 <= seed <= MOST_SEED:
-        raise ValueError(value)
-    return seed
+def _readable() -> dict[str, Option]:
+    """The options that can be written in a variable or a file, by name."""
+    of_methods = [o for method in METHODS.values() for o in method.options if o.parse]
+    options = (_POLICY, _DISTINCT, *of_methods, *_OF_LIMITS)
+    return {option.name: option for option in options}
 
 
 def _name(value: Any) -> str:
@@ -205,12 +174,36 @@ def _name(value: Any) -> str:
     return value.strip().lower()
 
 
-# Option -> how it is read, and what it is.
-_PARSERS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "policy": (_name, f"one of {', '.join(POLICIES)}, or {OFF}"),
-    "distinct": (_flag, "0 or 1"),
-    "steps": (_steps, STEPS_ARE),
-    "greedy_check": (_number, DISTANCE_IS),
-    "work": (_work, f"a number above 0, up to {MOST_WORK:g}"),
-    "seed": (_seed, f"an integer from 0 to {MOST_SEED}"),
-}
+def _work(value: Any) -> float:
+    work = Limits(work=value).work
+    if work is None or work > MOST_WORK:
+        raise ValueError(value)
+    return float(work)
+
+
+def _seed(value: Any) -> int:
+    return Limits(seed=value).seed
+
+
+_POLICY = Option(
+    "policy",
+    DEFAULT_POLICY,
+    _name,
+    f"one of {', '.join(POLICIES)}, or {OFF}",
+    "which policy takes the place of the engine's",
+)
+_DISTINCT = replace(DISTINCT, check=flag, kind="0 or 1")
+# What a user may write of a policy's limits.
+_OF_LIMITS = (
+    Option(
+        "work",
+        LIMITS.default.work,
+        _work,
+        f"a number above 0, up to {MOST_WORK:g}",
+        "`Limits.work`, on each pool",
+        float,
+    ),
+    Option(
+        "seed", LIMITS.default.seed, _seed, TAKEN["seed"].expected, "`Limits.seed`", int
+    ),
+)

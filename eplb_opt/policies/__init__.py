@@ -14,12 +14,11 @@ from .by_method import (
     RefinedPolicy,
     SolverPolicy,
 )
-from .options import OPTIONS, ConfiguredMeta, configure
+from .options import ConfiguredMeta, configure
 from .policy import AbstractEplbPolicy, Maps, Topology
 from .registry import POLICIES, Policies, UnknownPolicyError, policy_of
 
 __all__ = [
-    "OPTIONS",
     "POLICIES",
     "AbstractEplbPolicy",
     "ConfiguredMeta",

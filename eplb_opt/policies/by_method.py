@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from ..heuristics.greedy import greedy
-from ..heuristics.pools import STEPS
-from ..heuristics.refine import GREEDY_CHECK, refined
 from ..limits import Limits
+from ..methods import METHODS
+from ..methods.cpsat import CPSAT
+from ..methods.greedy import GREEDY
+from ..methods.method import Method
+from ..methods.milp import MILP
+from ..methods.optimal import OPTIMAL
+from ..methods.option import LIMITS, Option
+from ..methods.refined import REFINED
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from .policy import AbstractEplbPolicy, Maps, on_device
@@ -20,12 +24,39 @@ if TYPE_CHECKING:
 
 
 class MethodPolicy(AbstractEplbPolicy):
-    """A policy that places an instance; subclasses say how."""
+    """A method that places whole instances, as a policy: its options are class attributes.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    options : tuple of Option
+        What it may be told besides ``distinct``.
+    """
+
+    method: ClassVar[str]
+    options: ClassVar[tuple[Option, ...]] = ()
+
+    def __init_subclass__(cls, of: Method | None = None, **others: Any) -> None:
+        """Take over the method's name and options, with their defaults; a class below such a one inherits them."""
+        super().__init_subclass__(**others)
+        if of is None:
+            return
+        cls.method = of.name
+        cls.options = of.options
+        for option in of.options:
+            setattr(cls, option.name, option.default)
 
     @classmethod
-    @abstractmethod
     def _place(cls, instance: Instance, device: torch.device | str) -> Placement:
         """A placement of the instance, whose loads came from a device."""
+        method = METHODS[cls.method]
+        if method.place is None:
+            raise TypeError(f"{cls.method} places no instances: it improves pools")
+        told = {option.name: getattr(cls, option.name) for option in cls.options}
+        if method.on_device:
+            told["device"] = device
+        return method.place(instance, **told)
 
     @classmethod
     def rebalance_experts(  # noqa: D102  (inherited)
@@ -42,22 +73,18 @@ class MethodPolicy(AbstractEplbPolicy):
         return on_device(cls._place(instance, device).maps(), weight)
 
 
-class GreedyPolicy(MethodPolicy):
+class GreedyPolicy(MethodPolicy, of=GREEDY):
     """The published two-stage greedy (see `heuristics.greedy`)."""
 
-    @classmethod
-    def _place(cls, instance: Instance, device: torch.device | str) -> Placement:
-        return greedy(instance)
 
-
-class RefinedPolicy(MethodPolicy):
+class RefinedPolicy(MethodPolicy, of=REFINED):
     """The production heuristic (see `heuristics.refine`): fast, deterministic, by default never worse than the greedy.
 
     Attributes
     ----------
     steps : int
-        Exchange steps: the work, 0 to `limits.MOST_STEPS`. What they cost and give: ``benchmarks/README.md``,
-        ``benchmarks.curve``.
+        Exchange steps: the work, 0 to `heuristics.options.MOST_STEPS`. What they cost and give:
+        ``benchmarks/README.md``, ``benchmarks.curve``.
     greedy_check : float
         Layers that end further above a bound than this (relatively) are compared with the greedy's map, and the better
         one is kept. The default, 0, makes every map at least as good as the greedy's; more is faster, and with
@@ -66,20 +93,6 @@ class RefinedPolicy(MethodPolicy):
         Let numba do what it does faster on a CPU, where it is installed (the first call compiles, for some seconds).
         The bits are the same without.
     """
-
-    steps: ClassVar[int] = STEPS
-    greedy_check: ClassVar[float] = GREEDY_CHECK
-    compiled: ClassVar[bool] = True
-
-    @classmethod
-    def _place(cls, instance: Instance, device: torch.device | str) -> Placement:
-        return refined(
-            instance,
-            device,
-            steps=cls.steps,
-            greedy_check=cls.greedy_check,
-            compiled=cls.compiled,
-        )
 
 
 class SolverPolicy(MethodPolicy):
@@ -94,8 +107,8 @@ class SolverPolicy(MethodPolicy):
         Default: deterministic work a pool, one worker, no wall-clock limit.
     """
 
-    method: ClassVar[str]
-    limits: ClassVar[Limits] = Limits(seconds=None, work=0.5, workers=1, seed=0)
+    options = (LIMITS,)
+    limits: ClassVar[Limits] = LIMITS.default
 
     @classmethod
     def result(
@@ -121,19 +134,13 @@ class SolverPolicy(MethodPolicy):
         return cls._solved(instance).placement
 
 
-class MilpPolicy(SolverPolicy):
+class MilpPolicy(SolverPolicy, of=MILP):
     """The reference MILP (PuLP with HiGHS): for small instances."""
 
-    method = "milp"
 
-
-class CpSatPolicy(SolverPolicy):
+class CpSatPolicy(SolverPolicy, of=CPSAT):
     """The reference CP-SAT model: for small instances."""
 
-    method = "cpsat"
 
-
-class OptimalPolicy(SolverPolicy):
+class OptimalPolicy(SolverPolicy, of=OPTIMAL):
     """The portfolio of bounds, searches and exact methods."""
-
-    method = "optimal"

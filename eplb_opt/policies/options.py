@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import copyreg
 from abc import ABCMeta
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ..errors import OptionError, shown
-from ..limits import DISTANCE_IS, STEPS_ARE, Limits, checked, distance, step_count
-from .policy import AbstractEplbPolicy
+from ..limits import checked
+from ..methods.option import Option
+from .by_method import MethodPolicy
+from .policy import DISTINCT, AbstractEplbPolicy
 
 P = TypeVar("P", bound="AbstractEplbPolicy")
 Options = dict[str, Any]
 Configured = tuple[type[AbstractEplbPolicy], Options]  # a policy and its options
-
-
-def _instance_of(kind: type[Any]) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if not isinstance(value, kind):
-            raise TypeError(value)
-        return value
-
-    return check
-
-
-# Option -> how its value is checked, and what it is.
-OPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "distinct": (_instance_of(bool), "a bool"),
-    "steps": (step_count, STEPS_ARE),
-    "greedy_check": (distance, DISTANCE_IS),
-    "compiled": (_instance_of(bool), "a bool"),
-    "limits": (_instance_of(Limits), "a Limits"),
-}
 
 
 class ConfiguredMeta(ABCMeta):
@@ -116,15 +99,22 @@ def configure(policy: type[P], **options: Any) -> type[P]:
     return made  # type: ignore[no-any-return]  # a subclass of the policy, which mypy does not see
 
 
+def options_of(policy: type[AbstractEplbPolicy]) -> dict[str, Option]:
+    """What `configure` may set of a policy, by name: ``distinct``, and the options of its method."""
+    of_method = policy.options if issubclass(policy, MethodPolicy) else ()
+    return {option.name: option for option in (DISTINCT, *of_method)}
+
+
 def _checked(policy: type[AbstractEplbPolicy], options: Options) -> Options:
     """The options, each with a value of its kind, or `OptionError`."""
-    known = [name for name in OPTIONS if hasattr(policy, name)]
+    known = options_of(policy)
     values = {}
     for name, value in options.items():
         if name not in known:
             raise OptionError(
                 f"{policy.__name__} has no option {name!r}: it has {', '.join(known)}"
             )
-        check, kind = OPTIONS[name]
-        values[name] = checked(f"{policy.__name__}.{name}", value, check, kind)
+        option = known[name]
+        shown_as = f"{policy.__name__}.{name}"
+        values[name] = checked(shown_as, value, option.check, option.kind)
     return values

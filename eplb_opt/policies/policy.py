@@ -10,11 +10,19 @@ from weakref import WeakKeyDictionary
 import torch
 
 from ..errors import TopologyWarning
+from ..methods.option import Option, instance_of
 from ..problem.instance import Instance
 
 Maps = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 Topology = tuple[int, int, int]  # groups, nodes, ranks
 
+DISTINCT = Option(
+    "distinct",
+    False,
+    instance_of(bool),
+    "a bool",
+    "forbid two replicas of one expert on one rank",
+)
 # What each policy has said.
 _warned: WeakKeyDictionary[type, set[Topology]] = WeakKeyDictionary()
 
@@ -44,7 +52,7 @@ class AbstractEplbPolicy(ABC):
     tensor([[0, 1, 2, 3, 0, 1]])
     """
 
-    distinct: ClassVar[bool] = False
+    distinct: ClassVar[bool] = DISTINCT.default
 
     @classmethod
     @abstractmethod

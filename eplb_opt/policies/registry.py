@@ -10,6 +10,7 @@ from ..methods.method import Method
 from .by_method import (
     CpSatPolicy,
     GreedyPolicy,
+    MethodPolicy,
     MilpPolicy,
     OptimalPolicy,
     RefinedPolicy,
@@ -35,17 +36,12 @@ class Policies(dict[str, type[AbstractEplbPolicy]]):
         raise UnknownPolicyError(f"policy {shown(name)}: {hint}choose from {names}")
 
 
-_OWN: dict[str, type[AbstractEplbPolicy]] = {
-    "greedy": GreedyPolicy,
-    "refined": RefinedPolicy,
-    "milp": MilpPolicy,
-    "cpsat": CpSatPolicy,
-    "optimal": OptimalPolicy,
-}
+_WRITTEN = (GreedyPolicy, RefinedPolicy, MilpPolicy, CpSatPolicy, OptimalPolicy)
+_OWN: dict[str, type[AbstractEplbPolicy]] = {p.method: p for p in _WRITTEN}
 
 
 def policy_of(method: Method) -> type[AbstractEplbPolicy]:
-    """The policy of a method: its own class, or else that of `solve` with the method's name.
+    """The policy of a method: its own class, or else one of what the method places, or of what `solve` finds with it.
 
     Parameters
     ----------
@@ -55,11 +51,9 @@ def policy_of(method: Method) -> type[AbstractEplbPolicy]:
     if method.name in _OWN:
         return _OWN[method.name]
     name = f"{method.name.title()}Policy"
-    return type(
-        name,
-        (SolverPolicy,),
-        {"__module__": __name__, "__doc__": method.summary, "method": method.name},
-    )
+    base = MethodPolicy if method.improve is None else SolverPolicy
+    body = {"__module__": __name__, "__doc__": method.summary}
+    return type(name, (base,), body, of=method)
 
 
 POLICIES = Policies({name: policy_of(method) for name, method in METHODS.items()})

@@ -7,12 +7,13 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import entry_points
 
 import pytest
 
 from eplb_opt import POLICIES, MissingPackageError, OptionError
-from eplb_opt.plugins import options
+from eplb_opt.methods import METHODS
 from eplb_opt.plugins.options import DEFAULT_POLICY, engine_policy, read_options
 
 
@@ -132,7 +133,7 @@ def test_a_compiler_that_does_not_work_is_done_without(monkeypatch, caplog):
     def fails():
         raise RuntimeError("cannot cache function")
 
-    monkeypatch.setattr(options, "compile_kernels", fails)
+    monkeypatch.setitem(METHODS, "refined", replace(METHODS["refined"], compile_all=fails))
     assert not engine_policy({"policy": "refined"}).compiled
     assert "cannot cache function" in caplog.text
 
