@@ -66,15 +66,11 @@ class CountsModel:
         kept = value != 0
         ends = np.cumsum(kept.sum(axis=1))
         starts = np.concatenate([[0], ends])[:-1].astype(np.int32)
+        costs = np.zeros(size)
+        least = np.zeros(size)
+        most = np.full(size, highspy.kHighsInf)
         self.solver.addCols(
-            size,
-            np.zeros(size),  # costs
-            np.zeros(size),  # least
-            np.full(size, highspy.kHighsInf),  # most
-            int(kept.sum()),
-            starts,
-            index[kept],
-            value[kept],
+            size, costs, least, most, int(kept.sum()), starts, index[kept], value[kept]
         )
         self.expert = np.concatenate([self.expert, expert])
         self.count = np.concatenate([self.count, count])
@@ -180,26 +176,12 @@ class CountsModel:
         sides[-1] = self.pool.slots
         none = np.zeros(0, dtype=np.int32)
         no_values = np.zeros(0)
+        cost = np.ones(1)
+        least = np.zeros(1)
+        most = np.full(1, highspy.kHighsInf)
+        self.solver.addCols(1, cost, least, most, 0, none, none, no_values)
         starts = np.zeros(rows, dtype=np.int32)
-        self.solver.addCols(
-            1,
-            np.ones(1),  # cost
-            np.zeros(1),  # least
-            np.full(1, highspy.kHighsInf),  # most
-            0,
-            none,
-            none,
-            no_values,
-        )
-        self.solver.addRows(
-            rows,
-            sides,
-            sides,
-            0,
-            starts,
-            none,
-            no_values,
-        )
+        self.solver.addRows(rows, sides, sides, 0, starts, none, no_values)
 
     def _entries(self, expert: Ints, count: Ints) -> tuple[Any, Floats]:
         """Row indices (int32) and values of new columns, [new, 2 + cuts] each; values may be zero."""

@@ -69,15 +69,8 @@ def learn_prices(
     SolverError
         HiGHS failed, outside of `highs.collected_failures`; inside, the prices are those learned until then.
     """
-    learner = _Learner(
-        pool,
-        target,
-        low,
-        high,
-        most,
-        programs,
-        budget or Budget(),
-    )
+    budget = budget or Budget()
+    learner = _Learner(pool, target, low, high, most, programs, budget)
     try:
         if learner.narrow_ranges():
             learner.dive()
@@ -138,22 +131,29 @@ class _Learner:
         rng = np.random.default_rng(0)
         while self.goes_on():
             programs_before = self.programs
-            low = self.low.copy()
-            high = self.high.copy()
-            for e in np.argsort(-self.pool.loads, kind="stable"):
-                counts = range(low[e], high[e] + 1)
-                allowed = [
-                    k
-                    for k in counts
-                    if self.goes_on() and self._allows_count(e, k, low, high)
-                ]
-                if not allowed:
-                    break
-                count = rng.choice(allowed)
-                low[e] = count
-                high[e] = count
+            self._fix_counts(rng)
             if self.programs == programs_before:
                 break
+
+    def _fix_counts(self, rng: np.random.Generator) -> None:
+        """Draw counts that are allowed with those fixed before, until an expert has none."""
+        low = self.low.copy()
+        high = self.high.copy()
+        for e in np.argsort(-self.pool.loads, kind="stable"):
+            allowed = self._allowed_counts(e, low, high)
+            if not allowed:
+                return
+            count = rng.choice(allowed)
+            low[e] = count
+            high[e] = count
+
+    def _allowed_counts(self, expert: int, low: Ints, high: Ints) -> list[int]:
+        """The counts of an expert that L1 allows, as far as more may be learned."""
+        return [
+            count
+            for count in range(low[expert], high[expert] + 1)
+            if self.goes_on() and self._allows_count(expert, count, low, high)
+        ]
 
     def _allows_count(self, expert: int, count: int, low: Ints, high: Ints) -> bool:
         """Whether L1 allows that an expert has this many replicas, with the others within ranges [experts]."""

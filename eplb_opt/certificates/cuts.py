@@ -122,21 +122,27 @@ def exact_costs(pool: Pool, cert: CutCertificate) -> tuple[Array, int] | None:
     if counts is None:
         return None
     scaled = _scaled(pool, cert)
-    prices, _ = common_integers(
-        [cert.slot_price, *(cut.multiplier for cut in cert.cuts)]
-    )
-    # Loads and levels are integers of a unit 2**-load_bits. An aggregate cut's f has that unit, so its terms carry the
-    # factor 2**load_bits already; terms that are counts have to be given it.
-    unit = 1 << scaled.load_bits
-    slot_price = prices[0] * unit
-    cuts = []
-    for cut, (v, u), price in zip(cert.cuts, scaled.levels, prices[1:], strict=True):
-        in_unit = price if cut.kind == AGGREGATE else price * unit
-        cuts.append(PricedCut(cut.kind, v, u, in_unit))
+    cuts, slot_price = _exact_prices(cert, scaled)
     loads = np.array(scaled.loads, dtype=object)
     least, top = counts
     costs = column_costs(pool, scaled.target, cuts, slot_price, loads, least, top)
     return costs, slot_price * pool.slots
+
+
+def _exact_prices(
+    cert: CutCertificate, scaled: _Scaled
+) -> tuple[list[PricedCut[int]], int]:
+    """The cuts and the price of a slot, all in integers of one unit."""
+    multipliers = [cut.multiplier for cut in cert.cuts]
+    (of_slot, *prices), _ = common_integers([cert.slot_price, *multipliers])
+    # Loads and levels are integers of a unit 2**-load_bits. An aggregate cut's f has that unit, so its terms carry the
+    # factor 2**load_bits already; terms that are counts have to be given it.
+    unit = 1 << scaled.load_bits
+    cuts = []
+    for cut, (v, u), price in zip(cert.cuts, scaled.levels, prices, strict=True):
+        in_unit = price if cut.kind == AGGREGATE else price * unit
+        cuts.append(PricedCut(cut.kind, v, u, in_unit))
+    return cuts, of_slot * unit
 
 
 def exact_range(pool: Pool, target: float) -> tuple[Ints, Ints] | None:
