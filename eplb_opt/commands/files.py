@@ -40,21 +40,26 @@ def check_files(
     given = [(option, path) for option, path in outputs.items() if path is not None]
     for i, (option, path) in enumerate(given):
         for source in inputs:
-            if _is_same(path, source):
-                raise OptionError(
-                    f"{option} {path} is the input {source}, which it would replace: name another file"
-                )
-            if _is_in(path, source):
-                raise OptionError(
-                    f"{option} {path} is there already, in the input folder {source}: name another file, as what was "
-                    "recorded would be replaced"
-                )
+            _check_keeps(source, option, path)
         for other, earlier in given[:i]:
             if _is_same(path, earlier):
                 raise OptionError(
                     f"{other} {earlier} and {option} {path} are one file: name two"
                 )
         check_writable(path)
+
+
+def _check_keeps(source: Path, option: str, path: Path) -> None:
+    """Raise `OptionError` if writing ``path`` would replace an input."""
+    if _is_same(path, source):
+        raise OptionError(
+            f"{option} {path} is the input {source}, which it would replace: name another file"
+        )
+    if _is_in(path, source):
+        raise OptionError(
+            f"{option} {path} is there already, in the input folder {source}: name another file, as what was "
+            "recorded would be replaced"
+        )
 
 
 def _is_same(one: Path, two: Path) -> bool:

@@ -26,6 +26,13 @@ SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Ins
 def add_input(parser: argparse.ArgumentParser) -> None:
     """The loads and the topology to solve for."""
     add_loads(parser)
+    _add_windows(parser)
+    _add_topology(parser)
+    add_limits(parser, seconds=60.0)
+
+
+def _add_windows(parser: argparse.ArgumentParser) -> None:
+    """The windows, and what counts of them."""
     parser.add_argument(
         "--windows",
         default="all",
@@ -39,6 +46,10 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         "load in the mean, the worst tenth (cvar) or the worst of them (max), by "
         "greedy and refined; default: %(default)s",
     )
+
+
+def _add_topology(parser: argparse.ArgumentParser) -> None:
+    """Slots, ranks, nodes and groups."""
     parser.add_argument(
         "--replicas", type=int, required=True, help="physical experts (slots) a layer"
     )
@@ -52,7 +63,6 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="no two replicas of one expert on one rank",
     )
-    add_limits(parser, seconds=60.0)
 
 
 def add_loads(parser: argparse.ArgumentParser) -> None:
@@ -152,19 +162,7 @@ def layer_ids(text: str) -> list[int]:
 def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
     """Time or work, gap, workers, seed, and the file that takes everything shown."""
     parser.set_defaults(usual_seconds=seconds)
-    parser.add_argument(
-        "--time-limit",
-        type=float,
-        metavar="SECONDS",
-        help=f"default: {seconds}; with --work: none",
-    )
-    parser.add_argument(
-        "--work",
-        type=float,
-        metavar="N",
-        help="limit of what is computed for each pool, in roughly seconds of one core, "
-        "instead of the time: the same loads give the same map in every run",
-    )
+    _add_spending(parser, seconds)
     parser.add_argument(
         "--gap",
         type=float,
@@ -179,6 +177,23 @@ def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     add_json(parser)
+
+
+def _add_spending(parser: argparse.ArgumentParser, seconds: float) -> None:
+    """The time or the work that a command may take."""
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help=f"default: {seconds}; with --work: none",
+    )
+    parser.add_argument(
+        "--work",
+        type=float,
+        metavar="N",
+        help="limit of what is computed for each pool, in roughly seconds of one core, "
+        "instead of the time: the same loads give the same map in every run",
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

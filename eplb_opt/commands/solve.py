@@ -53,8 +53,7 @@ def _solve(options: argparse.Namespace) -> int:
     method = options.method or usual_method(options)
     require_method(method, limits)
     _check_outputs(options)
-    selected = read_selected(options)
-    loads = selected.with_hidden_layers(options.hidden_layers, str(options.loads))
+    loads = _read(options)
     instance = instance_of(options, loads)
     if options.output is not None:
         _check_sayable(options, instance, loads)
@@ -70,6 +69,12 @@ def _solve(options: argparse.Namespace) -> int:
         print_report(report, instance.describe())
         print_lines(saved)
     return exit_code_of(interrupted)
+
+
+def _read(options: argparse.Namespace) -> Any:
+    """The loads, with the number of the model's layers."""
+    selected = read_selected(options)
+    return selected.with_hidden_layers(options.hidden_layers, str(options.loads))
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
