@@ -21,6 +21,19 @@ def as_loads(load: object, layer_ids: object, windows: object, source: str) -> L
     FormatError
         The shapes do not fit together.
     """
+    array = _load_array(load, source)
+    ids = as_ids(layer_ids, array.shape[1], source)
+    names = range(len(array)) if windows is None else np.ravel(np.asarray(windows))
+    labels = tuple(str(name) for name in names)
+    if len(labels) != len(array):
+        raise FormatError(
+            f"{source}: {len(labels)} window labels for {len(array)} windows"
+        )
+    return Loads(array, ids, labels)
+
+
+def _load_array(load: object, source: str) -> npt.NDArray[Any]:
+    """Numbers [windows, layers, experts]; of a matrix, one window."""
     try:
         array = np.asarray(load)
     except ValueError as error:
@@ -32,16 +45,7 @@ def as_loads(load: object, layer_ids: object, windows: object, source: str) -> L
             f"{source}: loads of shape {array.shape} and dtype {array.dtype}, expected numbers "
             "[layers, experts] or [windows, layers, experts]"
         )
-    if array.ndim == 2:
-        array = array[None]  # one window
-    ids = as_ids(layer_ids, array.shape[1], source)
-    names = range(len(array)) if windows is None else np.ravel(np.asarray(windows))
-    labels = tuple(str(name) for name in names)
-    if len(labels) != len(array):
-        raise FormatError(
-            f"{source}: {len(labels)} window labels for {len(array)} windows"
-        )
-    return Loads(array, ids, labels)
+    return array if array.ndim == 3 else array[None]
 
 
 def as_map(phy2log: object, source: str) -> npt.NDArray[Any]:
