@@ -22,12 +22,7 @@ __all__ = ["Cut", "CutCertificate", "cut_bound"]
 ROUNDS = 300  # LPs at one target
 STRETCH = 4.0  # the next target lies so many gains above the bound
 # by how much, relatively, a target is lowered until its exact check passes
-LOWERED = (
-    0.0,
-    1e-8,
-    1e-7,
-    1e-6,
-)
+LOWERED = (0.0, 1e-8, 1e-7, 1e-6)
 # loads between these: products and quotients of them stay normal floats
 SMALLEST = 2.0**-900
 LARGEST = 2.0**900
@@ -61,12 +56,7 @@ def cut_bound(
         HiGHS failed, outside of `highs.collected_failures`; inside, the bound is what was proven until then.
     """
     budget = budget or Budget()
-    climb = _TargetSearch(
-        pool,
-        upper,
-        gap,
-        budget,
-    )
+    climb = _TargetSearch(pool, upper, gap, budget)
     if pool.slots_per_rank > 1 and SMALLEST < climb.low < min(
         upper / (1 + gap), LARGEST
     ):
@@ -170,12 +160,7 @@ class _TargetSearch:
         """A proof of the target; None if there is none, or on a limit. Cuts and columns stay for the next one."""
         least, top = certificate.count_range(self.pool, target)
         inside = (self.count >= least[self.expert]) & (self.count <= top[self.expert])
-        model = CountsModel(
-            self.pool,
-            target,
-            self.expert[inside],
-            self.count[inside],
-        )
+        model = CountsModel(self.pool, target, self.expert[inside], self.count[inside])
         last_cuts = CutCertificate(self.target, tuple(self.cuts), 0.0)
         for cut in self._moved(last_cuts, target).cuts:
             model.add_cut(cut)

@@ -211,10 +211,7 @@ def _shortened(cost: Array, most: int) -> tuple[Array, int]:
     largest = max(abs(cost.max()), abs(cost.min()), abs(most))
     shift = max(int(largest).bit_length() - BITS, 0)
     # both sides rounded down: floors add up to at most the floor of the sum
-    return (
-        cost >> shift,
-        most >> shift,
-    )
+    return cost >> shift, most >> shift
 
 
 def _full_model(pool: Pool, target: float, least: Ints, top: Ints) -> CountsModel:

@@ -95,10 +95,10 @@ def is_valid(pool: Pool, cert: CutCertificate) -> bool:
     if not _is_well_formed(cert):
         return False
     scaled = _scaled(pool, cert)
-    for cut, (v, u) in zip(cert.cuts, scaled.levels, strict=True):
-        if not _is_proven(cut.kind, v, u, scaled.target, pool.slots_per_rank):
-            return False
-    return True
+    return all(
+        _is_proven(cut.kind, v, u, scaled.target, pool.slots_per_rank)
+        for cut, (v, u) in zip(cert.cuts, scaled.levels, strict=True)
+    )
 
 
 def exact_costs(pool: Pool, cert: CutCertificate) -> tuple[Array, int] | None:
@@ -187,12 +187,11 @@ def dual_value(pool: Pool, cert: CutCertificate) -> tuple[float, Floats]:
     Column j of an expert is count ``least + j``; columns beyond its range repeat column 0.
     """
     least, top = count_range(pool, cert.target)
+    price = cert.slot_price
     cuts = [PricedCut(cut.kind, cut.v, cut.u, cut.multiplier) for cut in cert.cuts]
-    cost = column_costs(
-        pool, cert.target, cuts, cert.slot_price, pool.loads, least, top
-    )
+    cost = column_costs(pool, cert.target, cuts, price, pool.loads, least, top)
     cheapest = cost.min(axis=1).sum()
-    return float(cheapest - cert.slot_price * pool.slots), cost
+    return float(cheapest - price * pool.slots), cost
 
 
 def count_range(pool: Pool, target: float) -> tuple[Ints, Ints]:
@@ -227,9 +226,8 @@ class _Scaled(NamedTuple):
 
 def _scaled(pool: Pool, cert: CutCertificate) -> _Scaled:
     levels = [level for cut in cert.cuts for level in (cut.v, cut.u)]
-    (target, *integers), bits = common_integers(
-        [cert.target, *levels, *pool.loads.tolist()]
-    )
+    values = [cert.target, *levels, *pool.loads.tolist()]
+    (target, *integers), bits = common_integers(values)
     ends = len(levels)
     pairs = list(zip(integers[:ends:2], integers[1:ends:2], strict=True))
     return _Scaled(target, pairs, integers[ends:], bits)

@@ -69,11 +69,7 @@ def _is_same(one: Path, two: Path) -> bool:
             return os.path.samefile(one, two)
         return one.resolve() == two.resolve()
     # A loop of links, a name that no file can have: said where it is opened.
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ):
+    except (OSError, RuntimeError, ValueError):
         return False
 
 

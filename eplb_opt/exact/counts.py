@@ -136,17 +136,26 @@ class _Enumeration:
 
     def run(self, shrink: float) -> Verdict:
         """Look at every count vector that no price excludes, if it seems that the limits allow it."""
+        size = self._estimated_size()
+        left = min(self.budget.work, self.budget.seconds() * TICKS_PER_SECOND)
+        if size > left:
+            return Verdict(None, False, self.spent, StopReason.TOO_LARGE)
+        leaves = max(size / (self.pool.slots * LEAF_STEPS), 1.0)
+        most = min(left, MOST_TICKS) * LEAF_SHARE / leaves
+        return self._search(shrink, most)
+
+    def _estimated_size(self) -> float:
+        """Ticks that the whole tree may take, from a few random ways down."""
         seed = np.zeros(1, np.uint64)
         slots = self.pool.slots
         size = tree_size(
             self.cost, self.most, self.rest, self.options, slots, DIVES, seed, self.at
         )
-        left = min(self.budget.work, self.budget.seconds() * TICKS_PER_SECOND)
-        if size > left:
-            return Verdict(None, False, self.spent, StopReason.TOO_LARGE)
         self.at.state[:] = 0
-        leaves = max(size / (slots * LEAF_STEPS), 1.0)
-        most = min(left, MOST_TICKS) * LEAF_SHARE / leaves
+        return float(size)
+
+    def _search(self, shrink: float, most: float) -> Verdict:
+        """Go through the tree, with at most so many ticks for a leaf."""
         best = None
         status = PAUSED
         while status != IMPOSSIBLE:
@@ -208,9 +217,8 @@ class _Enumeration:
         """The verdict on the count vector that the packer left open."""
         counts = np.empty_like(self.least)
         counts[self.order] = self.least + self.at.extra[:-1]
-        verdict = decide_fixed(
-            self.pool, self.target, counts, self.budget.at_most(max(most, LEAF))
-        )
+        ticks = self.budget.at_most(max(most, LEAF))
+        verdict = decide_fixed(self.pool, self.target, counts, ticks)
         self._spend(verdict.ticks)
         return verdict
 

@@ -84,10 +84,7 @@ def integer_counts(
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    chosen = [model.new_bool_var("") for _ in cols.expert]
-    is_hint = cols.count == near[cols.expert]
-    for variable, hint in zip(chosen, is_hint.tolist(), strict=True):
-        model.add_hint(variable, hint)
+    chosen = _new_choices(model, cols, near)
     _add_rows(model, chosen, pool, cols)
     for which, bound in extra:
         model.add(_weighted(chosen, np.flatnonzero(which), cols.count) <= bound)
@@ -106,6 +103,17 @@ def integer_counts(
             "CP-SAT returned a point that does not choose one count for every expert"
         )
     return CountsVerdict(cols.count[picked].copy(), False, spent)
+
+
+def _new_choices(
+    model: cp_model.CpModel, cols: Columns, near: Ints
+) -> list[cp_model.IntVar]:
+    """Whether each column is chosen; the search starts at the counts ``near`` [experts]."""
+    chosen = [model.new_bool_var("") for _ in cols.expert]
+    is_hint = cols.count == near[cols.expert]
+    for variable, hint in zip(chosen, is_hint.tolist(), strict=True):
+        model.add_hint(variable, hint)
+    return chosen
 
 
 def _add_rows(
