@@ -72,11 +72,15 @@ def _end_of(arguments: Sequence[str] | None) -> _End:
     except SystemExit as stopped:  # argparse: --help, --version, bad usage
         return _End(int(stopped.code or 0), has_left=True)
     except KeyboardInterrupt:
-        if written:
-            say_interrupted()
-        else:
-            say("interrupted", "nothing written")
+        _say_what_is_left()
         return _End(INTERRUPTED)
+
+
+def _say_what_is_left() -> None:
+    if written:
+        say_interrupted()
+    else:
+        say("interrupted", "nothing written")
 
 
 def _run(arguments: Sequence[str] | None) -> tuple[int, bool]:

@@ -109,15 +109,15 @@ class LayerState:
 
     def _learn_bound(self) -> None:
         """The bound that the best partition of bounds gives (H2)."""
-        bound, self.hopeful = bottleneck_partition(
-            self._bounds(), self.instance.num_groups
-        )
+        groups = self.instance.num_groups
+        bound, self.hopeful = bottleneck_partition(self._bounds(), groups)
         if bound > self.lower_bound:
-            decisive = max(
-                self.hopeful, key=lambda node_set: self.pools[node_set].lower_bound
-            )
+            decisive = max(self.hopeful, key=self._bound_of)
             self.lower_bound = bound
             self.bound_method = self.pools[decisive].bracket.bound_method
+
+    def _bound_of(self, node_set: NodeSet) -> float:
+        return self.pools[node_set].lower_bound
 
     def _bounds(self) -> dict[NodeSet, float]:
         return {node_set: state.lower_bound for node_set, state in self.pools.items()}
@@ -162,7 +162,7 @@ class LayerState:
             return False
         enough = self.lower_bound * (1 + gap * MOST_OF_GAP)
         for node_set in self.hopeful:
-            bound = self.pools[node_set].lower_bound
+            bound = self._bound_of(node_set)
             if bound > enough and bound != self.assigned.get(node_set):
                 return True
         return False
@@ -203,7 +203,7 @@ class LayerState:
 
     def _gap_of(self, node_set: NodeSet, gap: float) -> float:
         """The gap to which a pool is solved: what its bound leaves of the layer's, not less than a tenth."""
-        bound = self.pools[node_set].lower_bound
+        bound = self._bound_of(node_set)
         if bound <= 0:
             return gap
         left = self.lower_bound * (1 + gap) / bound - 1

@@ -121,16 +121,23 @@ class _TargetSearch:
     def proven(self) -> tuple[float, CutCertificate | None]:
         """The best bound whose certificate passes the exact check."""
         for proof in reversed(self.proofs):
-            for share in LOWERED:
-                target = proof.target
-                if share > 0:
-                    target = self.grid.down(proof.target * (1 - share))
-                if target <= self.floor:
-                    break
-                rounded = certificate.rounded(self._moved(proof, target))
-                if rounded.holds(self.pool):
-                    return rounded.target, rounded
+            passed = self._passed(proof)
+            if passed is not None:
+                return passed.target, passed
         return self.floor, None
+
+    def _passed(self, proof: CutCertificate) -> CutCertificate | None:
+        """The proof at its target, or a little below it, once it passes the exact check."""
+        for share in LOWERED:
+            target = proof.target
+            if share > 0:
+                target = self.grid.down(proof.target * (1 - share))
+            if target <= self.floor:
+                return None
+            rounded = certificate.rounded(self._moved(proof, target))
+            if rounded.holds(self.pool):
+                return rounded
+        return None
 
     def _ascend(self, high: float) -> None:
         """Raise ``low`` towards ``high``, which is not provable: prove a target, follow its multipliers up."""
@@ -238,14 +245,11 @@ class _TargetSearch:
 
     def _moved(self, proof: CutCertificate, target: float) -> CutCertificate:
         """The same cuts (as far as they exist) and multipliers at another target."""
-        slots_per_rank = self.pool.slots_per_rank
-        moved = (
-            retarget(self.grid, cut, proof.target, target, slots_per_rank)
-            for cut in proof.cuts
-        )
-        return CutCertificate(
-            target, tuple(cut for cut in moved if cut is not None), proof.slot_price
-        )
+        old = proof.target
+        slots = self.pool.slots_per_rank
+        moved = [retarget(self.grid, cut, old, target, slots) for cut in proof.cuts]
+        kept = tuple(cut for cut in moved if cut is not None)
+        return CutCertificate(target, kept, proof.slot_price)
 
 
 def _add_cheaper(model: CountsModel, cost: Floats, least: Ints, top: Ints) -> bool:

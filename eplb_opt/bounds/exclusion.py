@@ -216,13 +216,18 @@ def _shortened(cost: Array, most: int) -> tuple[Array, int]:
 
 def _full_model(pool: Pool, target: float, least: Ints, top: Ints) -> CountsModel:
     """The program with every column that the target allows; its first ones use all slots."""
-    first = least.copy()
-    for e in range(least.size):
-        first[e] += min(top[e] - least[e], pool.slots - first.sum())
     experts = np.arange(least.size)
     expert = np.concatenate([experts, np.repeat(experts, top - least + 1)])
     ranges = [
         np.arange(fewest, most + 1) for fewest, most in zip(least, top, strict=True)
     ]
-    count = np.concatenate([first, *ranges])
+    count = np.concatenate([_first_counts(pool, least, top), *ranges])
     return CountsModel(pool, target, expert, count)
+
+
+def _first_counts(pool: Pool, least: Ints, top: Ints) -> Ints:
+    """Counts in their ranges that use exactly all slots: the first experts get what they can."""
+    first = least.copy()
+    for e in range(least.size):
+        first[e] += min(top[e] - least[e], pool.slots - first.sum())
+    return first

@@ -75,10 +75,7 @@ def _is_same(one: Path, two: Path) -> bool:
 
 def _is_in(path: Path, folder: Path) -> bool:
     try:
-        return (
-            folder.is_dir()
-            and path.exists()
-            and path.resolve().is_relative_to(folder.resolve())
-        )
+        is_there = folder.is_dir() and path.exists()
+        return is_there and path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,17 +147,22 @@ def positive(text: str) -> int:
 
 def layer_ids(text: str) -> list[int]:
     """Layer ids as ``3:61`` (the end is excluded), ``1,3,5``, or both."""
-    from ..formats import MOST_LAYERS
-
-    ids: list[int] = []
-    for part in text.split(","):
-        first, colon, end = part.partition(":")
-        if colon and int(end) - int(first) > MOST_LAYERS:
-            raise ValueError(text)
-        ids += range(int(first), int(end)) if colon else [int(first)]
+    ids = [layer for part in text.split(",") for layer in _range(part)]
     if not ids or len(set(ids)) != len(ids) or min(ids) < 0:
         raise ValueError(text)
     return ids
+
+
+def _range(part: str) -> Sequence[int]:
+    """One id, or all of a range."""
+    from ..formats import MOST_LAYERS
+
+    first, colon, end = part.partition(":")
+    if not colon:
+        return [int(first)]
+    if int(end) - int(first) > MOST_LAYERS:
+        raise ValueError(part)
+    return range(int(first), int(end))
 
 
 def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:

@@ -6,6 +6,7 @@ Counts are few where there are few spare slots, or where the heaviest experts ne
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -62,10 +63,7 @@ def solve_counts(
     lower : float
         A bound that is proven already.
     """
-
-    def within(target: float, budget: Budget) -> Verdict:
-        return decide_counts(pool, target, budget, shrink_of(pool, limits.gap))
-
+    within = partial(decide_counts, pool, shrink=shrink_of(pool, limits.gap))
     return Targets(pool, upper, limits, lower, METHOD, within).descend()
 
 
@@ -105,6 +103,13 @@ def count_vectors(low: Ints, high: Ints, slots: int) -> float:
     return float(ways[spare])
 
 
+def _root(depths: int, prices: int, spare: int) -> Counts:
+    """The tree before any count is chosen."""
+    state = np.zeros(2, np.int64)
+    spent = np.zeros((depths, prices), int)
+    return Counts(state, np.full(depths, -1), np.full(depths, spare), spent)
+
+
 class _Enumeration:
     """The counts that a target allows, heaviest expert first, and what is left of the budget."""
 
@@ -114,9 +119,8 @@ class _Enumeration:
         self.pool = pool
         self.budget = budget.scaled(1.0)
         self.spent = 0.0
-        prices = learn_prices(
-            pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, budget
-        )
+        on_grid = Grid(pool.mean).up(target)
+        prices = learn_prices(pool, on_grid, low, high, PRICES, PROGRAMS, budget)
         self._spend(float(PROGRAMS * PROGRAM))
         self.order = np.argsort(-pool.loads, kind="stable")
         self.least = low[self.order]
@@ -124,12 +128,8 @@ class _Enumeration:
         self.most = prices.most
         self.cost = np.ascontiguousarray(prices.cost[:, self.order])
         spare = pool.slots - int(low.sum())
-        depths = low.size + 1
         self.rest = cheapest(self.cost, self.options, spare)
-        spent = np.zeros((depths, self.most.size), int)
-        self.at = Counts(
-            np.zeros(2, np.int64), np.full(depths, -1), np.full(depths, spare), spent
-        )
+        self.at = _root(low.size + 1, self.most.size, spare)
         self.owner = np.empty(pool.slots, np.int64)
         self.out = np.empty(pool.slots, np.int64)
         self._aim(target)

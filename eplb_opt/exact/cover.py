@@ -189,9 +189,6 @@ def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
     size[0] = len(expert)
     slack[0] = model.slack
     spare[0] = model.spare
-    cost = np.empty(experts * model.options * slots, np.int32)
-    for f in range(experts):
-        reset_costs(f, model.least, slots, cost)
     return Tree(
         np.array([0, 1]),
         lists,
@@ -203,7 +200,15 @@ def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
         np.zeros(experts, np.int64),
         np.zeros(experts, np.int64),
         np.full((ranks, slots), -1),
-        cost,
+        _costs(model, experts, slots),
         np.zeros(len(expert), np.bool_),
         np.bincount(expert[expert >= 0], minlength=experts),
     )
+
+
+def _costs(model: Model, experts: int, slots: int) -> Codes:
+    """Spare slots that each replica takes while no count is decided."""
+    cost = np.empty(experts * model.options * slots, np.int32)
+    for f in range(experts):
+        reset_costs(f, model.least, slots, cost)
+    return cost

@@ -98,11 +98,16 @@ def integer_counts(
         stop = StopReason.TIME if spent < work * ALL_WORK else StopReason.WORK
         return CountsVerdict(None, False, spent, stop)
     picked = np.flatnonzero([solver.boolean_value(variable) for variable in chosen])
+    return CountsVerdict(_counts(pool, cols, picked), False, spent)
+
+
+def _counts(pool: Pool, cols: Columns, picked: Ints) -> Ints:
+    """The counts [experts] of the columns that the solver has chosen."""
     if not np.array_equal(cols.expert[picked], np.arange(pool.num_experts)):
         raise SolverError(
             "CP-SAT returned a point that does not choose one count for every expert"
         )
-    return CountsVerdict(cols.count[picked].copy(), False, spent)
+    return cols.count[picked].copy()
 
 
 def _new_choices(

@@ -165,12 +165,9 @@ class Loads:
         labels = list(dict.fromkeys(self.windows))
         if labels == [str(number) for number in range(len(self.windows))]:
             return "a label"  # there are none but the numbers
-        more = (
-            f" and {len(labels) - MOST_LABELS} more"
-            if len(labels) > MOST_LABELS
-            else ""
-        )
-        return f"a label ({', '.join(labels[:MOST_LABELS])}{more})"
+        more = len(labels) - MOST_LABELS
+        rest = f" and {more} more" if more > 0 else ""
+        return f"a label ({', '.join(labels[:MOST_LABELS])}{rest})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -154,11 +154,8 @@ def tells(content: Any, source: str) -> bool | None:
     FormatError
         There are loads and a map under their keys.
     """
-    if (
-        isinstance(content, Mapping)
-        and names_a_map(content)
-        and set(LOAD_KEYS) & set(content)
-    ):
+    is_map = isinstance(content, Mapping) and names_a_map(content)
+    if is_map and set(LOAD_KEYS) & set(content):
         raise FormatError(
             f"{source}: holds loads and a map: keep one of them in the file"
         )

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..errors import FormatError
 from .assignments import ASSIGNMENTS, assignments
-from .files import as_ids, check_experts
+from .files import as_ids, check_experts, rectangular
 from .format import Format, Side
 from .held import ExpertMap, Loads, experts_of
 from .plain import json_bytes
@@ -170,10 +170,7 @@ def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
 
 def _matrix(record: Mapping[str, Any], key: str, source: str) -> Matrix:
     """An array of numbers [MoE layers, slots] of a record."""
-    try:
-        array = np.asarray(record.get(key))
-    except ValueError as error:
-        raise FormatError(f"{source}: {key} is not rectangular ({error})") from None
+    array = rectangular(record.get(key), f"{key} is", source)
     if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iuf":
         raise FormatError(
             f"{source}: {key} of shape {array.shape}, expected numbers [MoE layers, slots]"
