@@ -138,7 +138,13 @@ class LayerState:
         start = self._most_hopeful(known)
         try:
             bound, partition = assign_groups(
-                loads, nodes, ranks, known, limits, self.lower_bound, start
+                loads,
+                nodes,
+                ranks,
+                known,
+                limits,
+                self.lower_bound,
+                start,
             )
         except Exception as error:  # a step as any other: what is known is kept
             self.note = f"groups: {type(error).__name__}: {error}"

@@ -220,12 +220,22 @@ class _Run:
 
     def _run_tasks(self, deadline: float | None) -> None:
         sharing = Sharing(
-            self.method, self.layers, self.limits, deadline, self.progress
+            self.method,
+            self.layers,
+            self.limits,
+            deadline,
+            self.progress,
         )
         if not self.layers[0].complete:
             for i, layer in enumerate(self.layers):
                 sharing.assign_groups(layer, len(self.layers) - i)
-        run_tasks(self.method, sharing.next_task, sharing.done, self.limits, deadline)
+        run_tasks(
+            self.method,
+            sharing.next_task,
+            sharing.done,
+            self.limits,
+            deadline,
+        )
 
     def finish(self, untried: StopReason) -> Result:
         """Placement and certificates of what is there; ``untried`` is said of open layers that no task worked on."""
@@ -236,7 +246,13 @@ class _Run:
             StopReason.COMPLETED if layer.layer in self.placed else untried
             for layer in self.layers
         ]
-        result = _result(self.instance, self.layers, self.method, self.limits, stops)
+        result = _result(
+            self.instance,
+            self.layers,
+            self.method,
+            self.limits,
+            stops,
+        )
         seconds = time.monotonic() - self.start - self.compile_seconds
         return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)
 
@@ -256,7 +272,14 @@ def _result(
         for layer, value, stop in zip(layers, objective, untried, strict=True)
     )
     _warn_of_lost(method, certificates)
-    return Result(placement, certificates, instance, method, 0.0, limits=limits)
+    return Result(
+        placement,
+        certificates,
+        instance,
+        method,
+        0.0,
+        limits=limits,
+    )
 
 
 def _placement(instance: Instance, layers: list[LayerState], method: str) -> Placement:

@@ -153,7 +153,11 @@ class _Crew:
         except BrokenProcessPool as error:  # a native crash or the memory killer; the next submit starts new workers
             why = f"worker process died: {error}"
             outcome = _unfinished(
-                self.method, task, Handover(path).get(), StopReason.FAILED, why
+                self.method,
+                task,
+                Handover(path).get(),
+                StopReason.FAILED,
+                why,
             )
             seconds = 0.0
         self.done(key, outcome, seconds)
@@ -176,7 +180,11 @@ def _run_here(method: str, item: tuple[Key, Task], done: Done) -> None:
         outcome = run(method, task, handover.put)
     except KeyboardInterrupt:
         partial = _unfinished(
-            method, task, handover.get(), StopReason.INTERRUPTED, "interrupted"
+            method,
+            task,
+            handover.get(),
+            StopReason.INTERRUPTED,
+            "interrupted",
         )
         done(key, partial, time.monotonic() - start)
         raise

@@ -70,7 +70,14 @@ class CountsModel:
         least = np.zeros(size)
         most = np.full(size, highspy.kHighsInf)
         self.solver.addCols(
-            size, costs, least, most, int(kept.sum()), starts, index[kept], value[kept]
+            size,
+            costs,
+            least,
+            most,
+            int(kept.sum()),
+            starts,
+            index[kept],
+            value[kept],
         )
         self.expert = np.concatenate([self.expert, expert])
         self.count = np.concatenate([self.count, count])
@@ -82,7 +89,11 @@ class CountsModel:
         row = np.concatenate([[-1.0], self._row(cut, self.expert, self.count)])
         used = np.flatnonzero(row)
         self.solver.addRow(
-            -highspy.kHighsInf, 0.0, used.size, used.astype(np.int32), row[used]
+            -highspy.kHighsInf,
+            0.0,
+            used.size,
+            used.astype(np.int32),
+            row[used],
         )
         self.cuts.append(cut)
 
@@ -179,9 +190,26 @@ class CountsModel:
         cost = np.ones(1)
         least = np.zeros(1)
         most = np.full(1, highspy.kHighsInf)
-        self.solver.addCols(1, cost, least, most, 0, none, none, no_values)
+        self.solver.addCols(
+            1,
+            cost,
+            least,
+            most,
+            0,
+            none,
+            none,
+            no_values,
+        )
         starts = np.zeros(rows, dtype=np.int32)
-        self.solver.addRows(rows, sides, sides, 0, starts, none, no_values)
+        self.solver.addRows(
+            rows,
+            sides,
+            sides,
+            0,
+            starts,
+            none,
+            no_values,
+        )
 
     def _entries(self, expert: Ints, count: Ints) -> tuple[Any, Floats]:
         """Row indices (int32) and values of new columns, [new, 2 + cuts] each; values may be zero."""

@@ -56,7 +56,12 @@ def cut_bound(
         HiGHS failed, outside of `highs.collected_failures`; inside, the bound is what was proven until then.
     """
     budget = budget or Budget()
-    climb = _TargetSearch(pool, upper, gap, budget)
+    climb = _TargetSearch(
+        pool,
+        upper,
+        gap,
+        budget,
+    )
     if pool.slots_per_rank > 1 and SMALLEST < climb.low < min(
         upper / (1 + gap), LARGEST
     ):
@@ -167,7 +172,12 @@ class _TargetSearch:
         """A proof of the target; None if there is none, or on a limit. Cuts and columns stay for the next one."""
         least, top = certificate.count_range(self.pool, target)
         inside = (self.count >= least[self.expert]) & (self.count <= top[self.expert])
-        model = CountsModel(self.pool, target, self.expert[inside], self.count[inside])
+        model = CountsModel(
+            self.pool,
+            target,
+            self.expert[inside],
+            self.count[inside],
+        )
         last_cuts = CutCertificate(self.target, tuple(self.cuts), 0.0)
         for cut in self._moved(last_cuts, target).cuts:
             model.add_cut(cut)
@@ -241,7 +251,15 @@ class _TargetSearch:
         if float(value.max()) > target:
             return False
         slots = self.pool.slots_per_rank
-        return not violated_cuts(self.grid, target, slots, value, mass, 1, NOISE)
+        return not violated_cuts(
+            self.grid,
+            target,
+            slots,
+            value,
+            mass,
+            1,
+            NOISE,
+        )
 
     def _moved(self, proof: CutCertificate, target: float) -> CutCertificate:
         """The same cuts (as far as they exist) and multipliers at another target."""

@@ -70,7 +70,15 @@ def learn_prices(
         HiGHS failed, outside of `highs.collected_failures`; inside, the prices are those learned until then.
     """
     budget = budget or Budget()
-    learner = _Learner(pool, target, low, high, most, programs, budget)
+    learner = _Learner(
+        pool,
+        target,
+        low,
+        high,
+        most,
+        programs,
+        budget,
+    )
     try:
         if learner.narrow_ranges():
             learner.dive()

@@ -41,7 +41,15 @@ def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
     limits = (model.limit - model.slack, model.limit)
     room = (most, most * LISTING)
     listed = list_patterns(
-        model.item, model.expert, model.count, extra, shape, limits, room, types, loads
+        model.item,
+        model.expert,
+        model.count,
+        extra,
+        shape,
+        limits,
+        room,
+        types,
+        loads,
     )
     if listed == FULL:
         return None

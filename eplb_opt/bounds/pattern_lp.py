@@ -251,7 +251,16 @@ class _PatternProgram:
         least = np.zeros(size)
         costs = np.zeros(size)
         most = np.full(size, self.infinity)
-        self.solver.addCols(size, costs, least, most, len(index), starts, index, value)
+        self.solver.addCols(
+            size,
+            costs,
+            least,
+            most,
+            len(index),
+            starts,
+            index,
+            value,
+        )
 
     def _entries(self, ordered: Ints) -> tuple[Any, Any, Floats]:
         """Starts, rows (int32) and values of the columns of patterns [new, slots a rank] with their types in order."""

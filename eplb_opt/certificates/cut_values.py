@@ -124,9 +124,11 @@ def column_costs(
         end = _first_not_heavy(cut.v, w, least, width)
         start = _first_light(cut.u, w, least, width)
         heavy, light = _prices_of_counts(cut, target, pool.slots_per_rank)
-        steps.add(steps.per_count, heavy, end, -light, start)
+        steps.add_before(steps.per_count, end, heavy)
+        steps.add_from(steps.per_count, start, -light)
         if cut.kind == AGGREGATE:
-            steps.add(steps.per_load, cut.price, end, cut.price, start)
+            steps.add_before(steps.per_load, end, cut.price)
+            steps.add_from(steps.per_load, start, cut.price)
     k = least[:, None] + np.arange(width)
     cost = steps.costs(w, k)
     return np.asarray(np.where(k <= top[:, None], cost, cost[:, :1]))
@@ -144,13 +146,14 @@ class _Steps:
         self.per_load = np.zeros((experts, width + 1), dtype=dtype)
         self.per_count = np.zeros((experts, width + 1), dtype=dtype)
 
-    def add(
-        self, part: Array, heavy: Number, end: Array, light: Number, start: Array
-    ) -> None:
-        """Add to A or B what heavy replicas cost, up to each expert's ``end``, and light ones, from ``start`` on."""
-        part[:, 0] += heavy
-        part[self.experts, end] -= heavy
-        part[self.experts, start] += light
+    def add_before(self, part: Array, end: Array, price: Number) -> None:
+        """Add to A or B in the columns before each expert's ``end``."""
+        part[:, 0] += price
+        part[self.experts, end] -= price
+
+    def add_from(self, part: Array, start: Array, price: Number) -> None:
+        """Add to A or B in the columns from each expert's ``start`` on."""
+        part[self.experts, start] += price
 
     def costs(self, w: Array, k: Array) -> Array:
         """The cost of each column, [experts, width]."""

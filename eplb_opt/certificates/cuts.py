@@ -96,7 +96,13 @@ def is_valid(pool: Pool, cert: CutCertificate) -> bool:
         return False
     scaled = _scaled(pool, cert)
     return all(
-        _is_proven(cut.kind, v, u, scaled.target, pool.slots_per_rank)
+        _is_proven(
+            cut.kind,
+            v,
+            u,
+            scaled.target,
+            pool.slots_per_rank,
+        )
         for cut, (v, u) in zip(cert.cuts, scaled.levels, strict=True)
     )
 
@@ -125,7 +131,15 @@ def exact_costs(pool: Pool, cert: CutCertificate) -> tuple[Array, int] | None:
     cuts, slot_price = _exact_prices(cert, scaled)
     loads = np.array(scaled.loads, dtype=object)
     least, top = counts
-    costs = column_costs(pool, scaled.target, cuts, slot_price, loads, least, top)
+    costs = column_costs(
+        pool,
+        scaled.target,
+        cuts,
+        slot_price,
+        loads,
+        least,
+        top,
+    )
     return costs, slot_price * pool.slots
 
 
@@ -187,11 +201,18 @@ def dual_value(pool: Pool, cert: CutCertificate) -> tuple[float, Floats]:
     Column j of an expert is count ``least + j``; columns beyond its range repeat column 0.
     """
     least, top = count_range(pool, cert.target)
-    price = cert.slot_price
     cuts = [PricedCut(cut.kind, cut.v, cut.u, cut.multiplier) for cut in cert.cuts]
-    cost = column_costs(pool, cert.target, cuts, price, pool.loads, least, top)
+    cost = column_costs(
+        pool,
+        cert.target,
+        cuts,
+        cert.slot_price,
+        pool.loads,
+        least,
+        top,
+    )
     cheapest = cost.min(axis=1).sum()
-    return float(cheapest - price * pool.slots), cost
+    return float(cheapest - cert.slot_price * pool.slots), cost
 
 
 def count_range(pool: Pool, target: float) -> tuple[Ints, Ints]:

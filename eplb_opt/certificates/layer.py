@@ -107,8 +107,11 @@ def _reached(certificates: Sequence[LayerCertificate], i: int) -> dict[str, Any]
     """How many layers came within a milestone's gap, and when the last of them did."""
     every_time = [certificate.reached[i] for certificate in certificates]
     times = [time for time in every_time if time is not None]
-    last = max(times, default=None)
-    return {"gap": MILESTONES[i], "layers": len(times), "seconds": last}
+    return {
+        "gap": MILESTONES[i],
+        "layers": len(times),
+        "seconds": max(times, default=None),
+    }
 
 
 @dataclass(frozen=True)

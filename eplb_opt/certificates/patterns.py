@@ -197,4 +197,9 @@ def _extend(
     fits = (copies <= most) & (used <= model.spare) & ~has_other_count
     types = np.concatenate([before, new[:, None]], axis=1)
     load = partial.load[parent] + model.item[new]
-    return _Partial(types[fits], load[fits], used[fits], copies[fits])
+    return _Partial(
+        types[fits],
+        load[fits],
+        used[fits],
+        copies[fits],
+    )

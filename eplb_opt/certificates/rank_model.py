@@ -72,7 +72,15 @@ def rank_model(
         top = np.minimum(top, centre + width)
     options = int((top - least).max()) + 1
     types = _all_types(loads, least, top)
-    return Model(order, least, options, *types, spare, slack, limit)
+    return Model(
+        order,
+        least,
+        options,
+        *types,
+        spare,
+        slack,
+        limit,
+    )
 
 
 def _all_types(

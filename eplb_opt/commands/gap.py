@@ -131,7 +131,11 @@ def _found(
     objectives = {result.method: result.objective for result in results}
     seconds = {result.method: result.seconds for result in results}
     rows = gap_rows(
-        instance, objectives | theirs.objectives, seconds | theirs.seconds, bound, gap
+        instance,
+        objectives | theirs.objectives,
+        seconds | theirs.seconds,
+        bound,
+        gap,
     )
     return _Found(bound, proofs, rows)
 

@@ -40,7 +40,11 @@ def add_parser(commands: Any) -> None:
         help="default: optimal, or with --across refined",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write the map here"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write the map here",
     )
     add_output(parser)
     parser.set_defaults(run=_solve)

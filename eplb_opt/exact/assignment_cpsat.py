@@ -84,7 +84,14 @@ def build(a: Assignment) -> CpSatModel:
     top = model.new_int_var(min(least, heaviest), heaviest, "T")
     chosen = {(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()}
     copies = _new_copies(a, model)
-    m = CpSatModel(model, T=top, y=chosen, x=copies, load=load, scale=scale)
+    m = CpSatModel(
+        model,
+        T=top,
+        y=chosen,
+        x=copies,
+        load=load,
+        scale=scale,
+    )
     for add_family in FAMILIES:
         add_family(a, m)
     model.minimize(m.T)
@@ -219,10 +226,22 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
     a = Assignment.of(pool, incumbent)
     note = too_large(a, limits)
     if note:
-        return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, METHOD, note=note)
+        return PoolOutcome(
+            incumbent,
+            None,
+            StopReason.TOO_LARGE,
+            METHOD,
+            note=note,
+        )
     m = build(a)
     if budget.seconds() <= 0:
-        return PoolOutcome(incumbent, None, StopReason.TIME, METHOD, note=OUT_OF_TIME)
+        return PoolOutcome(
+            incumbent,
+            None,
+            StopReason.TIME,
+            METHOD,
+            note=OUT_OF_TIME,
+        )
     solver = _solver(budget.limits(limits))
     status = in_own_thread(lambda: solver.solve(m.model), solver.stop_search)
     if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
@@ -234,7 +253,13 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
         packing = _packing(a, m, solver)
         best = min(packing, incumbent, key=lambda p: p.objective(pool))
     stop = StopReason.GAP if status == cp_model.OPTIMAL else _limit_hit(limits, solver)
-    return PoolOutcome(best, _bound(a, m, solver), stop, METHOD, bound_method=METHOD)
+    return PoolOutcome(
+        best,
+        _bound(a, m, solver),
+        stop,
+        METHOD,
+        bound_method=METHOD,
+    )
 
 
 def _bound(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> float:

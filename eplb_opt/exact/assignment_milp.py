@@ -200,10 +200,22 @@ def solve_milp(
     method = f"MILP ({SOLVERS[solver]})"
     note = too_large(a, limits)
     if note:
-        return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, method, note=note)
+        return PoolOutcome(
+            incumbent,
+            None,
+            StopReason.TOO_LARGE,
+            method,
+            note=note,
+        )
     model = build(a)
     if budget.seconds() <= 0:
-        return PoolOutcome(incumbent, None, StopReason.TIME, method, note=OUT_OF_TIME)
+        return PoolOutcome(
+            incumbent,
+            None,
+            StopReason.TIME,
+            method,
+            note=OUT_OF_TIME,
+        )
     nodes = _most_nodes(limits, a.num_x)
     run = run_milp(solver, model.problem, budget.limits(limits), nodes)
     best = incumbent
@@ -212,7 +224,13 @@ def solve_milp(
         best = min(packing, incumbent, key=lambda p: p.objective(pool))
     lower = _bound(model, run)
     proven_by = None if lower is None else method
-    return PoolOutcome(best, lower, run.stop, method, bound_method=proven_by)
+    return PoolOutcome(
+        best,
+        lower,
+        run.stop,
+        method,
+        bound_method=proven_by,
+    )
 
 
 def _bound(model: MilpModel, run: Run) -> float | None:

@@ -64,7 +64,14 @@ def solve_counts(
         A bound that is proven already.
     """
     within = partial(decide_counts, pool, shrink=shrink_of(pool, limits.gap))
-    return Targets(pool, upper, limits, lower, METHOD, within).descend()
+    return Targets(
+        pool,
+        upper,
+        limits,
+        lower,
+        METHOD,
+        within,
+    ).descend()
 
 
 def decide_counts(
@@ -120,7 +127,15 @@ class _Enumeration:
         self.budget = budget.scaled(1.0)
         self.spent = 0.0
         on_grid = Grid(pool.mean).up(target)
-        prices = learn_prices(pool, on_grid, low, high, PRICES, PROGRAMS, budget)
+        prices = learn_prices(
+            pool,
+            on_grid,
+            low,
+            high,
+            PRICES,
+            PROGRAMS,
+            budget,
+        )
         self._spend(float(PROGRAMS * PROGRAM))
         self.order = np.argsort(-pool.loads, kind="stable")
         self.least = low[self.order]
@@ -149,7 +164,14 @@ class _Enumeration:
         seed = np.zeros(1, np.uint64)
         slots = self.pool.slots
         size = tree_size(
-            self.cost, self.most, self.rest, self.options, slots, DIVES, seed, self.at
+            self.cost,
+            self.most,
+            self.rest,
+            self.options,
+            slots,
+            DIVES,
+            seed,
+            self.at,
         )
         self.at.state[:] = 0
         return float(size)

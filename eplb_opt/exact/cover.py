@@ -68,7 +68,15 @@ def solve_patterns(
     def value(packing: Packing) -> float:
         return worth_of(packing, pool, known)
 
-    return Targets(pool, upper, limits, lower, METHOD, within, value).ascend()
+    return Targets(
+        pool,
+        upper,
+        limits,
+        lower,
+        METHOD,
+        within,
+        value,
+    ).ascend()
 
 
 def decide(
@@ -133,7 +141,13 @@ class _Search:
         least = self.model.least
         limit = self.model.limit
         status, used = cover(
-            self.code, self.expert, self.load, least, limit, ticks, self.tree
+            self.code,
+            self.expert,
+            self.load,
+            least,
+            limit,
+            ticks,
+            self.tree,
         )
         return int(status), int(used)
 

@@ -132,7 +132,16 @@ def _every_column(pool: Pool, limit: float, least: Ints, spare: int) -> Columns:
     role = np.where(level > 0, moved, 0)
     lonely_loads = value[heavy & (level == 0)]  # no replica fits beside it
     alone = float(lonely_loads.min(initial=np.inf))
-    return Columns(limit, expert, count, value, level, role, levels, alone)
+    return Columns(
+        limit,
+        expert,
+        count,
+        value,
+        level,
+        role,
+        levels,
+        alone,
+    )
 
 
 def _useful(pool: Pool, every: Columns) -> Bools:

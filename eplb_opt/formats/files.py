@@ -94,7 +94,11 @@ def recorded(load: npt.NDArray[Any], windows: tuple[str, ...], source: str) -> L
     ids = tuple(np.flatnonzero(is_active).tolist())
     silent = tuple(np.flatnonzero(~is_active).tolist())
     return Loads(
-        load[:, is_active], ids, windows, hidden_layers=layers, silent_layers=silent
+        load[:, is_active],
+        ids,
+        windows,
+        hidden_layers=layers,
+        silent_layers=silent,
     )
 
 

@@ -97,7 +97,13 @@ def rebalance(
     ranks = num_physical_experts // num_local_physical_experts
     tokens = tokens_per_expert
     phy2log = plan(
-        policy, tokens, slots, num_groups, num_nodes, ranks, in_use=map_in_use
+        policy,
+        tokens,
+        slots,
+        num_groups,
+        num_nodes,
+        ranks,
+        in_use=map_in_use,
     )
     return Placement(phy2log, np.shape(tokens)[-1]).maps()
 

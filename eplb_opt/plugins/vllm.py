@@ -89,7 +89,13 @@ def rebalance_experts(
     old = old_global_expert_indices
     try:
         phy2log = plan(
-            policy, weight, num_replicas, num_groups, num_nodes, num_ranks, old
+            policy,
+            weight,
+            num_replicas,
+            num_groups,
+            num_nodes,
+            num_ranks,
+            old,
         )
     except InstanceError as error:
         # No map is valid: what vLLM raises then, and its callers expect.

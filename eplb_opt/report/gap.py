@@ -43,7 +43,14 @@ def gap_rows(
         The gap at which a layer counts as optimal.
     """
     return [
-        _row(instance, method, objective, bound, gap, seconds.get(method))
+        _row(
+            instance,
+            method,
+            objective,
+            bound,
+            gap,
+            seconds.get(method),
+        )
         for method, objective in objectives.items()
     ]
 

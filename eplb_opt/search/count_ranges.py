@@ -146,7 +146,11 @@ class _Run:
         """Cover the ranks with counts near these; aim lower next time if there was nothing, higher if too much."""
         ticks = self.budget.scaled(TICKS_PER_WORK).at_most(RANGE_TICKS)
         verdict = decide(
-            self.pool, self._aim(counts_range.share), ticks, near, counts_range.width
+            self.pool,
+            self._aim(counts_range.share),
+            ticks,
+            near,
+            counts_range.width,
         )
         self.budget.spend(verdict.ticks / TICKS_PER_WORK)
         if verdict.packing is not None:
