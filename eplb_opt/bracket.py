@@ -117,15 +117,10 @@ class Bracket:
 
     def outcome(self, stop: StopReason, note: str = "") -> PoolOutcome:
         """What is known now; no bound where nothing was proven here."""
+        proven_by = self.bound_method or None
         bound = self.lower if self.bound_method else None
         return PoolOutcome(
-            self.packing,
-            bound,
-            stop,
-            self.method,
-            self.bound_method or None,
-            note,
-            self.proof,
+            self.packing, bound, stop, self.method, proven_by, note, self.proof
         )
 
     def _tell(self) -> None:

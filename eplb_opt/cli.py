@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from .commands import convert, demo, gap, solve, verify, warmup
 from .commands.files import written
@@ -43,29 +43,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output, which is full or closed. 128 + n: signal n (Ctrl-C: 130), after the best map so far was written. A
         reader that goes away (``| head``) changes nothing.
     """
-    left = False
-    is_verdict = False
     with standard_streams() as (out, _), ending_signals() as signals:
         written.clear()
-        try:
-            code, is_verdict = _run(arguments)
-        except SystemExit as stopped:  # argparse: --help, --version, bad usage
-            code = int(stopped.code or 0)
-            left = True
-        except KeyboardInterrupt:
-            if written:
-                say_interrupted()
-            else:
-                say("interrupted", "nothing written")
-            code = INTERRUPTED
+        end = _end_of(arguments)
         out.flush()
+    code = end.code
     if code == INTERRUPTED:
         code = signals.exit_code()
-    if code == 0 and out.is_lost() and not is_verdict:
+    if code == 0 and out.is_lost() and not end.is_verdict:
         code = BAD
-    if left:
+    if end.has_left:
         raise SystemExit(code)
     return code
+
+
+class _End(NamedTuple):
+    """How a command ended: its exit code, whether that is a verdict, and whether argparse has ended it."""
+
+    code: int
+    is_verdict: bool = False
+    has_left: bool = False
+
+
+def _end_of(arguments: Sequence[str] | None) -> _End:
+    """Run the command to its end, whatever ends it."""
+    try:
+        return _End(*_run(arguments))
+    except SystemExit as stopped:  # argparse: --help, --version, bad usage
+        return _End(int(stopped.code or 0), has_left=True)
+    except KeyboardInterrupt:
+        _say_what_is_left()
+        return _End(INTERRUPTED)
+
+
+def _say_what_is_left() -> None:
+    if written:
+        say_interrupted()
+    else:
+        say("interrupted", "nothing written")
 
 
 def _run(arguments: Sequence[str] | None) -> tuple[int, bool]:

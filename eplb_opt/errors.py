@@ -113,11 +113,7 @@ class MissingPackageError(EplbError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
         # As worker processes hand errors over.
-        return type(self), (
-            self.package,
-            self.needed_for,
-            self.reason,
-        )
+        return type(self), (self.package, self.needed_for, self.reason)
 
 
 class PolicyError(EplbError, RuntimeError):
@@ -162,10 +158,7 @@ def shown(value: object) -> str:
     try:
         text = repr(value)
     # An integer of thousands of digits, lists in lists in lists.
-    except (
-        ValueError,
-        RecursionError,
-    ):
+    except (ValueError, RecursionError):
         text = f"a {type(value).__name__}"
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} and so on"
 

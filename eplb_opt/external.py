@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from .errors import PolicyError
 from .problem.instance import Instance
 from .problem.placement import Placement
+from .problem.pool import Ints
 
 PolicyCall = Callable[..., Any]
 
@@ -32,21 +34,22 @@ def load_policy(spec: str) -> PolicyCall:
     module, _, name = spec.partition(":")
     if not module or not name:
         raise PolicyError(f"policy {spec!r}: write package.module:Name")
-    try:
-        named: Any = importlib.import_module(module)
-    # The user's module may raise anything while it is imported.
-    except (
-        Exception,
-        SystemExit,
-    ) as error:
-        raise PolicyError(
-            f"policy {spec!r}: cannot import {module} ({type(error).__name__}: {error})"
-        ) from error
+    named: Any = _imported(module, spec)
     for part in name.split("."):
         if not hasattr(named, part):
             raise PolicyError(f"policy {spec!r}: {module} has no {name!r}")
         named = getattr(named, part)
     return as_policy(named, spec)
+
+
+def _imported(module: str, spec: str) -> ModuleType:
+    """The user's module, which may raise anything while it is imported."""
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        raise PolicyError(
+            f"policy {spec!r}: cannot import {module} ({type(error).__name__}: {error})"
+        ) from error
 
 
 def as_policy(policy: Any, name: str = "policy") -> PolicyCall:
@@ -123,18 +126,7 @@ def as_placement(output: Any, instance: Instance, name: str = "policy") -> Place
     PolicyError
         It is no such map, or the map is not valid for the instance.
     """
-    first = output[0] if isinstance(output, (tuple, list)) and len(output) else output
-    if hasattr(first, "detach"):
-        first = first.detach().cpu().numpy()
-    try:
-        phy2log = np.asarray(first)
-    except ValueError as error:
-        raise PolicyError(f"{name} returned no rectangular map ({error})") from None
-    if phy2log.ndim != 2 or phy2log.size == 0 or phy2log.dtype.kind not in "iu":
-        raise PolicyError(
-            f"{name} returned {type(first).__name__} of shape {phy2log.shape} and dtype {phy2log.dtype}: return "
-            "physical_to_logical_map, integers [layers, replicas], alone or first in a tuple"
-        )
+    phy2log = _as_map(output, name)
     if len(phy2log) != instance.num_layers:
         raise PolicyError(
             f"{name} returned a map of {len(phy2log)} layers for {instance.num_layers}"
@@ -147,3 +139,20 @@ def as_placement(output: Any, instance: Instance, name: str = "policy") -> Place
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise PolicyError(f"{name} returned an invalid map: {faults[0]}{more}")
     return placement
+
+
+def _as_map(output: Any, name: str) -> Ints:
+    """The matrix of integers that a policy returned, alone or first."""
+    first = output[0] if isinstance(output, (tuple, list)) and len(output) else output
+    if hasattr(first, "detach"):
+        first = first.detach().cpu().numpy()
+    try:
+        phy2log = np.asarray(first)
+    except ValueError as error:
+        raise PolicyError(f"{name} returned no rectangular map ({error})") from None
+    if phy2log.ndim != 2 or phy2log.size == 0 or phy2log.dtype.kind not in "iu":
+        raise PolicyError(
+            f"{name} returned {type(first).__name__} of shape {phy2log.shape} and dtype {phy2log.dtype}: return "
+            "physical_to_logical_map, integers [layers, replicas], alone or first in a tuple"
+        )
+    return phy2log

@@ -55,14 +55,8 @@ def assign_groups(
     pool = Pool(loads, len(loads), num_nodes)
     budget = Budget.of(limits)
     limits = replace(limits, gap=limits.gap * SHARE)
-    least = _of_node(lower, ranks_per_node)
-    if start is None:
-        first = _search(pool, limits, 0, budget)
-        upper = first.objective(pool)
-        proven, _ = cut_bound(pool, upper, limits.gap, budget)
-        least = max(least, proven)
-    else:
-        first = Packing(np.array(start))
+    first, proven = _begin(pool, limits, budget, start)
+    least = max(_of_node(lower, ranks_per_node), proven)
     worth = {nodes: _of_node(known[nodes], ranks_per_node) for nodes in known}
     outcome = solve_patterns(pool, first, budget.limits(limits), least, worth)
     best = first if outcome.packing is None else outcome.packing
@@ -72,6 +66,17 @@ def assign_groups(
     bound = max(least, outcome.lower_bound or 0.0)
     partition = [tuple(sorted(node)) for node in best.experts.tolist()]
     return floor_float(Fraction(bound) / ranks_per_node), partition
+
+
+def _begin(
+    pool: Pool, limits: Limits, budget: Budget, start: list[NodeSet] | None
+) -> tuple[Packing, float]:
+    """A partition to start from, and what is proven of all partitions."""
+    if start is not None:
+        return Packing(np.array(start)), 0.0
+    first = _search(pool, limits, 0, budget)
+    proven, _ = cut_bound(pool, first.objective(pool), limits.gap, budget)
+    return first, proven
 
 
 def _of_node(load: float, ranks_per_node: int) -> float:

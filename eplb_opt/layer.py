@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -88,8 +88,8 @@ class LayerState:
         """Recompute objective, lower bound and the two partitions from the pools."""
         allowed = self.pinned or self.pools
         objectives = {
-            node_set: self.pools[node_set].objective
-            for node_set in self.pools
+            node_set: state.objective
+            for node_set, state in self.pools.items()
             if node_set in allowed
         }
         self.objective, self.partition = bottleneck_partition(
@@ -99,21 +99,25 @@ class LayerState:
         self.bound_method = self.floor_method
         if self.complete:
             self._learn_bound()
+        self._note_milestones()
+
+    def _note_milestones(self) -> None:
+        """When each gap was reached first."""
         for milestone in MILESTONES:
             if not self.is_open(milestone):
                 self.reached.setdefault(milestone, time.monotonic() - self.start)
 
     def _learn_bound(self) -> None:
         """The bound that the best partition of bounds gives (H2)."""
-        bound, self.hopeful = bottleneck_partition(
-            self._bounds(), self.instance.num_groups
-        )
+        groups = self.instance.num_groups
+        bound, self.hopeful = bottleneck_partition(self._bounds(), groups)
         if bound > self.lower_bound:
-            decisive = max(
-                self.hopeful, key=lambda node_set: self.pools[node_set].lower_bound
-            )
+            decisive = max(self.hopeful, key=self._bound_of)
             self.lower_bound = bound
             self.bound_method = self.pools[decisive].bracket.bound_method
+
+    def _bound_of(self, node_set: NodeSet) -> float:
+        return self.pools[node_set].lower_bound
 
     def _bounds(self) -> dict[NodeSet, float]:
         return {node_set: state.lower_bound for node_set, state in self.pools.items()}
@@ -126,21 +130,21 @@ class LayerState:
         from .grouping import assign_groups
 
         known = self._bounds()
-        start = None
-        if self.hopeful:
-            start = min(
-                self.hopeful,
-                self.partition,
-                key=lambda partition: max(known[s] for s in partition),
-            )
         self.assigned = known
         self.assignments += 1
         loads = group_loads(self.instance, self.layer)
         nodes = self.instance.num_nodes
         ranks = self.instance.ranks_per_pool
+        start = self._most_hopeful(known)
         try:
             bound, partition = assign_groups(
-                loads, nodes, ranks, known, limits, self.lower_bound, start
+                loads,
+                nodes,
+                ranks,
+                known,
+                limits,
+                self.lower_bound,
+                start,
             )
         except Exception as error:  # a step as any other: what is known is kept
             self.note = f"groups: {type(error).__name__}: {error}"
@@ -151,13 +155,20 @@ class LayerState:
         self.hopeful = partition
         return [node_set for node_set in partition if node_set not in self.pools]
 
+    def _most_hopeful(self, known: dict[NodeSet, float]) -> list[NodeSet] | None:
+        """Of the two partitions the one with the least bottleneck of bounds; None: there is none yet."""
+        if not self.hopeful:
+            return None
+        both = (self.hopeful, self.partition)
+        return min(both, key=lambda partition: max(known[s] for s in partition))
+
     def is_stale(self, gap: float) -> bool:
         """A pool of the assignment's partition cannot attain the layer's bound within the gap: it should know (H3)."""
         if self.complete:
             return False
         enough = self.lower_bound * (1 + gap * MOST_OF_GAP)
         for node_set in self.hopeful:
-            bound = self.pools[node_set].lower_bound
+            bound = self._bound_of(node_set)
             if bound > enough and bound != self.assigned.get(node_set):
                 return True
         return False
@@ -180,17 +191,13 @@ class LayerState:
             for node_set in either
             if node_set not in busy and self._is_of_use(node_set, gap)
         ]
+        return min(work, key=self._turn, default=None)
 
-        def order(node_set: NodeSet) -> tuple[int, bool, float, NodeSet]:
-            state = self.pools[node_set]
-            return (
-                state.attempts,
-                node_set not in self.hopeful,
-                -state.lower_bound,
-                node_set,
-            )
-
-        return min(work, key=order, default=None)
+    def _turn(self, node_set: NodeSet) -> tuple[int, bool, float, NodeSet]:
+        """The order in which pools are worked on, the least first."""
+        state = self.pools[node_set]
+        is_second = node_set not in self.hopeful
+        return state.attempts, is_second, -state.lower_bound, node_set
 
     def _is_of_use(self, node_set: NodeSet, gap: float) -> bool:
         """Whether a better packing or a larger bound of a pool may help the layer, and there may be one."""
@@ -202,7 +209,7 @@ class LayerState:
 
     def _gap_of(self, node_set: NodeSet, gap: float) -> float:
         """The gap to which a pool is solved: what its bound leaves of the layer's, not less than a tenth."""
-        bound = self.pools[node_set].lower_bound
+        bound = self._bound_of(node_set)
         if bound <= 0:
             return gap
         left = self.lower_bound * (1 + gap) / bound - 1
@@ -252,17 +259,13 @@ class LayerState:
         untried : StopReason
             Why the layer stays as it is if no task worked on it.
         """
-        worst = max(
-            (self.pools[node_set] for node_set in self.partition),
-            key=lambda state: state.objective,
-        )
+        worst = _heaviest(self.pools[node_set] for node_set in self.partition)
         tried = [state for state in self.pools.values() if state.attempts]
-        stop = max(tried, key=lambda state: state.objective).stop if tried else untried
         found = Findings(
             self.lower_bound,
             self._proved_by(),
             worst.bracket.method,
-            stop,
+            _heaviest(tried).stop if tried else untried,
             self.seconds,
             note=self.note,
             reached=tuple(self.reached.get(milestone) for milestone in MILESTONES),
@@ -277,3 +280,8 @@ class LayerState:
             return self.bound_method
         missing = uncertified(self.pools, self.instance.num_groups, self.lower_bound)
         return self.bound_method if missing is None else not_certified(missing)
+
+
+def _heaviest(states: Iterable[PoolState]) -> PoolState:
+    """The pool with the heaviest rank."""
+    return max(states, key=lambda state: state.objective)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .certificates.layer import LayerCertificate, totals_of
+from .checker.consistency import OF_INSTANCE
 from .checker.digest import loads_digest
 from .checker.schema import SCHEMA
 from .limits import Limits
@@ -17,6 +18,8 @@ from .problem.placement import Placement
 from .problem.pool import Floats
 from .problem.status import Status, StopReason
 from .version import PACKAGE, __version__, installed_commit
+
+LIMITS_SAID = ("seconds", "work", "gap", "workers")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +118,7 @@ class Result:
         ('eplb_opt.report/1', 2, {'across': 'sum', 'level': None, 'weights': None}, 2.0)
         """
         instance = self.instance
+        limits = self.limits
         return {
             "schema": SCHEMA,
             "package": PACKAGE,
@@ -122,24 +126,11 @@ class Result:
             "commit": installed_commit(),
             "loads_sha256": loads_digest(instance.load),
             "method": self.method,
-            "mode": instance.mode,
-            "num_experts": instance.num_experts,
-            "num_replicas": instance.num_replicas,
-            "num_ranks": instance.num_ranks,
-            "num_nodes": instance.num_nodes,
-            "num_groups": instance.num_groups,
-            "distinct": instance.distinct,
+            **{name: getattr(instance, name) for name in OF_INSTANCE},
             "objective": instance.objective.to_dict(),
-            "limits": {
-                "seconds": self.limits.seconds,
-                "work": self.limits.work,
-                "gap": self.limits.gap,
-                "workers": self.limits.workers,
-            },
-            "seed": self.limits.seed,
-            "layers": [
-                _plain_values(asdict(certificate)) for certificate in self.certificates
-            ],
+            "limits": {name: getattr(limits, name) for name in LIMITS_SAID},
+            "seed": limits.seed,
+            "layers": [_plain_values(asdict(c)) for c in self.certificates],
             "totals": _plain_values(self.totals()),
         }
 

@@ -112,14 +112,10 @@ def solve(
     ([7.0], [6.0])
     """
     _check_types(instance, limits, warm_start)
-    if method not in METHODS:
-        raise OptionError(f"method {method!r}: choose one of {', '.join(METHODS)}")
-    unsupported = METHODS[method].supports(instance)
-    if unsupported:
-        raise OptionError(f"method {method!r}: {unsupported}")
-    limits = Limits() if limits is None else limits
+    _check_method(method, instance)
     if warm_start is not None:
         warm_start.require_valid(instance)
+    limits = Limits() if limits is None else limits
     require_method(method, limits)
     run = _Run(instance, method, limits, progress)
     try:
@@ -127,6 +123,15 @@ def solve(
     except KeyboardInterrupt:
         raise SolveInterrupted(run.finish(StopReason.INTERRUPTED)) from None
     return run.finish(StopReason.NOT_TRIED)
+
+
+def _check_method(method: str, instance: Instance) -> None:
+    """Raise `OptionError` unless there is such a method, and it can do the instance."""
+    if method not in METHODS:
+        raise OptionError(f"method {method!r}: choose one of {', '.join(METHODS)}")
+    unsupported = METHODS[method].supports(instance)
+    if unsupported:
+        raise OptionError(f"method {method!r}: {unsupported}")
 
 
 def _check_types(instance: object, limits: object, warm_start: object) -> None:
@@ -164,9 +169,7 @@ class _Run:
         """Let the method work on the layers."""
         if self.greedy is not None:
             placement, _ = self.greedy
-            replace_packings(self.instance, self.layers, placement, "greedy")
-            pin(self.instance, self.layers, placement)
-            self.placed.update(range(len(self.layers)))
+            self._keep_greedy(placement)
             return
         place = METHODS[self.method].place
         self._compile(self.method if place is not None else "refined")
@@ -180,6 +183,12 @@ class _Run:
             # Not before: with the machine code cached, it takes time, too.
             self._compile(self.method)
             self._run_tasks(self._deadline())
+
+    def _keep_greedy(self, placement: Placement) -> None:
+        """The published greedy's map is the result, whatever is better."""
+        replace_packings(self.instance, self.layers, placement, "greedy")
+        pin(self.instance, self.layers, placement)
+        self.placed.update(range(len(self.layers)))
 
     def _place_all(self, place: Callable[[Instance], Placement]) -> None:
         """Take the method's placement; over windows, which takes longer, layer by layer before the deadline."""
@@ -211,12 +220,22 @@ class _Run:
 
     def _run_tasks(self, deadline: float | None) -> None:
         sharing = Sharing(
-            self.method, self.layers, self.limits, deadline, self.progress
+            self.method,
+            self.layers,
+            self.limits,
+            deadline,
+            self.progress,
         )
         if not self.layers[0].complete:
             for i, layer in enumerate(self.layers):
                 sharing.assign_groups(layer, len(self.layers) - i)
-        run_tasks(self.method, sharing.next_task, sharing.done, self.limits, deadline)
+        run_tasks(
+            self.method,
+            sharing.next_task,
+            sharing.done,
+            self.limits,
+            deadline,
+        )
 
     def finish(self, untried: StopReason) -> Result:
         """Placement and certificates of what is there; ``untried`` is said of open layers that no task worked on."""
@@ -227,7 +246,13 @@ class _Run:
             StopReason.COMPLETED if layer.layer in self.placed else untried
             for layer in self.layers
         ]
-        result = _result(self.instance, self.layers, self.method, self.limits, stops)
+        result = _result(
+            self.instance,
+            self.layers,
+            self.method,
+            self.limits,
+            stops,
+        )
         seconds = time.monotonic() - self.start - self.compile_seconds
         return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)
 
@@ -240,6 +265,25 @@ def _result(
     untried: list[StopReason],
 ) -> Result:
     """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor."""
+    placement = _placement(instance, layers, method)
+    objective = placement.objective(instance).tolist()
+    certificates = tuple(
+        layer.certificate(value, limits.gap, stop)
+        for layer, value, stop in zip(layers, objective, untried, strict=True)
+    )
+    _warn_of_lost(method, certificates)
+    return Result(
+        placement,
+        certificates,
+        instance,
+        method,
+        0.0,
+        limits=limits,
+    )
+
+
+def _placement(instance: Instance, layers: list[LayerState], method: str) -> Placement:
+    """The layers' maps, checked."""
     rows = np.stack([layer.phy2log() for layer in layers])
     placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
     faults = placement.violations(instance)
@@ -247,13 +291,7 @@ def _result(
         raise SolverError(
             f"internal error, please report: {method} made an invalid map ({faults[0]})"
         )
-    objective = placement.objective(instance).tolist()
-    certificates = tuple(
-        layer.certificate(value, limits.gap, stop)
-        for layer, value, stop in zip(layers, objective, untried, strict=True)
-    )
-    _warn_of_lost(method, certificates)
-    return Result(placement, certificates, instance, method, 0.0, limits=limits)
+    return placement
 
 
 def _warn_of_lost(method: str, certificates: Sequence[LayerCertificate]) -> None:

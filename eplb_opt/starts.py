@@ -43,14 +43,21 @@ def start_layers(
         _, taken = made
         if taken * len(sets) / instance.num_nodes > seconds * SETS_SHARE:
             sets = None
-    if sets is None or len(sets) == 1:  # the published greedy chooses the nodes
-        placement, _ = made or timed_greedy(instance)
-        rows = [dict(split(instance, row)) for row in placement.phy2log]
-        return [
-            LayerState(instance, layer, row, complete=sets is not None)
-            for layer, row in enumerate(rows)
-        ]
-    return _with_all_sets(instance, sets)
+    if sets is not None and len(sets) > 1:
+        return _with_all_sets(instance, sets)
+    placement, _ = made or timed_greedy(instance)
+    return _with_greedy_sets(instance, placement, complete=sets is not None)
+
+
+def _with_greedy_sets(
+    instance: Instance, placement: Placement, *, complete: bool
+) -> list[LayerState]:
+    """The published greedy chooses the nodes."""
+    rows = [dict(split(instance, row)) for row in placement.phy2log]
+    return [
+        LayerState(instance, layer, row, complete=complete)
+        for layer, row in enumerate(rows)
+    ]
 
 
 def _with_all_sets(instance: Instance, sets: Sequence[NodeSet]) -> list[LayerState]:
@@ -88,19 +95,15 @@ def pack_sets(
     """The greedy's packings of some layers' node sets, all in one batch."""
     if not wanted:
         return []
-    loads = np.stack(
-        [
-            instance.weight[layer, members(instance, node_set)]
-            for layer, node_set in wanted
-        ]
-    )
+    loads = [
+        instance.weight[layer, members(instance, node_set)]
+        for layer, node_set in wanted
+    ]
+    ranks = instance.ranks_per_pool
     slots = greedy_pools(
-        loads,
-        instance.slots_per_pool,
-        instance.ranks_per_pool,
-        distinct=instance.distinct,
+        np.stack(loads), instance.slots_per_pool, ranks, distinct=instance.distinct
     )
-    by_rank = slots.reshape(len(wanted), instance.ranks_per_pool, -1)
+    by_rank = slots.reshape(len(wanted), ranks, -1)
     return [Packing(row) for row in by_rank]
 
 

@@ -17,11 +17,6 @@ def installed_commit() -> str | None:
         origin = metadata.distribution(PACKAGE).read_text("direct_url.json")
         commit = json.loads(origin or "{}").get("vcs_info", {}).get("commit_id")
     # A broken installation says nothing.
-    except (
-        metadata.PackageNotFoundError,
-        ValueError,
-        AttributeError,
-        OSError,
-    ):
+    except (metadata.PackageNotFoundError, ValueError, AttributeError, OSError):
         return None
     return commit if isinstance(commit, str) else None

@@ -43,14 +43,7 @@ def warm_up(method: str = "optimal", *, windows: bool = False) -> float:
     >>> warm_up("refined")
     0.0
     """
-    chosen = METHODS[method]
-    if chosen.place is not None and not chosen.may_do_without:
-        return 0.0
-    try:
-        require(f"method {method!r}", "numba")
-    except ImportError:
-        if "numba" in chosen.needs:
-            raise
+    if not _is_compiled(method):
         return 0.0
     from .compiled import announced, compilations
 
@@ -61,6 +54,20 @@ def warm_up(method: str = "optimal", *, windows: bool = False) -> float:
         if windows:
             _call_windows(method)
     return time.monotonic() - start if compilations() > before else 0.0
+
+
+def _is_compiled(method: str) -> bool:
+    """Whether a method calls compiled code here; raises `MissingPackageError` if it cannot do without numba."""
+    chosen = METHODS[method]
+    if chosen.place is not None and not chosen.may_do_without:
+        return False
+    try:
+        require(f"method {method!r}", "numba")
+    except ImportError:
+        if "numba" in chosen.needs:
+            raise
+        return False
+    return True
 
 
 @functools.cache

@@ -95,6 +95,9 @@ class Handover:
             return None
 
 
+Pending = dict[Future[tuple[PoolOutcome, float]], tuple[Key, Task, Path]]
+
+
 class _Crew:
     """Tasks at work in other processes."""
 
@@ -104,9 +107,7 @@ class _Crew:
         self.size = size
         self.folder = folder
         self.number = 0
-        self.pending: dict[
-            Future[tuple[PoolOutcome, float]], tuple[Key, Task, Path]
-        ] = {}
+        self.pending: Pending = {}
 
     def work(self, next_task: NextTask, deadline: float | None) -> None:
         """Keep all workers busy until no task is left; at the deadline, end what is still running."""
@@ -133,11 +134,8 @@ class _Crew:
         stop = StopReason.INTERRUPTED if why == "interrupted" else StopReason.TIME
         while self.pending:
             _, (key, task, path) = self.pending.popitem()
-            self.done(
-                key,
-                _unfinished(self.method, task, Handover(path).get(), stop, why),
-                0.0,
-            )
+            outcome = _unfinished(self.method, task, Handover(path).get(), stop, why)
+            self.done(key, outcome, 0.0)
 
     def _start(self, key: Key, task: Task) -> None:
         path = self.folder / f"{self.number}.outcome"
@@ -155,7 +153,11 @@ class _Crew:
         except BrokenProcessPool as error:  # a native crash or the memory killer; the next submit starts new workers
             why = f"worker process died: {error}"
             outcome = _unfinished(
-                self.method, task, Handover(path).get(), StopReason.FAILED, why
+                self.method,
+                task,
+                Handover(path).get(),
+                StopReason.FAILED,
+                why,
             )
             seconds = 0.0
         self.done(key, outcome, seconds)
@@ -178,7 +180,11 @@ def _run_here(method: str, item: tuple[Key, Task], done: Done) -> None:
         outcome = run(method, task, handover.put)
     except KeyboardInterrupt:
         partial = _unfinished(
-            method, task, handover.get(), StopReason.INTERRUPTED, "interrupted"
+            method,
+            task,
+            handover.get(),
+            StopReason.INTERRUPTED,
+            "interrupted",
         )
         done(key, partial, time.monotonic() - start)
         raise

@@ -66,11 +66,14 @@ class CountsModel:
         kept = value != 0
         ends = np.cumsum(kept.sum(axis=1))
         starts = np.concatenate([[0], ends])[:-1].astype(np.int32)
+        costs = np.zeros(size)
+        least = np.zeros(size)
+        most = np.full(size, highspy.kHighsInf)
         self.solver.addCols(
             size,
-            np.zeros(size),  # costs
-            np.zeros(size),  # least
-            np.full(size, highspy.kHighsInf),  # most
+            costs,
+            least,
+            most,
             int(kept.sum()),
             starts,
             index[kept],
@@ -86,7 +89,11 @@ class CountsModel:
         row = np.concatenate([[-1.0], self._row(cut, self.expert, self.count)])
         used = np.flatnonzero(row)
         self.solver.addRow(
-            -highspy.kHighsInf, 0.0, used.size, used.astype(np.int32), row[used]
+            -highspy.kHighsInf,
+            0.0,
+            used.size,
+            used.astype(np.int32),
+            row[used],
         )
         self.cuts.append(cut)
 
@@ -180,17 +187,20 @@ class CountsModel:
         sides[-1] = self.pool.slots
         none = np.zeros(0, dtype=np.int32)
         no_values = np.zeros(0)
-        starts = np.zeros(rows, dtype=np.int32)
+        cost = np.ones(1)
+        least = np.zeros(1)
+        most = np.full(1, highspy.kHighsInf)
         self.solver.addCols(
             1,
-            np.ones(1),  # cost
-            np.zeros(1),  # least
-            np.full(1, highspy.kHighsInf),  # most
+            cost,
+            least,
+            most,
             0,
             none,
             none,
             no_values,
         )
+        starts = np.zeros(rows, dtype=np.int32)
         self.solver.addRows(
             rows,
             sides,

@@ -22,12 +22,7 @@ __all__ = ["Cut", "CutCertificate", "cut_bound"]
 ROUNDS = 300  # LPs at one target
 STRETCH = 4.0  # the next target lies so many gains above the bound
 # by how much, relatively, a target is lowered until its exact check passes
-LOWERED = (
-    0.0,
-    1e-8,
-    1e-7,
-    1e-6,
-)
+LOWERED = (0.0, 1e-8, 1e-7, 1e-6)
 # loads between these: products and quotients of them stay normal floats
 SMALLEST = 2.0**-900
 LARGEST = 2.0**900
@@ -102,15 +97,10 @@ class _TargetSearch:
             self.pool.loads[None], self.pool.slots, self.pool.max_count
         )[0]
         high = self._settled(self.pool.loads / counts, counts.astype(np.float64))
-        goal = math.inf
-        if self.upper < 2 * high:  # else it is above ``high`` and may be infinite
-            beyond = self.grid.up(self.upper / (1 + self.gap)) + self.grid.unit
-            goal = min(beyond, self.grid.down(self.upper) - self.grid.unit)
+        goal = self._goal(high)
         if high <= self.low * (1 + self.tolerance) or goal <= self.low:
             return
-        experts = np.arange(self.pool.num_experts)
-        self.expert = np.concatenate([experts, experts, experts])
-        self.count = np.concatenate([counts, counts - 1, counts + 1])
+        self._start_at(counts)
         if goal < high:
             proof = self._attempt(goal)
             if proof is not None:
@@ -120,33 +110,47 @@ class _TargetSearch:
             high = goal
         self._ascend(high)
 
+    def _goal(self, high: float) -> float:
+        """The target that closes the gap, on the grid; infinite where it is not of use."""
+        if self.upper >= 2 * high:  # it is above ``high``, and may be infinite
+            return math.inf
+        beyond = self.grid.up(self.upper / (1 + self.gap)) + self.grid.unit
+        return min(beyond, self.grid.down(self.upper) - self.grid.unit)
+
+    def _start_at(self, counts: Ints) -> None:
+        """The first columns: these counts [experts], which take exactly all slots, and their neighbours."""
+        experts = np.arange(self.pool.num_experts)
+        self.expert = np.concatenate([experts, experts, experts])
+        self.count = np.concatenate([counts, counts - 1, counts + 1])
+
     def proven(self) -> tuple[float, CutCertificate | None]:
         """The best bound whose certificate passes the exact check."""
         for proof in reversed(self.proofs):
-            for share in LOWERED:
-                target = proof.target
-                if share > 0:
-                    target = self.grid.down(proof.target * (1 - share))
-                if target <= self.floor:
-                    break
-                rounded = certificate.rounded(self._moved(proof, target))
-                if rounded.holds(self.pool):
-                    return rounded.target, rounded
+            passed = self._passed(proof)
+            if passed is not None:
+                return passed.target, passed
         return self.floor, None
+
+    def _passed(self, proof: CutCertificate) -> CutCertificate | None:
+        """The proof at its target, or a little below it, once it passes the exact check."""
+        for share in LOWERED:
+            target = proof.target
+            if share > 0:
+                target = self.grid.down(proof.target * (1 - share))
+            if target <= self.floor:
+                return None
+            rounded = certificate.rounded(self._moved(proof, target))
+            if rounded.holds(self.pool):
+                return rounded
+        return None
 
     def _ascend(self, high: float) -> None:
         """Raise ``low`` towards ``high``, which is not provable: prove a target, follow its multipliers up."""
         # one choice of counts: ``high`` is the best target
-        rigid = self.pool.slots == self.pool.num_experts
+        is_rigid = self.pool.slots == self.pool.num_experts
         gain = 0.0
-        while self.budget.stop() is None:
-            if rigid:
-                target = self.grid.down(high * (1 - self.tolerance))
-            else:
-                step = min(STRETCH * gain, (high - self.low) / 2)
-                target = self.grid.up(self.low + max(self.tolerance * self.low, step))
-            if not self.low < target < high:
-                return
+        target = self._just_below(high) if is_rigid else self._above(gain, high)
+        while self.budget.stop() is None and self.low < target < high:
             proof = self._attempt(target)
             if proof is None:
                 high = target
@@ -154,7 +158,15 @@ class _TargetSearch:
             else:
                 self._climb(proof, high)
                 gain = self.low - target
-            rigid = False
+            target = self._above(gain, high)
+
+    def _just_below(self, high: float) -> float:
+        return self.grid.down(high * (1 - self.tolerance))
+
+    def _above(self, gain: float, high: float) -> float:
+        """A target some gains above ``low``, at most half-way to ``high``."""
+        step = min(STRETCH * gain, (high - self.low) / 2)
+        return self.grid.up(self.low + max(self.tolerance * self.low, step))
 
     def _attempt(self, target: float) -> CutCertificate | None:
         """A proof of the target; None if there is none, or on a limit. Cuts and columns stay for the next one."""
@@ -185,17 +197,15 @@ class _TargetSearch:
             if solution is None:
                 return None
             excess, shares, proof = solution
-            if excess <= NOISE:
-                if not model.add_violated(self.grid, shares):
-                    return None
-                continue
-            dual, cost = certificate.dual_value(self.pool, proof)
-            if dual > NOISE:
-                return proof
-            expert, count = _cheaper(model, cost, least, top)
-            if not expert.size:
+            if excess > NOISE:
+                dual, cost = certificate.dual_value(self.pool, proof)
+                if dual > NOISE:
+                    return proof
+                is_larger = _add_cheaper(model, cost, least, top)
+            else:
+                is_larger = model.add_violated(self.grid, shares)
+            if not is_larger:
                 return None
-            model.add_columns(expert, count)
         return None
 
     def _climb(self, proof: CutCertificate, high: float) -> None:
@@ -222,52 +232,46 @@ class _TargetSearch:
 
     def _settled(self, value: Floats, mass: Floats) -> float:
         """A target at which this point violates no cut (so the cuts prove less), to the tolerance."""
-        slots_per_rank = self.pool.slots_per_rank
-        largest = float(value.max())
-
-        def settles(target: float) -> bool:
-            if largest > target:
-                return False
-            violated = violated_cuts(
-                self.grid,
-                target,
-                slots_per_rank,
-                value,
-                mass,
-                1,
-                NOISE,
-            )
-            return not violated
-
         low = self.low
         high = self.grid.up(self.low * (1 + self.tolerance))
-        if not settles(high):
+        if not self._settles(high, value, mass):
             low = high
-            high = self.grid.up(2 * max(high, largest))  # no heavy replica, no cut
+            # no heavy replica, no cut
+            high = self.grid.up(2 * max(high, float(value.max())))
         while high - low > self.tolerance * low:
             middle = self.grid.up((low + high) / 2)
-            if settles(middle):
+            if self._settles(middle, value, mass):
                 high = middle
             else:
                 low = middle
         return high
 
+    def _settles(self, target: float, value: Floats, mass: Floats) -> bool:
+        """Whether a point violates no cut at a target."""
+        if float(value.max()) > target:
+            return False
+        slots = self.pool.slots_per_rank
+        return not violated_cuts(
+            self.grid,
+            target,
+            slots,
+            value,
+            mass,
+            1,
+            NOISE,
+        )
+
     def _moved(self, proof: CutCertificate, target: float) -> CutCertificate:
         """The same cuts (as far as they exist) and multipliers at another target."""
-        slots_per_rank = self.pool.slots_per_rank
-        moved = (
-            retarget(self.grid, cut, proof.target, target, slots_per_rank)
-            for cut in proof.cuts
-        )
-        return CutCertificate(
-            target, tuple(cut for cut in moved if cut is not None), proof.slot_price
-        )
+        old = proof.target
+        slots = self.pool.slots_per_rank
+        moved = [retarget(self.grid, cut, old, target, slots) for cut in proof.cuts]
+        kept = tuple(cut for cut in moved if cut is not None)
+        return CutCertificate(target, kept, proof.slot_price)
 
 
-def _cheaper(
-    model: CountsModel, cost: Floats, least: Ints, top: Ints
-) -> tuple[Ints, Ints]:
-    """Each expert's cheapest column where it is cheaper than those in the model: experts, counts [new]."""
+def _add_cheaper(model: CountsModel, cost: Floats, least: Ints, top: Ints) -> bool:
+    """Add each expert's cheapest column where it is cheaper than those in the model; False: there is none."""
     known = np.full(least.size, np.inf)
     cost_of_column = cost[model.expert, model.count - least[model.expert]]
     np.minimum.at(known, model.expert, cost_of_column)
@@ -275,4 +279,6 @@ def _cheaper(
     least_cost = cost[np.arange(least.size), best]
     expert = np.flatnonzero(least_cost < known - LEAST_PRICE)
     count = np.minimum(least + best, top)
-    return expert, count[expert]
+    if expert.size:
+        model.add_columns(expert, count[expert])
+    return bool(expert.size)

@@ -69,6 +69,7 @@ def learn_prices(
     SolverError
         HiGHS failed, outside of `highs.collected_failures`; inside, the prices are those learned until then.
     """
+    budget = budget or Budget()
     learner = _Learner(
         pool,
         target,
@@ -76,7 +77,7 @@ def learn_prices(
         high,
         most,
         programs,
-        budget or Budget(),
+        budget,
     )
     try:
         if learner.narrow_ranges():
@@ -138,22 +139,29 @@ class _Learner:
         rng = np.random.default_rng(0)
         while self.goes_on():
             programs_before = self.programs
-            low = self.low.copy()
-            high = self.high.copy()
-            for e in np.argsort(-self.pool.loads, kind="stable"):
-                counts = range(low[e], high[e] + 1)
-                allowed = [
-                    k
-                    for k in counts
-                    if self.goes_on() and self._allows_count(e, k, low, high)
-                ]
-                if not allowed:
-                    break
-                count = rng.choice(allowed)
-                low[e] = count
-                high[e] = count
+            self._fix_counts(rng)
             if self.programs == programs_before:
                 break
+
+    def _fix_counts(self, rng: np.random.Generator) -> None:
+        """Draw counts that are allowed with those fixed before, until an expert has none."""
+        low = self.low.copy()
+        high = self.high.copy()
+        for e in np.argsort(-self.pool.loads, kind="stable"):
+            allowed = self._allowed_counts(e, low, high)
+            if not allowed:
+                return
+            count = rng.choice(allowed)
+            low[e] = count
+            high[e] = count
+
+    def _allowed_counts(self, expert: int, low: Ints, high: Ints) -> list[int]:
+        """The counts of an expert that L1 allows, as far as more may be learned."""
+        return [
+            count
+            for count in range(low[expert], high[expert] + 1)
+            if self.goes_on() and self._allows_count(expert, count, low, high)
+        ]
 
     def _allows_count(self, expert: int, count: int, low: Ints, high: Ints) -> bool:
         """Whether L1 allows that an expert has this many replicas, with the others within ranges [experts]."""
@@ -211,21 +219,23 @@ def _shortened(cost: Array, most: int) -> tuple[Array, int]:
     largest = max(abs(cost.max()), abs(cost.min()), abs(most))
     shift = max(int(largest).bit_length() - BITS, 0)
     # both sides rounded down: floors add up to at most the floor of the sum
-    return (
-        cost >> shift,
-        most >> shift,
-    )
+    return cost >> shift, most >> shift
 
 
 def _full_model(pool: Pool, target: float, least: Ints, top: Ints) -> CountsModel:
     """The program with every column that the target allows; its first ones use all slots."""
-    first = least.copy()
-    for e in range(least.size):
-        first[e] += min(top[e] - least[e], pool.slots - first.sum())
     experts = np.arange(least.size)
     expert = np.concatenate([experts, np.repeat(experts, top - least + 1)])
     ranges = [
         np.arange(fewest, most + 1) for fewest, most in zip(least, top, strict=True)
     ]
-    count = np.concatenate([first, *ranges])
+    count = np.concatenate([_first_counts(pool, least, top), *ranges])
     return CountsModel(pool, target, expert, count)
+
+
+def _first_counts(pool: Pool, least: Ints, top: Ints) -> Ints:
+    """Counts in their ranges that use exactly all slots: the first experts get what they can."""
+    first = least.copy()
+    for e in range(least.size):
+        first[e] += min(top[e] - least[e], pool.slots - first.sum())
+    return first

@@ -61,8 +61,7 @@ def multipliers(
     program = _PatternProgram(pool, model)
     spacing = max(1, len(patterns) // (START * model.item.size))
     program.add(patterns[::spacing])
-    best: Floats | None = None
-    best_surplus = -np.inf
+    best = _Best(surplus)
     for _ in range(MOST_ROUNDS):
         solution = program.solve(budget.seconds())
         if solution is None:
@@ -71,14 +70,9 @@ def multipliers(
         if violation <= NOISE:
             return None
         missing = own[patterns].sum(axis=1) + slot
-        smooth = own if best is None else SMOOTH * best + (1 - SMOOTH) * own
-        for prices in (smooth, own):
-            proven = surplus(prices)
-            if proven > 0:
+        for prices in (best.smoothed(own), own):
+            if best.proves(prices):
                 return prices
-            if proven > best_surplus:
-                best = prices
-                best_surplus = proven
             chosen = _most(prices[patterns].sum(axis=1), missing)
             if len(chosen):
                 break
@@ -86,6 +80,29 @@ def multipliers(
             return None  # the program is solved and its multipliers, rounded, prove nothing
         program.add(patterns[chosen])
     return None
+
+
+class _Best:
+    """The multipliers [types] with the largest surplus so far."""
+
+    def __init__(self, surplus: Callable[[Floats], float]) -> None:
+        self.surplus = surplus
+        self.prices: Floats | None = None
+        self.largest = -np.inf
+
+    def smoothed(self, own: Floats) -> Floats:
+        """The program's multipliers, drawn towards the best ones."""
+        if self.prices is None:
+            return own
+        return SMOOTH * self.prices + (1 - SMOOTH) * own
+
+    def proves(self, prices: Floats) -> bool:
+        """Whether multipliers prove the target; if not, they may be the best so far."""
+        proven = self.surplus(prices)
+        if proven <= 0 and proven > self.largest:
+            self.prices = prices
+            self.largest = proven
+        return proven > 0
 
 
 def mean_counts(
@@ -130,9 +147,12 @@ def mean_counts(
     except SolverError as error:
         go_on_without(error)
         return None
-    if not is_solved:
-        return None
-    replicas = program.shares() * model.count
+    return _means(pool, model, program.shares()) if is_solved else None
+
+
+def _means(pool: Pool, model: Model, shares: Floats) -> Floats:
+    """Mean count of each expert [experts], from the shares of its counts [types]."""
+    replicas = shares * model.count
     mean = np.bincount(model.expert, replicas, minlength=pool.num_experts)
     by_expert = np.argsort(model.order)
     return np.asarray(mean[by_expert])
@@ -179,23 +199,28 @@ class _PatternProgram:
         self.types = model.item.size
         self.slots_row = self.types + pool.num_experts
         self.slots_per_rank = float(pool.slots_per_rank)
+        self.solver = new_highs(presolve="off")
+        self.solver.passModel(self._without_patterns(pool, model))
+
+    def _without_patterns(self, pool: Pool, model: Model) -> Any:
+        """The program before patterns are added."""
+        import highspy
+
         columns = 3 * self.types
         no_type = np.zeros(self.types)
         one_count = np.ones(pool.num_experts)
-        all_slots = [float(pool.slots)]
-        sides = np.concatenate([no_type, one_count, all_slots])
+        sides = np.concatenate([no_type, one_count, [float(pool.slots)]])
+        over_and_under = np.ones(2 * self.types)
         program = highspy.HighsLp()
         program.num_col_ = columns
         program.num_row_ = self.slots_row + 1
-        over_and_under = np.ones(2 * self.types)
-        program.col_cost_ = np.concatenate([np.zeros(self.types), over_and_under])
+        program.col_cost_ = np.concatenate([no_type, over_and_under])
         program.col_lower_ = np.zeros(columns)
         program.col_upper_ = np.full(columns, self.infinity)
         program.row_lower_ = sides
         program.row_upper_ = sides
         self._fill(program.a_matrix_, model)
-        self.solver = new_highs(presolve="off")
-        self.solver.passModel(program)
+        return program
 
     def _fill(self, matrix: Any, model: Model) -> None:
         """The entries of y (two each: its type, its expert), over and under (one each)."""
@@ -221,8 +246,24 @@ class _PatternProgram:
         patterns : array [new, slots a rank], int64
             The types of each.
         """
-        ordered = np.sort(patterns, axis=1)
+        starts, index, value = self._entries(np.sort(patterns, axis=1))
         size = len(patterns)
+        least = np.zeros(size)
+        costs = np.zeros(size)
+        most = np.full(size, self.infinity)
+        self.solver.addCols(
+            size,
+            costs,
+            least,
+            most,
+            len(index),
+            starts,
+            index,
+            value,
+        )
+
+    def _entries(self, ordered: Ints) -> tuple[Any, Any, Floats]:
+        """Starts, rows (int32) and values of the columns of patterns [new, slots a rank] with their types in order."""
         first = np.ones(ordered.shape, dtype=np.bool_)  # of the slots with one type
         first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
         entries = first.sum(axis=1) + 1  # the last one counts slots
@@ -235,18 +276,7 @@ class _PatternProgram:
         # how many slots one type has: from its first one to the next first one, of the next pattern at the latest
         begins = np.flatnonzero(first.ravel())
         value[of_types] = np.diff(np.append(begins, first.size))
-        none = np.zeros(size)
-        most = np.full(size, self.infinity)
-        self.solver.addCols(
-            size,
-            none,  # costs
-            none,  # least
-            most,
-            len(index),
-            starts[:-1].astype(np.int32),
-            index,
-            value,
-        )
+        return starts[:-1].astype(np.int32), index, value
 
     def solve(self, seconds: float) -> tuple[float, Floats, float] | None:
         """Solve the program as it is.

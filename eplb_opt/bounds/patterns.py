@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ..budget import Budget
 from ..certificates.mean import trivial_bound
 from ..certificates.patterns import PatternCertificate, cheapest_counts
-from ..certificates.rank_model import rank_model
+from ..certificates.rank_model import Model, rank_model
 from ..errors import SolverError
 from ..highs import go_on_without
 from ..problem.pool import Floats, Ints, Pool
@@ -55,30 +57,45 @@ def pattern_bound(
     """
     budget = budget or Budget()
     low = max(lower, trivial_bound(pool)[0])
-    high = upper / (1 + gap)
-    best = None
-    is_halving = False  # a target could not be proven: ``high`` is the least of these
-    target = min(low * (1 + gap), high)
-    for _ in range(4 * STEPS):
-        if not low < target or budget.stop() is not None:
-            break
-        try:
-            proof = _prove(pool, target, budget)
-        except SolverError as error:
-            go_on_without(error)
-            break
+    climb = _Climb(low, upper / (1 + gap), gap)
+    try:
+        for _ in range(4 * STEPS):
+            if not climb.goes_on() or budget.stop() is not None:
+                break
+            climb.learn(_prove(pool, climb.target, budget))
+    except SolverError as error:
+        go_on_without(error)
+    return climb.low, climb.best
+
+
+class _Climb:
+    """The largest target that is proven, the least one that could not be, and the next one to try."""
+
+    def __init__(self, low: float, high: float, gap: float) -> None:
+        self.low = low
+        self.high = high
+        self.gap = gap
+        self.target = min(low * (1 + gap), high)
+        self.best: PatternCertificate | None = None
+        # a target could not be proven: ``high`` is the least of these
+        self.is_halving = False
+
+    def goes_on(self) -> bool:
+        """Whether the next target is worth a try."""
+        is_close = self.high - self.low <= self.gap * self.low / 20
+        return self.low < self.target and not (self.is_halving and is_close)
+
+    def learn(self, proof: PatternCertificate | None) -> None:
+        """Choose the next target: steps double until one fails, then the interval is halved."""
+        step = self.target - self.low
         if proof is not None:
-            step = target - low
-            low = target
-            best = proof
-            target = (low + high) / 2 if is_halving else min(low + 2 * step, high)
+            self.low = self.target
+            self.best = proof
         else:
-            is_halving = True
-            high = target
-            target = (low + high) / 2
-        if high - low <= gap * low / 20 and is_halving:
-            break
-    return low, best
+            self.is_halving = True
+            self.high = self.target
+        doubled = min(self.low + 2 * step, self.high)
+        self.target = (self.low + self.high) / 2 if self.is_halving else doubled
 
 
 def _prove(pool: Pool, target: float, budget: Budget) -> PatternCertificate | None:
@@ -92,17 +109,20 @@ def _prove(pool: Pool, target: float, budget: Budget) -> PatternCertificate | No
     patterns, _ = listed
     if not len(patterns):  # no rank content is within the limits
         return PatternCertificate(target, ())
-
-    def surplus(duals: Floats) -> float:
-        """By how much the cheapest counts cost more than ranks can be worth."""
-        prices = _integers(duals)
-        most_worth = int(prices[patterns].sum(axis=1).max())
-        return cheapest_counts(pool, model, prices) - pool.ranks * most_worth
-
+    surplus = partial(_surplus, pool, model, patterns)
     duals = multipliers(pool, model, patterns, surplus, budget)
-    if duals is None:
-        return None
+    return None if duals is None else _certificate(target, model, _integers(duals))
+
+
+def _surplus(pool: Pool, model: Model, patterns: Ints, duals: Floats) -> float:
+    """By how much the cheapest counts cost more than ranks can be worth."""
     prices = _integers(duals)
+    most_worth = int(prices[patterns].sum(axis=1).max())
+    return cheapest_counts(pool, model, prices) - pool.ranks * most_worth
+
+
+def _certificate(target: float, model: Model, prices: Ints) -> PatternCertificate:
+    """The prices [types] that are not 0, by expert and count."""
     used = np.flatnonzero(prices)
     expert = model.order[model.expert[used]].tolist()
     count = model.count[used].tolist()

@@ -115,7 +115,13 @@ def retarget(
         moved = aggregate_cut(grid, new, cut.u, slots_per_rank)
     else:
         size = companions(cut.v, cut.u, old, slots_per_rank)
-        moved = threshold_cut(grid, new, cut.v, size, slots_per_rank)
+        moved = threshold_cut(
+            grid,
+            new,
+            cut.v,
+            size,
+            slots_per_rank,
+        )
     if moved is None:
         return None
     return replace(moved, multiplier=cut.multiplier)
@@ -157,8 +163,22 @@ def violated_cuts(
     Exact over all (v, u) up to rounding (L1.6): one pass over the sorted support.
     """
     point = _Point.of(value, mass)
-    aggregate = _aggregate(grid, target, slots_per_rank, point, most, least)
-    threshold = _threshold(grid, target, slots_per_rank, point, most, least)
+    aggregate = _aggregate(
+        grid,
+        target,
+        slots_per_rank,
+        point,
+        most,
+        least,
+    )
+    threshold = _threshold(
+        grid,
+        target,
+        slots_per_rank,
+        point,
+        most,
+        least,
+    )
     return aggregate + threshold
 
 

@@ -118,29 +118,48 @@ def column_costs(
         Column j of an expert is count ``least + j``; columns beyond its range repeat column 0.
     """
     width = int((top - least).max()) + 1
-    # The cost is A * w + B * k, with A and B steps in k. Each step is written where it happens, and running sums make A
-    # and B of them; the last column takes the steps that happen beyond the range.
-    shape = (least.size, width + 1)
-    per_load = np.zeros(shape, dtype=w.dtype)
-    per_count = np.zeros(shape, dtype=w.dtype)
-    per_count[:, 0] += slot_price
-    experts = np.arange(least.size)
+    steps = _Steps(least.size, width, w.dtype)
+    steps.per_count[:, 0] += slot_price
     for cut in cuts:
         end = _first_not_heavy(cut.v, w, least, width)
         start = _first_light(cut.u, w, least, width)
-        if cut.kind == AGGREGATE:
-            per_load[:, 0] += cut.price
-            per_load[experts, end] -= cut.price
-            per_load[experts, start] += cut.price
         heavy, light = _prices_of_counts(cut, target, pool.slots_per_rank)
-        per_count[:, 0] += heavy
-        per_count[experts, end] -= heavy
-        per_count[experts, start] -= light
+        steps.add_before(steps.per_count, end, heavy)
+        steps.add_from(steps.per_count, start, -light)
+        if cut.kind == AGGREGATE:
+            steps.add_before(steps.per_load, end, cut.price)
+            steps.add_from(steps.per_load, start, cut.price)
     k = least[:, None] + np.arange(width)
-    load_part = per_load.cumsum(axis=1)[:, :-1] * w[:, None]
-    count_part = per_count.cumsum(axis=1)[:, :-1] * k
-    cost = load_part + count_part
+    cost = steps.costs(w, k)
     return np.asarray(np.where(k <= top[:, None], cost, cost[:, :1]))
+
+
+class _Steps:
+    """Costs of all columns as A * w + B * k, with A (per load) and B (per count) steps in k.
+
+    Each step is written where it happens, and running sums make A and B of them; the last column takes the steps that
+    happen beyond the range.
+    """
+
+    def __init__(self, experts: int, width: int, dtype: Any) -> None:
+        self.experts = np.arange(experts)
+        self.per_load = np.zeros((experts, width + 1), dtype=dtype)
+        self.per_count = np.zeros((experts, width + 1), dtype=dtype)
+
+    def add_before(self, part: Array, end: Array, price: Number) -> None:
+        """Add to A or B in the columns before each expert's ``end``."""
+        part[:, 0] += price
+        part[self.experts, end] -= price
+
+    def add_from(self, part: Array, start: Array, price: Number) -> None:
+        """Add to A or B in the columns from each expert's ``start`` on."""
+        part[self.experts, start] += price
+
+    def costs(self, w: Array, k: Array) -> Array:
+        """The cost of each column, [experts, width]."""
+        load_part = self.per_load.cumsum(axis=1)[:, :-1] * w[:, None]
+        count_part = self.per_count.cumsum(axis=1)[:, :-1] * k
+        return np.asarray(load_part + count_part)
 
 
 def _prices_of_counts(

@@ -95,10 +95,16 @@ def is_valid(pool: Pool, cert: CutCertificate) -> bool:
     if not _is_well_formed(cert):
         return False
     scaled = _scaled(pool, cert)
-    for cut, (v, u) in zip(cert.cuts, scaled.levels, strict=True):
-        if not _is_proven(cut.kind, v, u, scaled.target, pool.slots_per_rank):
-            return False
-    return True
+    return all(
+        _is_proven(
+            cut.kind,
+            v,
+            u,
+            scaled.target,
+            pool.slots_per_rank,
+        )
+        for cut, (v, u) in zip(cert.cuts, scaled.levels, strict=True)
+    )
 
 
 def exact_costs(pool: Pool, cert: CutCertificate) -> tuple[Array, int] | None:
@@ -122,21 +128,35 @@ def exact_costs(pool: Pool, cert: CutCertificate) -> tuple[Array, int] | None:
     if counts is None:
         return None
     scaled = _scaled(pool, cert)
-    prices, _ = common_integers(
-        [cert.slot_price, *(cut.multiplier for cut in cert.cuts)]
+    cuts, slot_price = _exact_prices(cert, scaled)
+    loads = np.array(scaled.loads, dtype=object)
+    least, top = counts
+    costs = column_costs(
+        pool,
+        scaled.target,
+        cuts,
+        slot_price,
+        loads,
+        least,
+        top,
     )
+    return costs, slot_price * pool.slots
+
+
+def _exact_prices(
+    cert: CutCertificate, scaled: _Scaled
+) -> tuple[list[PricedCut[int]], int]:
+    """The cuts and the price of a slot, all in integers of one unit."""
+    multipliers = [cut.multiplier for cut in cert.cuts]
+    (of_slot, *prices), _ = common_integers([cert.slot_price, *multipliers])
     # Loads and levels are integers of a unit 2**-load_bits. An aggregate cut's f has that unit, so its terms carry the
     # factor 2**load_bits already; terms that are counts have to be given it.
     unit = 1 << scaled.load_bits
-    slot_price = prices[0] * unit
     cuts = []
-    for cut, (v, u), price in zip(cert.cuts, scaled.levels, prices[1:], strict=True):
+    for cut, (v, u), price in zip(cert.cuts, scaled.levels, prices, strict=True):
         in_unit = price if cut.kind == AGGREGATE else price * unit
         cuts.append(PricedCut(cut.kind, v, u, in_unit))
-    loads = np.array(scaled.loads, dtype=object)
-    least, top = counts
-    costs = column_costs(pool, scaled.target, cuts, slot_price, loads, least, top)
-    return costs, slot_price * pool.slots
+    return cuts, of_slot * unit
 
 
 def exact_range(pool: Pool, target: float) -> tuple[Ints, Ints] | None:
@@ -183,7 +203,13 @@ def dual_value(pool: Pool, cert: CutCertificate) -> tuple[float, Floats]:
     least, top = count_range(pool, cert.target)
     cuts = [PricedCut(cut.kind, cut.v, cut.u, cut.multiplier) for cut in cert.cuts]
     cost = column_costs(
-        pool, cert.target, cuts, cert.slot_price, pool.loads, least, top
+        pool,
+        cert.target,
+        cuts,
+        cert.slot_price,
+        pool.loads,
+        least,
+        top,
     )
     cheapest = cost.min(axis=1).sum()
     return float(cheapest - cert.slot_price * pool.slots), cost
@@ -221,9 +247,8 @@ class _Scaled(NamedTuple):
 
 def _scaled(pool: Pool, cert: CutCertificate) -> _Scaled:
     levels = [level for cut in cert.cuts for level in (cut.v, cut.u)]
-    (target, *integers), bits = common_integers(
-        [cert.target, *levels, *pool.loads.tolist()]
-    )
+    values = [cert.target, *levels, *pool.loads.tolist()]
+    (target, *integers), bits = common_integers(values)
     ends = len(levels)
     pairs = list(zip(integers[:ends:2], integers[1:ends:2], strict=True))
     return _Scaled(target, pairs, integers[ends:], bits)

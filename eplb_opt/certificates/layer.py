@@ -86,14 +86,12 @@ def totals_of(
         At least one.
     seconds, compile_seconds : float
     """
-    imbalance = np.array([certificate.imbalance for certificate in certificates])
-    balancedness = np.array([certificate.balancedness for certificate in certificates])
-    gap = np.array([certificate.gap for certificate in certificates])
+    imbalance = np.array([c.imbalance for c in certificates])
+    balancedness = np.array([c.balancedness for c in certificates])
+    gap = np.array([c.gap for c in certificates])
     return {
         "layers": len(certificates),
-        "optimal": sum(
-            certificate.status is Status.OPTIMAL for certificate in certificates
-        ),
+        "optimal": sum(c.status is Status.OPTIMAL for c in certificates),
         "imbalance_mean": float(imbalance.mean()),
         "imbalance_max": float(imbalance.max()),
         "balancedness_mean": float(balancedness.mean()),

@@ -137,20 +137,16 @@ def contents(pool: Pool, model: Model) -> Iterator[Ints]:
         partial = stack.pop()
         first, width = _extensions(pool, model, partial)
         total = int(width.sum())
-        if total > AT_ONCE and len(width) > 1:  # in two halves, the first one next
-            half = len(width) // 2
-            stack.append(_rows(partial, slice(half, None)))
-            stack.append(_rows(partial, slice(half)))
+        if total > AT_ONCE and len(width) > 1:
+            stack += _halves(partial)
             continue
         steps += total
         if steps > MOST_STEPS:
             raise _TooManyError
         longer = _extend(pool, model, partial, first, width)
-        if not len(longer.load):
-            continue
-        if longer.types.shape[1] == pool.slots_per_rank:
+        if longer.types.shape[1] == pool.slots_per_rank and len(longer.load):
             yield longer.types
-        else:
+        elif len(longer.load):
             stack.append(longer)
 
 
@@ -176,6 +172,12 @@ def _extensions(pool: Pool, model: Model, partial: _Partial) -> tuple[Ints, Ints
     return first, np.maximum(end - first, 0)
 
 
+def _halves(partial: _Partial) -> tuple[_Partial, _Partial]:
+    """Beginnings in two blocks, the first ones last: they are looked at next."""
+    half = len(partial.load) // 2
+    return _rows(partial, slice(half, None)), _rows(partial, slice(half))
+
+
 def _extend(
     pool: Pool, model: Model, partial: _Partial, first: Ints, width: Ints
 ) -> _Partial:
@@ -195,4 +197,9 @@ def _extend(
     fits = (copies <= most) & (used <= model.spare) & ~has_other_count
     types = np.concatenate([before, new[:, None]], axis=1)
     load = partial.load[parent] + model.item[new]
-    return _Partial(types[fits], load[fits], used[fits], copies[fits])
+    return _Partial(
+        types[fits],
+        load[fits],
+        used[fits],
+        copies[fits],
+    )

@@ -70,20 +70,27 @@ def rank_model(
     top = np.minimum(least + spare, pool.max_count)
     if centre is not None:
         top = np.minimum(top, centre + width)
+    options = int((top - least).max()) + 1
+    types = _all_types(loads, least, top)
+    return Model(
+        order,
+        least,
+        options,
+        *types,
+        spare,
+        slack,
+        limit,
+    )
+
+
+def _all_types(
+    loads: Sequence[Fraction], least: Ints, top: Ints
+) -> tuple[Ints, Ints, Ints]:
+    """Item, expert and count of all types, heaviest first, [types] each."""
     expert, count = _all_counts(least, top)
     item = rounded_down((loads[e] for e in expert), count)
     heaviest = np.argsort(-item, kind="stable")
-    return Model(
-        order=order,
-        least=least,
-        options=int((top - least).max()) + 1,
-        item=item[heaviest],
-        expert=expert[heaviest],
-        count=count[heaviest],
-        spare=spare,
-        slack=slack,
-        limit=limit,
-    )
+    return item[heaviest], expert[heaviest], count[heaviest]
 
 
 def _least_counts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from ..certificates.mean import max_replica_bound, mean_bound
@@ -63,11 +63,7 @@ def _layer_bound(
     of_whole = _trivial(whole)
     by_name = dict(of_whole)
     proofs_of = _by_node_set(proofs)
-    real = [groups for groups in proofs_of if _is_node_set(instance, groups)]
-    others = [groups for groups in proofs_of if groups not in real]
-    faults = [
-        f"a certificate for groups {_listed(g)}, which are on no node" for g in others
-    ]
+    real, faults = _on_nodes(instance, proofs_of)
     every_set = node_sets(instance)
     bounds = {}
     for node_set in real if every_set is None else every_set:
@@ -82,6 +78,19 @@ def _layer_bound(
         return trivial, of_whole, faults
     of_partitions = bottleneck_partition(bounds, instance.num_groups)[0]
     return max(trivial, of_partitions), by_name, faults
+
+
+def _on_nodes(
+    instance: Instance, sets: Iterable[NodeSet]
+) -> tuple[list[NodeSet], list[str]]:
+    """The groups that a node may have, and what is wrong with the others."""
+    real = [groups for groups in sets if _is_node_set(instance, groups)]
+    faults = [
+        f"a certificate for groups {_listed(groups)}, which are on no node"
+        for groups in sets
+        if groups not in real
+    ]
+    return real, faults
 
 
 def _pool(instance: Instance, layer: int, node_set: NodeSet) -> Pool:

@@ -53,11 +53,8 @@ class LayerCheck:
         for name, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 values[name] = None
-        return {
-            **values,
-            "faults": list(self.faults),
-            "bound_proven": self.bound_proven,
-        }
+        faults = list(self.faults)
+        return {**values, "faults": faults, "bound_proven": self.bound_proven}
 
 
 @dataclass(frozen=True)

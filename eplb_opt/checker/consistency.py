@@ -28,13 +28,7 @@ def head_faults(
     instance: Instance, head: Fields, layers: Sequence[Fields]
 ) -> list[str]:
     """What the report's head says against the loads, the topology and its own layers."""
-    faults = []
-    if "loads_sha256" in head:
-        digest = loads_digest(instance.load)
-        if head["loads_sha256"] != digest:
-            faults.append(
-                f"the report is of other loads: their SHA-256 is {head['loads_sha256']}, not {digest}"
-            )
+    faults = _loads_faults(instance, head)
     for name in OF_INSTANCE:
         true = getattr(instance, name)
         if head.get(name, true) != true:
@@ -45,16 +39,29 @@ def head_faults(
         faults.append(
             f"objective {shown(claimed_objective)} instead of {shown(true_objective)}"
         )
-    if "limits" in head:
-        limit = head["limits"]["gap"]
-        others = [
-            fields["layer_id"] for fields in layers if fields["gap_limit"] != limit
-        ]
-        if others:
-            faults.append(
-                f"a gap limit of {limit}, but of layer {others[0]} another one"
-            )
-    return faults
+    return faults + _limit_faults(head, layers)
+
+
+def _loads_faults(instance: Instance, head: Fields) -> list[str]:
+    """Whether the report is of these loads, where it says of which."""
+    if "loads_sha256" not in head:
+        return []
+    claimed = head["loads_sha256"]
+    digest = loads_digest(instance.load)
+    if claimed == digest:
+        return []
+    return [f"the report is of other loads: their SHA-256 is {claimed}, not {digest}"]
+
+
+def _limit_faults(head: Fields, layers: Sequence[Fields]) -> list[str]:
+    """Whether all layers have the head's gap limit, where it says one."""
+    if "limits" not in head:
+        return []
+    limit = head["limits"]["gap"]
+    others = [fields["layer_id"] for fields in layers if fields["gap_limit"] != limit]
+    if not others:
+        return []
+    return [f"a gap limit of {limit}, but of layer {others[0]} another one"]
 
 
 def derived_faults(mean: float, fields: Fields) -> list[str]:
@@ -69,23 +76,17 @@ def derived_faults(mean: float, fields: Fields) -> list[str]:
     """
     objective = fields["objective"]
     gap = relative_gap(objective, fields["lower_bound"])
-    imbalance = objective / mean if objective > 0 and mean > 0 else 1.0
-    balancedness = 1 / imbalance
     claimed_gap = fields.get("gap", gap)
     faults = []
     if not _is_same_gap(claimed_gap, gap):
         faults.append(f"gap {claimed_gap}, objective and bound give {gap}")
-    if not agrees(fields.get("imbalance", imbalance), imbalance):
-        faults.append(
-            f"imbalance {fields['imbalance']}, the objective gives {imbalance}"
-        )
-    if not agrees(fields.get("balancedness", balancedness), balancedness):
-        faults.append(
-            f"balancedness {fields['balancedness']}, the objective gives {balancedness}"
-        )
-    return (
-        faults + _status_faults(claimed_gap, fields) + _time_faults(claimed_gap, fields)
-    )
+    imbalance = objective / mean if objective > 0 and mean > 0 else 1.0
+    for name, true in (("imbalance", imbalance), ("balancedness", 1 / imbalance)):
+        claimed = fields.get(name, true)
+        if not agrees(claimed, true):
+            faults.append(f"{name} {claimed}, the objective gives {true}")
+    faults += _status_faults(claimed_gap, fields)
+    return faults + _time_faults(claimed_gap, fields)
 
 
 def _status_faults(gap: float, fields: Fields) -> list[str]:

@@ -38,12 +38,8 @@ def _convert(options: argparse.Namespace) -> None:
 
     name = output_format(options.output, options.format)
     check_files({"the output": options.output}, [options.input])
-    line = (
-        _convert_map(options, name)
-        if holds_map(options.input, name)
-        else _convert_loads(options, name)
-    )
-    print_lines([line])
+    convert = _convert_map if holds_map(options.input, name) else _convert_loads
+    print_lines([convert(options, name)])
 
 
 def _convert_map(options: argparse.Namespace, name: str) -> str:

@@ -75,5 +75,11 @@ def _print_methods(instance: Instance, results: Sequence[Result], gap: float) ->
     bound, _ = best_bound(results)
     objectives = {result.method: result.objective for result in results}
     seconds = {result.method: result.seconds for result in results}
-    rows = gap_rows(instance, objectives, seconds, bound, gap)
+    rows = gap_rows(
+        instance,
+        objectives,
+        seconds,
+        bound,
+        gap,
+    )
     print_table(gap_table(rows))

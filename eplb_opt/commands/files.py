@@ -40,21 +40,26 @@ def check_files(
     given = [(option, path) for option, path in outputs.items() if path is not None]
     for i, (option, path) in enumerate(given):
         for source in inputs:
-            if _is_same(path, source):
-                raise OptionError(
-                    f"{option} {path} is the input {source}, which it would replace: name another file"
-                )
-            if _is_in(path, source):
-                raise OptionError(
-                    f"{option} {path} is there already, in the input folder {source}: name another file, as what was "
-                    "recorded would be replaced"
-                )
+            _check_keeps(source, option, path)
         for other, earlier in given[:i]:
             if _is_same(path, earlier):
                 raise OptionError(
                     f"{other} {earlier} and {option} {path} are one file: name two"
                 )
         check_writable(path)
+
+
+def _check_keeps(source: Path, option: str, path: Path) -> None:
+    """Raise `OptionError` if writing ``path`` would replace an input."""
+    if _is_same(path, source):
+        raise OptionError(
+            f"{option} {path} is the input {source}, which it would replace: name another file"
+        )
+    if _is_in(path, source):
+        raise OptionError(
+            f"{option} {path} is there already, in the input folder {source}: name another file, as what was "
+            "recorded would be replaced"
+        )
 
 
 def _is_same(one: Path, two: Path) -> bool:
@@ -64,20 +69,13 @@ def _is_same(one: Path, two: Path) -> bool:
             return os.path.samefile(one, two)
         return one.resolve() == two.resolve()
     # A loop of links, a name that no file can have: said where it is opened.
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ):
+    except (OSError, RuntimeError, ValueError):
         return False
 
 
 def _is_in(path: Path, folder: Path) -> bool:
     try:
-        return (
-            folder.is_dir()
-            and path.exists()
-            and path.resolve().is_relative_to(folder.resolve())
-        )
+        is_there = folder.is_dir() and path.exists()
+        return is_there and path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):
         return False

@@ -46,6 +46,12 @@ def add_parser(commands: Any) -> None:
         "--methods",
         help="comma-separated; default: greedy,optimal, or with --across greedy,refined",
     )
+    _add_own(parser)
+    parser.set_defaults(run=_gap)
+
+
+def _add_own(parser: argparse.ArgumentParser) -> None:
+    """What else is judged: maps and policies."""
     parser.add_argument(
         "--map",
         type=Path,
@@ -61,12 +67,9 @@ def add_parser(commands: Any) -> None:
         metavar="MODULE:NAME",
         help="a policy of yours to judge: a class with rebalance_experts, or a function; repeatable",
     )
-    parser.set_defaults(run=_gap)
 
 
 def _gap(options: argparse.Namespace) -> int:
-    from ..report.gap import SCHEMA
-
     limits = limits_of(options)
     usual = f"greedy,{usual_method(options)}"
     methods = _methods(usual if options.methods is None else options.methods, limits)
@@ -79,7 +82,19 @@ def _gap(options: argparse.Namespace) -> int:
     results, interrupted = run_methods(instance, methods, limits)
     theirs = _Judged(judged.objectives | own, judged.seconds)
     found = _found(instance, results, theirs, limits.gap)
-    content = {
+    save_json(options.json, _content(instance, found, notes, interrupted))
+    if options.json != STANDARD_OUTPUT:
+        _print(instance, found)
+    return exit_code_of(interrupted)
+
+
+def _content(
+    instance: Any, found: _Found, notes: list[str], interrupted: bool
+) -> dict[str, Any]:
+    """What ``--json`` writes."""
+    from ..report.gap import SCHEMA
+
+    return {
         "schema": SCHEMA,
         "instance": instance.describe(),
         "mode": instance.mode,
@@ -90,10 +105,6 @@ def _gap(options: argparse.Namespace) -> int:
         "bound_method": found.proofs,
         "methods": finite(found.rows),
     }
-    save_json(options.json, content)
-    if options.json != STANDARD_OUTPUT:
-        _print(instance, found)
-    return exit_code_of(interrupted)
 
 
 class _Judged(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,13 @@ SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Ins
 def add_input(parser: argparse.ArgumentParser) -> None:
     """The loads and the topology to solve for."""
     add_loads(parser)
+    _add_windows(parser)
+    _add_topology(parser)
+    add_limits(parser, seconds=60.0)
+
+
+def _add_windows(parser: argparse.ArgumentParser) -> None:
+    """The windows, and what counts of them."""
     parser.add_argument(
         "--windows",
         default="all",
@@ -39,6 +47,10 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         "load in the mean, the worst tenth (cvar) or the worst of them (max), by "
         "greedy and refined; default: %(default)s",
     )
+
+
+def _add_topology(parser: argparse.ArgumentParser) -> None:
+    """Slots, ranks, nodes and groups."""
     parser.add_argument(
         "--replicas", type=int, required=True, help="physical experts (slots) a layer"
     )
@@ -52,7 +64,6 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="no two replicas of one expert on one rank",
     )
-    add_limits(parser, seconds=60.0)
 
 
 def add_loads(parser: argparse.ArgumentParser) -> None:
@@ -136,35 +147,28 @@ def positive(text: str) -> int:
 
 def layer_ids(text: str) -> list[int]:
     """Layer ids as ``3:61`` (the end is excluded), ``1,3,5``, or both."""
-    from ..formats import MOST_LAYERS
-
-    ids: list[int] = []
-    for part in text.split(","):
-        first, colon, end = part.partition(":")
-        if colon and int(end) - int(first) > MOST_LAYERS:
-            raise ValueError(text)
-        ids += range(int(first), int(end)) if colon else [int(first)]
+    ids = [layer for part in text.split(",") for layer in _range(part)]
     if not ids or len(set(ids)) != len(ids) or min(ids) < 0:
         raise ValueError(text)
     return ids
 
 
+def _range(part: str) -> Sequence[int]:
+    """One id, or all of a range."""
+    from ..formats import MOST_LAYERS
+
+    first, colon, end = part.partition(":")
+    if not colon:
+        return [int(first)]
+    if int(end) - int(first) > MOST_LAYERS:
+        raise ValueError(part)
+    return range(int(first), int(end))
+
+
 def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
     """Time or work, gap, workers, seed, and the file that takes everything shown."""
     parser.set_defaults(usual_seconds=seconds)
-    parser.add_argument(
-        "--time-limit",
-        type=float,
-        metavar="SECONDS",
-        help=f"default: {seconds}; with --work: none",
-    )
-    parser.add_argument(
-        "--work",
-        type=float,
-        metavar="N",
-        help="limit of what is computed for each pool, in roughly seconds of one core, "
-        "instead of the time: the same loads give the same map in every run",
-    )
+    _add_spending(parser, seconds)
     parser.add_argument(
         "--gap",
         type=float,
@@ -179,6 +183,23 @@ def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     add_json(parser)
+
+
+def _add_spending(parser: argparse.ArgumentParser, seconds: float) -> None:
+    """The time or the work that a command may take."""
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help=f"default: {seconds}; with --work: none",
+    )
+    parser.add_argument(
+        "--work",
+        type=float,
+        metavar="N",
+        help="limit of what is computed for each pool, in roughly seconds of one core, "
+        "instead of the time: the same loads give the same map in every run",
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -66,26 +66,38 @@ def run_methods(
 @contextlib.contextmanager
 def _progress(method: str) -> Iterator[Callable[[int, int], None]]:
     """A live line on a terminal, a line every few seconds elsewhere; both on standard error."""
-    is_live = _is_terminal(sys.stderr)
-    least = LIVE_SECONDS if is_live else LINE_SECONDS
-    start = time.monotonic()
-    last = start
-    is_shown = False
-
-    def progress(done: int, total: int) -> None:
-        nonlocal last, is_shown
-        now = time.monotonic()
-        if now - last < least:
-            return
-        last = now
-        is_shown = True
-        text = f"{method}: {done} of {total} layers optimal, {now - start:.0f} s"
-        _show_progress(f"\r{text}{TO_END}" if is_live else f"{text}\n")
-
+    line = _ProgressLine(method)
     try:
-        yield progress
+        yield line.show
     finally:
-        if is_live and is_shown:
+        line.clear()
+
+
+class _ProgressLine:
+    """What is shown of a method's progress, not more often than somebody reads it."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.is_live = _is_terminal(sys.stderr)
+        self.least = LIVE_SECONDS if self.is_live else LINE_SECONDS
+        self.start = time.monotonic()
+        self.last = self.start
+        self.is_shown = False
+
+    def show(self, done: int, total: int) -> None:
+        """Say how many layers are done, unless that was said a moment ago."""
+        now = time.monotonic()
+        if now - self.last < self.least:
+            return
+        self.last = now
+        self.is_shown = True
+        elapsed = now - self.start
+        text = f"{self.method}: {done} of {total} layers optimal, {elapsed:.0f} s"
+        _show_progress(f"\r{text}{TO_END}" if self.is_live else f"{text}\n")
+
+    def clear(self) -> None:
+        """Leave no live line behind."""
+        if self.is_live and self.is_shown:
             _show_progress(f"\r{TO_END}")
 
 

@@ -40,7 +40,11 @@ def add_parser(commands: Any) -> None:
         help="default: optimal, or with --across refined",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write the map here"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write the map here",
     )
     add_output(parser)
     parser.set_defaults(run=_solve)
@@ -53,8 +57,7 @@ def _solve(options: argparse.Namespace) -> int:
     method = options.method or usual_method(options)
     require_method(method, limits)
     _check_outputs(options)
-    selected = read_selected(options)
-    loads = selected.with_hidden_layers(options.hidden_layers, str(options.loads))
+    loads = _read(options)
     instance = instance_of(options, loads)
     if options.output is not None:
         _check_sayable(options, instance, loads)
@@ -70,6 +73,12 @@ def _solve(options: argparse.Namespace) -> int:
         print_report(report, instance.describe())
         print_lines(saved)
     return exit_code_of(interrupted)
+
+
+def _read(options: argparse.Namespace) -> Any:
+    """The loads, with the number of the model's layers."""
+    selected = read_selected(options)
+    return selected.with_hidden_layers(options.hidden_layers, str(options.loads))
 
 
 def _check_outputs(options: argparse.Namespace) -> None:

@@ -69,10 +69,7 @@ class Stream:
         try:
             yield
         # ValueError: of a stream that Python has closed.
-        except (
-            OSError,
-            ValueError,
-        ) as error:
+        except (OSError, ValueError) as error:
             self.error = error
 
     def __getattr__(self, name: str) -> Any:

@@ -28,10 +28,13 @@ def _warmup(options: argparse.Namespace) -> None:
     from ..warmup import warm_up
 
     seconds = warm_up(options.method, windows=True)
+    print_lines([_said(seconds)])
+
+
+def _said(seconds: float) -> str:
+    """What is said of so much compiling."""
     if seconds:
-        line = f"compiled in {seconds:.1f} s"
-    elif find_spec("numba") is None:
-        line = "nothing to compile: numba is not installed"
-    else:
-        line = "nothing to compile: numba's cache holds everything"
-    print_lines([line])
+        return f"compiled in {seconds:.1f} s"
+    if find_spec("numba") is None:
+        return "nothing to compile: numba is not installed"
+    return "nothing to compile: numba's cache holds everything"

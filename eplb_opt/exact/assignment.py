@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,7 @@ from ..problem.pool import Packing, Pool
 UPPER_MARGIN = 1e-9
 WORK_SIZE = 20_000  # placement variables a unit of work (about a second)
 MAX_SIZE = 400_000
+OUT_OF_TIME = "time ran out while building the model"
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,13 +123,10 @@ class Assignment:
 
     def hint_x(self) -> dict[tuple[int, int, int], int]:
         """Nonzero warm start of ``x[e, k, r]``."""
-        counts = self.incumbent.counts(self.pool)
-        copies: dict[tuple[int, int, int], int] = {}
-        for r, held in enumerate(self.incumbent.experts.tolist()):
-            for e in held:
-                key = (e, int(counts[e]), r)
-                copies[key] = copies.get(key, 0) + 1
-        return copies
+        counts = self.incumbent.counts(self.pool).tolist()
+        held = self.incumbent.experts.tolist()
+        placed = ((e, counts[e], r) for r in self.ranks for e in held[r])
+        return dict(Counter(placed))
 
     def packing(self, x: Mapping[tuple[int, int, int], int]) -> Packing:
         """The packing that values of ``x`` describe.
@@ -178,6 +177,14 @@ def most_variables(limits: Limits) -> float:
     if limits.work is None:
         return MAX_SIZE
     return min(MAX_SIZE, WORK_SIZE * limits.work)
+
+
+def too_large(a: Assignment, limits: Limits) -> str:
+    """What an outcome says of a model that is too large for the limits; empty: it is not."""
+    most = most_variables(limits)
+    if a.num_x <= most:
+        return ""
+    return f"{a.num_x} placement variables, at most {most:.0f} here"
 
 
 def allowed_counts(pool: Pool, upper: float) -> list[range]:

@@ -20,7 +20,7 @@ from ..native import in_own_thread
 from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
 from ..problem.status import StopReason
-from .assignment import Assignment, most_variables
+from .assignment import OUT_OF_TIME, Assignment, too_large
 
 # The mean rank load has about this many bits: rounding costs at most slots_per_rank / 2^24 of it.
 MEAN_BITS = 24
@@ -28,6 +28,8 @@ BOUND_NOISE = 1e-6  # CP-SAT hands its integer bound over as a float
 # share of the work from which on it, not the clock, has stopped the search
 ALL_WORK = 0.99
 METHOD = "CP-SAT"
+
+Copies = dict[tuple[int, int, int], cp_model.IntVar]  # of e's k replicas on rank r
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class CpSatModel:
     model: cp_model.CpModel
     T: cp_model.IntVar
     y: dict[tuple[int, int], cp_model.IntVar]
-    x: dict[tuple[int, int, int], cp_model.IntVar]
+    x: Copies
     load: dict[tuple[int, int], int]
     scale: Fraction
 
@@ -81,17 +83,29 @@ def build(a: Assignment) -> CpSatModel:
     model = cp_model.CpModel()
     top = model.new_int_var(min(least, heaviest), heaviest, "T")
     chosen = {(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()}
-    copies = {
-        (e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}")
-        for e, k in a.expert_counts()
-        for r in a.ranks
-    }
-    m = CpSatModel(model, T=top, y=chosen, x=copies, load=load, scale=scale)
+    copies = _new_copies(a, model)
+    m = CpSatModel(
+        model,
+        T=top,
+        y=chosen,
+        x=copies,
+        load=load,
+        scale=scale,
+    )
     for add_family in FAMILIES:
         add_family(a, m)
     model.minimize(m.T)
     _add_hints(a, m, heaviest)
     return m
+
+
+def _new_copies(a: Assignment, model: cp_model.CpModel) -> Copies:
+    """x: how many of expert e's k replicas are on rank r."""
+    return {
+        (e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}")
+        for e, k in a.expert_counts()
+        for r in a.ranks
+    }
 
 
 def _integer_load(a: Assignment, e: int, k: int, scale: Fraction) -> int:
@@ -210,14 +224,24 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
     """
     budget = Budget.of(limits)
     a = Assignment.of(pool, incumbent)
-    most = most_variables(limits)
-    if a.num_x > most:
-        note = f"{a.num_x} placement variables, at most {most:.0f} here"
-        return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, METHOD, note=note)
+    note = too_large(a, limits)
+    if note:
+        return PoolOutcome(
+            incumbent,
+            None,
+            StopReason.TOO_LARGE,
+            METHOD,
+            note=note,
+        )
     m = build(a)
     if budget.seconds() <= 0:
-        note = "time ran out while building the model"
-        return PoolOutcome(incumbent, None, StopReason.TIME, METHOD, note=note)
+        return PoolOutcome(
+            incumbent,
+            None,
+            StopReason.TIME,
+            METHOD,
+            note=OUT_OF_TIME,
+        )
     solver = _solver(budget.limits(limits))
     status = in_own_thread(lambda: solver.solve(m.model), solver.stop_search)
     if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
@@ -228,11 +252,20 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         packing = _packing(a, m, solver)
         best = min(packing, incumbent, key=lambda p: p.objective(pool))
-    proven = math.ceil(solver.best_objective_bound - BOUND_NOISE)  # T is an integer
-    bound = floor_float(Fraction(proven) / m.scale)
-    lower = max(bound, a.lower)
     stop = StopReason.GAP if status == cp_model.OPTIMAL else _limit_hit(limits, solver)
-    return PoolOutcome(best, lower, stop, METHOD, bound_method=METHOD)
+    return PoolOutcome(
+        best,
+        _bound(a, m, solver),
+        stop,
+        METHOD,
+        bound_method=METHOD,
+    )
+
+
+def _bound(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> float:
+    """The solver's bound in the unit of the loads, or L0 if that is larger."""
+    proven = math.ceil(solver.best_objective_bound - BOUND_NOISE)  # T is an integer
+    return max(floor_float(Fraction(proven) / m.scale), a.lower)
 
 
 def _packing(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> Packing:

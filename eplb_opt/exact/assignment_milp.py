@@ -15,8 +15,8 @@ from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
 from ..problem.status import StopReason
-from .assignment import Assignment, most_variables
-from .milp_solvers import SOLVERS, run_milp
+from .assignment import OUT_OF_TIME, Assignment, too_large
+from .milp_solvers import SOLVERS, Run, run_milp
 
 # Rank loads are scaled to a mean of SCALE, so that the solvers' absolute tolerances (1e-6) are small beside them; the
 # proven bound is then lowered by a relative BOUND_MARGIN for what tolerances can do to it.
@@ -24,6 +24,8 @@ SCALE = 1000.0
 BOUND_MARGIN = 1e-6
 HALF = 0.5  # values of integer variables that are more count as 1 at the least
 NODE_WORK = 200_000  # nodes a unit of Limits.work, times x variables
+
+Copies = dict[tuple[int, int, int], pulp.LpVariable]  # of e's k replicas on rank r
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ class MilpModel:
     problem: pulp.LpProblem
     T: pulp.LpVariable
     y: dict[tuple[int, int], pulp.LpVariable]
-    x: dict[tuple[int, int, int], pulp.LpVariable]
+    x: Copies
     scale: float
 
 
@@ -55,17 +57,22 @@ def build(a: Assignment) -> MilpModel:
         (e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger)
         for e, k in a.expert_counts()
     }
-    copies = {
-        (e, k, r): problem.add_variable(f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger)
-        for e, k in a.expert_counts()
-        for r in a.ranks
-    }
+    copies = _new_copies(a, problem)
     model = MilpModel(problem, T=heaviest, y=chosen, x=copies, scale=scale)
     problem += model.T
     for add_family in FAMILIES:
         add_family(a, model)
     _set_warm_start(a, model)
     return model
+
+
+def _new_copies(a: Assignment, problem: pulp.LpProblem) -> Copies:
+    """x: how many of expert e's k replicas are on rank r."""
+    return {
+        (e, k, r): problem.add_variable(f"x_{e}_{k}_{r}", 0, a.most(k), pulp.LpInteger)
+        for e, k in a.expert_counts()
+        for r in a.ranks
+    }
 
 
 def c1_one_count(a: Assignment, m: MilpModel) -> None:
@@ -191,24 +198,46 @@ def solve_milp(
     budget = Budget.of(limits)
     a = Assignment.of(pool, incumbent)
     method = f"MILP ({SOLVERS[solver]})"
-    most = most_variables(limits)
-    if a.num_x > most:
-        note = f"{a.num_x} placement variables, at most {most:.0f} here"
-        return PoolOutcome(incumbent, None, StopReason.TOO_LARGE, method, note=note)
+    note = too_large(a, limits)
+    if note:
+        return PoolOutcome(
+            incumbent,
+            None,
+            StopReason.TOO_LARGE,
+            method,
+            note=note,
+        )
     model = build(a)
     if budget.seconds() <= 0:
-        note = "time ran out while building the model"
-        return PoolOutcome(incumbent, None, StopReason.TIME, method, note=note)
+        return PoolOutcome(
+            incumbent,
+            None,
+            StopReason.TIME,
+            method,
+            note=OUT_OF_TIME,
+        )
     nodes = _most_nodes(limits, a.num_x)
     run = run_milp(solver, model.problem, budget.limits(limits), nodes)
     best = incumbent
     if run.has_solution:
         packing = a.packing(_copies(model))
         best = min(packing, incumbent, key=lambda p: p.objective(pool))
+    lower = _bound(model, run)
+    proven_by = None if lower is None else method
+    return PoolOutcome(
+        best,
+        lower,
+        run.stop,
+        method,
+        bound_method=proven_by,
+    )
+
+
+def _bound(model: MilpModel, run: Run) -> float | None:
+    """The solver's bound in the unit of the loads, less what tolerances can do to it; None: it has none."""
     if run.bound is None:
-        return PoolOutcome(best, None, run.stop, method)
-    lower = run.bound / model.scale * (1 - BOUND_MARGIN)
-    return PoolOutcome(best, lower, run.stop, method, bound_method=method)
+        return None
+    return run.bound / model.scale * (1 - BOUND_MARGIN)
 
 
 def _most_nodes(limits: Limits, num_x: int) -> int | None:

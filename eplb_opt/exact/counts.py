@@ -6,6 +6,7 @@ Counts are few where there are few spare slots, or where the heaviest experts ne
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -62,11 +63,15 @@ def solve_counts(
     lower : float
         A bound that is proven already.
     """
-
-    def within(target: float, budget: Budget) -> Verdict:
-        return decide_counts(pool, target, budget, shrink_of(pool, limits.gap))
-
-    return Targets(pool, upper, limits, lower, METHOD, within).descend()
+    within = partial(decide_counts, pool, shrink=shrink_of(pool, limits.gap))
+    return Targets(
+        pool,
+        upper,
+        limits,
+        lower,
+        METHOD,
+        within,
+    ).descend()
 
 
 def decide_counts(
@@ -105,6 +110,13 @@ def count_vectors(low: Ints, high: Ints, slots: int) -> float:
     return float(ways[spare])
 
 
+def _root(depths: int, prices: int, spare: int) -> Counts:
+    """The tree before any count is chosen."""
+    state = np.zeros(2, np.int64)
+    spent = np.zeros((depths, prices), int)
+    return Counts(state, np.full(depths, -1), np.full(depths, spare), spent)
+
+
 class _Enumeration:
     """The counts that a target allows, heaviest expert first, and what is left of the budget."""
 
@@ -114,8 +126,15 @@ class _Enumeration:
         self.pool = pool
         self.budget = budget.scaled(1.0)
         self.spent = 0.0
+        on_grid = Grid(pool.mean).up(target)
         prices = learn_prices(
-            pool, Grid(pool.mean).up(target), low, high, PRICES, PROGRAMS, budget
+            pool,
+            on_grid,
+            low,
+            high,
+            PRICES,
+            PROGRAMS,
+            budget,
         )
         self._spend(float(PROGRAMS * PROGRAM))
         self.order = np.argsort(-pool.loads, kind="stable")
@@ -124,29 +143,41 @@ class _Enumeration:
         self.most = prices.most
         self.cost = np.ascontiguousarray(prices.cost[:, self.order])
         spare = pool.slots - int(low.sum())
-        depths = low.size + 1
         self.rest = cheapest(self.cost, self.options, spare)
-        spent = np.zeros((depths, self.most.size), int)
-        self.at = Counts(
-            np.zeros(2, np.int64), np.full(depths, -1), np.full(depths, spare), spent
-        )
+        self.at = _root(low.size + 1, self.most.size, spare)
         self.owner = np.empty(pool.slots, np.int64)
         self.out = np.empty(pool.slots, np.int64)
         self._aim(target)
 
     def run(self, shrink: float) -> Verdict:
         """Look at every count vector that no price excludes, if it seems that the limits allow it."""
-        seed = np.zeros(1, np.uint64)
-        slots = self.pool.slots
-        size = tree_size(
-            self.cost, self.most, self.rest, self.options, slots, DIVES, seed, self.at
-        )
+        size = self._estimated_size()
         left = min(self.budget.work, self.budget.seconds() * TICKS_PER_SECOND)
         if size > left:
             return Verdict(None, False, self.spent, StopReason.TOO_LARGE)
-        self.at.state[:] = 0
-        leaves = max(size / (slots * LEAF_STEPS), 1.0)
+        leaves = max(size / (self.pool.slots * LEAF_STEPS), 1.0)
         most = min(left, MOST_TICKS) * LEAF_SHARE / leaves
+        return self._search(shrink, most)
+
+    def _estimated_size(self) -> float:
+        """Ticks that the whole tree may take, from a few random ways down."""
+        seed = np.zeros(1, np.uint64)
+        slots = self.pool.slots
+        size = tree_size(
+            self.cost,
+            self.most,
+            self.rest,
+            self.options,
+            slots,
+            DIVES,
+            seed,
+            self.at,
+        )
+        self.at.state[:] = 0
+        return float(size)
+
+    def _search(self, shrink: float, most: float) -> Verdict:
+        """Go through the tree, with at most so many ticks for a leaf."""
         best = None
         status = PAUSED
         while status != IMPOSSIBLE:
@@ -208,9 +239,8 @@ class _Enumeration:
         """The verdict on the count vector that the packer left open."""
         counts = np.empty_like(self.least)
         counts[self.order] = self.least + self.at.extra[:-1]
-        verdict = decide_fixed(
-            self.pool, self.target, counts, self.budget.at_most(max(most, LEAF))
-        )
+        ticks = self.budget.at_most(max(most, LEAF))
+        verdict = decide_fixed(self.pool, self.target, counts, ticks)
         self._spend(verdict.ticks)
         return verdict
 

@@ -68,7 +68,15 @@ def solve_patterns(
     def value(packing: Packing) -> float:
         return worth_of(packing, pool, known)
 
-    return Targets(pool, upper, limits, lower, METHOD, within, value).ascend()
+    return Targets(
+        pool,
+        upper,
+        limits,
+        lower,
+        METHOD,
+        within,
+        value,
+    ).ascend()
 
 
 def decide(
@@ -100,24 +108,54 @@ def decide(
     if patterns is None:
         return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
     types, load = _without(model, *patterns, forbidden)
-    code, expert = _encode(model, types)
-    tree = _tree(pool, model, expert)
-    left = budget.scaled(1.0)
-    spent = 0.0
-    stop = None
-    while stop is None:
-        ticks = int(min(CHUNK, left.work))
-        status, used = cover(code, expert, load, model.least, model.limit, ticks, tree)
-        spent += used
-        left.spend(used)
-        if status == COVERED:
-            chosen = types[tree.lists[np.arange(pool.ranks), tree.cursor]]
-            experts = model.order[model.expert[chosen]]
-            return Verdict(Packing(experts), False, spent)
-        if status == IMPOSSIBLE:
-            return Verdict(None, True, spent)
-        stop = left.stop()
-    return Verdict(None, False, spent, stop)
+    return _Search(pool, model, types, load).run(budget.scaled(1.0))
+
+
+class _Search:
+    """The patterns of a model, and how far the search for a cover is."""
+
+    def __init__(self, pool: Pool, model: Model, types: Ints, load: Ints) -> None:
+        self.model = model
+        self.types = types
+        self.load = load
+        self.code, self.expert = _encode(model, types)
+        self.tree = _tree(pool, model, self.expert)
+
+    def run(self, left: Budget) -> Verdict:
+        """Search until there is an answer or nothing is left."""
+        spent = 0.0
+        stop = None
+        while stop is None:
+            status, used = self._go_on(int(min(CHUNK, left.work)))
+            spent += used
+            left.spend(used)
+            if status == COVERED:
+                return Verdict(self._packing(), False, spent)
+            if status == IMPOSSIBLE:
+                return Verdict(None, True, spent)
+            stop = left.stop()
+        return Verdict(None, False, spent, stop)
+
+    def _go_on(self, ticks: int) -> tuple[int, int]:
+        """The kernel's answer, and the ticks that it took."""
+        least = self.model.least
+        limit = self.model.limit
+        status, used = cover(
+            self.code,
+            self.expert,
+            self.load,
+            least,
+            limit,
+            ticks,
+            self.tree,
+        )
+        return int(status), int(used)
+
+    def _packing(self) -> Packing:
+        """The patterns chosen at all depths, one a rank."""
+        depths = np.arange(len(self.tree.lists))
+        chosen = self.types[self.tree.lists[depths, self.tree.cursor]]
+        return Packing(self.model.order[self.model.expert[chosen]])
 
 
 def worth_of(packing: Packing, pool: Pool, worth: Mapping[Content, float]) -> float:
@@ -165,9 +203,6 @@ def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
     size[0] = len(expert)
     slack[0] = model.slack
     spare[0] = model.spare
-    cost = np.empty(experts * model.options * slots, np.int32)
-    for f in range(experts):
-        reset_costs(f, model.least, slots, cost)
     return Tree(
         np.array([0, 1]),
         lists,
@@ -179,7 +214,15 @@ def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
         np.zeros(experts, np.int64),
         np.zeros(experts, np.int64),
         np.full((ranks, slots), -1),
-        cost,
+        _costs(model, experts, slots),
         np.zeros(len(expert), np.bool_),
         np.bincount(expert[expert >= 0], minlength=experts),
     )
+
+
+def _costs(model: Model, experts: int, slots: int) -> Codes:
+    """Spare slots that each replica takes while no count is decided."""
+    cost = np.empty(experts * model.options * slots, np.int32)
+    for f in range(experts):
+        reset_costs(f, model.least, slots, cost)
+    return cost

@@ -41,8 +41,7 @@ def decide_fixed(pool: Pool, target: float, counts: Ints, budget: Budget) -> Ver
         if verdict.packing is not None or verdict.impossible:
             return Verdict(verdict.packing, verdict.impossible, spent)
         turn *= GROWTH
-        soon = left.seconds() * TICKS_PER_SECOND  # the packer looks at no clock
-        nodes = int(max(min(turn, left.work, soon), 0))
+        nodes = _nodes(turn, left)
         status = packer.pack(nodes)
         spent += nodes
         left.spend(nodes)
@@ -51,6 +50,12 @@ def decide_fixed(pool: Pool, target: float, counts: Ints, budget: Budget) -> Ver
         if status == IMPOSSIBLE:
             return Verdict(None, True, spent)
     return Verdict(None, False, spent, stop)
+
+
+def _nodes(turn: float, left: Budget) -> int:
+    """Items that the packer may place in a turn: it looks at no clock, so it gets what there is time for."""
+    soon = left.seconds() * TICKS_PER_SECOND
+    return int(max(min(turn, left.work, soon), 0))
 
 
 class _Packer:

@@ -101,7 +101,15 @@ class LimitDecider:
         extra = [(row, self.pool.ranks) for row in rows if row.any()]
         seconds = min(self.budget.seconds(), LONGEST)
         work = min(self.budget.work, LONGEST)
-        answer = integer_counts(self.pool, cols, extra, seconds, work, self.seed, near)
+        answer = integer_counts(
+            self.pool,
+            cols,
+            extra,
+            seconds,
+            work,
+            self.seed,
+            near,
+        )
         self.budget.spend(MODEL_WORK + answer.work)
         return answer
 

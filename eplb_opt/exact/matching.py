@@ -72,7 +72,14 @@ def solve_matching(
         )
     if pool.slots_per_rank == 1:
         return _single(pool, upper)
-    return _Halving(pool, upper, limits, lower, cutoff, report).run()
+    return _Halving(
+        pool,
+        upper,
+        limits,
+        lower,
+        cutoff,
+        report,
+    ).run()
 
 
 def water_filling(pool: Pool) -> Ints:

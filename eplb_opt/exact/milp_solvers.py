@@ -134,17 +134,7 @@ def _run_cbc(problem: pulp.LpProblem, limits: Limits, nodes: int | None) -> Run:
     # CBC's command line is PuLP's affair; its files live in a folder of their own.
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "cbc.log"
-        solver = pulp.COIN_CMD(
-            path=pulp.PULP_CBC_CMD.pulp_cbc_path,
-            msg=False,
-            warmStart=True,
-            logPath=str(log),
-            maxNodes=nodes,
-            gapRel=_gap_of_objective(limits),
-            timeLimit=limits.seconds,
-            options=[f"randomCbcSeed {limits.seed + 1}"],
-        )
-        solver.tmpDir = folder
+        solver = _cbc(limits, nodes, log)
         try:
             problem.solve(solver)
         except pulp.PulpSolverError as error:
@@ -153,6 +143,22 @@ def _run_cbc(problem: pulp.LpProblem, limits: Limits, nodes: int | None) -> Run:
         with contextlib.suppress(OSError):
             return _read_cbc_log(log.read_text(), problem)
     raise SolverError("CBC wrote no log: the greedy's map is kept")
+
+
+def _cbc(limits: Limits, nodes: int | None, log: Path) -> Any:
+    """CBC within limits, with its files beside its log."""
+    solver = pulp.COIN_CMD(
+        path=pulp.PULP_CBC_CMD.pulp_cbc_path,
+        msg=False,
+        warmStart=True,
+        logPath=str(log),
+        maxNodes=nodes,
+        gapRel=_gap_of_objective(limits),
+        timeLimit=limits.seconds,
+        options=[f"randomCbcSeed {limits.seed + 1}"],
+    )
+    solver.tmpDir = str(log.parent)
+    return solver
 
 
 def _read_cbc_log(text: str, problem: pulp.LpProblem) -> Run:

@@ -98,12 +98,18 @@ def pair_distinct(pool: Pool, counts: Ints, limit: float) -> Packing | None:
         swap = np.flatnonzero((load <= room) & has_others)[:surplus]
         spare = rest[experts[rest] == expert][:surplus]
         rest = _swapped(rest, mates, swap, spare)
-    # sorted by expert, places half the list apart hold different ones: no expert has more than half of them
-    rest = rest[np.argsort(experts[rest], kind="stable")]
-    half = rest.size // 2
-    first = np.concatenate([np.arange(heavy), rest[:half]])
-    second = np.concatenate([mates, rest[half:]])
+    one, other = _halves(rest, experts)
+    first = np.concatenate([np.arange(heavy), one])
+    second = np.concatenate([mates, other])
     return Packing(np.stack([experts[first], experts[second]], axis=1))
+
+
+def _halves(rest: Ints, experts: Ints) -> tuple[Ints, Ints]:
+    """Replicas in two halves that differ in the expert everywhere, as no expert has more than half of them."""
+    # sorted by expert, places half the list apart hold different ones
+    by_expert = rest[np.argsort(experts[rest], kind="stable")]
+    half = rest.size // 2
+    return by_expert[:half], by_expert[half:]
 
 
 def _swapped(rest: Ints, mates: Ints, swap: Ints, spare: Ints) -> Ints:

@@ -94,7 +94,13 @@ class Targets:
         gap = max(limits.gap, 2 * shrink_of(pool, 0.0))
         trivial, name = trivial_bound(pool)
         self.bracket = Bracket(
-            pool, upper, method, lower=trivial, bound_method=name, gap=gap, value=value
+            pool,
+            upper,
+            method,
+            lower=trivial,
+            bound_method=name,
+            gap=gap,
+            value=value,
         )
         self.bracket.raise_to(lower, "")  # it is the caller's
 

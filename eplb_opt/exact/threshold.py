@@ -115,38 +115,45 @@ def columns(pool: Pool, limit: float) -> Columns | None:
     spare = pool.slots - int(least.sum())
     if spare < 0:
         return None
-    experts = np.arange(pool.num_experts)
-    extra = np.arange(spare + 1)
-    expert = np.repeat(experts, spare + 1)
-    count = (least[:, None] + extra).ravel()
+    every = _every_column(pool, limit, least, spare)
+    useful = _useful(pool, every)
+    choices = np.bincount(every.expert[useful], minlength=pool.num_experts)
+    return every.keep(useful) if choices.min() > 0 else None
+
+
+def _every_column(pool: Pool, limit: float, least: Ints, spare: int) -> Columns:
+    """All counts of all experts that the slots leave room for, those that are of no use too."""
+    expert = np.repeat(np.arange(pool.num_experts), spare + 1)
+    count = (least[:, None] + np.arange(spare + 1)).ravel()
     value = pool.loads[expert] / count
     heavy = value > limit / 2
     level, levels = _levels(value, heavy, limit)
     moved = np.where(heavy, -count, count)
     role = np.where(level > 0, moved, 0)
-    is_alone = heavy & (level == 0)  # no replica fits beside it
-    lonely_loads = value[is_alone]
+    lonely_loads = value[heavy & (level == 0)]  # no replica fits beside it
     alone = float(lonely_loads.min(initial=np.inf))
-    useful = ~is_alone
-    if pool.distinct:
-        useful &= count <= pool.max_count
-    else:
-        is_idle = ~heavy & (level == 0)
-        _keep_one_idle(useful, is_idle, expert)
-    choices = np.bincount(expert[useful], minlength=pool.num_experts)
-    if choices.min() == 0:
-        return None
-    every = Columns(
-        limit=limit,
-        expert=expert,
-        count=count,
-        value=value,
-        level=level,
-        role=role,
-        levels=levels,
-        alone=alone,
+    return Columns(
+        limit,
+        expert,
+        count,
+        value,
+        level,
+        role,
+        levels,
+        alone,
     )
-    return every.keep(useful)
+
+
+def _useful(pool: Pool, every: Columns) -> Bools:
+    """Which columns a packing may need."""
+    heavy = every.value > every.limit / 2
+    has_no_level = every.level == 0
+    useful: Bools = ~(heavy & has_no_level)
+    if pool.distinct:
+        useful &= every.count <= pool.max_count
+    else:
+        _keep_one_idle(useful, ~heavy & has_no_level, every.expert)
+    return useful
 
 
 def _keep_one_idle(useful: Bools, idle: Bools, expert: Ints) -> None:
@@ -233,14 +240,7 @@ def chain_certificate(
         Not checked yet.
     """
     price = np.append(_prices(duals), 0.0)
-    heavy = cols.role < 0
-    multipliers = {}  # of the cuts, by v
-    for level in np.flatnonzero(price[1:-1] > price[2:]) + 1:
-        taken = cols.value[heavy & (cols.level == level)]
-        if taken.size:
-            v = _below(taken.min())
-            fall = price[level] - price[level + 1]
-            multipliers[v] = float(fall)
+    multipliers = _falls(cols, price)
     if math.isfinite(cols.alone):
         highest = 1 + float(price.max())
         multipliers[_below(cols.alone)] = DEAR * pool.slots * highest
@@ -248,6 +248,17 @@ def chain_certificate(
         _chain_cut(limit, v, multiplier) for v, multiplier in multipliers.items()
     )
     return CutCertificate(limit, cuts, 1.0)
+
+
+def _falls(cols: Columns, price: Floats) -> dict[float, float]:
+    """By how much the price falls behind each link that takes replicas, by the level v of its cut."""
+    heavy = cols.role < 0
+    falls = {}
+    for level in np.flatnonzero(price[1:-1] > price[2:]) + 1:
+        taken = cols.value[heavy & (cols.level == level)]
+        if taken.size:
+            falls[_below(taken.min())] = float(price[level] - price[level + 1])
+    return falls
 
 
 def lonely_certificate(pool: Pool, limit: float) -> CutCertificate:

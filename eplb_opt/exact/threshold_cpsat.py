@@ -84,10 +84,7 @@ def integer_counts(
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    chosen = [model.new_bool_var("") for _ in cols.expert]
-    is_hint = cols.count == near[cols.expert]
-    for variable, hint in zip(chosen, is_hint.tolist(), strict=True):
-        model.add_hint(variable, hint)
+    chosen = _new_choices(model, cols, near)
     _add_rows(model, chosen, pool, cols)
     for which, bound in extra:
         model.add(_weighted(chosen, np.flatnonzero(which), cols.count) <= bound)
@@ -101,11 +98,27 @@ def integer_counts(
         stop = StopReason.TIME if spent < work * ALL_WORK else StopReason.WORK
         return CountsVerdict(None, False, spent, stop)
     picked = np.flatnonzero([solver.boolean_value(variable) for variable in chosen])
+    return CountsVerdict(_counts(pool, cols, picked), False, spent)
+
+
+def _counts(pool: Pool, cols: Columns, picked: Ints) -> Ints:
+    """The counts [experts] of the columns that the solver has chosen."""
     if not np.array_equal(cols.expert[picked], np.arange(pool.num_experts)):
         raise SolverError(
             "CP-SAT returned a point that does not choose one count for every expert"
         )
-    return CountsVerdict(cols.count[picked].copy(), False, spent)
+    return cols.count[picked].copy()
+
+
+def _new_choices(
+    model: cp_model.CpModel, cols: Columns, near: Ints
+) -> list[cp_model.IntVar]:
+    """Whether each column is chosen; the search starts at the counts ``near`` [experts]."""
+    chosen = [model.new_bool_var("") for _ in cols.expert]
+    is_hint = cols.count == near[cols.expert]
+    for variable, hint in zip(chosen, is_hint.tolist(), strict=True):
+        model.add_hint(variable, hint)
+    return chosen
 
 
 def _add_rows(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..errors import SolverError
 from ..highs import go_on_without, new_highs, run_highs
-from ..problem.pool import Floats, Pool
+from ..problem.pool import Floats, Ints, Pool
 from .threshold import Columns
 
 # Cost of a replica that is in stock before the first link, in all slots.
@@ -57,22 +57,9 @@ def _highs(pool: Pool, cols: Columns) -> Any:
     """
     import highspy
 
-    inf = highspy.kHighsInf
-    size = cols.expert.size
-    levels = cols.levels
-    experts = pool.num_experts
-    variables = size + levels + 1
-    dear = DEAR_STOCK * pool.slots
     program = highspy.HighsLp()
-    program.num_col_ = variables
-    program.num_row_ = experts + 1 + levels
-    program.col_cost_ = np.concatenate([cols.count, [dear], np.zeros(levels)]).astype(
-        np.float64
-    )
-    program.col_lower_ = np.zeros(variables)
-    program.col_upper_ = np.concatenate([np.ones(size), np.full(levels + 1, inf)])
-    program.row_lower_ = np.concatenate([np.ones(experts), [-inf], np.zeros(levels)])
-    program.row_upper_ = np.concatenate([np.ones(experts), [inf], np.zeros(levels)])
+    _set_variables(program, pool, cols)
+    _set_rows(program, pool, cols)
     start, index, value = _matrix(pool, cols)
     matrix = program.a_matrix_
     matrix.format_ = highspy.MatrixFormat.kColwise
@@ -84,36 +71,66 @@ def _highs(pool: Pool, cols: Columns) -> Any:
     return solver
 
 
+def _set_variables(program: Any, pool: Pool, cols: Columns) -> None:
+    """Costs and bounds."""
+    import highspy
+
+    size = cols.expert.size
+    stocks = cols.levels + 1
+    cost = np.zeros(size + stocks)
+    cost[:size] = cols.count
+    cost[size] = DEAR_STOCK * pool.slots
+    most = np.full(size + stocks, highspy.kHighsInf)
+    most[:size] = 1.0
+    program.num_col_ = size + stocks
+    program.col_cost_ = cost
+    program.col_lower_ = np.zeros(size + stocks)
+    program.col_upper_ = most
+
+
+def _set_rows(program: Any, pool: Pool, cols: Columns) -> None:
+    """Sides: one count an expert, slots without a limit, nothing from nowhere in the chain."""
+    import highspy
+
+    inf = highspy.kHighsInf
+    one = np.ones(pool.num_experts)
+    chain = np.zeros(cols.levels)
+    program.num_row_ = pool.num_experts + 1 + cols.levels
+    program.row_lower_ = np.concatenate([one, [-inf], chain])
+    program.row_upper_ = np.concatenate([one, [inf], chain])
+
+
 def _matrix(
     pool: Pool, cols: Columns
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Floats]:
     """Constraint matrix by columns: starts, row indices, values."""
-    size = cols.expert.size
-    levels = cols.levels
-    slots_row = pool.num_experts
-    every = np.arange(size)
-    linked = np.flatnonzero(cols.level)
-    chain = np.arange(levels)
-    first_link = slots_row + 1  # row of the chain's first link
-    # Stock i - 1 enters link i.
-    parts = [  # columns, rows, values
-        (every, cols.expert, np.ones(size)),
-        (every, np.full(size, slots_row), cols.count),
-        (linked, slots_row + cols.level[linked], cols.role[linked]),
-        (
-            size + chain,
-            first_link + chain,
-            np.ones(levels),
-        ),
-        (size + 1 + chain, first_link + chain, -np.ones(levels)),  # stock i leaves it
-    ]
+    parts = _entries(pool, cols)
     columns = np.concatenate([part[0] for part in parts])
     rows = np.concatenate([part[1] for part in parts])
     values = np.concatenate([part[2] for part in parts])
     by_column = np.argsort(columns, kind="stable")
-    starts = np.searchsorted(columns[by_column], np.arange(size + levels + 2))
+    variables = cols.expert.size + cols.levels + 1
+    starts = np.searchsorted(columns[by_column], np.arange(variables + 1))
     return (
         starts.astype(np.int32),
         rows[by_column].astype(np.int32),
         values[by_column].astype(np.float64),
     )
+
+
+def _entries(pool: Pool, cols: Columns) -> list[tuple[Ints, Ints, Any]]:
+    """Columns, rows and values of the entries, kind by kind."""
+    size = cols.expert.size
+    slots_row = pool.num_experts
+    every = np.arange(size)
+    linked = np.flatnonzero(cols.level)
+    chain = np.arange(cols.levels)
+    links = slots_row + 1 + chain  # the chain's rows
+    one = np.ones(cols.levels)
+    return [
+        (every, cols.expert, np.ones(size)),
+        (every, np.full(size, slots_row), cols.count),
+        (linked, slots_row + cols.level[linked], cols.role[linked]),
+        (size + chain, links, one),  # stock i - 1 enters link i
+        (size + 1 + chain, links, -one),  # stock i leaves it
+    ]

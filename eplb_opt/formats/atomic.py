@@ -51,19 +51,28 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         raise _cannot(path, error) from None
     try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            # On the disk before it takes the name: else a crash could leave an empty file of that name.
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            permissions = path.stat().st_mode & 0o777
-            os.chmod(temporary, permissions)
-        os.replace(temporary, path)
+        _write_whole(handle, write)
+        _replace(path, temporary)
     except OSError as error:
         raise _cannot(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write_whole(handle: int, write: Callable[[IO[bytes]], object]) -> None:
+    """Write the content to the disk before the file takes its name: else a crash could leave an empty file of it."""
+    with os.fdopen(handle, "wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _replace(path: Path, temporary: Path) -> None:
+    """Give a file the name, and the permissions, of the one that it replaces."""
+    if path.exists():
+        permissions = path.stat().st_mode & 0o777
+        os.chmod(temporary, permissions)
+    os.replace(temporary, path)
 
 
 def check_writable(path: Path) -> None:
@@ -88,30 +97,25 @@ def check_writable(path: Path) -> None:
     eplb_opt.errors.FormatError: cannot write no such folder/map.npz: there is no folder ...
     """
     try:
-        target = path.resolve()
-        if target.is_dir():
-            raise FormatError(f"cannot write {path}: it is a folder, name a file")
-        if target.exists() and not target.is_file():
-            raise FormatError(
-                f"cannot write {path}: it is no regular file, and would be replaced by one"
-            )
-        if not target.parent.is_dir():
-            raise FormatError(
-                f"cannot write {path}: there is no folder {target.parent}"
-            )
-        if not os.access(target.parent, os.W_OK):
-            raise FormatError(
-                f"cannot write {path}: no permission to write in {target.parent}"
-            )
-    except FormatError:
-        raise
+        reason = _why_not(path.resolve())
     # A name too long or with a NUL, a loop of links.
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise _cannot(path, error) from None
+    if reason is not None:
+        raise FormatError(f"cannot write {path}: {reason}")
+
+
+def _why_not(target: Path) -> str | None:
+    """Why no file can be written there; None: it can."""
+    if target.is_dir():
+        return "it is a folder, name a file"
+    if target.exists() and not target.is_file():
+        return "it is no regular file, and would be replaced by one"
+    if not target.parent.is_dir():
+        return f"there is no folder {target.parent}"
+    if not os.access(target.parent, os.W_OK):
+        return f"no permission to write in {target.parent}"
+    return None
 
 
 def _cannot(path: Path, error: BaseException) -> FormatError:

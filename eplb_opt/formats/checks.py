@@ -16,14 +16,25 @@ from .layers import check_ids, listed
 
 def check_map(expert_map: ExpertMap, path: str | Path) -> None:
     """Raise `FormatError` unless every layer has every expert, as engines need it, and sizes and ids fit."""
-    ids = expert_map.layer_ids or ()
-    phy2log = expert_map.phy2log
-    slots = phy2log.shape[1]
+    slots = expert_map.phy2log.shape[1]
     experts = experts_of(expert_map)
     if experts > slots:
         raise FormatError(
             f"{path}: {experts} experts in {slots} slots: a slot for each is the least"
         )
+    _check_all_experts(expert_map, experts, path)
+    ranks = expert_map.num_ranks
+    if ranks is not None and (ranks < 1 or slots % ranks):
+        raise FormatError(
+            f"{path}: {slots} slots on {ranks} ranks: use --ranks with a divisor of {slots}"
+        )
+    check_ids(expert_map.layer_ids or (), expert_map.hidden_layers, path)
+
+
+def _check_all_experts(expert_map: ExpertMap, experts: int, path: str | Path) -> None:
+    """Raise `FormatError` unless every layer has every expert, and no other."""
+    ids = expert_map.layer_ids or ()
+    phy2log = expert_map.phy2log
     placement = Placement(phy2log, experts, ids)
     if phy2log.min() < 0 or phy2log.max() >= experts:
         raise FormatError(f"{path}: the map has experts outside 0..{experts - 1}")
@@ -33,12 +44,6 @@ def check_map(expert_map: ExpertMap, path: str | Path) -> None:
         raise FormatError(
             f"{path}: layer {ids[row]}: expert {expert} has no replica: no engine loads it"
         )
-    ranks = expert_map.num_ranks
-    if ranks is not None and (ranks < 1 or slots % ranks):
-        raise FormatError(
-            f"{path}: {slots} slots on {ranks} ranks: use --ranks with a divisor of {slots}"
-        )
-    check_ids(ids, expert_map.hidden_layers, path)
 
 
 def check_loads(loads: Loads, path: str | Path) -> None:

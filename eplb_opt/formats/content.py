@@ -31,14 +31,23 @@ def read_content(path: Path) -> Any:
     MissingPackageError
         What reads this format is not installed.
     """
-    try:
-        if path.is_dir():
-            return path
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
+    if _is_folder(path):
+        return path
     data = read_bytes(path)
     if not data or data.isspace():
         raise FormatError(f"{path} is empty")
+    return _parsed(data, path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _parsed(data: bytes, path: Path) -> Any:
+    """What the bytes of a file hold; all that may be wrong with them is said of the file."""
     try:
         return _parse(data, str(path))
     except EplbError:

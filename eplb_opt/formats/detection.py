@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from ..errors import FormatError
 from ..problem.placement import Placement
@@ -14,6 +15,38 @@ from .content import read_content
 from .format import Format, Held, Side
 from .held import ExpertMap, Loads
 from .layers import check_ids
+
+
+@dataclass(frozen=True)
+class _Kind(Generic[Held]):
+    """Loads or maps.
+
+    Attributes
+    ----------
+    what : str
+        Its name in messages.
+    side_of : callable
+        The side of a format that holds it.
+    unclaimed : str
+        What to say where no format recognises the content.
+    """
+
+    what: str
+    side_of: Callable[[Format], Side[Held]]
+    unclaimed: str
+
+    def readers(self) -> dict[str, Side[Held]]:
+        """The formats that are read, by name."""
+        sides = {record.name: self.side_of(record) for record in registry.FORMATS}
+        return {name: side for name, side in sides.items() if side.reads is not None}
+
+
+LOADS = _Kind(
+    "loads",
+    lambda record: record.loads,
+    "a folder that holds no recording of an engine",
+)
+MAPS = _Kind("maps", lambda record: record.maps, "a folder, give the map's file")
 
 
 def read_loads(
@@ -60,21 +93,12 @@ def read_loads(
     ([[[10, 20], [30, 40]]], (3, 4))
     """
     source = str(path)
-    content = read_content(Path(path))
-    loads = _read(
-        _loads_side,
-        content,
-        source,
-        input_format,
-        "loads",
-        "a folder that holds no recording of an engine",
-    )
+    loads = _read(LOADS, read_content(Path(path)), source, input_format)
     check_ids(loads.layer_ids or (), None, path)
     chosen = loads.with_layers(layers, source)
     check_ids(chosen.layer_ids or (), None, path)
-    warn_of_idle(
-        chosen, source, asked=layers is not None and loads.layer_ids is not None
-    )
+    is_asked = layers is not None and loads.layer_ids is not None
+    warn_of_idle(chosen, source, asked=is_asked)
     return chosen
 
 
@@ -111,15 +135,7 @@ def read_expert_map(path: str | Path, input_format: str | None = None) -> Expert
     ([[0, 1, 0]], (3,), None)
     """
     source = str(path)
-    content = read_content(Path(path))
-    expert_map = _read(
-        _maps_side,
-        content,
-        source,
-        input_format,
-        "maps",
-        "a folder, give the map's file",
-    )
+    expert_map = _read(MAPS, read_content(Path(path)), source, input_format)
     check_ids(expert_map.layer_ids or (), None, source)
     return expert_map
 
@@ -214,10 +230,9 @@ def holds_map(path: str | Path, name: str) -> bool:
     """
     output = registry.format_named(name)
     content = read_content(Path(path))
-    for record in registry.FORMATS:
-        answer = None if record.tells is None else record.tells(content, str(path))
-        if answer is not None:
-            return answer
+    answer = _told(content, str(path))
+    if answer is not None:
+        return answer
     claiming = [record for record in registry.FORMATS if not record.takes_rest]
     if isinstance(content, Path) or any(
         record.loads.holds(content) for record in claiming
@@ -232,48 +247,25 @@ def holds_map(path: str | Path, name: str) -> bool:
     )
 
 
-def _loads_side(record: Format) -> Side[Loads]:
-    return record.loads
+def _told(content: Any, source: str) -> bool | None:
+    """Whether it is a map, by the first format that can tell; None: none can."""
+    for record in registry.FORMATS:
+        answer = None if record.tells is None else record.tells(content, source)
+        if answer is not None:
+            return answer
+    return None
 
 
-def _maps_side(record: Format) -> Side[ExpertMap]:
-    return record.maps
-
-
-def _read(
-    side_of: Callable[[Format], Side[Held]],
-    content: Any,
-    source: str,
-    name: str | None,
-    what: str,
-    unclaimed: str,
-) -> Held:
-    """What the format that is named, or that recognises the content, makes of it.
-
-    Parameters
-    ----------
-    side_of : callable
-        The side of a format that is asked: loads or maps.
-    name : str or None
-        The format named.
-    what : str
-        "loads" or "maps", for messages.
-    unclaimed : str
-        What to say where no format recognises the content.
-    """
-    sides = {record.name: side_of(record) for record in registry.FORMATS}
-    readers = {
-        format_name: side
-        for format_name, side in sides.items()
-        if side.reads is not None
-    }
+def _read(kind: _Kind[Held], content: Any, source: str, name: str | None) -> Held:
+    """What the format that is named, or that recognises the content, makes of it."""
+    readers = kind.readers()
     if name is not None:
         if name not in readers:
             raise FormatError(
-                f"input format {name!r} holds no {what}: use {' or '.join(readers)}"
+                f"input format {name!r} holds no {kind.what}: use {' or '.join(readers)}"
             )
         return readers[name].read(content, source)
     for side in readers.values():
         if side.holds(content):
             return side.read(content, source)
-    raise FormatError(f"cannot read {source}: {unclaimed}")
+    raise FormatError(f"cannot read {source}: {kind.unclaimed}")

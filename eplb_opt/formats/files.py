@@ -21,19 +21,7 @@ def as_loads(load: object, layer_ids: object, windows: object, source: str) -> L
     FormatError
         The shapes do not fit together.
     """
-    try:
-        array = np.asarray(load)
-    except ValueError as error:
-        raise FormatError(
-            f"{source}: the loads are not rectangular ({error})"
-        ) from None
-    if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "biuf":
-        raise FormatError(
-            f"{source}: loads of shape {array.shape} and dtype {array.dtype}, expected numbers "
-            "[layers, experts] or [windows, layers, experts]"
-        )
-    if array.ndim == 2:
-        array = array[None]  # one window
+    array = _load_array(load, source)
     ids = as_ids(layer_ids, array.shape[1], source)
     names = range(len(array)) if windows is None else np.ravel(np.asarray(windows))
     labels = tuple(str(name) for name in names)
@@ -44,6 +32,26 @@ def as_loads(load: object, layer_ids: object, windows: object, source: str) -> L
     return Loads(array, ids, labels)
 
 
+def _load_array(load: object, source: str) -> npt.NDArray[Any]:
+    """Numbers [windows, layers, experts]; of a matrix, one window."""
+    array = rectangular(load, "the loads are", source)
+    if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "biuf":
+        raise FormatError(
+            f"{source}: loads of shape {array.shape} and dtype {array.dtype}, expected numbers "
+            "[layers, experts] or [windows, layers, experts]"
+        )
+    return array if array.ndim == 3 else array[None]
+
+
+def rectangular(values: object, subject: str, source: str) -> npt.NDArray[Any]:
+    """An array of nested lists; raise `FormatError` if its rows differ in length."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        message = f"{source}: {subject} not rectangular ({error})"
+        raise FormatError(message) from None
+
+
 def as_map(phy2log: object, source: str) -> npt.NDArray[Any]:
     """A map's matrix from a raw array.
 
@@ -52,10 +60,7 @@ def as_map(phy2log: object, source: str) -> npt.NDArray[Any]:
     FormatError
         It is no integer matrix.
     """
-    try:
-        array = np.asarray(phy2log)
-    except ValueError as error:
-        raise FormatError(f"{source}: the map is not rectangular ({error})") from None
+    array = rectangular(phy2log, "the map is", source)
     if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iu":
         raise FormatError(
             f"{source}: map of shape {array.shape} and dtype {array.dtype}, expected integers [layers, replicas]"
@@ -89,7 +94,11 @@ def recorded(load: npt.NDArray[Any], windows: tuple[str, ...], source: str) -> L
     ids = tuple(np.flatnonzero(is_active).tolist())
     silent = tuple(np.flatnonzero(~is_active).tolist())
     return Loads(
-        load[:, is_active], ids, windows, hidden_layers=layers, silent_layers=silent
+        load[:, is_active],
+        ids,
+        windows,
+        hidden_layers=layers,
+        silent_layers=silent,
     )
 
 

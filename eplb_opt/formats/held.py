@@ -88,7 +88,6 @@ class Loads:
         if ids is None:
             self._warn_of_silent(source)
             return self
-        windows, _, experts = self.load.shape
         present = None
         if self.layer_ids is not None:
             present = (*self.layer_ids, *self.silent_layers)
@@ -96,16 +95,19 @@ class Loads:
                 raise FormatError(
                     f"{source}: no token recorded in any of the layers asked for ({listed(ids)})"
                 )
-        # Silent layers have no row: rows of 0 stand for them behind the others.
-        silence = np.zeros(
-            (windows, len(self.silent_layers), experts), dtype=self.load.dtype
-        )
-        load = np.concatenate((self.load, silence), axis=1)
+        load = self._with_silence()
         rows = rows_of(ids, present, load.shape[1], source)
         silent = tuple(i for i in self.silent_layers if i not in ids)
         return replace(
             self, load=load[:, rows], layer_ids=tuple(ids), silent_layers=silent
         )
+
+    def _with_silence(self) -> npt.NDArray[Any]:
+        """The loads with rows of 0, behind the others, for silent layers, which have no row."""
+        windows, _, experts = self.load.shape
+        shape = (windows, len(self.silent_layers), experts)
+        silence = np.zeros(shape, dtype=self.load.dtype)
+        return np.concatenate((self.load, silence), axis=1)
 
     def _warn_of_silent(self, source: str) -> None:
         first = min(self.layer_ids or (0,))
@@ -128,9 +130,8 @@ class Loads:
         """
         if which == "all":
             return self
-        chosen: list[int] = []
-        for part in which.split(","):
-            chosen += self._indices(part.strip())
+        parts = [part.strip() for part in which.split(",")]
+        chosen = [i for part in parts for i in self._indices(part)]
         labels = tuple(self.windows[i] for i in chosen)
         return replace(self, load=self.load[chosen], windows=labels)
 
@@ -138,36 +139,35 @@ class Loads:
         """The windows that a label, an index or a range names."""
         if part in self.windows:
             return [i for i, label in enumerate(self.windows) if label == part]
-        count = len(self.windows)
-        every = range(count)
-        try:
-            if ":" in part:
-                low, high = map(_bound, part.split(":"))
-                chosen = list(every[low:high])
-                if high is not None and high > count:  # not cut off without a word
-                    chosen = []
-            else:
-                chosen = [every[int(part)]]
-        except (ValueError, IndexError):
-            chosen = []
+        chosen = self._by_number(part)
         if not chosen:
+            count = len(self.windows)
             raise FormatError(
                 f"no window {part!r}: the file has {count} (0..{count - 1}), use an index, a range such as 0:{count}, "
                 f"{self._labels()}, or all"
             )
         return chosen
 
+    def _by_number(self, part: str) -> list[int]:
+        """The windows of an index or a range; none where it names none, or others too."""
+        every = range(len(self.windows))
+        try:
+            if ":" not in part:
+                return [every[int(part)]]
+            low, high = map(_bound, part.split(":"))
+        except (ValueError, IndexError):
+            return []
+        is_beyond = high is not None and high > len(every)
+        return [] if is_beyond else list(every[low:high])
+
     def _labels(self) -> str:
         """The labels that may be named, as an error says them: all of a few."""
         labels = list(dict.fromkeys(self.windows))
         if labels == [str(number) for number in range(len(self.windows))]:
             return "a label"  # there are none but the numbers
-        more = (
-            f" and {len(labels) - MOST_LABELS} more"
-            if len(labels) > MOST_LABELS
-            else ""
-        )
-        return f"a label ({', '.join(labels[:MOST_LABELS])}{more})"
+        more = len(labels) - MOST_LABELS
+        rest = f" and {more} more" if more > 0 else ""
+        return f"a label ({', '.join(labels[:MOST_LABELS])}{rest})"
 
 
 @dataclass(frozen=True, eq=False)

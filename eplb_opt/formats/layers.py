@@ -53,21 +53,27 @@ def check_ids(ids: Sequence[int], hidden_layers: int | None, path: object) -> No
         )
     if not ids:
         return
+    _check_indices(ids, path)
     last = max(ids)
+    if hidden_layers is not None and last >= hidden_layers:
+        raise FormatError(
+            f"{path}: layer {last} is beyond {hidden_layers} hidden layers: correct --hidden-layers, or choose "
+            "with --layers"
+        )
+
+
+def _check_indices(ids: Sequence[int], path: object) -> None:
+    """Raise `FormatError` unless ids are different, and may be those of a model."""
     is_twice = len(set(ids)) < len(ids)
     if is_twice or min(ids) < 0:
         raise FormatError(
             f"{path}: layer ids {listed(ids)}, expected different integers >= 0"
         )
+    last = max(ids)
     if last >= MOST_LAYERS:
         shown = str(last)[:MOST_SHOWN]
         raise FormatError(
             f"{path}: layer {shown}: no model has more than {MOST_LAYERS}"
-        )
-    if hidden_layers is not None and last >= hidden_layers:
-        raise FormatError(
-            f"{path}: layer {last} is beyond {hidden_layers} hidden layers: correct --hidden-layers, or choose "
-            "with --layers"
         )
 
 

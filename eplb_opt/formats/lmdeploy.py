@@ -35,14 +35,9 @@ def has_loads(content: Any) -> bool:
 def decode_loads(content: Any, source: str) -> Loads:
     """One window. Of a recording the layers are not known; of the bare array rows of 0 are dense layers."""
     is_recording = isinstance(content, Mapping)
-    counts = content
-    windows = None
-    if is_recording:
-        if "counts" not in content:
-            raise FormatError(f"{source}: no 'counts'")
-        counts = content["counts"]
-        step = content.get("step")
-        windows = None if step is None else [str(step)[:40]]
+    counts, windows = (
+        _of_recording(content, source) if is_recording else (content, None)
+    )
     loads = as_loads(counts, None, windows, source)
     if len(loads.load) != 1:
         raise FormatError(
@@ -52,6 +47,16 @@ def decode_loads(content: Any, source: str) -> Loads:
     if has_silent_layers and not is_recording:
         return recorded(loads.load, loads.windows, source)
     return replace(loads, moe_layers_last=True)
+
+
+def _of_recording(
+    content: Mapping[Any, Any], source: str
+) -> tuple[Any, list[str] | None]:
+    """The counts, and the step as the label of their window."""
+    if "counts" not in content:
+        raise FormatError(f"{source}: no 'counts'")
+    step = content.get("step")
+    return content["counts"], None if step is None else [str(step)[:40]]
 
 
 def encode_loads(loads: Loads, path: Path) -> bytes:

@@ -83,12 +83,7 @@ def looks_like_map(content: Any) -> bool:
 
     Loads do not, but very small ones: matrices with less than `LEAST_COLUMNS` columns are not asked about.
     """
-    rows = content
-    if isinstance(content, Table):
-        if not content.bare:
-            return False
-        layers: dict[int, Any] = next(iter(content.counts.values()), {})
-        rows = list(layers.values())
+    rows = _bare_rows(content) if isinstance(content, Table) else content
     try:
         array = np.asarray(rows)
     except ValueError:  # rows of different lengths
@@ -102,6 +97,14 @@ def looks_like_map(content: Any) -> bool:
     is_there = np.zeros((len(array), experts), dtype=bool)
     np.put_along_axis(is_there, array.astype(np.int64), True, axis=1)
     return bool(is_there.all())
+
+
+def _bare_rows(table: Table) -> list[Any]:
+    """The rows of a table without header; none of any other."""
+    if not table.bare:
+        return []
+    layers: dict[int, Any] = next(iter(table.counts.values()), {})
+    return list(layers.values())
 
 
 def has_map(content: Any) -> bool:
@@ -151,11 +154,8 @@ def tells(content: Any, source: str) -> bool | None:
     FormatError
         There are loads and a map under their keys.
     """
-    if (
-        isinstance(content, Mapping)
-        and names_a_map(content)
-        and set(LOAD_KEYS) & set(content)
-    ):
+    is_map = isinstance(content, Mapping) and names_a_map(content)
+    if is_map and set(LOAD_KEYS) & set(content):
         raise FormatError(
             f"{source}: holds loads and a map: keep one of them in the file"
         )

@@ -62,26 +62,30 @@ def read_bytes(path: Path, kind: str | None = None) -> bytes:
         There is no such file, it is no regular one or it is too large; nothing of it has been read then.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise FormatError(
-                f"cannot read {path}: it is no regular file, give a file or a folder"
-            )
-        with open(path, "rb", opener=_without_waiting) as file:
-            size = os.fstat(file.fileno()).st_size
-            head = file.read(HEAD)
-            kind = kind or kind_of(head)
-            most = limit() // SHARE[kind]
-            if size > most:
-                raise _too_large(path, size, kind, most)
-            # No more than it had when it was asked, though it may grow meanwhile.
-            data = head + file.read(max(size, HEAD))
+        return _read_regular(path, kind)
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
     except FormatError:
         raise
     except ValueError as error:  # a path with a NUL
         raise FormatError(f"cannot read {str(path)!r}: {error}") from None
-    return data
+
+
+def _read_regular(path: Path, kind: str | None) -> bytes:
+    """The bytes of a file, once it is known to be a regular one and not too large."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise FormatError(
+            f"cannot read {path}: it is no regular file, give a file or a folder"
+        )
+    with open(path, "rb", opener=_without_waiting) as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(HEAD)
+        kind = kind or kind_of(head)
+        most = limit() // SHARE[kind]
+        if size > most:
+            raise _too_large(path, size, kind, most)
+        # No more than it had when it was asked, though it may grow meanwhile.
+        return head + file.read(max(size, HEAD))
 
 
 def kind_of(head: bytes) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import FormatError
 from .content import read_content
@@ -94,6 +95,11 @@ def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
     rows[list(expert_map.layer_ids or ())] = expert_map.phy2log
     if path.suffix == ".json":
         return json_bytes({MAP_KEY: rows.tolist()}, indent=None)
+    return _torch_bytes(rows)
+
+
+def _torch_bytes(rows: npt.NDArray[np.int64]) -> bytes:
+    """A torch file of a map."""
     import torch
 
     buffer = io.BytesIO()

@@ -122,6 +122,20 @@ def _count(record: Any, shape: tuple[int, ...], source: str) -> Loaded:
 def _count_ids(ids: Any, shape: tuple[int, ...], source: str) -> npt.NDArray[np.int64]:
     """Tokens of each slot, of the slots [hidden layers, tokens, top k] that tokens went to; -1 pads."""
     ids = np.asarray(ids)
+    _check_top_ids(ids, shape, source)
+    layers, slots = shape
+    is_slot = ids >= 0
+    layer_numbers = np.arange(layers)[:, None, None]
+    layer = np.broadcast_to(layer_numbers, ids.shape)[is_slot]
+    slot = ids[is_slot].astype(np.int64)
+    # Slots of all layers in one row of bins: layer l has bins l * slots to (l + 1) * slots - 1.
+    bins = layer * slots + slot
+    counts = np.bincount(bins, minlength=layers * slots)
+    return counts.reshape(layers, slots)
+
+
+def _check_top_ids(ids: npt.NDArray[Any], shape: tuple[int, ...], source: str) -> None:
+    """Raise `FormatError` unless these are slots of a map of that shape, [hidden layers, slots]."""
     layers, slots = shape
     if ids.ndim != 3 or len(ids) != layers or ids.dtype.kind not in "iu":
         raise FormatError(
@@ -131,11 +145,3 @@ def _count_ids(ids: Any, shape: tuple[int, ...], source: str) -> npt.NDArray[np.
         raise FormatError(
             f"{source}: {TOP_IDS} has slots {ids.min()}..{ids.max()}, expected -1..{slots - 1} as its map"
         )
-    is_slot = ids >= 0
-    layer_numbers = np.arange(layers)[:, None, None]
-    layer = np.broadcast_to(layer_numbers, ids.shape)[is_slot]
-    slot = ids[is_slot].astype(np.int64)
-    # Slots of all layers in one row of bins: layer l has bins l * slots to (l + 1) * slots - 1.
-    bins = layer * slots + slot
-    counts = np.bincount(bins, minlength=layers * slots)
-    return counts.reshape(layers, slots)

@@ -33,11 +33,7 @@ def split_table(text: str, source: str) -> tuple[Cells | None, Rows]:
     FormatError
         Quotes are left open, or numbers may be a header as well as loads.
     """
-    lines = [
-        (number, line.strip(" "))
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip()
-    ]
+    lines = _lines(text)
     content = [(number, line) for number, line in lines if not line.startswith("#")]
     if not content:
         raise FormatError(f"{source}: nothing but comments, in no known format")
@@ -45,18 +41,19 @@ def split_table(text: str, source: str) -> tuple[Cells | None, Rows]:
     all_rows = _rows(content, delimiter, source)
     rows = [(number, cells) for number, cells in all_rows if any(cells)] or all_rows[:1]
     first_line, first = rows[0]
-    header: Cells | None
     if not _all_numbers(first) or _counts(first, source):
-        header = first
-        rows = rows[1:]
-    else:
-        above = [
-            line
-            for number, line in lines
-            if line.startswith("#") and number < first_line
-        ]
-        header = _header_in_comment(above, len(first), delimiter, source)
+        return _without_last(first, rows[1:])
+    above = [
+        line for number, line in lines if line.startswith("#") and number < first_line
+    ]
+    header = _header_in_comment(above, len(first), delimiter, source)
     return _without_last(header, rows)
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """Lines that are not blank, with their numbers."""
+    numbered = enumerate(text.splitlines(), 1)
+    return [(number, line.strip(" ")) for number, line in numbered if line.strip()]
 
 
 def _rows(content: list[tuple[int, str]], delimiter: str, source: str) -> Rows:

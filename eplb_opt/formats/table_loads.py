@@ -39,13 +39,14 @@ def folder_loads(folder: Path, source: str) -> Loads:
     ranks = {path: ranks_of(path.stem) for path in files}
     if len(files) > 1:
         _check_ranks(ranks, source)
-    tables = []
-    for path in files:
-        table = read_content(path)
-        if not isinstance(table, Table):
-            raise FormatError(f"{path}: no table")
-        tables.append(table)
-    return loads_of(tables, source)
+    return loads_of([_table(path) for path in files], source)
+
+
+def _table(path: Path) -> Table:
+    table = read_content(path)
+    if not isinstance(table, Table):
+        raise FormatError(f"{path}: no table")
+    return table
 
 
 def _check_ranks(ranks: dict[Path, tuple[int, ...]], source: str) -> None:

@@ -30,9 +30,10 @@ from .table_names import (
     label_of,
     why_unknown,
 )
-from .table_sheet import MOST_EXPERTS, Row, Sheet, Table
+from .table_sheet import MOST_EXPERTS, Key, Row, Sheet, Table
 
 MOST_STEP = 4  # between the layers of a model that have experts
+Counts = dict[Key, dict[int, Row]]  # window and rank -> layer -> loads by expert
 NO_KEY = ("", "")  # of a table without windows and ranks
 
 
@@ -108,23 +109,11 @@ def _index_names_experts(sheet: Sheet) -> bool:
 def _wide(sheet: Sheet) -> Table:
     """One row a layer, one column an expert."""
     layer = sheet.only(LAYER)
-    window = sheet.only(WINDOW)
-    rank = sheet.only(RANK)
     if layer is None:
         layer = _index_of_layers(sheet)
     else:
         sheet.check_index()
-    columns = _complete(sheet, sheet.numbers(EXPERT_LOAD, NUMBER), "expert")
-    table = Table(numbered=layer is not None)
-    for row, (line, cells) in enumerate(sheet.rows):
-        number = row if layer is None else sheet.label(line, cells, layer, LAYER_LOAD)
-        key = sheet.key(cells, window, rank)
-        if number is None or key is None:  # a total
-            continue
-        layers = table.counts.setdefault(key, {})
-        if number in layers:
-            sheet.fail(line, f"layer {number} is there twice")
-        layers[number] = sheet.loads(line, cells, columns)
+    table = Table(numbered=layer is not None, counts=_counts_of_wide(sheet, layer))
     ids = [set(layers) for layers in table.counts.values()]
     if any(some != ids[0] for some in ids):
         raise FormatError(f"{sheet.source}: not all steps and ranks have all layers")
@@ -132,6 +121,24 @@ def _wide(sheet: Sheet) -> Table:
         name = sheet.columns[layer].name
         table.numbered = not _counts_moe_layers(name, ids[0])
     return table
+
+
+def _counts_of_wide(sheet: Sheet, layer: int | None) -> Counts:
+    """The counts, of layers that a column names or that are rows in order."""
+    window = sheet.only(WINDOW)
+    rank = sheet.only(RANK)
+    columns = _complete(sheet, sheet.numbers(EXPERT_LOAD, NUMBER), "expert")
+    counts: Counts = {}
+    for row, (line, cells) in enumerate(sheet.rows):
+        number = row if layer is None else sheet.label(line, cells, layer, LAYER_LOAD)
+        key = sheet.key(cells, window, rank)
+        if number is None or key is None:  # a total
+            continue
+        layers = counts.setdefault(key, {})
+        if number in layers:
+            sheet.fail(line, f"layer {number} is there twice")
+        layers[number] = sheet.loads(line, cells, columns)
+    return counts
 
 
 def _index_of_layers(sheet: Sheet) -> int | None:
@@ -159,6 +166,17 @@ def _transposed(sheet: Sheet) -> Table:
     else:
         sheet.check_index()
     columns = sheet.numbers(LAYER_LOAD, NUMBER)
+    in_order = _rows_by_expert(sheet, label)
+    layers: dict[int, Row] = {}
+    for layer, column in columns.items():
+        layers[layer] = [sheet.load(line, cells, column) for line, cells in in_order]
+    names = [sheet.columns[column].name for column in columns.values()]
+    is_relative = all(_counts_moe_layers(name, set(columns)) for name in names)
+    return Table(numbered=not is_relative, counts={NO_KEY: layers})
+
+
+def _rows_by_expert(sheet: Sheet, label: int) -> Rows:
+    """The rows in the order of the experts that a column names."""
     rows: dict[int, tuple[int, Cells]] = {}  # expert -> its line and cells
     for line, cells in sheet.rows:
         expert = sheet.label(line, cells, label, EXPERT_LOAD)
@@ -167,13 +185,7 @@ def _transposed(sheet: Sheet) -> Table:
         if expert is not None:
             rows[expert] = (line, cells)
     experts = _complete(sheet, {expert: expert for expert in rows}, "expert")
-    in_order = [rows[expert] for expert in experts]
-    layers: dict[int, Row] = {}
-    for layer, column in columns.items():
-        layers[layer] = [sheet.load(line, cells, column) for line, cells in in_order]
-    names = [sheet.columns[column].name for column in columns.values()]
-    is_relative = all(_counts_moe_layers(name, set(columns)) for name in names)
-    return Table(numbered=not is_relative, counts={NO_KEY: layers})
+    return [rows[expert] for expert in experts]
 
 
 def _complete(sheet: Sheet, by_number: dict[int, int], what: str) -> list[int]:
@@ -202,28 +214,29 @@ def _long(sheet: Sheet) -> Table:
         count = sheet.only(TOTAL)
     if layer is None or expert is None or count is None:
         raise FormatError(f"{sheet.source}: no column says the count; {LAYOUTS}")
+    counts = _counts_of_long(sheet, layer, expert, count)
+    ids = {layer_id for layers in counts.values() for layer_id in layers}
+    is_relative = _counts_moe_layers(sheet.columns[layer].name, ids)
+    return Table(numbered=not is_relative, sparse=True, counts=counts)
+
+
+def _counts_of_long(sheet: Sheet, layer: int, expert: int, count: int) -> Counts:
+    """The counts, one a row, by the columns of their layer, expert and count."""
     window = sheet.only(WINDOW)
     rank = sheet.only(RANK)
-    table = Table(numbered=True, sparse=True)
-    ids: set[int] = set()
+    counts: Counts = {}
     for line, cells in sheet.rows:
         layer_id = sheet.label(line, cells, layer, LAYER_LOAD)
         expert_id = sheet.label(line, cells, expert, EXPERT_LOAD)
         key = sheet.key(cells, window, rank)
         if layer_id is None or expert_id is None or key is None:  # a total
             continue
-        ids.add(layer_id)
-        layers = table.counts.setdefault(key, {})
-        row = layers.setdefault(layer_id, {})
+        row = counts.setdefault(key, {}).setdefault(layer_id, {})
         if expert_id in row:
-            sheet.fail(
-                line,
-                f"expert {expert_id} of layer {layer_id} is there twice: name its rank or step",
-            )
+            what = f"expert {expert_id} of layer {layer_id} is there twice"
+            sheet.fail(line, f"{what}: name its rank or step")
         row[expert_id] = sheet.load(line, cells, count)
-    if _counts_moe_layers(sheet.columns[layer].name, ids):
-        table.numbered = False
-    return table
+    return counts
 
 
 def _may_be_layers(ids: list[int]) -> bool:
@@ -270,12 +283,7 @@ def _check_first_columns(sheet: Sheet) -> None:
     if width == 1:
         return
     firsts = [whole(cells[0]) for _, cells in sheet.rows]
-    ids = [first for first in firsts if first is not None]
-    if 1 < len(ids) == len(firsts) and _may_be_layers(ids):
-        raise FormatError(
-            f"{sheet.source}: the first column counts {ids[0]}..{ids[-1]}: layers, or loads of expert 0? Give the "
-            f"table a header; {LAYOUTS}"
-        )
+    _check_first_column(sheet, firsts)
     seconds = [whole(cells[1]) for _, cells in sheet.rows]
     pairs = zip(firsts, seconds, strict=True)
     places = [
@@ -286,4 +294,14 @@ def _check_first_columns(sheet: Sheet) -> None:
     if width > 2 and len(places) == len(firsts) and _may_be_places(places, width):
         raise FormatError(
             f"{sheet.source}: the first two columns count: layers and experts? Give the table a header; {LAYOUTS}"
+        )
+
+
+def _check_first_column(sheet: Sheet, firsts: list[int | None]) -> None:
+    """Raise `FormatError` if a column of these integers may hold the layers."""
+    ids = [first for first in firsts if first is not None]
+    if 1 < len(ids) == len(firsts) and _may_be_layers(ids):
+        raise FormatError(
+            f"{sheet.source}: the first column counts {ids[0]}..{ids[-1]}: layers, or loads of expert 0? Give the "
+            f"table a header; {LAYOUTS}"
         )

@@ -48,21 +48,27 @@ def decode_loads(content: Any, source: str) -> Loads:
             f"{source}: a file, expected the folder with {META} and {FILES}"
         )
     experts = _experts(content / META)
-    counts: Counts = {}
-    # Iteration -> ranks and layers that are there.
-    recorded: dict[int, set[tuple[str, int]]] = {}
-    for path in _files(content, source):
-        for place, count in _counts(path, experts).items():
-            _add(counts, place, count)
-            iteration, layer = place
-            present = recorded.setdefault(iteration, set())
-            present.add((path.stem, layer))
+    counts, recorded = _sum_of_ranks(_files(content, source), experts)
     layers = sorted({layer for _, layer in counts})
     iterations = complete(recorded, "iteration", source)
     rows = [counts[i, layer] for i in iterations for layer in layers]
     load = np.stack(rows).reshape(len(iterations), len(layers), experts)
     labels = tuple(str(i) for i in iterations)
     return Loads(load, tuple(layers), labels)
+
+
+def _sum_of_ranks(
+    files: list[Path], experts: int
+) -> tuple[Counts, dict[int, set[tuple[str, int]]]]:
+    """The counts of all ranks together; and of each iteration the ranks and layers that are there."""
+    counts: Counts = {}
+    recorded: dict[int, set[tuple[str, int]]] = {}
+    for path in files:
+        for place, count in _counts(path, experts).items():
+            _add(counts, place, count)
+            iteration, layer = place
+            recorded.setdefault(iteration, set()).add((path.stem, layer))
+    return counts, recorded
 
 
 def _experts(path: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from .arrays import first_line
@@ -92,20 +92,25 @@ def _loader() -> type[Any]:
                 [(make(key, True), make(value, deep)) for key, value in node.value]
             )
 
-    # A scalar that begins with one of the characters and matches is a number, which our function reads.
-    Loader.add_implicit_resolver(
-        YAML_INT, re.compile(f"^{DECIMAL.pattern}$"), list("-+0123456789")
-    )
-    Loader.add_implicit_resolver(
-        YAML_FLOAT, re.compile(f"^{REAL.pattern}$"), list("-+.0123456789")
-    )
-    Loader.add_constructor(
-        YAML_INT, lambda loader, node: _decimal(loader.construct_scalar(node))
-    )
-    Loader.add_constructor(
-        YAML_FLOAT, lambda loader, node: _real(loader.construct_scalar(node))
-    )
+    _add_number(Loader, YAML_INT, DECIMAL, "-+0123456789", _decimal)
+    _add_number(Loader, YAML_FLOAT, REAL, "-+.0123456789", _real)
     return Loader
+
+
+def _add_number(
+    loader: Any,
+    tag: str,
+    form: re.Pattern[str],
+    begins: str,
+    read: Callable[[Any], Any],
+) -> None:
+    """A scalar that begins with one of the characters and has the form is a number, which our function reads."""
+
+    def construct(own: Any, node: Any) -> Any:
+        return read(own.construct_scalar(node))
+
+    loader.add_implicit_resolver(tag, re.compile(f"^{form.pattern}$"), list(begins))
+    loader.add_constructor(tag, construct)
 
 
 def _check_events(events: Iterable[Any]) -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..errors import FormatError
 from .assignments import ASSIGNMENTS, assignments
-from .files import as_ids, check_experts
+from .files import as_ids, check_experts, rectangular
 from .format import Format, Side
 from .held import ExpertMap, Loads, experts_of
 from .plain import json_bytes
@@ -51,6 +51,19 @@ def decode_loads(content: Any, source: str) -> Loads:
         raise FormatError(
             f"{source}: no record of type {LOADS!r}, and no snapshots with {SNAPSHOT_LOAD!r}"
         )
+    physical, slots = _stacked(records, source)
+    steps = tuple(str(record.get("step", i)) for i, record in enumerate(records))
+    if len(set(steps)) != len(steps):
+        raise FormatError(
+            f"{source}: a step is recorded twice: give the records of one rank and one run"
+        )
+    load = to_logical(physical, slots)
+    _check_experts_said(records, load.shape[2], source)
+    return Loads(load, None, steps)
+
+
+def _stacked(records: list[Record], source: str) -> tuple[Matrix, Matrix]:
+    """Loads of slots and the experts in them of all records, both [records, MoE layers, slots]."""
     physical: list[Matrix] = []
     slots: list[Matrix] = []
     shape = None
@@ -59,14 +72,7 @@ def decode_loads(content: Any, source: str) -> Loads:
         shape = load.shape
         physical.append(load)
         slots.append(slots_of_record)
-    steps = tuple(str(record.get("step", i)) for i, record in enumerate(records))
-    if len(set(steps)) != len(steps):
-        raise FormatError(
-            f"{source}: a step is recorded twice: give the records of one rank and one run"
-        )
-    load = to_logical(np.stack(physical), np.stack(slots))
-    _check_experts_said(records, load.shape[2], source)
-    return Loads(load, None, steps)
+    return np.stack(physical), np.stack(slots)
 
 
 def _load_and_slots(
@@ -76,25 +82,25 @@ def _load_and_slots(
     check_version(record, source)
     load = _matrix(record, "expert_load", source)
     slots = _matrix(record, "p2l_map", source)
-    step = record.get("step")
+    place = f"{source}: step {record.get('step')}"
     is_integer = slots.dtype.kind in "iu"
     is_alike = load.shape == slots.shape and shape in (None, load.shape)
     if not is_integer or not is_alike:
         raise FormatError(
-            f"{source}: step {step}: expert_load {load.shape}, p2l_map {slots.shape} {slots.dtype}: "
+            f"{place}: expert_load {load.shape}, p2l_map {slots.shape} {slots.dtype}: "
             "expected one shape [MoE layers, slots] in all records, p2l_map in integers"
         )
     check_experts(slots, source)
-    if slots.max() < 0:
-        raise FormatError(
-            f"{source}: step {step}: p2l_map says that all slots are empty"
-        )
-    is_empty = slots < 0
-    if load[is_empty].any():
-        raise FormatError(
-            f"{source}: step {step}: load on a slot that p2l_map says is empty"
-        )
+    _check_empty_slots(load, slots, place)
     return load, slots
+
+
+def _check_empty_slots(load: Matrix, slots: Matrix, place: str) -> None:
+    """Raise `FormatError` if all slots are empty, or one has a load."""
+    if slots.max() < 0:
+        raise FormatError(f"{place}: p2l_map says that all slots are empty")
+    if load[slots < 0].any():
+        raise FormatError(f"{place}: load on a slot that p2l_map says is empty")
 
 
 def _check_experts_said(records: list[Record], experts: int, source: str) -> None:
@@ -118,13 +124,7 @@ def has_map(content: Any) -> bool:
 
 def decode_map(content: Any, source: str) -> ExpertMap:
     """Layer ids are those of our own extra key, or unknown."""
-    records = of_type(content, MAP) if isinstance(content, Records) else []
-    if len(records) != 1:
-        raise FormatError(
-            f"{source}: {len(records)} records of type {MAP!r}, expected one"
-        )
-    record = records[0]
-    check_version(record, source)
+    record = _map_record(content, source)
     phy2log, layers = assignments(record, source)
     if layers != tuple(range(len(layers))):
         raise FormatError(
@@ -138,6 +138,17 @@ def decode_map(content: Any, source: str) -> ExpertMap:
         )
     ids = as_ids(record.get("layer_ids"), len(phy2log), source)
     return ExpertMap(phy2log, ids, slots - redundant)
+
+
+def _map_record(content: Any, source: str) -> Record:
+    """The one record of a map."""
+    records = of_type(content, MAP) if isinstance(content, Records) else []
+    if len(records) != 1:
+        raise FormatError(
+            f"{source}: {len(records)} records of type {MAP!r}, expected one"
+        )
+    check_version(records[0], source)
+    return records[0]
 
 
 def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
@@ -159,10 +170,7 @@ def encode_map(expert_map: ExpertMap, path: Path) -> bytes:
 
 def _matrix(record: Mapping[str, Any], key: str, source: str) -> Matrix:
     """An array of numbers [MoE layers, slots] of a record."""
-    try:
-        array = np.asarray(record.get(key))
-    except ValueError as error:
-        raise FormatError(f"{source}: {key} is not rectangular ({error})") from None
+    array = rectangular(record.get(key), f"{key} is", source)
     if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iuf":
         raise FormatError(
             f"{source}: {key} of shape {array.shape}, expected numbers [MoE layers, slots]"

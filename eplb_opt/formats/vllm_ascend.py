@@ -33,14 +33,7 @@ def has_map(content: Any) -> bool:
 
 def decode_map(content: Any, source: str) -> ExpertMap:
     """Layer ids 0, 1, ... may be absolute or not: they are taken as unknown."""
-    if not has_map(content):
-        raise FormatError(f"{source}: no 'moe_layer_count' and 'layer_list'")
-    try:
-        listed = _Listed(content["layer_list"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise FormatError(
-            f"{source}: a layer or device that cannot be read ({error!r})"
-        ) from None
+    listed = _listed(content, source)
     layers = listed.layers
     count = content["moe_layer_count"]
     if not layers or count != len(layers):
@@ -56,6 +49,18 @@ def decode_map(content: Any, source: str) -> ExpertMap:
     ids = tuple(listed.ids)
     is_by_position = ids == tuple(range(len(ids)))
     return ExpertMap(phy2log, None if is_by_position else ids, num_ranks=num_ranks)
+
+
+def _listed(content: Any, source: str) -> _Listed:
+    """The list of layers, read."""
+    if not has_map(content):
+        raise FormatError(f"{source}: no 'moe_layer_count' and 'layer_list'")
+    try:
+        return _Listed(content["layer_list"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise FormatError(
+            f"{source}: a layer or device that cannot be read ({error!r})"
+        ) from None
 
 
 class _Listed:
@@ -119,11 +124,7 @@ def _layer(layer_id: int, devices: list[list[int]]) -> dict[str, Any]:
     for device, experts in enumerate(devices):
         entry = {"device_id": device, "device_expert": experts}
         entries.append(entry)
-    return {
-        "layer_id": layer_id,
-        "device_count": len(devices),
-        "device_list": entries,
-    }
+    return {"layer_id": layer_id, "device_count": len(devices), "device_list": entries}
 
 
 FORMAT = Format(

@@ -90,11 +90,18 @@ def plan(
         failure = error
     before = _in_use(old, in_use, num_replicas)
     if loads is None:
-        layers = shape[-2] if len(shape) > 1 else max(len(before), 1)
-        loads = torch.ones((layers, experts), dtype=torch.float64)
+        loads = _even_loads(shape, experts, len(before))
     phy2log = _any_map(call, loads, before)
     report(failure)
     return phy2log
+
+
+def _even_loads(
+    shape: tuple[int, ...], experts: int, layers_in_use: int
+) -> torch.Tensor:
+    """The same load of every expert, for as many layers as the engine asks for or has a map of."""
+    layers = shape[-2] if len(shape) > 1 else max(layers_in_use, 1)
+    return torch.ones((layers, experts), dtype=torch.float64)
 
 
 def _possible(

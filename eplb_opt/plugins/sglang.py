@@ -92,18 +92,20 @@ def rebalance(
             algorithm=algorithm,
         )
         return maps
-    num_ranks = num_physical_experts // num_local_physical_experts
+    policy = algorithm.policy
+    slots = num_physical_experts
+    ranks = num_physical_experts // num_local_physical_experts
+    tokens = tokens_per_expert
     phy2log = plan(
-        algorithm.policy,
-        tokens_per_expert,
-        num_physical_experts,
+        policy,
+        tokens,
+        slots,
         num_groups,
         num_nodes,
-        num_ranks,
+        ranks,
         in_use=map_in_use,
     )
-    experts = np.shape(tokens_per_expert)[-1]
-    return Placement(phy2log, experts).maps()
+    return Placement(phy2log, np.shape(tokens)[-1]).maps()
 
 
 def map_in_use() -> Any:

@@ -32,19 +32,15 @@ def register() -> None:
         An option in the environment or its file is wrong, or the policy needs a package that is not installed: vLLM
         does not start.
     """
-    try:
-        from vllm.distributed.eplb.policy import EPLB_POLICIES
-    except ImportError as error:
-        logger.warning(
-            "this vLLM has no EPLB policies to replace (needs 0.13 or newer): %s", error
-        )
+    policies = _policies()
+    if policies is None:
         return
     options = read_options()
     policy = engine_policy(options)
     if policy is None:
         logger.info("EPLB_OPT_POLICY=off: vLLM's own EPLB policy stays")
         return
-    base = EPLB_POLICIES[NAME]
+    base = policies[NAME]
     call = inspect.signature(getattr(base, "rebalance_experts", register))
     if "num_replicas" not in call.parameters:
         logger.warning(
@@ -52,49 +48,61 @@ def register() -> None:
         )
         return
     if not getattr(base, "eplb_opt_policy", None):
-        EPLB_POLICIES[NAME] = make_policy(base, policy)
+        policies[NAME] = make_policy(base, policy)
         logger.info("EPLB policy %r is now eplb_opt's %r", NAME, options["policy"])
+
+
+def _policies() -> dict[str, type[Any]] | None:
+    """VLLM's policies by name; None: it has none."""
+    try:
+        from vllm.distributed.eplb.policy import EPLB_POLICIES
+    except ImportError as error:
+        logger.warning(
+            "this vLLM has no EPLB policies to replace (needs 0.13 or newer): %s", error
+        )
+        return None
+    return EPLB_POLICIES  # type: ignore[no-any-return]
 
 
 def make_policy(base: type[Any], policy: type[AbstractEplbPolicy]) -> type[Any]:
     """A subclass of vLLM's policy that plans with ours."""
-    returns_three = _returns_three(base)
-
-    def rebalance_experts(
-        cls: type[Any],
-        weight: torch.Tensor,
-        num_replicas: int,
-        num_groups: int,
-        num_nodes: int,
-        num_ranks: int,
-        old_global_expert_indices: torch.Tensor | None = None,
-    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        try:
-            phy2log = plan(
-                cls.eplb_opt_policy,
-                weight,
-                num_replicas,
-                num_groups,
-                num_nodes,
-                num_ranks,
-                old_global_expert_indices,
-            )
-        except InstanceError as error:
-            # No map is valid: what vLLM raises then, and its callers expect.
-            raise AssertionError(str(error)) from error
-        if returns_three:
-            return Placement(phy2log, np.shape(weight)[-1]).maps()
-        return torch.from_numpy(phy2log)
-
-    rebalance_experts.__doc__ = (
-        "Place the experts with eplb_opt (see `eplb_opt.plugins.planning.plan`)."
-    )
     body = {
         "eplb_opt_policy": policy,
+        "eplb_opt_returns_three": _returns_three(base),
         "rebalance_experts": classmethod(rebalance_experts),
         "__module__": __name__,
     }
     return type("EplbOptPolicy", (base,), body)
+
+
+def rebalance_experts(
+    cls: type[Any],
+    weight: torch.Tensor,
+    num_replicas: int,
+    num_groups: int,
+    num_nodes: int,
+    num_ranks: int,
+    old_global_expert_indices: torch.Tensor | None = None,
+) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Place the experts with eplb_opt (see `eplb_opt.plugins.planning.plan`)."""
+    policy = cls.eplb_opt_policy
+    old = old_global_expert_indices
+    try:
+        phy2log = plan(
+            policy,
+            weight,
+            num_replicas,
+            num_groups,
+            num_nodes,
+            num_ranks,
+            old,
+        )
+    except InstanceError as error:
+        # No map is valid: what vLLM raises then, and its callers expect.
+        raise AssertionError(str(error)) from error
+    if cls.eplb_opt_returns_three:
+        return Placement(phy2log, np.shape(weight)[-1]).maps()
+    return torch.from_numpy(phy2log)
 
 
 def _returns_three(base: type[Any]) -> bool:

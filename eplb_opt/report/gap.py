@@ -43,7 +43,14 @@ def gap_rows(
         The gap at which a layer counts as optimal.
     """
     return [
-        _row(instance, method, objective, bound, gap, seconds.get(method))
+        _row(
+            instance,
+            method,
+            objective,
+            bound,
+            gap,
+            seconds.get(method),
+        )
         for method, objective in objectives.items()
     ]
 
@@ -59,8 +66,7 @@ def _row(
     is_loaded = instance.mean > 0
     mean = np.where(is_loaded, instance.mean, 1.0)
     imbalance = np.where(is_loaded, objective / mean, 1.0)
-    pairs = zip(objective.tolist(), bound.tolist(), strict=True)
-    gaps = np.array([relative_gap(value, least) for value, least in pairs])
+    gaps = _gaps(objective, bound)
     return {
         "method": method,
         "layers": len(gaps),
@@ -75,3 +81,9 @@ def _row(
         "layer_imbalance": imbalance.tolist(),
         "layer_gap": [gap if np.isfinite(gap) else None for gap in gaps.tolist()],
     }
+
+
+def _gaps(objective: Floats, bound: Floats) -> Floats:
+    """The gap of each layer to its bound, [layers]; infinite where the bound is 0."""
+    pairs = zip(objective.tolist(), bound.tolist(), strict=True)
+    return np.array([relative_gap(value, least) for value, least in pairs])

@@ -69,14 +69,19 @@ def search_count_ranges(
         near = run.program(ranges[0].share, rng) if number % 2 else None
         if near is None:
             near = run.anneal(start, seed * SEEDS_A_CALL + number)
-        for counts_range in ranges:
-            if not run.goes_on():
-                break
-            if run.look(counts_range, near) is StopReason.TOO_LARGE:
-                ranges = _narrower(ranges, counts_range.width)
-                break
+        ranges = _searched(run, ranges, near)
         number += 1
     return run.bracket.packing
+
+
+def _searched(run: _Run, ranges: list[_Range], near: Ints) -> list[_Range]:
+    """Search ranges around counts; returns those that are not too large."""
+    for counts_range in ranges:
+        if not run.goes_on():
+            break
+        if run.look(counts_range, near) is StopReason.TOO_LARGE:
+            return _narrower(ranges, counts_range.width)
+    return ranges
 
 
 @dataclass
@@ -141,7 +146,11 @@ class _Run:
         """Cover the ranks with counts near these; aim lower next time if there was nothing, higher if too much."""
         ticks = self.budget.scaled(TICKS_PER_WORK).at_most(RANGE_TICKS)
         verdict = decide(
-            self.pool, self._aim(counts_range.share), ticks, near, counts_range.width
+            self.pool,
+            self._aim(counts_range.share),
+            ticks,
+            near,
+            counts_range.width,
         )
         self.budget.spend(verdict.ticks / TICKS_PER_WORK)
         if verdict.packing is not None:

@@ -48,11 +48,7 @@ def search(
     Packing
         The best packing found, or ``start``.
     """
-    if (
-        pool.mean < np.finfo(np.float64).tiny
-        or pool.ranks == 1
-        or pool.num_experts == 1
-    ):
+    if not _has_choice(pool):
         return start
     goal = max(target, trivial_bound(pool)[0] * (1 + ROUNDING))
     if pool.slots_per_rank == 1:
@@ -67,6 +63,12 @@ def search(
         bracket.offer(run.packing(), "search")
         number += 1
     return bracket.packing
+
+
+def _has_choice(pool: Pool) -> bool:
+    """Whether one packing may be better than another."""
+    is_loaded = pool.mean >= np.finfo(np.float64).tiny
+    return bool(is_loaded and pool.ranks > 1 and pool.num_experts > 1)
 
 
 def restart(
