@@ -13,7 +13,7 @@ from .problem.status import StopReason
 
 
 class Bracket:
-    """What is known about a pool while it is solved: it is never worse than before.
+    """What is known about a pool while it is solved: it is never worse than before, but where a packing is chosen.
 
     Parameters
     ----------
@@ -98,6 +98,11 @@ class Bracket:
         self.method = method
         self._tell()
         return True
+
+    def take_instead(self, packing: Packing) -> None:
+        """Have another packing, though it may be heavier: it was chosen for something else."""
+        self.packing = packing
+        self.upper = self.value(packing)
 
     def raise_to(
         self, bound: float | None, method: str, proof: Certificate | None = None

@@ -35,7 +35,7 @@ def compiled(function: Callable[..., Any]) -> Any:
     callable
         numba's dispatcher.
     """
-    kernel = numba.njit(function)
+    kernel = numba.njit(function, nogil=True)  # so that threads run side by side
     try:
         kernel.enable_caching()
     except RuntimeError:  # numba: no locator available

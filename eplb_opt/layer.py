@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +83,12 @@ class LayerState:
         """Keep a partition, whatever others would give (the published greedy's map is its own)."""
         self.pinned = partition
         self.refresh()
+
+    def take_instead(self, packings: Mapping[NodeSet, Packing]) -> None:
+        """Have other packings of the partition's pools, though they may be heavier; what is proven stays."""
+        for node_set, packing in packings.items():
+            self.pools[node_set].bracket.take_instead(packing)
+        self.pin(list(packings))
 
     def refresh(self) -> None:
         """Recompute objective, lower bound and the two partitions from the pools."""

@@ -33,6 +33,15 @@ def require(needed_for: str, *modules: str) -> None:
             raise missing(error, needed_for, module) from error
 
 
+def is_usable(module: str) -> bool:
+    """Whether a module can be imported here."""
+    try:
+        require(module, module)
+    except MissingPackageError:
+        return False
+    return True
+
+
 def missing(error: Exception, needed_for: str, module: str = "") -> MissingPackageError:
     """The error that says what to install, from what an import raised.
 

@@ -11,10 +11,13 @@ import numpy as np
 
 from .certificates.layer import LayerCertificate
 from .errors import OptionError, SolverError, shown
+from .foresight.tables import MOST_RANKS
 from .layer import LayerState
 from .limits import Limits
 from .methods import METHODS
+from .methods.method import Method
 from .methods.needs import require_method
+from .packages import is_usable
 from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
@@ -31,6 +34,9 @@ from .starts import (
 )
 from .warmup import warm_up
 from .workers import run_tasks
+
+CHOICE_SHARE = 0.2  # of the time, for the choice among maps that are as good
+LEAST_SECONDS = 0.5  # left for it; what it calls takes some time to load
 
 
 class FallbackWarning(UserWarning):
@@ -120,6 +126,7 @@ def solve(
     run = _Run(instance, method, limits, progress)
     try:
         run.improve(warm_start)
+        run.choose_least_harm()
     except KeyboardInterrupt:
         raise SolveInterrupted(run.finish(StopReason.INTERRUPTED)) from None
     return run.finish(StopReason.NOT_TRIED)
@@ -148,6 +155,16 @@ def _check_types(instance: object, limits: object, warm_start: object) -> None:
         )
 
 
+def _chooses(instance: Instance, method: Method) -> bool:
+    """Whether a choice among maps that are as good follows the method."""
+    if not method.chooses or not instance.objective.adds_windows:
+        return False
+    if instance.num_ranks > MOST_RANKS or not is_usable("numba"):
+        return False
+    # A heuristic knows no other traffic than what was recorded.
+    return method.improve is not None or instance.num_windows > 1
+
+
 class _Run:
     """One call of `solve`: its layers from the greedy's map to their certificates, its clock and what it compiled."""
 
@@ -162,6 +179,7 @@ class _Run:
         self.compile_seconds = 0.0
         # Rows of the layers that a method has placed which places whole instances.
         self.placed: set[int] = set()
+        self.chooses = _chooses(instance, METHODS[method])
         self.greedy = timed_greedy(instance) if method == "greedy" else None
         self.layers = start_layers(instance, limits.seconds, self.greedy)
 
@@ -184,6 +202,21 @@ class _Run:
             self._compile(self.method)
             self._run_tasks(self._deadline())
 
+    def choose_least_harm(self) -> None:
+        """Of the maps that are as good as was asked for, take one that a change of loads hurts least."""
+        if not self.chooses:
+            return
+        deadline = self._end()
+        if deadline is not None and deadline - time.monotonic() < LEAST_SECONDS:
+            return
+        self._compile(self.method, windows=True)
+        from .least_harm import LeastHarm
+
+        searches = METHODS[self.method].improve is not None
+        LeastHarm(
+            self.instance, self.layers, self.limits, self._end(), searches=searches
+        ).choose()
+
     def _keep_greedy(self, placement: Placement) -> None:
         """The published greedy's map is the result, whatever is better."""
         replace_packings(self.instance, self.layers, placement, "greedy")
@@ -204,19 +237,26 @@ class _Run:
         deadline = self._deadline() if over_windows else None
         in_parts(self.instance, self.layers, place_part, deadline)
 
-    def _compile(self, method: str) -> None:
+    def _compile(self, method: str, *, windows: bool = False) -> None:
         """Compile what a method calls; no clock counts it."""
-        over_windows = not self.instance.objective.adds_windows
+        over_windows = windows or not self.instance.objective.adds_windows
         seconds = warm_up(method, windows=over_windows)
         self.compile_seconds += seconds
         for layer in self.layers:
             layer.start += seconds
 
-    def _deadline(self) -> float | None:
+    def _end(self) -> float | None:
         """When the call ends, as far as is known: compiling puts it off."""
         if self.limits.seconds is None:
             return None
         return self.start + self.compile_seconds + self.limits.seconds
+
+    def _deadline(self) -> float | None:
+        """When the method ends: before the call, where a choice follows."""
+        end = self._end()
+        if end is None or self.limits.seconds is None or not self.chooses:
+            return end
+        return end - self.limits.seconds * CHOICE_SHARE
 
     def _run_tasks(self, deadline: float | None) -> None:
         sharing = Sharing(

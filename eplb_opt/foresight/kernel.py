@@ -11,7 +11,7 @@ import numpy as np
 
 from ..compiled import compiled
 from .soft_maximum import cost_change, sum_up
-from .tables import DRAW_BITS
+from .tables import DRAW_BITS, MEAN, PRICE
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 LOW32 = np.uint64(0xFFFFFFFF)
@@ -21,7 +21,16 @@ REPLACED = 4
 
 @compiled
 def anneal_windows(  # type: ignore[no-untyped-def]
-    whole, weights, slots, counts, pool_ranks, moves, distinct, tables
+    whole,
+    weights,
+    slots,
+    counts,
+    pool_ranks,
+    moves,
+    distinct,
+    most_load,
+    prices,
+    tables,
 ):
     """Anneal one layer; ``slots`` and ``counts`` are changed in place.
 
@@ -40,6 +49,10 @@ def anneal_windows(  # type: ignore[no-untyped-def]
         Proposals.
     distinct : bool
         No rank gets an expert twice.
+    most_load : int
+        What no rank should have in the first window.
+    prices : array [stages], int64
+        What a unit of load above that costs, stage by stage; at `tables.PRICE` there never is more of it.
     tables : tuple of arrays
         `tables.Tables`.
     """
@@ -97,7 +110,10 @@ def anneal_windows(  # type: ignore[no-untyped-def]
                     touched,
                     new_loads,
                 )
-            change = cost_change(
+            excess = _excess_change(touched, number, new_loads, loads, most_load)
+            if excess > 0 and prices[stage] >= PRICE:
+                continue
+            change = prices[stage] * excess + cost_change(
                 touched, number, new_loads, new_grown, new_sums, new_logs, grown, sums, logs, weights,
                 exponential, logarithm,
             )  # fmt: skip
@@ -166,6 +182,18 @@ def _is_allowed(  # type: ignore[no-untyped-def]
     if replace:
         return counts[mine] > 1
     return here_rank != there_rank and not (distinct and held[mine, there_rank] > 0)
+
+
+@compiled
+def _excess_change(touched, number, new_loads, loads, most_load):  # type: ignore[no-untyped-def]
+    """By how much more the ranks are above the most load of the first window, within a mean rank load."""
+    change = np.int64(0)
+    for i in range(number):
+        change += max(new_loads[i, 0] - most_load, 0)
+        change -= max(loads[touched[i], 0] - most_load, 0)
+    return min(
+        max(change, -MEAN), MEAN
+    )  # so that times a price it has less than 63 bits
 
 
 @compiled

@@ -14,8 +14,8 @@ from ..packages import require
 from ..problem.instance import Instance
 from ..problem.objective import Objective
 from ..problem.placement import Placement
-from ..problem.pool import Floats, Ints
-from .tables import MEAN, MOST_RANKS, tables, whole_weights
+from ..problem.pool import Floats
+from .tables import MOST_RANKS
 
 MOVES = 20_000  # proposals for each layer
 ROUNDS = 4  # of these, where windows are weighed anew by how uneven they are
@@ -96,24 +96,13 @@ def _annealed(
     instance: Instance, start: Placement, shares: Floats, moves: int
 ) -> Placement:
     """The placement after the annealing of every layer, with shares of the windows [windows, layers]."""
-    from .kernel import anneal_windows
+    from .annealing import annealed_layer
 
-    whole = np.rint(instance.normalised * MEAN).astype(np.int32)
-    slots = start.phy2log.reshape(instance.num_layers, instance.num_ranks, -1).copy()
-    counts: Ints = start.counts().copy()
-    for layer in range(instance.num_layers):
-        anneal_windows(
-            np.ascontiguousarray(whole[:, layer].T),
-            whole_weights(shares[:, layer]),
-            slots[layer],
-            counts[layer],
-            instance.ranks_per_pool,
-            moves,
-            instance.distinct,
-            tuple(tables()),
-        )
-    phy2log = slots.reshape(instance.num_layers, -1)
-    return Placement(phy2log, instance.num_experts, start.layer_ids)
+    rows = [
+        annealed_layer(instance, layer, row, shares[:, layer], moves)
+        for layer, row in enumerate(start.phy2log)
+    ]
+    return Placement(np.stack(rows), instance.num_experts, start.layer_ids)
 
 
 def _better(instance: Instance, one: Placement, other: Placement) -> Placement:

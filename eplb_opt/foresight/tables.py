@@ -30,6 +30,9 @@ HOT = 1e-3  # temperatures, in units of the mean rank load
 COOLER = float.fromhex("0x1.e48p-1")  # from one stage to the next
 STAGES = 64  # so that the last is as cold as 3e-5
 WEIGHT_UNIT = 1 << 16  # of all windows together
+# What a unit of load above a limit costs where it must not be: a millionth of the mean costs as much as a change by
+# 64 millionths in all windows.
+PRICE = 1 << 38
 
 
 class Tables(NamedTuple):

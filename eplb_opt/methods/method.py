@@ -53,6 +53,8 @@ class Method:
         A task (one pool) and a report to an outcome; runs in worker processes.
     repeats : bool
         A second attempt on the same pool may do more than the first.
+    chooses : bool
+        Of the maps that are as good as was asked for, `solve` takes one that a change of loads hurts least.
     supports : callable
         Why the method cannot do an instance, for people; empty if it can.
     compile_all : callable
@@ -73,6 +75,7 @@ class Method:
     on_device: bool = False
     improve: Callable[[Task, Report], PoolOutcome] | None = None
     repeats: bool = False
+    chooses: bool = False
     supports: Callable[[Instance], str] = _anything
     compile_all: Callable[[], None] = _nothing
     compile_windows: Callable[[], None] = _nothing

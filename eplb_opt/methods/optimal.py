@@ -7,7 +7,7 @@ from ..problem.status import StopReason
 from .attempt import Attempt
 from .method import Method, only_added_windows
 from .option import LIMITS
-from .refined import compile_refined
+from .refined import compile_refined, compile_windows
 from .schedule import SCHEDULE
 from .task import Report, Task
 
@@ -49,5 +49,7 @@ OPTIMAL = Method(
     improve=_improve,
     supports=only_added_windows,
     repeats=True,
+    chooses=True,
     compile_all=_compile,
+    compile_windows=compile_windows,
 )

@@ -62,7 +62,8 @@ def compile_refined() -> None:
     refine.compile_kernels()
 
 
-def _compile_windows() -> None:
+def compile_windows() -> None:
+    """Call what plans over windows compile besides."""
     from ..foresight import plan
 
     plan.compile_kernels()
@@ -74,8 +75,9 @@ REFINED = Method(
     options=OPTIONS,
     place=_place,
     on_device=True,
+    chooses=True,
     compile_all=compile_refined,
-    compile_windows=_compile_windows,
+    compile_windows=compile_windows,
     may_do_without=("numba",),
     compiles_if=COMPILED,
 )

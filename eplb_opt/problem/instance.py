@@ -219,12 +219,17 @@ class Instance:
         means = self._window_means
         return np.asarray(self.load / np.where(means > 0, means, 1.0)[:, :, None])
 
+    def normalised_layer(self, layer: int) -> Floats:
+        """The same of one layer, by row, [windows, experts]."""
+        means = self._window_means[:, layer, None]
+        return np.asarray(self.load[:, layer] / np.where(means > 0, means, 1.0))
+
     @property
     def shares(self) -> Floats:
         """The share of each window in each layer, [windows, layers], as the objective weighs them."""
         return self.objective.shares(self._window_means)
 
-    @property
+    @cached_property
     def _window_means(self) -> Floats:
         return np.asarray(self.load.sum(axis=2) / self.num_ranks)
 

@@ -71,6 +71,36 @@ def _has_choice(pool: Pool) -> bool:
     return bool(is_loaded and pool.ranks > 1 and pool.num_experts > 1)
 
 
+def search_near(
+    pool: Pool, start: Packing, *, target: float, work: int, most_moves: int, seed: int
+) -> Packing:
+    """A packing whose counts are those of another, or near: one run, whose result may be worse than the start.
+
+    Parameters
+    ----------
+    pool : Pool
+    start : Packing
+        Whose counts are kept, such as the greedy's.
+    target : float
+        Stop at this load of the heaviest rank, in routed tokens.
+    work : int
+        As of `search`.
+    most_moves : int
+        Replicas that a round of repacking may move from one expert to another; with 0 the counts are the start's.
+    seed : int
+
+    Returns
+    -------
+    Packing
+    """
+    run = _Run(pool, target, Budget(work=work), seed)
+    run.moves = min(run.moves, most_moves)
+    run.set(start)
+    run.anneal(HOT, share=0.0)
+    run.repack()
+    return run.packing()
+
+
 def restart(
     pool: Pool, start: Packing, *, target: float, work: int, seed: int
 ) -> Packing:
@@ -118,12 +148,13 @@ class _Run:
         self.experts = packing.experts.astype(np.int64).ravel()
         self.counts = packing.counts(self.pool)
 
-    def anneal(self, hot: float) -> None:
-        """One annealing run from a temperature, in chunks."""
+    def anneal(self, hot: float, share: float = REREPLICATE) -> None:
+        """One annealing run from a temperature, in chunks, with a share of moves that change counts."""
         total = max(ANNEAL[0], ANNEAL[1] * self.pool.slots)
         if self.budget.work < math.inf:
             total = min(total, max(int(self.budget.work) // 2, 1))
-        share = REREPLICATE if self.pool.slots > self.pool.num_experts else 0.0
+        if self.pool.slots == self.pool.num_experts:
+            share = 0.0
         chunks = -(-total // CHUNK)
         ends = hot * (COLD / hot) ** (np.arange(chunks + 1) / chunks)
         for warm, cold in itertools.pairwise(ends.tolist()):

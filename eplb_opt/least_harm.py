@@ -1,0 +1,148 @@
+"""After a method: of the maps that are as good as was asked for, each layer takes one that changed loads hurt least."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from .foresight.harmless import least_harmful
+from .foresight.imagined import traffic
+from .foresight.plan import MOVES
+from .heuristics.greedy import greedy, greedy_pools
+from .layer import LayerState
+from .limits import Limits
+from .problem.instance import Instance
+from .problem.pool import Ints, Packing, Pool
+from .search.search import search_near
+from .starts import split
+
+# A heuristic's map, of which nothing was proven, may be so far above its bound.
+ROOM = 1e-3
+OTHERS = 8  # further maps that a layer is given to choose from
+FEWEST_SLOTS = 24  # of a pool whose other maps are worth a search
+MOST_SLOTS = 128  # in larger pools the exchanges alone find as good ones
+SECONDS = 2e-8  # of one proposal and window
+WORK = 20_000  # of the search for one of them, for each slot
+
+
+class LeastHarm:
+    """The choice of the least harmful map, layer by layer, within the time.
+
+    Parameters
+    ----------
+    instance : Instance
+        Whose objective adds windows.
+    layers : list of LayerState
+    limits : Limits
+    deadline : float or None
+        ``time.monotonic()`` at which it ends; None: the work is the same everywhere.
+    searches : bool
+        Look for other maps as good, too, with counts near the greedy's.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        layers: list[LayerState],
+        limits: Limits,
+        deadline: float | None,
+        *,
+        searches: bool,
+    ) -> None:
+        self.instance = instance
+        self.layers = layers
+        # No layer ends above both the greedy's map and what the method found.
+        self.by_greedy = greedy(instance).objective(instance)
+        self.limits = limits
+        self.deadline = deadline
+        self.searches = searches
+        self.windows = traffic(instance)
+        # Seconds of one annealing, on a slow machine.
+        self.each = MOVES * self.windows.num_windows * SECONDS
+
+    def choose(self) -> None:
+        """Let every layer take its least harmful map."""
+        with ThreadPoolExecutor(self.limits.workers) as threads:
+            chosen = threads.map(self._chosen, self.layers)
+            try:
+                for layer, row in zip(self.layers, chosen, strict=True):
+                    layer.take_instead(dict(split(self.instance, row)))
+            except BaseException:
+                self.deadline = -math.inf  # so that the threads end soon
+                raise
+
+    def _is_over(self) -> bool:
+        """Whether another annealing may end too late."""
+        if self.deadline is None:
+            return False
+        return time.monotonic() + self.each > self.deadline
+
+    def _chosen(self, layer: LayerState) -> Ints:
+        own = layer.phy2log()
+        if self._is_over():
+            return own
+        most = self._most(layer)
+        maps = [own, *self._others(layer, most)]
+        weight = self.instance.weight[layer.layer]
+        return least_harmful(
+            self.windows, layer.layer, weight, maps, most, self._is_over
+        )
+
+    def _most(self, layer: LayerState) -> float:
+        """What the heaviest rank may have: as the gap allows, or where that is not reached, as it has."""
+        own = layer.objective
+        asked = layer.lower_bound * (1 + self.limits.gap)
+        if own <= asked:
+            most = asked
+        elif self.searches:
+            most = own
+        else:
+            most = max(own, layer.lower_bound * (1 + ROOM))
+        return min(most, max(own, float(self.by_greedy[layer.layer])))
+
+    def _others(self, layer: LayerState, most: float) -> Iterator[Ints]:
+        """Other maps within the limit: with the counts of the greedy, and with counts near these, in turn."""
+        slots = self.instance.slots_per_pool
+        is_asked = self.searches and FEWEST_SLOTS <= slots <= MOST_SLOTS
+        if not is_asked or layer.objective > most or layer.is_open(self.limits.gap):
+            return
+        found = 0
+        for number in range(OTHERS):
+            if self._is_over() or (number == 2 and not found):
+                return
+            packings = self._packings(layer, most, number)
+            if packings is not None:
+                found += 1
+                yield np.concatenate(packings)
+
+    def _packings(
+        self, layer: LayerState, most: float, number: int
+    ) -> list[Ints] | None:
+        """Of every pool of a layer's partition another packing, as the layer's experts; None if one is too heavy."""
+        rows = []
+        for node_set in sorted(layer.partition):
+            state = layer.pools[node_set]
+            packing = search_near(
+                state.pool,
+                _by_greedy(state.pool),
+                target=most,
+                work=WORK * state.pool.slots,
+                most_moves=number % 2,
+                seed=self.limits.seed + number,
+            )
+            if packing.objective(state.pool) > most:
+                return None
+            rows.append(state.experts[packing.experts.ravel()])
+        return rows
+
+
+def _by_greedy(pool: Pool) -> Packing:
+    """The greedy's packing of a pool."""
+    slots = greedy_pools(
+        pool.loads[None], pool.slots, pool.ranks, distinct=pool.distinct
+    )
+    return Packing(np.asarray(slots).reshape(pool.ranks, -1))
