@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from .foresight.harmless import least_harmful
-from .foresight.imagined import traffic
+from .foresight.imagined import ENOUGH, traffic
 from .foresight.plan import MOVES
 from .heuristics.greedy import greedy, greedy_pools
 from .layer import LayerState
@@ -25,7 +25,8 @@ ROOM = 1e-3
 OTHERS = 8  # further maps that a layer is given to choose from
 FEWEST_SLOTS = 24  # of a pool whose other maps are worth a search
 MOST_SLOTS = 128  # in larger pools the exchanges alone find as good ones
-SECONDS = 2e-8  # of one proposal and window
+SECONDS = 1e-8  # of one proposal and window
+SECONDS_OF_WORK = 5e-8  # of a unit of the search's work
 WORK = 20_000  # of the search for one of them, for each slot
 
 
@@ -61,8 +62,7 @@ class LeastHarm:
         self.deadline = deadline
         self.searches = searches
         self.windows = traffic(instance)
-        # Seconds of one annealing, on a slow machine.
-        self.each = MOVES * self.windows.num_windows * SECONDS
+        self.each = _seconds_of_annealing(instance)
 
     def choose(self) -> None:
         """Let every layer take its least harmful map."""
@@ -106,8 +106,7 @@ class LeastHarm:
 
     def _others(self, layer: LayerState, most: float) -> Iterator[Ints]:
         """Other maps within the limit: with the counts of the greedy, and with counts near these, in turn."""
-        slots = self.instance.slots_per_pool
-        is_asked = self.searches and FEWEST_SLOTS <= slots <= MOST_SLOTS
+        is_asked = self.searches and _has_others(self.instance)
         if not is_asked or layer.objective > most or layer.is_open(self.limits.gap):
             return
         found = 0
@@ -138,6 +137,28 @@ class LeastHarm:
                 return None
             rows.append(state.experts[packing.experts.ravel()])
         return rows
+
+
+def seconds_of_choice(instance: Instance, searches: bool) -> float:
+    """About the most seconds of one core that the choice takes."""
+    number = 1
+    searching = 0.0
+    if searches and _has_others(instance):
+        number += OTHERS
+        searching = OTHERS * WORK * instance.num_replicas * SECONDS_OF_WORK
+    # Each map is annealed twice, where the limit is not kept at first.
+    of_layer = searching + 2 * number * _seconds_of_annealing(instance)
+    return instance.num_layers * of_layer
+
+
+def _seconds_of_annealing(instance: Instance) -> float:
+    """Of one map."""
+    return MOVES * max(ENOUGH, instance.num_windows) * SECONDS
+
+
+def _has_others(instance: Instance) -> bool:
+    """Whether other maps than the method's are worth a search."""
+    return FEWEST_SLOTS <= instance.slots_per_pool <= MOST_SLOTS
 
 
 def _by_greedy(pool: Pool) -> Packing:

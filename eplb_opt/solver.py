@@ -35,7 +35,7 @@ from .starts import (
 from .warmup import warm_up
 from .workers import run_tasks
 
-CHOICE_SHARE = 0.2  # of the time, for the choice among maps that are as good
+CHOICE_SHARE = 0.2  # of the time, at most, for the choice among maps that are as good
 LEAST_SECONDS = 0.5  # left for it; what it calls takes some time to load
 
 
@@ -212,9 +212,12 @@ class _Run:
         self._compile(self.method, windows=True)
         from .least_harm import LeastHarm
 
-        searches = METHODS[self.method].improve is not None
         LeastHarm(
-            self.instance, self.layers, self.limits, self._end(), searches=searches
+            self.instance,
+            self.layers,
+            self.limits,
+            self._end(),
+            searches=self._searches,
         ).choose()
 
     def _keep_greedy(self, placement: Placement) -> None:
@@ -256,7 +259,15 @@ class _Run:
         end = self._end()
         if end is None or self.limits.seconds is None or not self.chooses:
             return end
-        return end - self.limits.seconds * CHOICE_SHARE
+        from .least_harm import seconds_of_choice
+
+        wanted = seconds_of_choice(self.instance, self._searches) / self.limits.workers
+        return end - min(self.limits.seconds * CHOICE_SHARE, wanted)
+
+    @property
+    def _searches(self) -> bool:
+        """Whether the choice looks for other maps, too: not after a heuristic."""
+        return METHODS[self.method].improve is not None
 
     def _run_tasks(self, deadline: float | None) -> None:
         sharing = Sharing(

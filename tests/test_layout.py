@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Folders and single files, lowest floor first. What stands on one floor does not import each other.
 FLOORS = (
     ("errors", "strict", "version"),
-    ("limits", "problem", "synthetic"),
+    ("limits", "problem", "refined_options", "synthetic"),
     ("certificates", "external"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
@@ -33,6 +33,7 @@ FLOORS = (
     ("grouping",),
     ("warmup", "layer", "workers"),
     ("result", "starts"),
+    ("least_harm",),
     ("sharing",),
     ("solver", "report"),
     ("policies",),

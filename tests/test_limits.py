@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from eplb_opt import Instance, Limits, OptionError
-from eplb_opt.heuristics.options import MOST_STEPS
 from eplb_opt.heuristics.refine import refined
+from eplb_opt.refined_options import MOST_STEPS
 
 INSTANCE = Instance([[8, 3, 1, 5, 4, 2, 7, 6]], 12, num_ranks=4)
 

@@ -201,7 +201,7 @@ def test_exit_codes(code, files, capsys):
 
 
 WITHOUT = ("numba", "ortools", "highspy", "pulp", "loky", "rich", "yaml", "safetensors", "torch", "triton", "scipy")
-PROVERS = ("bounds", "exact", "search", "heuristics", "solver", "layer", "policies", "workers", "compiled")
+PROVERS = ("bounds", "exact", "foresight", "search", "heuristics", "solver", "layer", "policies", "workers", "compiled")
 FORBIDDING = f"""import sys
 
 class Forbidding:

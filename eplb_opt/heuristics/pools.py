@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from ..refined_options import STEPS
 from . import arrays as xp
 from .arrays import Array
 from .crowded import CLOSE, SETTLED, is_crowded, is_hot
 from .deal import deal, experts_in_slots
 from .greedy import greedy_pools
 from .kernels import exchange_kernel, fused_kernels
-from .options import STEPS
 from .pair_counts import is_searched, search_pairs
 from .relieve import relieved
 from .replicas import UNIT, expert_bits, replica_keys

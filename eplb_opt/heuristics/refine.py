@@ -19,12 +19,19 @@ from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.pool import Ints
 from ..problem.topology import Topology
+from ..refined_options import (
+    DISTANCE_IS,
+    GREEDY_CHECK,
+    STEPS,
+    STEPS_ARE,
+    distance,
+    step_count,
+)
 from . import arrays as xp
 from .arrays import Array
 from .greedy import greedy_maps
 from .greedy_check import heaviest_load, is_lighter, unsure_layers
 from .nodes import maps_on_nodes
-from .options import DISTANCE_IS, GREEDY_CHECK, STEPS, STEPS_ARE, distance, step_count
 from .pools import refine_pools
 from .separate import separated
 from .splits import FULL_SPLITS

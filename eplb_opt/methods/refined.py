@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..heuristics.options import (
+from ..problem.instance import Instance
+from ..problem.placement import Placement
+from ..refined_options import (
     DISTANCE_IS,
     GREEDY_CHECK,
     STEPS,
@@ -12,8 +14,6 @@ from ..heuristics.options import (
     distance,
     step_count,
 )
-from ..problem.instance import Instance
-from ..problem.placement import Placement
 from .method import Method
 from .option import Option, instance_of
 

@@ -11,7 +11,6 @@ import torch
 from eplb_opt import POLICIES, Limits, OptionError, Placement, StopReason, configure, solve
 from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.cli import main
-from eplb_opt.heuristics.options import STEPS_ARE, step_count
 from eplb_opt.methods import METHODS, optimal
 from eplb_opt.methods.attempt import Attempt, Step
 from eplb_opt.methods.method import Method
@@ -23,6 +22,7 @@ from eplb_opt.outcome import PoolOutcome
 from eplb_opt.plugins.options import engine_policy, read_options
 from eplb_opt.policies import AbstractEplbPolicy, RefinedPolicy, SolverPolicy, policy_of
 from eplb_opt.problem.pool import Packing, Pool
+from eplb_opt.refined_options import STEPS_ARE, step_count
 
 from ..conftest import KNOWN
 
