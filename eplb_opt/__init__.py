@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .problem.objective import Objective
     from .problem.placement import Placement
     from .problem.status import Status, StopReason
+    from .replayer.play import replay
     from .result import Result, SolveInterrupted
     from .solver import FallbackWarning, solve
     from .warmup import warm_up
@@ -50,6 +51,7 @@ _NAMES = {  # module -> public names
     "problem.objective": ("Objective",),
     "problem.placement": ("Placement",),
     "problem.status": ("Status", "StopReason"),
+    "replayer.play": ("replay",),
     "result": ("Result", "SolveInterrupted"),
     "solver": ("FallbackWarning", "solve"),
     "warmup": ("warm_up",),
@@ -78,6 +80,7 @@ __all__ = [
     "TopologyWarning",
     "__version__",
     "configure",
+    "replay",
     "solve",
     "warm_up",
 ]
