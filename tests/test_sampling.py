@@ -144,9 +144,9 @@ def test_shares():
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "8"])
 def test_a_step_has_whole_tokens(value):
-    with pytest.raises(OptionError, match="tokens_per_step=.*give an integer >= 1"):
+    with pytest.raises(OptionError, match=r"tokens_per_step=.*give an integer >= 1"):
         copies_of(value)
-    with pytest.raises(OptionError, match="top_k=.*give an integer >= 1"):
+    with pytest.raises(OptionError, match=r"top_k=.*give an integer >= 1"):
         copies_of(1, value)
 
 
