@@ -26,6 +26,16 @@ def only_added_windows(instance: Instance) -> str:
     )
 
 
+def only_plans_of_one_node(instance: Instance) -> str:
+    """Of a method that works pool by pool: why it cannot do windows of several nodes, whose heaviest rank counts."""
+    if instance.objective.adds_windows or instance.num_pools == 1:
+        return ""
+    return (
+        "in hierarchical mode it does not plan over windows "
+        f"(objective: their {instance.objective.across}): take 'refined', or the sum of the windows"
+    )
+
+
 def _nothing() -> None:
     pass
 
