@@ -19,6 +19,7 @@ from ..problem.value import rank_times
 
 # The incumbent's objective is a rounded sum; this much above it is safely an upper bound.
 UPPER_MARGIN = 1e-9
+CAPS_ROUNDING = 1e-12  # of the caps of a mean, which sum to one
 WORK_SIZE = 20_000  # placement variables a unit of work (about a second)
 MAX_SIZE = 400_000
 OUT_OF_TIME = "time ran out while building the model"
@@ -107,6 +108,21 @@ class Assignment:
             return [self.pool.loads.tolist()]
         loads: list[list[float]] = windows.loads[windows.shares > 0].tolist()
         return loads
+
+    @property
+    def caps_bind(self) -> bool:
+        """Whether the caps sum to one, so that the weights are the caps."""
+        return sum(self.caps) <= 1 + CAPS_ROUNDING
+
+    def hint_least(self) -> float:
+        """Warm start of eta in (C6): the heaviest rank of one of the windows, for which the objective is least."""
+        heaviest = self.hint_heaviest()
+
+        def objective(least: float) -> float:
+            above = [max(load - least, 0.0) for load in heaviest]
+            return least + float(np.dot(self.caps, above))
+
+        return min(heaviest, key=objective)
 
     def hint_heaviest(self) -> list[float]:
         """Warm start of the heaviest rank in each of them."""

@@ -130,6 +130,10 @@ def minimise(a: Assignment, m: CpSatModel) -> None:
     if not a.caps:
         m.model.minimize(m.heaviest[0])
         return
+    caps = [math.floor(Fraction(cap) * CAP_UNIT) for cap in a.caps]
+    if a.caps_bind:
+        m.model.minimize(cp_model.LinearExpr.weighted_sum(m.heaviest, caps))
+        return
     most = math.ceil(m.scale * a.pool.ranks) + a.pool.slots_per_rank
     least = m.model.new_int_var(0, most, "eta")
     above = []
@@ -137,7 +141,6 @@ def minimise(a: Assignment, m: CpSatModel) -> None:
         over = m.model.new_int_var(0, most, f"d_{k}")
         m.model.add(over >= top - least)
         above.append(over)
-    caps = [math.floor(Fraction(cap) * CAP_UNIT) for cap in a.caps]
     worst = cp_model.LinearExpr.weighted_sum(above, caps)
     m.model.minimize(CAP_UNIT * least + worst)
 

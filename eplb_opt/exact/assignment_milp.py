@@ -57,9 +57,9 @@ def build(a: Assignment) -> MilpModel:
     problem = pulp.LpProblem("pool", pulp.LpMinimize)
     scale = SCALE / a.pool.mean if a.pool.mean > 0 else 1.0
     objective = problem.add_variable("T", lowBound=a.lower * scale)  # (V1)
-    # (V1) in each window: its mean rank load is one
+    # (V1) in each window follows from (C2) to (C4)
     heaviest = [
-        problem.add_variable(f"T_{k}", lowBound=scale) for k in range(len(a.caps))
+        problem.add_variable(f"T_{k}", lowBound=0.0) for k in range(len(a.caps))
     ]
     chosen = {
         (e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger)
@@ -121,12 +121,22 @@ def c4_heaviest(a: Assignment, m: MilpModel) -> None:
 def c6_windows(a: Assignment, m: MilpModel) -> None:
     if not a.caps:
         return
+    if a.caps_bind:
+        mean = pulp.lpSum(
+            cap * top for cap, top in zip(a.caps, m.heaviest, strict=True)
+        )
+        m.problem.addConstraint(mean <= m.T, "C6")
+        return
     least = m.problem.add_variable("eta", lowBound=0)
-    above = [m.problem.add_variable(f"d_{k}", lowBound=0) for k in range(len(a.caps))]
+    hint = a.hint_least()
+    least.setInitialValue(hint * m.scale)
+    worst = [least]
     for k, top in enumerate(m.heaviest):
-        m.problem.addConstraint(above[k] >= top - least, f"C6_{k}")
-    worst = pulp.lpSum(cap * over for cap, over in zip(a.caps, above, strict=True))
-    m.problem.addConstraint(least + worst <= m.T, "C6")
+        above = m.problem.add_variable(f"d_{k}", lowBound=0)
+        above.setInitialValue(max(a.hint_heaviest()[k] - hint, 0.0) * m.scale)
+        m.problem.addConstraint(above >= top - least, f"C6_{k}")
+        worst.append(a.caps[k] * above)
+    m.problem.addConstraint(pulp.lpSum(worst) <= m.T, "C6")
 
 
 def c5_per_rank(a: Assignment, m: MilpModel) -> None:

@@ -146,8 +146,12 @@ class Packing:
         """Load of the heaviest rank, or what the pool's windows make of it."""
         if pool.windows is None:
             return float(self.rank_loads(pool).max())
-        times = rank_times(pool.windows.loads[None], self.experts[None])
-        return pool.windows.value(times[0])
+        return pool.windows.value(self.window_times(pool))
+
+    def window_times(self, pool: Pool) -> Floats:
+        """Load of each rank in each window, [windows, ranks]; of a plain pool its loads are the only one."""
+        loads = pool.loads[None] if pool.windows is None else pool.windows.loads
+        return np.asarray(rank_times(loads[None], self.experts[None])[0])
 
     def violations(self, pool: Pool) -> list[str]:
         """What makes this packing no solution of the pool; empty if it is one."""

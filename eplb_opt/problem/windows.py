@@ -36,3 +36,9 @@ class Windows:
         heaviest = times.max(axis=1)
         value = self.objective.of_imbalance(heaviest[:, None], self.shares[:, None])
         return float(value[0])
+
+    def worst_weights(self, times: Floats) -> Floats:
+        """What each window weighs in the objective of rank loads [windows, ranks], [windows]."""
+        heaviest = times.max(axis=1)
+        weights = self.objective.worst_weights(heaviest[:, None], self.shares[:, None])
+        return weights[:, 0]
