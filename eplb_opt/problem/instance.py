@@ -277,8 +277,8 @@ class Instance:
         )
 
     def _of_windows(self) -> str:
-        """What `describe` says of an objective that looks at windows."""
-        if self.objective.adds_windows:
+        """What `describe` says of several windows."""
+        if self.objective.adds_windows and self.num_windows == 1:
             return ""
         return f"; objective: {self.objective.describe()} of {self.num_windows} windows"
 
