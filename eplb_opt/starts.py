@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from .foresight.plan import plan_windows
 from .heuristics.greedy import greedy, greedy_pools
 from .heuristics.refine import refined
 from .layer import LayerState
 from .limits import Limits
+from .packages import is_usable
 from .problem.hierarchy import NodeSet, members, node_sets
 from .problem.instance import Instance
 from .problem.placement import Placement
@@ -137,6 +140,23 @@ def take_refined(
 
     def place(part: Instance, part_layers: list[LayerState]) -> None:
         take(part, part_layers, refined(part, steps=START_STEPS), "refined")
+
+    in_parts(instance, layers, place, deadline)
+
+
+def take_planned(
+    instance: Instance,
+    layers: list[LayerState],
+    deadline: float | None,
+    workers: int,
+) -> None:
+    """Start from the plan over windows, in as many layers as fit before a deadline; without numba from the mix's."""
+    plan = refined
+    if is_usable("numba"):
+        plan = functools.partial(plan_windows, workers=workers)
+
+    def place(part: Instance, part_layers: list[LayerState]) -> None:
+        take(part, part_layers, plan(part), "refined")
 
     in_parts(instance, layers, place, deadline)
 

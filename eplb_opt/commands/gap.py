@@ -21,7 +21,6 @@ from .options import (
     limits_of,
     read_selected,
     say_no_effect,
-    usual_method,
 )
 from .output import (
     STANDARD_OUTPUT,
@@ -44,7 +43,8 @@ def add_parser(commands: Any) -> None:
     add_input(parser)
     parser.add_argument(
         "--methods",
-        help="comma-separated; default: greedy,optimal, or with --across greedy,refined",
+        default="greedy,optimal",
+        help="comma-separated; default: %(default)s",
     )
     _add_own(parser)
     add_step(parser)
@@ -72,12 +72,11 @@ def _add_own(parser: argparse.ArgumentParser) -> None:
 
 def _gap(options: argparse.Namespace) -> int:
     limits = limits_of(options)
-    usual = f"greedy,{usual_method(options)}"
-    methods = _methods(usual if options.methods is None else options.methods, limits)
+    methods = _methods(options.methods, limits)
     copies = _copies(options)
     check_files({"--json": json_file(options.json)}, [options.loads, *options.map])
     policies = _policies(options.policy)
-    instance = instance_of(options, read_selected(options))
+    instance = instance_of(options, read_selected(options), methods)
     own = {f"map {path}": _own(path, instance) for path in options.map}
     notes = say_no_effect(options, instance)
     judged = _judge(policies, instance)
@@ -96,7 +95,8 @@ def _gap(options: argparse.Namespace) -> int:
 
 def _copies(options: argparse.Namespace) -> int | None:
     """Routed tokens of a step, where one is given; known for these objectives only."""
-    if options.tokens_per_step is not None and options.across not in ("sum", "mean"):
+    is_known = options.across in (None, "sum", "mean")
+    if options.tokens_per_step is not None and not is_known:
         raise OptionError(
             f"--tokens-per-step with --across {options.across}: give --across sum or mean"
         )

@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
         "--workers",
         type=positive,
         default=os.cpu_count() or 1,
-        help="processes of optimal; default: all cores",
+        help="processes of optimal, threads of refined-windows; default: all cores",
     )
     add_json(parser)
     parser.set_defaults(run=_replay)

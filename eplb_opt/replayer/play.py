@@ -156,7 +156,7 @@ def replay(
         Routed copies of a token, taken as independent. With 1, sampling's upper bound holds however the experts of
         one token depend on each other.
     workers : int, default 1
-        Processes of ``optimal``.
+        Processes of ``optimal``, threads of ``refined-windows``.
     progress : callable, optional
         Called with (policies that have played, all of them).
 

@@ -73,10 +73,16 @@ def _refined(instance: Instance) -> Placement:
     return refined(instance)
 
 
-def _over_windows(instance: Instance) -> Placement:
-    from ..foresight.plan import plan_windows
+def _over_windows(workers: int) -> Plan:
+    """`plan_windows` for the mean; the map is the same with any number of workers."""
 
-    return plan_windows(replace(instance, objective=Objective("mean")))
+    def plan(instance: Instance) -> Placement:
+        from ..foresight.plan import plan_windows
+
+        over_windows = replace(instance, objective=Objective("mean"))
+        return plan_windows(over_windows, workers=workers)
+
+    return plan
 
 
 def _optimal(workers: int) -> Plan:
@@ -97,7 +103,7 @@ def _players(workers: int) -> dict[str, Player]:
         Player("contiguous", contiguous),
         Player("greedy", _greedy),
         Player("refined", _refined),
-        Player("refined-windows", _over_windows, over_windows=True),
+        Player("refined-windows", _over_windows(workers), over_windows=True),
         Player("optimal", _optimal(workers), is_slow=True),
     )
     return {player.name: player for player in players}
@@ -114,7 +120,7 @@ def chosen_players(names: Sequence[str], workers: int) -> list[Player]:
     names : sequence of str
         Of `NAMES`, or ``package.module:Name`` of a policy from outside.
     workers : int
-        Processes of ``optimal``.
+        Processes of ``optimal``, threads of ``refined-windows``.
 
     Raises
     ------
