@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,13 +11,12 @@ import numpy as np
 
 from .judge import Outcome
 from .players import OWN
+from .trace import length
 
 TOLERANCE = (
     0.005  # of the imbalance: what costs less is taken if it is as near to the best
 )
 LEAST_WINDOWS = 4  # that are served, to choose on one half and to judge on the other
-
-Role = Callable[[Outcome], bool]
 
 
 @dataclass(frozen=True)
@@ -130,28 +129,25 @@ def _least_costly(candidates: Sequence[Outcome], early: slice) -> Outcome:
 def _others(
     outcomes: Sequence[Outcome], chosen: Outcome, early: slice
 ) -> Iterator[Outcome]:
-    """What the advice is compared with, each once, of the same number of replicas first."""
-
-    def is_same(
-        other: Outcome, *, policy: bool, interval: bool, replicas: bool
-    ) -> bool:
-        return (
-            (other.policy == chosen.policy) == policy
-            and (other.interval == chosen.interval) == interval
-            and (other.replicas == chosen.replicas) == replicas
-        )
-
-    peers = [o for o in outcomes if o is not chosen]
-    intervals = [
-        o for o in peers if is_same(o, policy=True, interval=False, replicas=True)
-    ]
+    """What the advice is compared with: other intervals, other policies, other numbers of replicas."""
+    same_replicas = [o for o in outcomes if o.replicas == chosen.replicas]
+    same_policy = [o for o in outcomes if o.policy == chosen.policy]
+    intervals = [o for o in same_replicas if o in same_policy and o is not chosen]
     yield from _never_and_best(intervals, chosen, early)
-    for other in peers:
-        if is_same(other, policy=False, interval=True, replicas=True):
+    for policy in dict.fromkeys(o.policy for o in same_replicas):
+        if policy != chosen.policy:
+            yield _at_interval([o for o in same_replicas if o.policy == policy], chosen)
+    for other in same_policy:
+        is_other = other.replicas != chosen.replicas
+        if is_other and other.interval == chosen.interval:
             yield other
-    for other in peers:
-        if is_same(other, policy=True, interval=True, replicas=False):
-            yield other
+
+
+def _at_interval(outcomes: Sequence[Outcome], chosen: Outcome) -> Outcome:
+    """That at the chosen interval, or the next longer one that was played."""
+    at_least = length(chosen.interval)
+    longer = [o for o in outcomes if length(o.interval) >= at_least]
+    return min(longer, key=lambda outcome: length(outcome.interval))
 
 
 def _never_and_best(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from .players import Player
 from .trace import (
     Trace,
     Turn,
+    length,
     turn_by_label,
     turns_by_time,
     usual_history,
@@ -57,9 +57,9 @@ class Game:
     def shown_interval(self, is_slow: bool, advised: int | None) -> int | None:
         """The interval that tables show: the one asked for or advised, or the next longer one that is played."""
         wanted = advised if self.asked is None else self.asked
-        at_least = _length(wanted)
+        at_least = length(wanted)
         played = self.intervals(is_slow)
-        return min((i for i in played if _length(i) >= at_least), key=_length)
+        return min((i for i in played if length(i) >= at_least), key=length)
 
     def notes(self, players: Sequence[Player]) -> Iterator[str]:
         """What was left out."""
@@ -69,10 +69,6 @@ class Game:
                     f"{player.name} takes seconds a plan: at most {MOST_SLOW_PLANS} plans of it, so not at every "
                     "interval; --interval plays it at that one"
                 )
-
-
-def _length(interval: int | None) -> float:
-    return math.inf if interval is None else interval
 
 
 def game_of(

@@ -13,7 +13,7 @@ from ..sampling import copies_of
 from ..warmup import warm_up
 from .advice import Advice, advise
 from .game import Game, game_of
-from .judge import Outcome
+from .judge import Outcome, of_windows
 from .parts import Parts, parts_of, sampling_of
 from .players import NAMES, OWN, Player, chosen_players
 from .rounds import OwnRounds, Rounds
@@ -84,7 +84,7 @@ class Replay:
         ids = list(self.instance.layer_ids or ())
         return {
             "schema": SCHEMA,
-            "instance": self.instance.describe(),
+            "instance": of_windows(self.instance, self.served[:1]).describe(),
             "mode": self.instance.mode,
             "notes": list(self.notes),
             "layer_ids": ids,

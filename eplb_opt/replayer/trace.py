@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,3 +177,8 @@ def usual_intervals(served: int, most_plans: int) -> list[int | None]:
         if power < served and -(-served // power) <= most_plans
     ]
     return [None, *tried]
+
+
+def length(interval: int | None) -> float:
+    """Windows between plans, to compare intervals: infinitely many where the first plan stays."""
+    return math.inf if interval is None else interval

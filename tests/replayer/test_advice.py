@@ -77,3 +77,14 @@ def test_the_standard_error_is_of_the_difference():
 def test_as_json():
     advice = advise([outcome("greedy", 2, [1.2] * 4), outcome("own", 2, [1.0] * 4)])
     assert advice.to_dict()["comparisons"][0]["policy"] == "own"
+
+
+def test_who_played_at_longer_intervals_only_is_compared_at_the_next_one():
+    outcomes = [outcome("greedy", interval, [1.1] * 8) for interval in (2, 4)]
+    outcomes += [outcome("optimal", interval, [1.3] * 8) for interval in (None, 8, 4)]
+    outcomes.append(outcome("greedy", None, [1.2] * 8))
+    advice = advise(outcomes)
+    assert (advice.policy, advice.interval) == ("greedy", 4)
+    assert [(c.policy, c.interval) for c in advice.comparisons] == [("greedy", None), ("optimal", 4)]
+    fewer = advise([o for o in outcomes if (o.policy, o.interval) != ("optimal", 4)])
+    assert [(c.policy, c.interval) for c in fewer.comparisons] == [("greedy", None), ("optimal", 8)]
