@@ -40,6 +40,20 @@ def test_policies_are_configured():
     assert (policy.steps, policy.greedy_check) == (12, math.inf)
 
 
+def test_what_the_plug_ins_keep_is_no_policys(tmp_path):
+    path = tmp_path / "options.json"
+    path.write_text(json.dumps({"history": 8, "record": "here"}))
+    options = read_options({"EPLB_OPT_CONFIG": str(path), "EPLB_OPT_HISTORY": "0"})
+    assert options == {"policy": DEFAULT_POLICY, "history": 0, "record": "here"}
+    assert not hasattr(engine_policy(options), "history")
+    assert issubclass(engine_policy(options | {"policy": "greedy"}), POLICIES["greedy"])
+
+
+def test_variables_that_are_read_elsewhere_are_no_options():
+    environ = {"EPLB_OPT_MAX_FILE_MIB": "2048", "EPLB_OPT_DATA": "/data", "EPLB_OPT_CONFIG": ""}
+    assert read_options(environ) == {"policy": DEFAULT_POLICY}
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
@@ -93,6 +107,10 @@ def test_wrong_options_are_named(environ, message):
                 ("greedy_check", "{}"),
                 ("work", "1" + "0" * 400),
                 ("seed", "null"),
+                ("history", "true"),
+                ("history", "16.0"),
+                ("history", "null"),
+                ("record", "1"),
             )
         ),
     ],
