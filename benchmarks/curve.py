@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from eplb_opt.heuristics.options import STEPS
 from eplb_opt.policies import RefinedPolicy, configure
+from eplb_opt.refined_options import STEPS
 
 from . import speed
 from .environment import ROOT

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from eplb_opt.heuristics.greedy_check import greedy_objective, heaviest_load
-from eplb_opt.heuristics.options import STEPS
 from eplb_opt.heuristics.refine import refine_maps, refined
 from eplb_opt.problem.instance import Instance
+from eplb_opt.refined_options import STEPS
 
 from .cases import cases
 from .environment import ROOT, environment

@@ -29,6 +29,7 @@ from .starts import (
     replace_packings,
     start_layers,
     take,
+    take_planned,
     take_refined,
     timed_greedy,
 )
@@ -196,7 +197,10 @@ class _Run:
             return
         if warm_start is not None:
             take(self.instance, self.layers, warm_start, "warm start")
-        take_refined(self.instance, self.layers, self._deadline())
+        if self.instance.objective.adds_windows:
+            take_refined(self.instance, self.layers, self._deadline())
+        else:
+            take_planned(self.instance, self.layers, self._deadline())
         if any(layer.is_open(self.limits.gap) for layer in self.layers):
             # Not before: with the machine code cached, it takes time, too.
             self._compile(self.method)

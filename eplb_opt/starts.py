@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from .foresight.plan import plan_windows
 from .heuristics.greedy import greedy, greedy_pools
 from .heuristics.refine import refined
 from .layer import LayerState
 from .limits import Limits
+from .packages import is_usable
 from .problem.hierarchy import NodeSet, members, node_sets
 from .problem.instance import Instance
 from .problem.placement import Placement
@@ -137,6 +139,18 @@ def take_refined(
 
     def place(part: Instance, part_layers: list[LayerState]) -> None:
         take(part, part_layers, refined(part, steps=START_STEPS), "refined")
+
+    in_parts(instance, layers, place, deadline)
+
+
+def take_planned(
+    instance: Instance, layers: list[LayerState], deadline: float | None
+) -> None:
+    """Start from the plan over windows, in as many layers as fit before a deadline; without numba from the mix's."""
+
+    def place(part: Instance, part_layers: list[LayerState]) -> None:
+        planned = plan_windows(part) if is_usable("numba") else refined(part)
+        take(part, part_layers, planned, "refined")
 
     in_parts(instance, layers, place, deadline)
 

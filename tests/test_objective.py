@@ -120,7 +120,8 @@ def test_weights_and_windows_match_and_an_objective_is_one():
 def test_people_are_told_which_objective_it_is():
     load = np.ones((4, 1, 3))
     said = {across: Instance(load, 4, num_ranks=2, objective=Objective(across)).describe() for across in ACROSS}
-    assert "objective" not in said["sum"]
+    assert said["sum"].endswith("; objective: sum of 4 windows")
+    assert "objective" not in Instance(load[0], 4, num_ranks=2).describe()
     assert said["mean"].endswith("; objective: mean imbalance of 4 windows")
     assert said["cvar"].endswith("; objective: mean imbalance of the worst 0.1 of 4 windows")
     assert said["max"].endswith("; objective: worst imbalance of 4 windows")
@@ -136,7 +137,18 @@ def test_an_objective_is_one_record(monkeypatch, tmp_path, capsys):
     placement = METHODS["refined"].place(halves)
     np.testing.assert_array_equal(placement.objective(halves), placement.objective(worst))
     np.save(tmp_path / "loads.npy", load)
-    arguments = ["solve", str(tmp_path / "loads.npy"), "--replicas", "24", "--ranks", "8", "--across", "half"]
+    arguments = [
+        "solve",
+        str(tmp_path / "loads.npy"),
+        "--replicas",
+        "24",
+        "--ranks",
+        "8",
+        "--across",
+        "half",
+        "--method",
+        "refined",
+    ]
     report = tmp_path / "report.json"
     assert main([*arguments, "-o", str(tmp_path / "map.npz"), "--json", str(report)]) == 0
     assert "mean imbalance of the worse half of 6 windows" in " ".join(capsys.readouterr().out.split())
@@ -197,10 +209,33 @@ def test_an_instance_shows_pickles_and_selects_its_objective():
 
 
 @pytest.mark.parametrize("method", ["optimal", "milp", "cpsat"])
-def test_methods_that_know_one_load_vector_say_so(method):
-    instance = Instance(LOADS, 4, num_ranks=2, objective=Objective("mean"))
-    with pytest.raises(OptionError, match=f"^method '{method}': it does not plan over windows .*'refined'"):
+def test_methods_that_work_pool_by_pool_say_so_of_several_nodes(method):
+    load = np.ones((2, 1, 4))
+    instance = Instance(load, 4, num_ranks=2, num_groups=2, num_nodes=2, objective=Objective("mean"))
+    with pytest.raises(OptionError, match=f"^method '{method}': in hierarchical mode .*'refined'"):
         solve(instance, method)
+    assert not METHODS[method].supports(dataclasses.replace(instance, objective=Objective()))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "mean imbalance of 6 windows"),
+        (["--across", "sum"], "sum of 6 windows"),
+        (["--across", "cvar", "--level", "0.5"], "mean imbalance of the worst 0.5 of 6 windows"),
+        (["--nodes", "2", "--groups", "4"], "sum of 6 windows"),
+        (["--nodes", "2", "--groups", "4", "--method", "refined"], "mean imbalance of 6 windows"),
+        (["--windows", "2"], None),
+    ],
+)
+def test_the_command_plans_over_windows_where_it_can(options, said, tmp_path, capsys):
+    load = np.random.default_rng(3).lognormal(0, 1, (6, 2, 16))
+    np.save(tmp_path / "loads.npy", load)
+    arguments = ["solve", str(tmp_path / "loads.npy"), "--replicas", "24", "--ranks", "8", "--work", "0.01"]
+    assert main([*arguments, *options]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert ("objective: " in text) is (said is not None)
+    assert said is None or f"objective: {said}" in text
 
 
 @pytest.mark.parametrize("across", ACROSS)

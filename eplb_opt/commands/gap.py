@@ -22,7 +22,6 @@ from .options import (
     limits_of,
     read_selected,
     say_no_effect,
-    usual_method,
 )
 from .output import (
     STANDARD_OUTPUT,
@@ -44,7 +43,8 @@ def add_parser(commands: Any) -> None:
     add_input(parser)
     parser.add_argument(
         "--methods",
-        help="comma-separated; default: greedy,optimal, or with --across greedy,refined",
+        default="greedy,optimal",
+        help="comma-separated; default: %(default)s",
     )
     _add_own(parser)
     parser.set_defaults(run=_gap)
@@ -71,11 +71,10 @@ def _add_own(parser: argparse.ArgumentParser) -> None:
 
 def _gap(options: argparse.Namespace) -> int:
     limits = limits_of(options)
-    usual = f"greedy,{usual_method(options)}"
-    methods = _methods(usual if options.methods is None else options.methods, limits)
+    methods = _methods(options.methods, limits)
     check_files({"--json": json_file(options.json)}, [options.loads, *options.map])
     policies = _policies(options.policy)
-    instance = instance_of(options, read_selected(options))
+    instance = instance_of(options, read_selected(options), methods)
     own = {f"map {path}": _own(path, instance) for path in options.map}
     notes = say_no_effect(options, instance)
     judged = _judge(policies, instance)

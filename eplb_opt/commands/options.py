@@ -11,6 +11,8 @@ from typing import Any
 
 from ..errors import InstanceError, OptionError
 from ..limits import Limits, expected_of
+from ..methods import METHODS
+from ..packages import is_usable
 from ..problem.across import ACROSS
 from .output import say
 
@@ -21,6 +23,8 @@ OPTION_OF_LIMIT = {
     "workers": "--workers",
     "seed": "--seed",
 }
+# Within it there are maps that do little harm, and harmless ones are found fast; --gap 1e-4 asks for the proof.
+USUAL_GAP = 1e-3
 SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
 
 
@@ -42,10 +46,15 @@ def _add_windows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--across",
         choices=ACROSS,
-        default="sum",
         help="what counts of several windows: their sum, or heaviest over mean rank "
-        "load in the mean, the worst tenth (cvar) or the worst of them (max), by "
-        "greedy and refined; default: %(default)s",
+        "load in the mean, the worst of them by --level (cvar) or the worst one "
+        "(max); default: mean, or sum in hierarchical mode with an exact method",
+    )
+    parser.add_argument(
+        "--level",
+        type=float,
+        default=0.9,
+        help="of cvar: the worst 1 - LEVEL of the windows count; default: %(default)s",
     )
 
 
@@ -172,8 +181,9 @@ def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
     parser.add_argument(
         "--gap",
         type=float,
-        default=1e-4,
-        help="gap at which a layer is OPTIMAL; default: 1e-4",
+        default=USUAL_GAP,
+        help="gap at which a layer is OPTIMAL; of the maps within it, one that other "
+        "loads hurt least is taken; default: %(default)s",
     )
     parser.add_argument(
         "--workers",
@@ -212,11 +222,6 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def usual_method(options: argparse.Namespace) -> str:
-    """The method where none is named: the best of those that can do the objective."""
-    return "optimal" if options.across == "sum" else "refined"
-
-
 def limits_of(options: argparse.Namespace) -> Limits:
     """The limits that the options state; a limit on work puts the usual clock away.
 
@@ -251,14 +256,28 @@ def read_selected(options: argparse.Namespace) -> Any:
     )
 
 
-def instance_of(options: argparse.Namespace, loads: Any) -> Any:
+def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str]) -> Any:
     """The instance that the options state; what is wrong with them is said of the options.
+
+    Where they do not say what counts of several windows, it is their mean imbalance if all methods can do that.
 
     Raises
     ------
     InstanceError
         The loads cannot be placed on that topology.
     """
+    if options.across is not None:
+        return _instance(options, loads, options.across)
+    added = _instance(options, loads, "sum")
+    if added.num_windows == 1 or not is_usable("numba"):
+        return added
+    over_windows = _instance(options, loads, "mean")
+    if any(METHODS[method].supports(over_windows) for method in methods):
+        return added
+    return over_windows
+
+
+def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:
     from ..problem.instance import Instance
     from ..problem.objective import Objective
 
@@ -271,7 +290,7 @@ def instance_of(options: argparse.Namespace, loads: Any) -> Any:
             num_ranks=options.ranks,
             distinct=options.distinct,
             layer_ids=loads.layer_ids,
-            objective=Objective(options.across),
+            objective=Objective(across, level=options.level),
         )
     except InstanceError as error:
         raise InstanceError(_said_of_options(str(error))) from error

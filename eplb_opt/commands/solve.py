@@ -16,7 +16,6 @@ from .options import (
     limits_of,
     read_selected,
     say_no_effect,
-    usual_method,
 )
 from .output import (
     STANDARD_OUTPUT,
@@ -37,7 +36,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--method",
         choices=list(METHODS),
-        help="default: optimal, or with --across refined",
+        default="optimal",
+        help="default: %(default)s",
     )
     parser.add_argument(
         "-o",
@@ -54,15 +54,14 @@ def _solve(options: argparse.Namespace) -> int:
     from ..checker.schema import in_order
 
     limits = limits_of(options)
-    method = options.method or usual_method(options)
-    require_method(method, limits)
+    require_method(options.method, limits)
     _check_outputs(options)
     loads = _read(options)
-    instance = instance_of(options, loads)
+    instance = instance_of(options, loads, [options.method])
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
-    (result, *_), interrupted = run_methods(instance, [method], limits)
+    (result, *_), interrupted = run_methods(instance, [options.method], limits)
     saved = []
     if options.output is not None:
         saved.append(_write(options, loads, result.placement))

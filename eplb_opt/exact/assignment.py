@@ -14,10 +14,12 @@ import numpy as np
 from ..certificates.mean import trivial_bound
 from ..errors import SolverError
 from ..limits import Limits
-from ..problem.pool import Packing, Pool
+from ..problem.pool import Ints, Packing, Pool
+from ..problem.value import rank_times
 
 # The incumbent's objective is a rounded sum; this much above it is safely an upper bound.
 UPPER_MARGIN = 1e-9
+CAPS_ROUNDING = 1e-12  # of the caps of a mean, which sum to one
 WORK_SIZE = 20_000  # placement variables a unit of work (about a second)
 MAX_SIZE = 400_000
 OUT_OF_TIME = "time ran out while building the model"
@@ -85,12 +87,49 @@ class Assignment:
                 yield e, k
 
     def equal_loads(self) -> Iterator[tuple[int, int]]:
-        """Neighbouring experts of equal load, for (S2)."""
-        last_with: dict[float, int] = {}
-        for e, load in enumerate(self.pool.loads.tolist()):
-            if load in last_with:
-                yield last_with[load], e
-            last_with[load] = e
+        """Neighbouring experts of equal load in every window, for (S2)."""
+        last_with: dict[int, int] = {}
+        for e, kind in enumerate(kinds(self.pool).tolist()):
+            if kind in last_with:
+                yield last_with[kind], e
+            last_with[kind] = e
+
+    @property
+    def caps(self) -> list[float]:
+        """What each window that is not silent may weigh in the objective; none of a plain pool."""
+        windows = self.pool.windows
+        return [] if windows is None else windows.caps[windows.shares > 0].tolist()
+
+    @property
+    def window_loads(self) -> list[list[float]]:
+        """The loads of these windows, or of a plain pool its own: what (C4) and (V2) are about."""
+        windows = self.pool.windows
+        if windows is None:
+            return [self.pool.loads.tolist()]
+        loads: list[list[float]] = windows.loads[windows.shares > 0].tolist()
+        return loads
+
+    @property
+    def caps_bind(self) -> bool:
+        """Whether the caps sum to one, so that the weights are the caps."""
+        return sum(self.caps) <= 1 + CAPS_ROUNDING
+
+    def hint_least(self) -> float:
+        """Warm start of eta in (C6): the heaviest rank of one of the windows, for which the objective is least."""
+        heaviest = self.hint_heaviest()
+
+        def objective(least: float) -> float:
+            above = [max(load - least, 0.0) for load in heaviest]
+            return least + float(np.dot(self.caps, above))
+
+        return min(heaviest, key=objective)
+
+    def hint_heaviest(self) -> list[float]:
+        """Warm start of the heaviest rank in each of them."""
+        loads = np.array(self.window_loads)
+        times = rank_times(loads[None], self.incumbent.experts[None])[0]
+        heaviest: list[float] = times.max(axis=1).tolist()
+        return heaviest
 
     @cached_property
     def by_load(self) -> list[int]:
@@ -211,12 +250,20 @@ def allowed_counts(pool: Pool, upper: float) -> list[range]:
     return [range(count, min(most, count + spare) + 1) for count in least]
 
 
+def kinds(pool: Pool) -> Ints:
+    """A number for each expert, the same for those of the same loads in every window, [experts]."""
+    rows = [pool.loads] if pool.windows is None else [pool.loads, *pool.windows.loads]
+    _, kind = np.unique(np.stack(rows), axis=1, return_inverse=True)
+    return np.asarray(kind, dtype=np.int64).reshape(-1)
+
+
 def _canonical(pool: Pool, packing: Packing) -> Packing:
     """Relabel equal experts by falling count (S2), then number the ranks by their heaviest expert (S1)."""
     counts = packing.counts(pool)
     label = np.arange(pool.num_experts)
-    for load in np.unique(pool.loads):
-        same = np.flatnonzero(pool.loads == load)
+    kind_of = kinds(pool)
+    for kind in range(int(kind_of.max()) + 1):
+        same = np.flatnonzero(kind_of == kind)
         by_count = np.argsort(-counts[same], kind="stable")
         label[same[by_count]] = same
     relabelled = label[packing.experts]

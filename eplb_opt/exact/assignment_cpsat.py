@@ -24,24 +24,33 @@ from .assignment import OUT_OF_TIME, Assignment, too_large
 
 # The mean rank load has about this many bits: rounding costs at most slots_per_rank / 2^24 of it.
 MEAN_BITS = 24
+# With windows about this many, and the caps of their weights this unit, so that objectives are exact as floats.
+WINDOW_BITS = 20
+CAP_UNIT = 2**20
 BOUND_NOISE = 1e-6  # CP-SAT hands its integer bound over as a float
 # share of the work from which on it, not the clock, has stopped the search
 ALL_WORK = 0.99
 METHOD = "CP-SAT"
 
+Loads = dict[tuple[int, int], int]  # of one of e's k replicas
 Copies = dict[tuple[int, int, int], cp_model.IntVar]  # of e's k replicas on rank r
 
 
 @dataclass(frozen=True, eq=False)
 class CpSatModel:
-    """The CP-SAT model with its variables; ``load[e, k]`` is ``floor(scale * w_e / k)``."""
+    """The CP-SAT model with its variables.
+
+    ``loads[k][e, c]`` is ``floor(scale * w_ke / c)`` of window k, and ``heaviest`` has a variable for each window; of a
+    plain pool both have one entry, and T is the objective. ``unit`` is what the objective counts a load of 1 for.
+    """
 
     model: cp_model.CpModel
-    T: cp_model.IntVar
+    heaviest: list[cp_model.IntVar]
     y: dict[tuple[int, int], cp_model.IntVar]
     x: Copies
-    load: dict[tuple[int, int], int]
+    loads: list[Loads]
     scale: Fraction
+    unit: Fraction
 
 
 def scale_of(pool: Pool) -> Fraction:
@@ -58,7 +67,8 @@ def scale_of(pool: Pool) -> Fraction:
     """
     if pool.total == 0:
         return Fraction(1)
-    bits = MEAN_BITS + math.ceil(math.log2(pool.slots_per_rank))
+    bits = MEAN_BITS if pool.is_plain else WINDOW_BITS
+    bits += math.ceil(math.log2(pool.slots_per_rank))
     mean = pool.total / pool.ranks
     magnitude = mean.numerator.bit_length() - mean.denominator.bit_length()
     return Fraction(2) ** (bits - magnitude)
@@ -76,27 +86,63 @@ def build(a: Assignment) -> CpSatModel:
     CpSatModel
     """
     scale = scale_of(a.pool)
-    load = {(e, k): _integer_load(a, e, k, scale) for e, k in a.expert_counts()}
-    heaviest = _heaviest(a, load)
-    # (V1), less what rounding down can take
-    least = math.floor(scale * Fraction(a.lower)) - a.pool.slots_per_rank
+    loads = [_integer_loads(a, row, scale) for row in a.window_loads]
+    tops = [_heaviest(a, load) for load in loads]
     model = cp_model.CpModel()
-    top = model.new_int_var(min(least, heaviest), heaviest, "T")
     chosen = {(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()}
     copies = _new_copies(a, model)
     m = CpSatModel(
         model,
-        T=top,
+        heaviest=_new_heaviest(a, model, scale, tops),
         y=chosen,
         x=copies,
-        load=load,
+        loads=loads,
         scale=scale,
+        unit=scale * CAP_UNIT if a.caps else scale,
     )
     for add_family in FAMILIES:
         add_family(a, m)
-    model.minimize(m.T)
-    _add_hints(a, m, heaviest)
+    minimise(a, m)
+    _add_hints(a, m, tops)
     return m
+
+
+def _new_heaviest(
+    a: Assignment, model: cp_model.CpModel, scale: Fraction, tops: list[int]
+) -> list[cp_model.IntVar]:
+    """T, or the heaviest rank of each window."""
+    slots = a.pool.slots_per_rank
+    if not a.caps:
+        # (V1), less what rounding down can take
+        least = math.floor(scale * Fraction(a.lower)) - slots
+        return [model.new_int_var(min(least, tops[0]), tops[0], "T")]
+    # in a window the mean rank load is one, and one rank has no more than all of them
+    least = math.floor(scale) - slots
+    most = math.ceil(scale * a.pool.ranks) + slots
+    return [
+        model.new_int_var(min(least, top), max(most, top), f"T_{k}")
+        for k, top in enumerate(tops)
+    ]
+
+
+def minimise(a: Assignment, m: CpSatModel) -> None:
+    """The objective: T, or by (C6) what the windows' heaviest ranks come to, in integers rounded down."""
+    if not a.caps:
+        m.model.minimize(m.heaviest[0])
+        return
+    caps = [math.floor(Fraction(cap) * CAP_UNIT) for cap in a.caps]
+    if a.caps_bind:
+        m.model.minimize(cp_model.LinearExpr.weighted_sum(m.heaviest, caps))
+        return
+    most = math.ceil(m.scale * a.pool.ranks) + a.pool.slots_per_rank
+    least = m.model.new_int_var(0, most, "eta")
+    above = []
+    for k, top in enumerate(m.heaviest):
+        over = m.model.new_int_var(0, most, f"d_{k}")
+        m.model.add(over >= top - least)
+        above.append(over)
+    worst = cp_model.LinearExpr.weighted_sum(above, caps)
+    m.model.minimize(CAP_UNIT * least + worst)
 
 
 def _new_copies(a: Assignment, model: cp_model.CpModel) -> Copies:
@@ -108,16 +154,18 @@ def _new_copies(a: Assignment, model: cp_model.CpModel) -> Copies:
     }
 
 
-def _integer_load(a: Assignment, e: int, k: int, scale: Fraction) -> int:
+def _integer_loads(a: Assignment, loads: list[float], scale: Fraction) -> Loads:
     """Load of one of k replicas of expert e, rounded down."""
-    load = Fraction(float(a.pool.loads[e]))
-    return math.floor(scale * load / k)
+    return {
+        (e, k): math.floor(scale * Fraction(loads[e]) / k) for e, k in a.expert_counts()
+    }
 
 
-def _add_hints(a: Assignment, m: CpSatModel, heaviest: int) -> None:
-    """The warm start's values of all variables."""
+def _add_hints(a: Assignment, m: CpSatModel, tops: list[int]) -> None:
+    """The warm start's values of the variables."""
     hint = a.hint_x()
-    m.model.add_hint(m.T, heaviest)
+    for variable, top in zip(m.heaviest, tops, strict=True):
+        m.model.add_hint(variable, top)
     for (e, k), variable in m.y.items():
         m.model.add_hint(variable, a.hint_y(e, k))
     for key, variable in m.x.items():
@@ -143,10 +191,11 @@ def c3_full_ranks(a: Assignment, m: CpSatModel) -> None:
 
 def c4_heaviest(a: Assignment, m: CpSatModel) -> None:
     pairs = list(a.expert_counts())
-    loads = [m.load[pair] for pair in pairs]
-    for r in a.ranks:
-        copies = [m.x[e, k, r] for e, k in pairs]
-        m.model.add(cp_model.LinearExpr.weighted_sum(copies, loads) <= m.T)
+    for top, load in zip(m.heaviest, m.loads, strict=True):
+        weights = [load[pair] for pair in pairs]
+        for r in a.ranks:
+            copies = [m.x[e, k, r] for e, k in pairs]
+            m.model.add(cp_model.LinearExpr.weighted_sum(copies, weights) <= top)
 
 
 def c5_per_rank(a: Assignment, m: CpSatModel) -> None:
@@ -157,9 +206,10 @@ def c5_per_rank(a: Assignment, m: CpSatModel) -> None:
 
 
 def v2_replica(a: Assignment, m: CpSatModel) -> None:
-    for e, counts in enumerate(a.counts):
-        load = sum(m.load[e, k] * m.y[e, k] for k in counts)
-        m.model.add(load <= m.T)
+    for top, loads in zip(m.heaviest, m.loads, strict=True):
+        for e, counts in enumerate(a.counts):
+            replica = sum(loads[e, k] * m.y[e, k] for k in counts)
+            m.model.add(replica <= top)
 
 
 def v4_conflicts(a: Assignment, m: CpSatModel) -> None:
@@ -264,8 +314,9 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
 
 def _bound(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> float:
     """The solver's bound in the unit of the loads, or L0 if that is larger."""
-    proven = math.ceil(solver.best_objective_bound - BOUND_NOISE)  # T is an integer
-    return max(floor_float(Fraction(proven) / m.scale), a.lower)
+    # the objective is an integer
+    proven = math.ceil(solver.best_objective_bound - BOUND_NOISE)
+    return max(floor_float(Fraction(proven) / m.unit), a.lower)
 
 
 def _packing(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> Packing:
@@ -299,7 +350,7 @@ def _limit_hit(limits: Limits, solver: cp_model.CpSolver) -> StopReason:
     return StopReason.TIME
 
 
-def _heaviest(a: Assignment, load: dict[tuple[int, int], int]) -> int:
+def _heaviest(a: Assignment, load: Loads) -> int:
     """The warm start's heaviest rank in integer loads."""
     counts = a.incumbent.counts(a.pool)
     replica = [load[e, int(k)] for e, k in enumerate(counts)]

@@ -30,10 +30,14 @@ Copies = dict[tuple[int, int, int], pulp.LpVariable]  # of e's k replicas on ran
 
 @dataclass(frozen=True, eq=False)
 class MilpModel:
-    """The PuLP problem with its variables; loads are multiplied by ``scale``."""
+    """The PuLP problem with its variables; loads are multiplied by ``scale``.
+
+    ``heaviest`` has a variable for each window, the heaviest rank there; of a plain pool it is T alone.
+    """
 
     problem: pulp.LpProblem
     T: pulp.LpVariable
+    heaviest: list[pulp.LpVariable]
     y: dict[tuple[int, int], pulp.LpVariable]
     x: Copies
     scale: float
@@ -52,13 +56,24 @@ def build(a: Assignment) -> MilpModel:
     """
     problem = pulp.LpProblem("pool", pulp.LpMinimize)
     scale = SCALE / a.pool.mean if a.pool.mean > 0 else 1.0
-    heaviest = problem.add_variable("T", lowBound=a.lower * scale)  # (V1)
+    objective = problem.add_variable("T", lowBound=a.lower * scale)  # (V1)
+    # (V1) in each window follows from (C2) to (C4)
+    heaviest = [
+        problem.add_variable(f"T_{k}", lowBound=0.0) for k in range(len(a.caps))
+    ]
     chosen = {
         (e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger)
         for e, k in a.expert_counts()
     }
     copies = _new_copies(a, problem)
-    model = MilpModel(problem, T=heaviest, y=chosen, x=copies, scale=scale)
+    model = MilpModel(
+        problem,
+        T=objective,
+        heaviest=heaviest or [objective],
+        y=chosen,
+        x=copies,
+        scale=scale,
+    )
     problem += model.T
     for add_family in FAMILIES:
         add_family(a, model)
@@ -94,11 +109,34 @@ def c3_full_ranks(a: Assignment, m: MilpModel) -> None:
 
 
 def c4_heaviest(a: Assignment, m: MilpModel) -> None:
-    weight = [float(load) for load in a.pool.loads]
-    for r in a.ranks:
-        terms = ((m.x[e, k, r], weight[e] / k * m.scale) for e, k in a.expert_counts())
-        load = pulp.LpAffineExpression(terms)
-        m.problem.addConstraint(load <= m.T, f"C4_{r}")
+    for top, weight in zip(m.heaviest, a.window_loads, strict=True):
+        for r in a.ranks:
+            terms = (
+                (m.x[e, k, r], weight[e] / k * m.scale) for e, k in a.expert_counts()
+            )
+            load = pulp.LpAffineExpression(terms)
+            m.problem.addConstraint(load <= top, _named(f"C4_{r}", top, m))
+
+
+def c6_windows(a: Assignment, m: MilpModel) -> None:
+    if not a.caps:
+        return
+    if a.caps_bind:
+        mean = pulp.lpSum(
+            cap * top for cap, top in zip(a.caps, m.heaviest, strict=True)
+        )
+        m.problem.addConstraint(mean <= m.T, "C6")
+        return
+    least = m.problem.add_variable("eta", lowBound=0)
+    hint = a.hint_least()
+    least.setInitialValue(hint * m.scale)
+    worst = [least]
+    for k, top in enumerate(m.heaviest):
+        above = m.problem.add_variable(f"d_{k}", lowBound=0)
+        above.setInitialValue(max(a.hint_heaviest()[k] - hint, 0.0) * m.scale)
+        m.problem.addConstraint(above >= top - least, f"C6_{k}")
+        worst.append(a.caps[k] * above)
+    m.problem.addConstraint(pulp.lpSum(worst) <= m.T, "C6")
 
 
 def c5_per_rank(a: Assignment, m: MilpModel) -> None:
@@ -110,10 +148,11 @@ def c5_per_rank(a: Assignment, m: MilpModel) -> None:
 
 
 def v2_replica(a: Assignment, m: MilpModel) -> None:
-    for e, counts in enumerate(a.counts):
-        load = float(a.pool.loads[e]) * m.scale
-        replica = pulp.lpSum(load / k * m.y[e, k] for k in counts)
-        m.problem.addConstraint(replica <= m.T, f"V2_{e}")
+    for top, weight in zip(m.heaviest, a.window_loads, strict=True):
+        for e, counts in enumerate(a.counts):
+            load = weight[e] * m.scale
+            replica = pulp.lpSum(load / k * m.y[e, k] for k in counts)
+            m.problem.addConstraint(replica <= top, _named(f"V2_{e}", top, m))
 
 
 def v4_conflicts(a: Assignment, m: MilpModel) -> None:
@@ -142,12 +181,18 @@ def s2_experts(a: Assignment, m: MilpModel) -> None:
         m.problem.addConstraint(count_e >= count_f, f"S2_{e}_{f}")
 
 
+def _named(name: str, top: pulp.LpVariable, m: MilpModel) -> str:
+    """A constraint's name, with its window's where there are several."""
+    return name if top is m.T else f"{name}_{top.name}"
+
+
 FAMILIES = (
     c1_one_count,
     c2_all_replicas,
     c3_full_ranks,
     c4_heaviest,
     c5_per_rank,
+    c6_windows,
     v2_replica,
     v4_conflicts,
     s1_ranks,
@@ -158,6 +203,8 @@ FAMILIES = (
 def _set_warm_start(a: Assignment, m: MilpModel) -> None:
     """The incumbent as the variables' initial values."""
     hint = a.hint_x()
+    for top, load in zip(m.heaviest, a.hint_heaviest(), strict=True):
+        top.setInitialValue(load * m.scale)
     m.T.setInitialValue(max(a.upper, a.lower) * m.scale)
     for (e, k), variable in m.y.items():
         variable.setInitialValue(a.hint_y(e, k))

@@ -72,28 +72,71 @@ def annealed_layer(
     -------
     array [replicas], int64
     """
-    loads = instance.normalised_layer(layer)
+    slots = annealed(
+        instance.normalised_layer(layer),
+        shares,
+        phy2log.reshape(instance.num_ranks, -1),
+        pool_ranks=instance.ranks_per_pool,
+        distinct=instance.distinct,
+        moves=moves,
+        ceiling=ceiling,
+    )
+    return slots.ravel()
+
+
+def annealed(
+    loads: Floats,
+    shares: Floats,
+    slots: Ints,
+    *,
+    pool_ranks: int,
+    distinct: bool,
+    moves: int,
+    first: int = 0,
+    ceiling: Ceiling | None = None,
+) -> Ints:
+    """The expert in every slot after annealing over windows.
+
+    Parameters
+    ----------
+    loads : array [windows, experts], float64
+        A window's mean rank load is one.
+    shares : array [windows], float64
+    slots : array [ranks, slots a rank], int64
+        What to start from.
+    pool_ranks : int
+        Ranks of a node, or all.
+    distinct : bool
+    moves, first : int
+        Proposals, and the number of the first one: others make another search.
+    ceiling : Ceiling, optional
+
+    Returns
+    -------
+    array [ranks, slots a rank], int64
+    """
     weights = whole_weights(shares)
     most = NO_LIMIT
     prices: Ints = np.zeros(STAGES, dtype=np.int64)
     if ceiling is not None:
         loads = np.vstack([ceiling.loads, loads])
         weights = np.append(0, weights)
-        most = int(ceiling.most * MEAN) - CUT - instance.slots_per_rank
+        most = int(ceiling.most * MEAN) - CUT - slots.shape[1]
         prices = ceiling.prices
     whole = np.rint(loads.T * MEAN).astype(np.int32)
-    slots = phy2log.reshape(instance.num_ranks, -1).copy()
-    counts = np.bincount(phy2log, minlength=instance.num_experts)
+    slots = slots.astype(np.int64, copy=True)
+    counts = np.bincount(slots.ravel(), minlength=loads.shape[1])
     anneal_windows(
         np.ascontiguousarray(whole),
         weights,
         slots,
         counts,
-        instance.ranks_per_pool,
+        pool_ranks,
+        first,
         moves,
-        instance.distinct,
+        distinct,
         most,
         prices,
         tuple(tables()),
     )
-    return slots.ravel()
+    return slots

@@ -26,6 +26,7 @@ def anneal_windows(  # type: ignore[no-untyped-def]
     slots,
     counts,
     pool_ranks,
+    first,
     moves,
     distinct,
     most_load,
@@ -45,8 +46,8 @@ def anneal_windows(  # type: ignore[no-untyped-def]
         Replicas.
     pool_ranks : int
         Ranks among which replicas may be exchanged: those of a node, or all.
-    moves : int
-        Proposals.
+    first, moves : int
+        The number of the first proposal, which other numbers follow, and how many there are.
     distinct : bool
         No rank gets an expert twice.
     most_load : int
@@ -75,7 +76,9 @@ def anneal_windows(  # type: ignore[no-untyped-def]
     for stage in range(stages):
         sum_up(loads, grown, sums, logs, exponential, logarithm)
         for move in range(moves * stage // stages, moves * (stage + 1) // stages):
-            here, there, replace, draw = _drawn(move, slots.size, pool_ranks * per_rank)
+            here, there, replace, draw = _drawn(
+                first + move, slots.size, pool_ranks * per_rank
+            )
             mine = slots[here // per_rank, here % per_rank]
             theirs = slots[there // per_rank, there % per_rank]
             here_rank = here // per_rank

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..outcome import PoolOutcome
-from .method import Method, only_added_windows
+from .method import Method, only_plans_of_one_node
 from .option import LIMITS
 from .refined import compile_refined
 from .task import Report, Task
@@ -21,7 +21,7 @@ CPSAT = Method(
     ("ortools",),
     options=(LIMITS,),
     improve=_improve,
-    supports=only_added_windows,
+    supports=only_plans_of_one_node,
     compile_all=compile_refined,
     may_do_without=("numba",),
 )

@@ -16,13 +16,13 @@ def _anything(_: Instance) -> str:
     return ""
 
 
-def only_added_windows(instance: Instance) -> str:
-    """Of a method that knows one load vector a layer: why it cannot do an instance whose objective needs more."""
-    if instance.objective.adds_windows:
+def only_plans_of_one_node(instance: Instance) -> str:
+    """Of a method that works pool by pool: why it cannot do windows of several nodes, whose heaviest rank counts."""
+    if instance.objective.adds_windows or instance.num_pools == 1:
         return ""
     return (
-        f"it does not plan over windows (objective: their {instance.objective.across}): "
-        "take 'refined', or the sum of the windows"
+        "in hierarchical mode it does not plan over windows "
+        f"(objective: their {instance.objective.across}): take 'refined', or the sum of the windows"
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..outcome import PoolOutcome
 from ..problem.status import StopReason
 from .attempt import Attempt
-from .method import Method, only_added_windows
+from .method import Method, only_plans_of_one_node
 from .option import LIMITS
 from .refined import compile_refined, compile_windows
-from .schedule import SCHEDULE
+from .schedule import SCHEDULE, WINDOW_SCHEDULE
 from .task import Report, Task
 
 MOST_MATCHED_SLOTS = 2  # a rank, up to which counts alone decide
@@ -16,6 +16,8 @@ MOST_MATCHED_SLOTS = 2  # a rank, up to which counts alone decide
 
 def _improve(task: Task, report: Report) -> PoolOutcome:
     attempt = Attempt(task, report)
+    if not task.pool.is_plain:
+        return attempt.run(WINDOW_SCHEDULE)
     if task.pool.slots_per_rank <= MOST_MATCHED_SLOTS:
         from ..exact.matching import solve_matching
 
@@ -47,7 +49,7 @@ OPTIMAL = Method(
     ("numba", "highspy", "ortools"),
     options=(LIMITS,),
     improve=_improve,
-    supports=only_added_windows,
+    supports=only_plans_of_one_node,
     repeats=True,
     chooses=True,
     compile_all=_compile,

@@ -143,3 +143,42 @@ SCHEDULE = (
         SEARCH,
     ),
 )
+
+MOST_EXACT = 4_000  # placement variables times windows, up to which the model over windows is tried
+EXACT_SHARE = 0.5  # of the time, for it
+WINDOW_SEARCH = ("foresight.search",)
+CPSAT_MODEL = ("exact.assignment_cpsat",)
+
+
+def _is_small(at: Attempt) -> bool:
+    """Whether the exact model over windows may end."""
+    windows = at.pool.windows
+    if windows is None or at.number > 0:
+        return False
+    most = at.pool.max_count * at.pool.num_experts * at.pool.ranks
+    return most * len(windows.shares) <= MOST_EXACT
+
+
+def _exact_share(at: Attempt) -> float:
+    return EXACT_SHARE * at.remaining()
+
+
+# Over windows. The mix's bounds hold, and are loose: only small pools are proven.
+WINDOW_SCHEDULE = (
+    Step(
+        "search over windows",
+        steps.search_windows,
+        _always,
+        Attempt.remaining,
+        lambda at: at.number,
+        WINDOW_SEARCH,
+    ),
+    Step("cuts", steps.cuts, _is_first, _exact_share, modules=CUTS),
+    Step(
+        "exact over windows",
+        steps.exact_windows,
+        _is_small,
+        Attempt.remaining,
+        modules=CPSAT_MODEL,
+    ),
+)

@@ -32,6 +32,33 @@ def search(at: Attempt, budget: Budget, seed: int) -> None:
     bracket.offer(packing, "search")
 
 
+def search_windows(at: Attempt, budget: Budget, seed: int) -> None:
+    """Anneal over the windows."""
+    from ..foresight.search import WORK
+    from ..foresight.search import search_windows as improve
+
+    bracket = at.bracket
+    target = bracket.lower * (1 + bracket.gap)
+    packing = improve(
+        at.pool,
+        bracket.packing,
+        target=target,
+        budget=budget.scaled(WORK),
+        seed=seed,
+    )
+    bracket.offer(packing, "search over windows")
+
+
+def exact_windows(at: Attempt, budget: Budget, seed: int) -> None:
+    """The reference CP-SAT model, one (C4) a window."""
+    from ..exact.assignment_cpsat import solve_cpsat
+
+    limits = budget.limits(at.limits)
+    if not budget.has_clock:
+        limits = replace(limits, work=budget.work)
+    at.take(solve_cpsat(at.pool, at.bracket.packing, limits))
+
+
 def count_ranges(at: Attempt, budget: Budget, seed: int) -> None:
     """Cover all ranks exactly with counts near good ones."""
     from ..search.count_ranges import METHOD, search_count_ranges
@@ -53,7 +80,8 @@ def cuts(at: Attempt, budget: Budget, seed: int) -> None:
     from ..bounds.cuts import cut_bound
 
     bracket = at.bracket
-    bound, certificate = cut_bound(at.pool, bracket.upper, bracket.gap, budget)
+    upper = min(bracket.upper, bracket.packing.objective(at.pool.mix))
+    bound, certificate = cut_bound(at.pool.mix, upper, bracket.gap, budget)
     if certificate is not None:
         bracket.raise_to(bound, CUTS, certificate)
 
@@ -65,8 +93,9 @@ def pattern_lp(at: Attempt, budget: Budget, seed: int) -> None:
     bracket = at.bracket
     if budget.has_clock:
         budget = budget.part(PATTERN_LP)
+    upper = min(bracket.upper, bracket.packing.objective(at.pool.mix))
     bound, certificate = pattern_bound(
-        at.pool, bracket.upper, bracket.gap, budget, bracket.lower
+        at.pool.mix, upper, bracket.gap, budget, bracket.lower
     )
     if certificate is not None:
         bracket.raise_to(bound, PATTERNS, certificate)

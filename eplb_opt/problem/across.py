@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .pool import Floats
+from .arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,18 @@ class Across:
     caps: Callable[[Floats, float], Floats] | None = None
     has_level: bool = False
 
+    def most(self, shares: Floats, level: float) -> Floats:
+        """The caps, [windows, layers]."""
+        if self.caps is None:
+            raise TypeError(f"{self.name} adds loads: it weighs no imbalances")
+        return self.caps(shares, level)
+
     def worst_weights(self, imbalance: Floats, shares: Floats, level: float) -> Floats:
         """The weights of the largest mean, of imbalances and shares [windows, layers]: the worst windows first.
 
         They are zero in a layer whose shares are.
         """
-        if self.caps is None:
-            raise TypeError(f"{self.name} adds loads: it weighs no imbalances")
-        caps = self.caps(shares, level)
+        caps = self.most(shares, level)
         order = np.argsort(-imbalance, axis=0, kind="stable")
         sorted_caps = np.take_along_axis(caps, order, axis=0)
         before = np.cumsum(sorted_caps, axis=0) - sorted_caps

@@ -14,6 +14,7 @@ from ..errors import InstanceError, shown
 from .objective import SUM, Objective
 from .pool import Floats, Ints, Pool
 from .topology import Topology, positive_int
+from .windows import Windows
 
 MAX_EXACT_COUNT = 2**53
 
@@ -249,7 +250,15 @@ class Instance:
     def pool(self, layer: int, experts: Ints | None = None) -> Pool:
         """The pool of some experts of a layer on one node's ranks (all experts in global mode)."""
         loads = self.weight[layer] if experts is None else self.weight[layer, experts]
-        return Pool(loads, self.slots_per_pool, self.ranks_per_pool, self.distinct)
+        windows = None
+        # A node's windows say nothing: the heaviest rank of all nodes counts, window by window.
+        if not self.objective.adds_windows and self.num_pools == 1:
+            windows = Windows(
+                self.normalised_layer(layer), self.shares[:, layer], self.objective
+            )
+        return Pool(
+            loads, self.slots_per_pool, self.ranks_per_pool, self.distinct, windows
+        )
 
     def describe(self) -> str:
         """One line for people."""
@@ -268,8 +277,8 @@ class Instance:
         )
 
     def _of_windows(self) -> str:
-        """What `describe` says of an objective that looks at windows."""
-        if self.objective.adds_windows:
+        """What `describe` says of several windows."""
+        if self.objective.adds_windows and self.num_windows == 1:
             return ""
         return f"; objective: {self.objective.describe()} of {self.num_windows} windows"
 

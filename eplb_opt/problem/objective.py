@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import OptionError, shown
 from .across import ACROSS, Across
-from .pool import Floats
+from .arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,10 @@ class Objective:
         of any other imbalances is at most the objective of those.
         """
         return self._way.worst_weights(imbalance, shares, self.level)
+
+    def caps(self, shares: Floats) -> Floats:
+        """What each window may weigh at most, of the shares, [windows, layers]."""
+        return self._way.most(shares, self.level)
 
     def describe(self) -> str:
         """A few words for people."""

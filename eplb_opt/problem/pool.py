@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InstanceError
+from .arrays import Floats as Floats
+from .arrays import Ints as Ints
 from .value import rank_times
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from .windows import Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +20,7 @@ class Pool:
     """Experts to be replicated and packed on identical ranks (see ``models/README.md``, section 1).
 
     Choose counts ``c_e >= 1`` with ``sum c_e = slots``; put the replicas, each of load ``loads[e] / c_e``, on the
-    ranks, ``slots / ranks`` to each; minimise the heaviest rank.
+    ranks, ``slots / ranks`` to each; minimise the heaviest rank, or what windows make of the ranks.
 
     Parameters
     ----------
@@ -31,6 +30,9 @@ class Pool:
         Slots in all, and ranks; ``slots`` is a multiple of ``ranks`` and at least the number of experts.
     distinct : bool
         Forbid two replicas of one expert on one rank.
+    windows : Windows, optional
+        What the objective looks at, if it is not the loads alone: these are the windows' mix then, and its heaviest
+        rank is at most the objective (``models/README.md``, W1).
 
     Raises
     ------
@@ -42,6 +44,7 @@ class Pool:
     slots: int
     ranks: int
     distinct: bool = False
+    windows: Windows | None = None
 
     def __post_init__(self) -> None:
         loads = np.array(self.loads, dtype=np.float64)
@@ -71,6 +74,16 @@ class Pool:
         """The loads' shape instead of the loads."""
         distinct = ", distinct=True" if self.distinct else ""
         return f"Pool(loads={list(self.loads.shape)}, slots={self.slots}, ranks={self.ranks}{distinct})"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the loads alone decide."""
+        return self.windows is None
+
+    @cached_property
+    def mix(self) -> Pool:
+        """The plain pool of the same loads: what bounds it bounds this one."""
+        return self if self.is_plain else replace(self, windows=None)
 
     @property
     def num_experts(self) -> int:
@@ -130,8 +143,15 @@ class Packing:
         return np.asarray(times[0, 0], dtype=np.float64)
 
     def objective(self, pool: Pool) -> float:
-        """Load of the heaviest rank."""
-        return float(self.rank_loads(pool).max())
+        """Load of the heaviest rank, or what the pool's windows make of it."""
+        if pool.windows is None:
+            return float(self.rank_loads(pool).max())
+        return pool.windows.value(self.window_times(pool))
+
+    def window_times(self, pool: Pool) -> Floats:
+        """Load of each rank in each window, [windows, ranks]; of a plain pool its loads are the only one."""
+        loads = pool.loads[None] if pool.windows is None else pool.windows.loads
+        return np.asarray(rank_times(loads[None], self.experts[None])[0])
 
     def violations(self, pool: Pool) -> list[str]:
         """What makes this packing no solution of the pool; empty if it is one."""

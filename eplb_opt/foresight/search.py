@@ -1,0 +1,78 @@
+"""Search over windows with more time: longer annealings, from the start and from the best in turn."""
+
+from __future__ import annotations
+
+import math
+
+from ..bracket import Bracket
+from ..budget import Budget
+from ..problem.pool import Packing, Pool
+from .annealing import annealed
+from .tables import MOST_RANKS
+
+FIRST_MOVES = 100_000  # proposals of the first annealing; each has twice as many as the one before
+LEAST_MOVES = 10_000  # in the time that is left, to begin another one
+ROUNDS = 6
+PATIENCE = 2  # annealings that gain nothing, after which it ends
+GAIN = 1e-4  # relative: what counts as a gain
+STREAM = 1 << 32  # proposals' numbers from one annealing to the next
+PROPOSALS_A_SECOND = 1e8  # times windows: at least so many
+WORK = 1.5e8  # of a unit of `Limits.work`
+
+
+def search_windows(
+    pool: Pool, start: Packing, *, target: float, budget: Budget, seed: int
+) -> Packing:
+    """Improve a packing over its pool's windows until the target is reached, nothing is gained or the limits are.
+
+    Parameters
+    ----------
+    pool : Pool
+        With windows.
+    start : Packing
+        The result is never worse.
+    target : float
+        Stop at this objective.
+    budget : Budget
+        Its work is proposals times windows.
+    seed : int
+        Which random numbers.
+
+    Returns
+    -------
+    Packing
+    """
+    windows = pool.windows
+    if windows is None or not 1 < pool.ranks <= MOST_RANKS:
+        return start
+    bracket = Bracket(pool, start, "start", lower=target)
+    shares = windows.shares
+    idle = 0
+    for number in range(ROUNDS):
+        moves = _affordable(FIRST_MOVES << number, len(shares), budget)
+        if not bracket.is_open() or idle == PATIENCE or moves < LEAST_MOVES:
+            break
+        before = bracket.upper
+        begun = bracket.packing if number % 2 else start
+        shares = (
+            windows.shares + windows.worst_weights(bracket.packing.window_times(pool))
+        ) / 2
+        slots = annealed(
+            windows.loads,
+            shares,
+            begun.experts,
+            pool_ranks=pool.ranks,
+            distinct=pool.distinct,
+            moves=moves,
+            first=(seed * ROUNDS + number + 1) * STREAM,
+        )
+        budget.spend(moves * len(shares))
+        bracket.offer(Packing(slots), "search over windows")
+        idle = 0 if bracket.upper < before * (1 - GAIN) else idle + 1
+    return bracket.packing
+
+
+def _affordable(moves: int, windows: int, budget: Budget) -> int:
+    """Of so many proposals those that fit the budget."""
+    fitting = min(budget.work, budget.seconds() * PROPOSALS_A_SECOND) / windows
+    return moves if math.isinf(fitting) else min(moves, int(fitting))
