@@ -82,7 +82,9 @@ def ranks_may_join() -> bool:
         from vllm.distributed.parallel_state import get_ep_group
 
         return isinstance(get_ep_group(), StatelessGroupCoordinator)
-    except Exception:  # no group yet, or kept elsewhere: nobody knows
+    except AssertionError:  # no group, so there are no ranks that others could join
+        return False
+    except Exception:  # kept elsewhere: nobody knows
         return True
 
 

@@ -158,10 +158,18 @@ def groups(monkeypatch):
     return state
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("ordinary", False), ("elastic", True), ("none yet", True)])
+@pytest.mark.parametrize(("kind", "expected"), [("ordinary", False), ("elastic", True), ("not known", True)])
 def test_elastic_expert_parallelism_is_recognised(kind, expected, groups):
     groups.get_ep_group = lambda: groups.made[kind]
     assert plugin.ranks_may_join() == expected
+
+
+def test_without_a_group_no_rank_joins(groups):
+    def get_ep_group():
+        raise AssertionError("expert parallel group is not initialized")
+
+    groups.get_ep_group = get_ep_group
+    assert not plugin.ranks_may_join()
 
 
 def test_versions_without_groups_that_grow_are_recognised(groups, monkeypatch):
