@@ -10,6 +10,8 @@ STEPS = 8  # exchange steps by default
 MOST_STEPS = 10_000  # far beyond where steps gain, and seconds of work
 STEPS_ARE = f"an integer from 0 to {MOST_STEPS}"
 GREEDY_CHECK = 0.0  # by default every layer that is not at a bound is compared
+MOST_WORKERS = 1024
+WORKERS_ARE = f"an integer from 1 to {MOST_WORKERS}"
 DISTANCE_IS = "a number >= 0, or inf"
 
 
@@ -21,6 +23,16 @@ def step_count(value: Any) -> int:
     if not 0 <= steps <= MOST_STEPS:
         raise ValueError(value)
     return steps
+
+
+def worker_count(value: Any) -> int:
+    """A number of threads; `ValueError` or `TypeError` if it is none."""
+    if isinstance(value, bool):
+        raise TypeError(value)
+    workers = operator.index(value)
+    if not 1 <= workers <= MOST_WORKERS:
+        raise ValueError(value)
+    return workers
 
 
 def distance(value: Any) -> float:

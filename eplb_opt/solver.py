@@ -200,7 +200,9 @@ class _Run:
         if self.instance.objective.adds_windows:
             take_refined(self.instance, self.layers, self._deadline())
         else:
-            take_planned(self.instance, self.layers, self._deadline())
+            take_planned(
+                self.instance, self.layers, self._deadline(), self.limits.workers
+            )
         if any(layer.is_open(self.limits.gap) for layer in self.layers):
             # Not before: with the machine code cached, it takes time, too.
             self._compile(self.method)
@@ -230,13 +232,15 @@ class _Run:
         pin(self.instance, self.layers, placement)
         self.placed.update(range(len(self.layers)))
 
-    def _place_all(self, place: Callable[[Instance], Placement]) -> None:
+    def _place_all(self, place: Callable[..., Placement]) -> None:
         """Take the method's placement; over windows, which takes longer, layer by layer before the deadline."""
         over_windows = not self.instance.objective.adds_windows
         keep = replace_packings if over_windows else take
+        has_workers = METHODS[self.method].has("workers")
+        told = {"workers": self.limits.workers} if has_workers else {}
 
         def place_part(part: Instance, layers: list[LayerState]) -> None:
-            placement = place(part)
+            placement = place(part, **told)
             keep(part, layers, placement, self.method)
             pin(part, layers, placement)
             self.placed.update(layer.layer for layer in layers)

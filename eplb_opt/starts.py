@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -144,13 +145,18 @@ def take_refined(
 
 
 def take_planned(
-    instance: Instance, layers: list[LayerState], deadline: float | None
+    instance: Instance,
+    layers: list[LayerState],
+    deadline: float | None,
+    workers: int,
 ) -> None:
     """Start from the plan over windows, in as many layers as fit before a deadline; without numba from the mix's."""
+    plan = refined
+    if is_usable("numba"):
+        plan = functools.partial(plan_windows, workers=workers)
 
     def place(part: Instance, part_layers: list[LayerState]) -> None:
-        planned = plan_windows(part) if is_usable("numba") else refined(part)
-        take(part, part_layers, planned, "refined")
+        take(part, part_layers, plan(part), "refined")
 
     in_parts(instance, layers, place, deadline)
 

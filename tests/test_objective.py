@@ -163,9 +163,9 @@ def test_layers_that_the_time_does_not_reach_stay_the_greedys_and_say_so(monkeyp
     plan = METHODS["refined"].place
     now = [0.0]
 
-    def slow_plan(part):
+    def slow_plan(part, **options):
         now[0] += 2.0 * part.num_layers
-        return plan(part)
+        return plan(part, **options)
 
     monkeypatch.setattr(starts.time, "monotonic", lambda: now[0])
     monkeypatch.setitem(METHODS, "refined", dataclasses.replace(METHODS["refined"], place=slow_plan))
@@ -184,11 +184,11 @@ def test_an_interrupt_keeps_the_layers_that_are_planned(monkeypatch):
     whole = solve(instance, "refined", Limits(seconds=None))
     calls = []
 
-    def plan(part):
+    def plan(part, **options):
         calls.append(part)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return refined_over_windows(part)
+        return refined_over_windows(part, **options)
 
     refined_over_windows = METHODS["refined"].place
     monkeypatch.setitem(METHODS, "refined", dataclasses.replace(METHODS["refined"], place=plan))

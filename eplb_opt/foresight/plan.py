@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -10,18 +11,22 @@ import numpy as np
 from ..errors import OptionError, shown
 from ..heuristics.greedy import greedy
 from ..heuristics.refine import refined
+from ..limits import checked
 from ..packages import require
 from ..problem.instance import Instance
 from ..problem.objective import Objective
 from ..problem.placement import Placement
-from ..problem.pool import Floats
+from ..problem.pool import Floats, Ints
+from ..refined_options import WORKERS_ARE, worker_count
 from .tables import MOST_RANKS
 
 MOVES = 20_000  # proposals for each layer
 ROUNDS = 4  # of these, where windows are weighed anew by how uneven they are
 
 
-def plan_windows(instance: Instance, *, moves: int = MOVES) -> Placement:
+def plan_windows(
+    instance: Instance, *, moves: int = MOVES, workers: int = 1
+) -> Placement:
     """A placement for the windows of an instance, by annealing from `refined`'s for their mix.
 
     Deterministic: the same loads give the same map in every process and on every machine. Never worse, on the
@@ -34,6 +39,8 @@ def plan_windows(instance: Instance, *, moves: int = MOVES) -> Placement:
         puts them.
     moves : int, default 20000
         Proposals for each layer, the work.
+    workers : int, default 1
+        Threads, each of which anneals a layer at a time; the map is the same with any number.
 
     Returns
     -------
@@ -44,7 +51,7 @@ def plan_windows(instance: Instance, *, moves: int = MOVES) -> Placement:
     MissingPackageError
         numba is not installed.
     OptionError
-        ``moves`` is no number of proposals, or there are too many ranks.
+        ``moves`` is no number of proposals, ``workers`` none of threads, or there are too many ranks.
 
     Examples
     --------
@@ -60,16 +67,35 @@ def plan_windows(instance: Instance, *, moves: int = MOVES) -> Placement:
         raise OptionError(
             f"moves={shown(moves)}: give a number of proposals, 0 or more"
         )
+    workers = checked("workers", workers, worker_count, WORKERS_ARE)
     if instance.num_ranks > MOST_RANKS:
         raise OptionError(
             f"num_ranks={instance.num_ranks}: at most {MOST_RANKS} for plans over windows"
         )
     require("planning over windows", "numba")
     start = refined(instance)
-    best = _better(instance, greedy(_added(instance)), start)
-    for plan in _plans(instance, start, moves):
-        best = _better(instance, best, plan)
-    return best
+    best = _Best(instance, greedy(_added(instance)))
+    best.offer(start)
+    for plan in _plans(instance, start, moves, workers):
+        best.offer(plan)
+    return best.placement
+
+
+class _Best:
+    """Layer by layer the placement with the least objective; among equals the first."""
+
+    def __init__(self, instance: Instance, placement: Placement) -> None:
+        self.instance = instance
+        self.placement = placement
+        self.objective = placement.objective(instance)
+
+    def offer(self, other: Placement) -> None:
+        """Take it in the layers where it is better."""
+        objective = other.objective(self.instance)
+        is_better = objective < self.objective
+        rows = np.where(is_better[:, None], other.phy2log, self.placement.phy2log)
+        self.objective = np.minimum(objective, self.objective)
+        self.placement = Placement(rows, other.num_experts, other.layer_ids)
 
 
 def _added(instance: Instance) -> Instance:
@@ -77,39 +103,40 @@ def _added(instance: Instance) -> Instance:
     return replace(instance, objective=Objective(weights=instance.objective.weights))
 
 
-def _plans(instance: Instance, start: Placement, moves: int) -> Iterator[Placement]:
+def _plans(
+    instance: Instance, start: Placement, moves: int, workers: int
+) -> Iterator[Placement]:
     """The annealed placement, several times where the worst windows matter most."""
     shares = instance.shares
     if instance.objective.across == "mean":
-        yield _annealed(instance, start, shares, moves)
+        yield _annealed(instance, start, shares, moves, workers)
         return
     plan = start
     for _ in range(ROUNDS):
         imbalance = plan.window_imbalance(instance)
         worst = instance.objective.worst_weights(imbalance, instance.shares)
         shares = (shares + worst) / 2
-        plan = _annealed(instance, plan, shares, moves // ROUNDS)
+        plan = _annealed(instance, plan, shares, moves // ROUNDS, workers)
         yield plan
 
 
 def _annealed(
-    instance: Instance, start: Placement, shares: Floats, moves: int
+    instance: Instance, start: Placement, shares: Floats, moves: int, workers: int
 ) -> Placement:
     """The placement after the annealing of every layer, with shares of the windows [windows, layers]."""
     from .annealing import annealed_layer
 
-    rows = [
-        annealed_layer(instance, layer, row, shares[:, layer], moves)
-        for layer, row in enumerate(start.phy2log)
-    ]
+    def anneal(layer: int) -> Ints:
+        row = start.phy2log[layer]
+        return annealed_layer(instance, layer, row, shares[:, layer], moves)
+
+    layers = range(instance.num_layers)
+    if workers == 1:
+        rows = [anneal(layer) for layer in layers]
+    else:
+        with ThreadPoolExecutor(workers) as threads:
+            rows = list(threads.map(anneal, layers))
     return Placement(np.stack(rows), instance.num_experts, start.layer_ids)
-
-
-def _better(instance: Instance, one: Placement, other: Placement) -> Placement:
-    """Layer by layer the placement with the smaller objective; among equals the first."""
-    is_better = other.objective(instance) < one.objective(instance)
-    phy2log = np.where(is_better[:, None], other.phy2log, one.phy2log)
-    return Placement(phy2log, instance.num_experts, one.layer_ids)
 
 
 def compile_kernels() -> None:

@@ -81,3 +81,7 @@ class Method:
     compile_windows: Callable[[], None] = _nothing
     may_do_without: tuple[str, ...] = ()
     compiles_if: Option | None = None
+
+    def has(self, option: str) -> bool:
+        """Whether it has an option of this name."""
+        return any(option == one.name for one in self.options)

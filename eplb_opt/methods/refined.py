@@ -11,8 +11,10 @@ from ..refined_options import (
     GREEDY_CHECK,
     STEPS,
     STEPS_ARE,
+    WORKERS_ARE,
     distance,
     step_count,
+    worker_count,
 )
 from .method import Method
 from .option import Option, instance_of
@@ -28,6 +30,14 @@ COMPILED = Option(
     "let numba do what it does faster on a CPU, where it is installed; the bits are the same",
     parse=None,
 )
+WORKERS = Option(
+    "workers",
+    1,
+    worker_count,
+    WORKERS_ARE,
+    "threads for plans over windows; the map is the same with any number",
+    int,
+)
 OPTIONS = (
     Option("steps", STEPS, step_count, STEPS_ARE, "exchange steps: the work", int),
     Option(
@@ -39,17 +49,21 @@ OPTIONS = (
         float,
     ),
     COMPILED,
+    WORKERS,
 )
 
 
 def _place(
-    instance: Instance, device: torch.device | str = "cpu", **options: Any
+    instance: Instance,
+    device: torch.device | str = "cpu",
+    workers: int = 1,
+    **options: Any,
 ) -> Placement:
-    """The options are those of one load vector a layer: plans over windows have none."""
+    """Plans over windows take the number of workers only; the other options are those of one load vector a layer."""
     if not instance.objective.adds_windows:
         from ..foresight.plan import plan_windows
 
-        return plan_windows(instance)
+        return plan_windows(instance, workers=workers)
     from ..heuristics.refine import refined
 
     return refined(instance, device, **options)

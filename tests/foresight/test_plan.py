@@ -149,6 +149,15 @@ def test_many_windows_keep_their_weight():
     assert weights[-1] == pytest.approx(tables.WEIGHT_UNIT, rel=1e-3)
 
 
+def test_the_same_plan_with_any_number_of_threads():
+    for across in ("mean", "cvar"):
+        instance = Instance(traffic(12, 5, 32, 4), 48, num_ranks=8, objective=Objective(across))
+        one, three = (plan_windows(instance, workers=workers) for workers in (1, 3))
+        np.testing.assert_array_equal(one.phy2log, three.phy2log)
+    with pytest.raises(OptionError, match=r"workers=0.*from 1 to"):
+        plan_windows(instance, workers=0)
+
+
 def test_bad_moves_and_too_many_ranks_are_named():
     with pytest.raises(OptionError, match="-1"):
         plan_windows(small(), moves=-1)
