@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..methods import METHODS
-from ..methods.refined import REFINED
+from ..methods.refined import REFINED, WORKERS
 from ..packages import is_usable
 from ..policies import AbstractEplbPolicy
 from ..problem.instance import Instance
@@ -70,14 +70,17 @@ class Past:
         return None if windows is None or len(windows) < 2 else windows
 
 
-def planned_over(windows: Floats, place: Place, distinct: bool) -> Slots:
+def planned_over(
+    windows: Floats, place: Place, policy: type[AbstractEplbPolicy]
+) -> Slots:
     """The map [layers, replicas] that is most even over windows, as `refined` plans it.
 
     Parameters
     ----------
     windows : array [windows, layers, experts]
     place : Place
-    distinct : bool
+    policy : type
+        Whose options count: ``distinct``, and ``workers`` where it has them.
     """
     from ..foresight.plan import plan_windows
 
@@ -85,11 +88,12 @@ def planned_over(windows: Floats, place: Place, distinct: bool) -> Slots:
         windows,
         place.replicas,
         **asdict(place.topology),
-        distinct=distinct,
+        distinct=policy.distinct,
         objective=Objective("mean"),
     )
     say_once(("objective",), logging.INFO, WINDOWS)
-    return np.array(plan_windows(instance).phy2log)
+    workers = getattr(policy, WORKERS.name, WORKERS.default)
+    return np.array(plan_windows(instance, workers=workers).phy2log)
 
 
 def past_of(

@@ -54,7 +54,7 @@ class Recorder:
     """
 
     def __init__(self, folder: str, has_dense_rows: bool) -> None:
-        self._folder = Path(folder).absolute()
+        self._folder = Path(folder)
         self._has_dense_rows = has_dense_rows
         self._is_on = True
 
@@ -77,7 +77,8 @@ class Recorder:
         files = sorted(folder.glob(f"{_prefix(windows.shape[1:])}*.npz"))
         path = folder / _next_name(files, windows.shape[1:])
         content = encode_loads(path, self._as_loads(windows))
-        for oldest in files[: len(files) + 1 - MOST_FILES]:
+        too_many = max(0, len(files) + 1 - MOST_FILES)
+        for oldest in files[:too_many]:
             oldest.unlink(missing_ok=True)
         atomic_write(path, lambda file: file.write(content))
 

@@ -102,6 +102,15 @@ def test_distinct_maps_stay_distinct():
     assert Placement(found, 12).violations(Instance(WEIGHT, 16, num_ranks=8, distinct=True)) == []
 
 
+def test_the_number_of_threads_changes_nothing():
+    calls = traffic(3)
+    for workers in (1, 3):
+        policy = configure(REFINED, workers=workers)
+        kept = remembering()
+        found = [plan(policy, load, *TOPOLOGY, past=kept) for load in calls]
+        assert np.array_equal(found[-1], over(calls))
+
+
 def test_slots_and_idle_layers_stay():
     kept = remembering()
     calls = traffic(2)
@@ -266,7 +275,6 @@ def test_two_processes_with_the_same_calls_get_the_same_maps():
 
 
 def test_the_order_of_calls_is_part_of_them():
-    """In a ring that has not turned, and no further."""
     calls = traffic(4)
     one = [plan(REFINED, load, *TOPOLOGY, past=kept) for kept in [remembering(2)] for load in calls]
     other = [plan(REFINED, load, *TOPOLOGY, past=kept) for kept in [remembering(2)] for load in calls.flip(0)]

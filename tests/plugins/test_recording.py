@@ -115,13 +115,15 @@ def test_numbers_go_on_after_a_restart(folder):
 
 
 def test_the_newest_files_stay(folder, monkeypatch):
-    monkeypatch.setattr(recording, "MOST_FILES", 3)
+    most = 6
+    monkeypatch.setattr(recording, "MOST_FILES", most)
     recorder = Recorder(str(folder), False)
-    for number in range(1, 6):
-        recorder.record(LOAD * number)
+    for number in range(9):
+        recorder.record(LOAD + number)
         (folder / "notes.txt").touch()  # not ours
-    assert files(folder) == [f"loads-2x12-0000000{number}.npz" for number in (2, 3, 4)] + ["notes.txt"]
-    assert read_loads(folder).load[:, 0, 0].tolist() == [TWO_LAYERS[0][0] * number for number in (3, 4, 5)]
+        newest = range(max(0, number + 1 - most), number + 1)
+        assert files(folder) == [f"loads-2x12-0000000{kept}.npz" for kept in newest] + ["notes.txt"]
+        assert read_loads(folder).load[:, 0, 0].tolist() == [TWO_LAYERS[0][0] + kept for kept in newest]
 
 
 def test_another_model_has_a_folder_of_its_own(folder):
