@@ -25,6 +25,7 @@ from eplb_opt import (
 )  # fmt: skip
 from eplb_opt.checker.verify import verify_report
 from eplb_opt.cli import main
+from eplb_opt.foresight.left_out import LeftOut
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.methods import METHODS
 from eplb_opt.problem.across import ACROSS, Across
@@ -229,13 +230,33 @@ def test_methods_that_work_pool_by_pool_say_so_of_several_nodes(method):
     ],
 )
 def test_the_command_plans_over_windows_where_it_can(options, said, tmp_path, capsys):
-    load = np.random.default_rng(3).lognormal(0, 1, (6, 2, 16))
-    np.save(tmp_path / "loads.npy", load)
+    np.save(tmp_path / "loads.npy", of_two_kinds())
     arguments = ["solve", str(tmp_path / "loads.npy"), "--replicas", "24", "--ranks", "8", "--work", "0.01"]
     assert main([*arguments, *options]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert ("objective: " in text) is (said is not None)
     assert said is None or f"objective: {said}" in text
+
+
+def of_two_kinds():
+    """Six windows, two kinds of traffic in turn by threes."""
+    random = np.random.default_rng(3)
+    kinds = random.lognormal(0, 1, (2, 2, 16))
+    return kinds[[0, 0, 0, 1, 1, 1]] * random.lognormal(0, 0.1, (6, 2, 16))
+
+
+@pytest.mark.parametrize(("windows", "said"), [(6, "mean imbalance of windows"), (5, "sum"), (3, None)])
+def test_the_command_plans_for_the_sum_where_windows_do_not_help(windows, said, tmp_path, capsys, monkeypatch):
+    """As windows say that were left out, or too few to leave some out."""
+    if said == "sum":
+        monkeypatch.setattr("eplb_opt.foresight.left_out.left_out", lambda *_, **__: LeftOut(1.1, 1.2))
+    np.save(tmp_path / "loads.npy", of_two_kinds()[:windows])
+    arguments = ["gap", str(tmp_path / "loads.npy"), "--replicas", "24", "--ranks", "8", "--work", "0.01"]
+    assert main([*arguments, "--methods", "refined"]) == 0
+    streams = capsys.readouterr()
+    assert ("planned for the" in streams.err) is (said is not None)
+    assert said is None or f"note: planned for the {said}: windows left out of a plan" in streams.err
+    assert ("objective: mean" in " ".join(streams.out.split())) is (windows == 6)
 
 
 @pytest.mark.parametrize("across", ACROSS)

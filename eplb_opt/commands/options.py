@@ -259,7 +259,8 @@ def read_selected(options: argparse.Namespace) -> Any:
 def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str]) -> Any:
     """The instance that the options state; what is wrong with them is said of the options.
 
-    Where they do not say what counts of several windows, it is their mean imbalance if all methods can do that.
+    Where they do not say what counts of several windows, it is their mean imbalance if all methods can do that and it
+    makes windows more even that are left out.
 
     Raises
     ------
@@ -274,7 +275,25 @@ def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str])
     over_windows = _instance(options, loads, "mean")
     if any(METHODS[method].supports(over_windows) for method in methods):
         return added
-    return over_windows
+    return over_windows if _helps(over_windows, options.workers) else added
+
+
+def _helps(over_windows: Any, workers: int) -> bool:
+    """Whether plans over windows help on windows that are left out; it is said."""
+    from ..foresight.left_out import left_out
+    from ..warmup import warm_up
+
+    warm_up("refined", windows=True)
+    found = left_out(over_windows, workers=workers)
+    if found is None:
+        return False
+    chosen = "mean imbalance of windows" if found.helps else "sum"
+    say(
+        "note",
+        f"planned for the {chosen}: windows left out of a plan have imbalance {found.planned:.4f} "
+        f"if it is made over windows, {found.summed:.4f} if for their sum (--across chooses)",
+    )
+    return found.helps
 
 
 def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:

@@ -89,11 +89,12 @@ def build(a: Assignment) -> CpSatModel:
     loads = [_integer_loads(a, row, scale) for row in a.window_loads]
     tops = [_heaviest(a, load) for load in loads]
     model = cp_model.CpModel()
+    heaviest = _new_heaviest(a, model, scale, tops)
     chosen = {(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()}
     copies = _new_copies(a, model)
     m = CpSatModel(
         model,
-        heaviest=_new_heaviest(a, model, scale, tops),
+        heaviest=heaviest,
         y=chosen,
         x=copies,
         loads=loads,

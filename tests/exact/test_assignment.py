@@ -92,7 +92,7 @@ def test_integer_scaling_keeps_bounds_valid(loads, ranks):
     pool = Pool(np.array(loads), slots, ranks)
     data = assignment(pool)
     model = assignment_cpsat.build(data)
-    for (e, k), scaled in model.load.items():
+    for (e, k), scaled in model.loads[0].items():
         exact = Fraction(loads[e]) / k * model.scale
         assert scaled <= exact < scaled + 1  # rounded down: integer bounds are bounds
     mean = pool.total / pool.ranks * model.scale
