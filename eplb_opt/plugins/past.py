@@ -26,6 +26,7 @@ WINDOWS = (
     "maps are planned for the last windows of loads, this call's and earlier ones: "
     "the objective is the mean of their imbalances (EPLB_OPT_HISTORY=0: this call's alone)"
 )
+NO_HELP = "windows that are left out of a plan over windows are no more even by it"
 SUM = "maps are planned for the loads of a call: the objective is their heaviest rank (%s)"
 
 
@@ -72,8 +73,10 @@ class Past:
 
 def planned_over(
     windows: Floats, place: Place, policy: type[AbstractEplbPolicy]
-) -> Slots:
-    """The map [layers, replicas] that is most even over windows, as `refined` plans it.
+) -> Slots | None:
+    """The map [layers, replicas] that is most even over windows, as `refined` plans it; None if that would not help.
+
+    It helps if windows that are left out of such a plan are more even than by one for the sum (`left_out`).
 
     Parameters
     ----------
@@ -82,6 +85,7 @@ def planned_over(
     policy : type
         Whose options count: ``distinct``, and ``workers`` where it has them.
     """
+    from ..foresight.left_out import left_out
     from ..foresight.plan import plan_windows
 
     instance = Instance(
@@ -91,8 +95,12 @@ def planned_over(
         distinct=policy.distinct,
         objective=Objective("mean"),
     )
-    say_once(("objective",), logging.INFO, WINDOWS)
     workers = getattr(policy, WORKERS.name, WORKERS.default)
+    found = left_out(instance, workers=workers)
+    if found is None or not found.helps:
+        say_once(("objective", "sum"), logging.INFO, SUM, NO_HELP)
+        return None
+    say_once(("objective",), logging.INFO, WINDOWS)
     return np.array(plan_windows(instance, workers=workers).phy2log)
 
 
