@@ -12,6 +12,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .certificates.layer import LayerCertificate
+    from .certified import FallbackWarning
     from .errors import (
         EplbError,
         FormatError,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from .problem.placement import Placement
     from .problem.status import Status, StopReason
     from .result import Result, SolveInterrupted
-    from .solver import FallbackWarning, solve
+    from .solver import solve
     from .warmup import warm_up
 
 _NAMES = {  # module -> public names
@@ -51,7 +52,8 @@ _NAMES = {  # module -> public names
     "problem.placement": ("Placement",),
     "problem.status": ("Status", "StopReason"),
     "result": ("Result", "SolveInterrupted"),
-    "solver": ("FallbackWarning", "solve"),
+    "certified": ("FallbackWarning",),
+    "solver": ("solve",),
     "warmup": ("warm_up",),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
