@@ -26,7 +26,6 @@ WINDOWS = (
     "maps are planned for the last windows of loads, this call's and earlier ones: "
     "the objective is the mean of their imbalances (EPLB_OPT_HISTORY=0: this call's alone)"
 )
-NO_HELP = "windows that are left out of a plan over windows are no more even by it"
 SUM = "maps are planned for the loads of a call: the objective is their heaviest rank (%s)"
 
 
@@ -73,10 +72,8 @@ class Past:
 
 def planned_over(
     windows: Floats, place: Place, policy: type[AbstractEplbPolicy]
-) -> Slots | None:
-    """The map [layers, replicas] that is most even over windows, as `refined` plans it; None if that would not help.
-
-    It helps if windows that are left out of such a plan are more even than by one for the sum (`left_out`).
+) -> Slots:
+    """The map [layers, replicas] that is most even over windows, as `refined` plans it.
 
     Parameters
     ----------
@@ -85,7 +82,6 @@ def planned_over(
     policy : type
         Whose options count: ``distinct``, and ``workers`` where it has them.
     """
-    from ..foresight.left_out import left_out
     from ..foresight.plan import plan_windows
 
     instance = Instance(
@@ -95,12 +91,8 @@ def planned_over(
         distinct=policy.distinct,
         objective=Objective("mean"),
     )
-    workers = getattr(policy, WORKERS.name, WORKERS.default)
-    found = left_out(instance, workers=workers)
-    if found is None or not found.helps:
-        say_once(("objective", "sum"), logging.INFO, SUM, NO_HELP)
-        return None
     say_once(("objective",), logging.INFO, WINDOWS)
+    workers = getattr(policy, WORKERS.name, WORKERS.default)
     return np.array(plan_windows(instance, workers=workers).phy2log)
 
 

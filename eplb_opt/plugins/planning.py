@@ -152,9 +152,7 @@ def _map_of(call: _Call, loads: torch.Tensor, windows: Floats | None) -> Slots:
     """The map for the windows, or of the policy for the loads where there are none or no plan for them."""
     if windows is not None:
         try:
-            planned = planned_over(windows, call.place, call.policy)
-            if planned is not None:
-                return planned
+            return planned_over(windows, call.place, call.policy)
         except Exception as error:  # such as too many ranks
             _say_no_windows(error)
     return call.map_of(loads)

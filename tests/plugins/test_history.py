@@ -13,7 +13,6 @@ import torch
 import torch.distributed as dist
 
 from eplb_opt import POLICIES, Instance, Objective, Placement, configure
-from eplb_opt.foresight.left_out import LeftOut
 from eplb_opt.foresight.plan import plan_windows
 from eplb_opt.methods import METHODS
 from eplb_opt.plugins import history, past, said
@@ -27,7 +26,6 @@ from eplb_opt.problem.topology import Topology
 
 from ..conftest import TWO_LAYERS
 
-pytestmark = pytest.mark.usefixtures("windows_help")
 WEIGHT = torch.tensor(TWO_LAYERS)
 REFINED = POLICIES["refined"]
 TOPOLOGY = (16, 1, 1, 8)  # replicas, groups, nodes, ranks
@@ -250,49 +248,30 @@ import numpy as np, torch
 from eplb_opt import POLICIES
 from eplb_opt.plugins.past import past_of
 from eplb_opt.plugins.planning import plan
-from tests.plugins.test_history import of_two_kinds
 policy = POLICIES["refined"]
 kept = past_of({"policy": "refined"}, policy, lambda: False, False)
 dtype = getattr(torch, sys.argv[1])
+calls = np.random.default_rng(0).integers(0, 1000, (5, 2, 12))
 maps = []
-for ranks in (8, 8, 8, 8, 4, 8):  # the last two have another topology than the one before
-    load = of_two_kinds()[len(maps)].to(dtype)
+for ranks in (8, 8, 4, 8, 8):  # the third and the fourth have another topology than the one before
+    load = torch.from_numpy(calls[len(maps)]).to(dtype)
     maps.append(plan(policy, load, 16, 1, 1, ranks, past=kept).tolist())
 print(json.dumps(maps))
 """
 
 
-def of_two_kinds():
-    """Six calls of two kinds of traffic: two of each in turn."""
-    random = np.random.default_rng(0)
-    kinds = random.lognormal(4, 1, (2, 2, 12))
-    return torch.from_numpy((kinds[[0, 0, 1, 1, 0, 0]] * random.lognormal(0, 0.1, (6, 2, 12))).round())
-
-
 def test_two_processes_with_the_same_calls_get_the_same_maps():
-    """Nothing is patched there: the fourth call is planned over windows, as that helps on windows left out."""
     runs = [
         subprocess.run([sys.executable, "-c", PROCESS, dtype], capture_output=True, text=True, check=True).stdout
         for dtype in ("int64", "int64", "int32", "float32", "float64")
     ]
     assert len(set(runs)) == 1
     maps = json.loads(runs[0])
-    calls = of_two_kinds()
-    for number, ranks in ((0, 8), (1, 8), (2, 8), (4, 4), (5, 8)):  # alone, too few to leave some out, alone again
-        assert maps[number] == plan(REFINED, calls[number], 16, 1, 1, ranks).tolist()
-    assert maps[3] == over(calls[:4]).tolist()
-
-
-@pytest.mark.parametrize("found", [None, LeftOut(1.1, 1.2)])
-def test_where_windows_do_not_help_the_call_alone_is_planned_for(found, monkeypatch, log):
-    monkeypatch.setattr("eplb_opt.foresight.left_out.left_out", lambda *_, **__: found)
-    kept = remembering()
-    calls = traffic(5)
-    maps = [plan(REFINED, load, *TOPOLOGY, past=kept) for load in calls]
-    for load, phy2log in zip(calls, maps, strict=True):
-        assert np.array_equal(phy2log, plan(REFINED, load, *TOPOLOGY))
-    said_of_it = [record for record in log.records if "no more even by it" in record.getMessage()]
-    assert len(said_of_it) == 1
+    calls = np.random.default_rng(0).integers(0, 1000, (5, 2, 12))
+    assert maps[1] == over(calls[:2]).tolist()
+    alone = torch.from_numpy(calls[3])
+    assert maps[3] == plan(REFINED, alone, *TOPOLOGY).tolist()
+    assert maps[4] == over(calls[3:]).tolist()
 
 
 def test_the_order_of_calls_is_part_of_them():

@@ -95,7 +95,6 @@ def test_bad_loads_keep_the_map_in_use(known, hooks, monkeypatch):
     assert torch.equal(maps[0], in_use) == known
 
 
-@pytest.mark.usefixtures("windows_help")
 def test_steps_are_remembered_and_recorded(hooks, monkeypatch, tmp_path):
     monkeypatch.setenv("EPLB_OPT_POLICY", "refined")
     monkeypatch.setenv("EPLB_OPT_HISTORY", "8")  # two windows a call

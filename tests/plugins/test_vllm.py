@@ -123,7 +123,6 @@ def test_a_package_that_is_missing_is_found_at_registration(registry, monkeypatc
     assert registry == {"default": Alone}
 
 
-@pytest.mark.usefixtures("windows_help")
 def test_calls_are_remembered_and_recorded(registry, monkeypatch, tmp_path):
     monkeypatch.setenv("EPLB_OPT_POLICY", "refined")
     monkeypatch.setenv("EPLB_OPT_HISTORY", "2")
