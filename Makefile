@@ -35,7 +35,7 @@ help:
 	@echo "make bench-quick  a few cases against the peers, under 5 minutes, nothing committed changes"
 	@echo "make bench   all cases, results and benchmarks/README.md made again, about an hour; speed and quality go on where stopped"
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.solvers
 	$(BIN)/eplb-opt demo
 
 test: $(VENV)/.installed
@@ -117,11 +117,22 @@ $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	touch $@
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.x")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+define VENV_OF_ITS_OWN
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.x")'
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+endef
+
+# What the command needs to solve: all that the demo takes.
+$(VENV)/.solvers: pyproject.toml constraints.txt
+	$(VENV_OF_ITS_OWN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[solvers]'
 	touch $@
+
+# What all else here needs, in one go: the solvers, too, whether or not the demo has brought them.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(VENV_OF_ITS_OWN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(VENV)/.solvers $@
 
 $(NEWEST)/.installed: pyproject.toml constraints.txt
 	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)

@@ -12,6 +12,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .certificates.layer import LayerCertificate
+    from .certified import FallbackWarning
     from .errors import (
         EplbError,
         FormatError,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from .problem.status import Status, StopReason
     from .replayer.play import replay
     from .result import Result, SolveInterrupted
-    from .solver import FallbackWarning, solve
+    from .solver import solve
     from .warmup import warm_up
 
 _NAMES = {  # module -> public names
@@ -53,7 +54,8 @@ _NAMES = {  # module -> public names
     "problem.status": ("Status", "StopReason"),
     "replayer.play": ("replay",),
     "result": ("Result", "SolveInterrupted"),
-    "solver": ("FallbackWarning", "solve"),
+    "certified": ("FallbackWarning",),
+    "solver": ("solve",),
     "warmup": ("warm_up",),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
-from .certificates.layer import LayerCertificate
-from .errors import OptionError, SolverError, shown
+from .certified import certified
+from .errors import OptionError, shown
 from .foresight.tables import MOST_RANKS
 from .layer import LayerState
 from .limits import Limits
@@ -38,21 +35,6 @@ from .workers import run_tasks
 
 CHOICE_SHARE = 0.2  # of the time, at most, for the choice among maps that are as good
 LEAST_SECONDS = 0.5  # left for it; what it calls takes some time to load
-
-
-class FallbackWarning(UserWarning):
-    """A solver failed, or could not be tried, and the best map so far was kept.
-
-    Examples
-    --------
-    A caller that would rather have no map than one of another method makes it an error:
-
-    >>> import warnings
-    >>> from eplb_opt import FallbackWarning, Instance, solve
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("error", FallbackWarning)
-    ...     result = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "refined")
-    """
 
 
 def solve(
@@ -305,7 +287,7 @@ class _Run:
             StopReason.COMPLETED if layer.layer in self.placed else untried
             for layer in self.layers
         ]
-        result = _result(
+        result = certified(
             self.instance,
             self.layers,
             self.method,
@@ -314,55 +296,3 @@ class _Run:
         )
         seconds = time.monotonic() - self.start - self.compile_seconds
         return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)
-
-
-def _result(
-    instance: Instance,
-    layers: list[LayerState],
-    method: str,
-    limits: Limits,
-    untried: list[StopReason],
-) -> Result:
-    """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor."""
-    placement = _placement(instance, layers, method)
-    objective = placement.objective(instance).tolist()
-    certificates = tuple(
-        layer.certificate(value, limits.gap, stop)
-        for layer, value, stop in zip(layers, objective, untried, strict=True)
-    )
-    _warn_of_lost(method, certificates)
-    return Result(
-        placement,
-        certificates,
-        instance,
-        method,
-        0.0,
-        limits=limits,
-    )
-
-
-def _placement(instance: Instance, layers: list[LayerState], method: str) -> Placement:
-    """The layers' maps, checked."""
-    rows = np.stack([layer.phy2log() for layer in layers])
-    placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
-    faults = placement.violations(instance)
-    if faults:
-        raise SolverError(
-            f"internal error, please report: {method} made an invalid map ({faults[0]})"
-        )
-    return placement
-
-
-def _warn_of_lost(method: str, certificates: Sequence[LayerCertificate]) -> None:
-    """Say in how many layers the method failed, and of the first one why."""
-    lost = [certificate for certificate in certificates if _is_lost(certificate)]
-    if lost:
-        layers = f"{len(lost)} of {len(certificates)} layers"
-        why = f"layer {lost[0].layer_id}: {lost[0].stop}, {lost[0].note}"
-        message = f"{method} kept the best map so far in {layers} ({why})"
-        warnings.warn(message, FallbackWarning, stacklevel=5)
-
-
-def _is_lost(certificate: LayerCertificate) -> bool:
-    has_failed = certificate.stop in (StopReason.FAILED, StopReason.TOO_LARGE)
-    return bool(certificate.note) and has_failed

@@ -33,7 +33,7 @@ FLOORS = (
     ("grouping",),
     ("warmup", "layer", "workers"),
     ("result", "starts"),
-    ("least_harm",),
+    ("least_harm", "certified"),
     ("sharing",),
     ("solver", "report"),
     ("policies", "replayer"),

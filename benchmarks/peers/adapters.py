@@ -73,12 +73,36 @@ def ascend_default() -> Place:
 
 def ascend_flashlb() -> Place:
     """`FlashLB` with its default settings, a new object every call (it keeps a history), one window."""
+    return _from_table(_flashlb())
+
+
+def ascend_flashlb_windows() -> Callable[[np.ndarray, int, int], np.ndarray]:
+    """The same with several windows [windows, layers, experts] in one call, as its recorder hands them over."""
+    policy = _flashlb()
+
+    def place(loads: np.ndarray, replicas: int, ranks: int) -> np.ndarray:
+        table, counts = _at_start(loads.shape[1], loads.shape[2], replicas, ranks)
+        start = table[0].ravel()
+        slots = (loads / counts)[:, :, start].reshape(len(loads), *table.shape)
+        return np.asarray(policy(table, slots)[2]).reshape(loads.shape[1], replicas)
+
+    return place
+
+
+def _flashlb() -> Callable[[np.ndarray, np.ndarray], Any]:
+    """The map in use and loads of slots -> the policy's answer."""
     stubs = {
         "vllm.logger": {"logger": logging.getLogger("vllm")},
         "vllm_ascend.distributed.parallel_state": {"get_dynamic_eplb_group": lambda: None},
     }
     module = import_alone("vllm-ascend", ASCEND + "policy_flashlb", stubs)
-    return _from_table(lambda table, load: module.FlashLB().rebalance_experts(table, load))
+    return lambda table, load: module.FlashLB().rebalance_experts(table, load)
+
+
+def _at_start(layers: int, experts: int, replicas: int, ranks: int) -> tuple[np.ndarray, np.ndarray]:
+    """The engine's map at start-up, the experts in order, over and over, [layers, ranks, slots], and the counts."""
+    start = np.arange(replicas) % experts
+    return np.tile(start, (layers, 1)).reshape(layers, ranks, -1), np.bincount(start, minlength=experts)
 
 
 def _hierarchical(groups: int, nodes: int) -> bool:
@@ -87,10 +111,7 @@ def _hierarchical(groups: int, nodes: int) -> bool:
 
 
 def _from_table(policy: Callable[[np.ndarray, np.ndarray], Any], *, one_extra_a_rank: bool = False) -> Place:
-    """vllm-ascend's interface: the map in use and the load of every slot [layers, ranks, slots] -> new map.
-
-    The map in use is the engine's at start-up: the experts in order, over and over.
-    """
+    """vllm-ascend's interface: the map in use and the load of every slot [layers, ranks, slots] -> new map."""
 
     def place(weight: torch.Tensor, replicas: int, groups: int, nodes: int, ranks: int) -> Any:
         if _hierarchical(groups, nodes):
@@ -99,10 +120,8 @@ def _from_table(policy: Callable[[np.ndarray, np.ndarray], Any], *, one_extra_a_
         layers, experts = loads.shape
         if one_extra_a_rank and replicas - experts > ranks:
             raise NotImplementedError("at most one redundant expert a rank")
-        start = np.arange(replicas) % experts
-        counts = np.bincount(start, minlength=experts)
-        table = np.tile(start, (layers, 1)).reshape(layers, ranks, -1)
-        slots = (loads / counts)[:, start].reshape(table.shape)
+        table, counts = _at_start(layers, experts, replicas, ranks)
+        slots = (loads / counts)[:, table[0].ravel()].reshape(table.shape)
         return np.asarray(policy(table, slots)[2]).reshape(layers, replicas)
 
     return place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import FormatError
-from . import lmdeploy, plain, sglang, tensorrt_llm, vllm, vllm_ascend
+from . import lmdeploy, plain, recordings, sglang, tensorrt_llm, vllm, vllm_ascend
 from .format import Format, Need
 
 # In the order of asking and of help texts; plain takes whatever no engine claims. A new format is one line here.
@@ -15,6 +15,7 @@ FORMATS: tuple[Format, ...] = (
     vllm_ascend.FORMAT,
     tensorrt_llm.FORMAT,
     lmdeploy.FORMAT,
+    recordings.FORMAT,
     plain.FORMAT,
     plain.NPZ,
     plain.JSON,
@@ -32,7 +33,7 @@ def input_formats() -> tuple[str, ...]:
     --------
     >>> from eplb_opt.formats import input_formats
     >>> input_formats()
-    ('sglang', 'vllm', 'vllm-ascend', 'tensorrt-llm', 'lmdeploy', 'plain')
+    ('sglang', 'vllm', 'vllm-ascend', 'tensorrt-llm', 'lmdeploy', 'recordings', 'plain')
     """
     return tuple(record.name for record in FORMATS if record.is_read)
 

@@ -10,7 +10,7 @@ from .task import Report, Task
 
 
 def _improve(task: Task, report: Report) -> PoolOutcome:
-    from ..exact.assignment_cpsat import solve_cpsat
+    from ..exact.cpsat_solver import solve_cpsat
 
     return solve_cpsat(task.pool, task.incumbent, task.limits)
 

@@ -147,7 +147,7 @@ SCHEDULE = (
 MOST_EXACT = 4_000  # placement variables times windows, up to which the model over windows is tried
 EXACT_SHARE = 0.5  # of the time, for it
 WINDOW_SEARCH = ("foresight.search",)
-CPSAT_MODEL = ("exact.assignment_cpsat",)
+CPSAT_MODEL = ("exact.cpsat_solver",)
 
 
 def _is_small(at: Attempt) -> bool:

@@ -51,7 +51,7 @@ def search_windows(at: Attempt, budget: Budget, seed: int) -> None:
 
 def exact_windows(at: Attempt, budget: Budget, seed: int) -> None:
     """The reference CP-SAT model, one (C4) a window."""
-    from ..exact.assignment_cpsat import solve_cpsat
+    from ..exact.cpsat_solver import solve_cpsat
 
     limits = budget.limits(at.limits)
     if not budget.has_clock:

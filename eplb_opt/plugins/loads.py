@@ -9,6 +9,7 @@ import torch
 
 from ..errors import InstanceError
 from ..problem.instance import MAX_EXACT_COUNT
+from ..problem.pool import Floats
 
 
 class LoadsError(InstanceError):
@@ -44,6 +45,30 @@ def summed(weight: Any) -> torch.Tensor:
         total += step
     _check(total, negative)
     return total
+
+
+def in_parts(weight: Any, most: int) -> Floats:
+    """The loads of a call as windows: steps with a token, in order, summed in at most so many parts of equal number.
+
+    Parameters
+    ----------
+    weight : tensor [layers, experts] or [steps, layers, experts]
+    most : int
+
+    Returns
+    -------
+    array [windows, layers, experts], float64
+        Without a window where there is no token.
+    """
+    steps = _steps(weight)
+    is_busy = [bool(step.to(torch.float64).any()) for step in steps]
+    busy = np.flatnonzero(is_busy)
+    number = min(most, len(busy))
+    windows = np.zeros((number, *steps.shape[1:]))
+    for place, step in enumerate(busy):
+        part = place * number // len(busy)
+        windows[part] += steps[step].to(torch.float64).numpy()
+    return windows
 
 
 def _steps(weight: Any) -> torch.Tensor:

@@ -18,12 +18,16 @@ from ..methods.option import LIMITS, Option, flag
 from ..policies.options import configure, options_of
 from ..policies.policy import DISTINCT, AbstractEplbPolicy
 from ..policies.registry import POLICIES
+from .history import HISTORY
+from .recording import RECORD
 
 logger = logging.getLogger("eplb_opt.plugins")
 
 PREFIX = "EPLB_OPT_"
 DEFAULT_POLICY = "refined"
 OFF = "off"
+# Variables that are read elsewhere: this file's name, recorded loads for tests, the largest file that is read.
+NO_OPTIONS = ("config", "data", "max_file_mib")
 MOST_BYTES = 2**16  # of the options file
 MOST_WORK = 3600.0  # units of `Limits.work`, about seconds, on each pool
 
@@ -31,7 +35,8 @@ MOST_WORK = 3600.0  # units of `Limits.work`, about seconds, on each pool
 def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """What the user asked for; a variable wins over the file.
 
-    ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_STEPS`` (an
+    ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_HISTORY`` (0, or
+    an integer from 2 to `history.MOST`), ``EPLB_OPT_RECORD`` (a folder), ``EPLB_OPT_STEPS`` (an
     integer from 0 to `heuristics.options.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of
     `RefinedPolicy`), ``EPLB_OPT_WORK`` (a float above 0, up to `MOST_WORK`) and ``EPLB_OPT_SEED`` (for policies that
     use solvers), or the same names in lower case without prefix in the JSON file that ``EPLB_OPT_CONFIG`` names. Every
@@ -56,7 +61,7 @@ def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
         }
     for variable, value in environ.items():
         name = variable.removeprefix(PREFIX).lower()
-        if variable.startswith(PREFIX) and name not in ("config", "data"):
+        if variable.startswith(PREFIX) and name not in NO_OPTIONS:
             given[name] = _parse(name, value, variable)
     return given
 
@@ -107,7 +112,7 @@ def _compiled(name: str, policy: type[AbstractEplbPolicy]) -> type[AbstractEplbP
 def _settings(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options as `configure` takes them."""
     known = options_of(POLICIES[name])
-    settings = {key: value for key, value in options.items() if key != _POLICY.name}
+    settings = {key: value for key, value in options.items() if key not in _OURS}
     of_limits = {o.name: settings.pop(o.name) for o in _OF_LIMITS if o.name in settings}
     absent = [key for key in settings if key not in known]
     if absent:
@@ -164,7 +169,7 @@ def _parse(name: str, value: Any, source: str) -> Any:
 def _readable() -> dict[str, Option]:
     """The options that can be written in a variable or a file, by name."""
     of_methods = [o for method in METHODS.values() for o in method.options if o.parse]
-    options = (_POLICY, _DISTINCT, *of_methods, *_OF_LIMITS)
+    options = (_POLICY, _DISTINCT, *_PAST, *of_methods, *_OF_LIMITS)
     return {option.name: option for option in options}
 
 
@@ -192,6 +197,9 @@ _POLICY = Option(
     f"one of {', '.join(POLICIES)}, or {OFF}",
     "which policy takes the place of the engine's",
 )
+# What the plug-ins keep of past calls, whatever the policy.
+_PAST = (HISTORY, RECORD)
+_OURS = {option.name for option in (_POLICY, *_PAST)}  # which no policy has
 _DISTINCT = replace(DISTINCT, check=flag, kind="0 or 1")
 # What a user may write of a policy's limits.
 _OF_LIMITS = (

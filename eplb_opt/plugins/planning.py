@@ -17,8 +17,11 @@ import torch
 from ..policies import POLICIES, AbstractEplbPolicy, configure
 from ..problem.instance import Instance
 from ..problem.placement import Placement
+from ..problem.pool import Floats
 from ..problem.topology import Topology
+from .history import Place
 from .loads import summed
+from .past import Past, planned_over
 from .said import report, say_once
 from .slots import Slots, keep_slots, of_width
 
@@ -27,8 +30,7 @@ class _Call(NamedTuple):
     """What an engine asks for, beside the loads."""
 
     policy: type[AbstractEplbPolicy]
-    replicas: int
-    topology: Topology
+    place: Place
 
     def greedy(self) -> _Call:
         """The same of the greedy, which needs no solver."""
@@ -37,12 +39,13 @@ class _Call(NamedTuple):
 
     def map_of(self, loads: Any) -> Slots:
         """The map of the policy, which is called as the engines do."""
+        topology = self.place.topology
         maps = self.policy.rebalance_experts(
             torch.as_tensor(loads),
-            self.replicas,
-            self.topology.num_groups,
-            self.topology.num_nodes,
-            self.topology.num_ranks,
+            self.place.replicas,
+            topology.num_groups,
+            topology.num_nodes,
+            topology.num_ranks,
         )
         return np.array(maps[0].numpy())
 
@@ -56,14 +59,16 @@ def plan(
     num_ranks: int,
     old: Any = None,
     in_use: Callable[[], Any] | None = None,
+    past: Past | None = None,
 ) -> Slots:
-    """The map [layers, replicas] for an engine's call, the same bits on every rank.
+    """The map [layers, replicas] for an engine's call, the same bits on every rank that was called with the same.
 
     Parameters
     ----------
     weight : tensor [layers, experts] or [steps, layers, experts]
-        Routed tokens, on any device; steps are summed. Where they cannot be planned for (NaN, infinite, negative, or
-        beyond 2^53; another shape) or the policy fails, the map in use stays, or else another valid one is returned.
+        Routed tokens of all ranks, on any device; the policy gets the sum of steps. Where they cannot be planned for
+        (NaN, infinite, negative, or beyond 2^53; another shape) or the policy fails, the map in use stays, or else
+        another valid one is returned.
     num_groups, num_nodes : int
         Where whole groups cannot stay on nodes (``num_groups`` is None, no multiple of ``num_nodes`` or no divisor of
         the experts, or ``num_ranks`` is no multiple of ``num_nodes``), the mode is global, as in the engines.
@@ -72,6 +77,8 @@ def plan(
         Layers without a routed token (all of them when an engine profiles) keep their rows if these are valid.
     in_use : callable, optional
         Returns the map in use, or None, where the engine does not pass it: it is asked only if there is no plan.
+    past : Past, optional
+        Takes in the loads of the call, and says for which windows to plan; by default the policy plans for the call's.
 
     Raises
     ------
@@ -81,11 +88,12 @@ def plan(
     shape = np.shape(weight)
     experts = shape[-1] if shape else 0
     topology = _possible(num_groups, num_nodes, num_ranks, experts)
-    call = _Call(policy, num_replicas, topology)
+    call = _Call(policy, Place(num_replicas, topology))
     loads = None
     try:
         loads = summed(weight)
-        return _planned(call, loads, old)
+        windows = _taken_in(past, weight, call.place)
+        return _planned(call, loads, windows, old)
     except Exception as error:  # nothing raises into serving
         failure = error
     before = _in_use(old, in_use, num_replicas)
@@ -125,15 +133,43 @@ def _possible(
     return one_pool
 
 
-def _planned(call: _Call, loads: torch.Tensor, old: Any) -> Slots:
-    """The policy's map, with slots and idle layers kept."""
-    topology = asdict(call.topology)
+def _taken_in(past: Past | None, weight: Any, place: Place) -> Floats | None:
+    """The windows to plan for, where there are several; what goes wrong there costs them alone."""
+    try:
+        return None if past is None else past.windows(weight, place)
+    except Exception as error:  # nothing raises into serving
+        _say_no_windows(error)
+        return None
+
+
+def _say_no_windows(error: Exception) -> None:
+    cause = ("windows", type(error))
+    text = "no plan over windows, the loads of the call are planned for (%s: %s); not said again"
+    say_once(cause, logging.ERROR, text, type(error).__name__, error)
+
+
+def _map_of(call: _Call, loads: torch.Tensor, windows: Floats | None) -> Slots:
+    """The map for the windows, or of the policy for the loads where there are none or no plan for them."""
+    if windows is not None:
+        try:
+            return planned_over(windows, call.place, call.policy)
+        except Exception as error:  # such as too many ranks
+            _say_no_windows(error)
+    return call.map_of(loads)
+
+
+def _planned(
+    call: _Call, loads: torch.Tensor, windows: Floats | None, old: Any
+) -> Slots:
+    """The map, with slots and idle layers kept."""
+    topology = asdict(call.place.topology)
     distinct = call.policy.distinct
-    instance = Instance(loads, call.replicas, **topology, distinct=distinct)
+    instance = Instance(loads, call.place.replicas, **topology, distinct=distinct)
     is_idle = (instance.weight == 0).all(axis=1)
     if is_idle.all():  # any valid map will do, without waiting for a solver
         call = call.greedy()
-    phy2log = call.map_of(loads)
+        windows = None
+    phy2log = _map_of(call, loads, windows)
     before = of_width(old, instance.num_replicas)
     if before.shape != phy2log.shape:
         return phy2log
@@ -165,9 +201,10 @@ def _any_map(call: _Call, loads: torch.Tensor, before: Slots) -> Slots:
         No map is valid.
     """
     layers, experts = loads.shape
-    replicas = call.replicas
+    replicas = call.place.replicas
     any_loads = np.ones((layers, experts))
-    instance = Instance(any_loads, replicas, num_ranks=call.topology.num_ranks)
+    ranks = call.place.topology.num_ranks
+    instance = Instance(any_loads, replicas, num_ranks=ranks)
     has_map = before.shape == (layers, replicas)
     if has_map and not Placement(before, experts).violations(instance):
         return before

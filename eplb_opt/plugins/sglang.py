@@ -2,6 +2,10 @@
 
 Hooks around ``compute_algorithm`` and ``rebalance_experts``: ``--eplb-algorithm auto`` (the default) and ``eplb_opt``
 are ours, every other algorithm stays SGLang's, as does the elastic one that SGLang sets where ranks may fail.
+
+A call has the loads of single steps, which SGLang's recorder adds up over all ranks before each rank asks for a map: so
+every rank gets the same loads in the same order. Where ranks may fail, rejoin or be added, SGLang keeps a state of
+them, by which `ranks_may_join` tells it, should an algorithm of ours be asked there all the same.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import torch
 from ..policies import AbstractEplbPolicy
 from ..problem.placement import Placement
 from .options import engine_policy, read_options
+from .past import Past, past_of
 from .planning import plan
 
 logger = logging.getLogger("eplb_opt.plugins.sglang")
@@ -26,8 +31,11 @@ OURS = ("auto", "eplb_opt")
 class EplbOptAlgorithm:
     """What ``compute_algorithm`` answers instead of SGLang's enumeration."""
 
-    def __init__(self, policy: type[AbstractEplbPolicy]) -> None:
+    def __init__(
+        self, policy: type[AbstractEplbPolicy], past: Past | None = None
+    ) -> None:
         self.policy = policy
+        self.past = past
 
 
 def register() -> None:
@@ -46,21 +54,24 @@ def register() -> None:
     if policy is None:
         logger.info("EPLB_OPT_POLICY=off: SGLang's own EPLB algorithms stay")
         return
+    past = past_of(options, policy, ranks_may_join, has_dense_rows=True)
     HookRegistry.register(
-        f"{ALGORITHMS}.compute_algorithm", choose(policy), HookType.AROUND
+        f"{ALGORITHMS}.compute_algorithm", choose(policy, past), HookType.AROUND
     )
     HookRegistry.register(f"{ALGORITHMS}.rebalance_experts", rebalance, HookType.AROUND)
     logger.info("EPLB algorithm %r is now eplb_opt's %r", "auto", options["policy"])
 
 
-def choose(policy: type[AbstractEplbPolicy]) -> Callable[..., Any]:
+def choose(
+    policy: type[AbstractEplbPolicy], past: Past | None = None
+) -> Callable[..., Any]:
     """The hook around ``compute_algorithm``."""
 
     def compute_algorithm(
         original: Callable[..., Any], raw_algorithm: str, *args: Any, **kwargs: Any
     ) -> Any:
         if raw_algorithm in OURS:
-            return EplbOptAlgorithm(policy)
+            return EplbOptAlgorithm(policy, past)
         return original(raw_algorithm, *args, **kwargs)
 
     return compute_algorithm
@@ -75,7 +86,7 @@ def rebalance(
     num_nodes: int,
     algorithm: Any,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The hook around ``rebalance_experts``: tokens [steps, layers, experts] are summed over steps.
+    """The hook around ``rebalance_experts``: tokens [steps, layers, experts], whose steps are windows, or summed.
 
     Returns
     -------
@@ -104,8 +115,21 @@ def rebalance(
         num_nodes,
         ranks,
         in_use=map_in_use,
+        past=algorithm.past,
     )
     return Placement(phy2log, np.shape(tokens)[-1]).maps()
+
+
+def ranks_may_join() -> bool:
+    """Whether this SGLang may lose, get back or add ranks while it serves."""
+    try:
+        from sglang.srt.elastic_ep.elastic_ep import ElasticEPStateManager
+    except ImportError:  # versions without it
+        return False
+    try:
+        return ElasticEPStateManager.instance() is not None
+    except Exception:  # kept elsewhere: nobody knows
+        return True
 
 
 def map_in_use() -> Any:

@@ -2,6 +2,11 @@
 
 That name is the only one with which vLLM rearranges experts asynchronously. vLLM >= 0.19 takes the map alone, 0.13 to
 0.18 the tuple of three: what is returned follows the annotation of the policy that is replaced.
+
+A call has the loads of one stretch of steps, which vLLM adds up over all ranks of expert parallelism before it asks the
+policy, each rank by itself: so every rank gets the same loads in the same order, also in the asynchronous worker, and a
+model and its drafter take turns on all ranks alike. Only with elastic expert parallelism do ranks join that have seen
+less; `ranks_may_join` tells it by the kind of group that vLLM makes then.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from ..errors import InstanceError
 from ..policies import AbstractEplbPolicy
 from ..problem.placement import Placement
 from .options import engine_policy, read_options
+from .past import Past, past_of
 from .planning import plan
 
 logger = logging.getLogger("eplb_opt.plugins.vllm")
@@ -48,7 +54,8 @@ def register() -> None:
         )
         return
     if not getattr(base, "eplb_opt_policy", None):
-        policies[NAME] = make_policy(base, policy)
+        past = past_of(options, policy, ranks_may_join, has_dense_rows=False)
+        policies[NAME] = make_policy(base, policy, past)
         logger.info("EPLB policy %r is now eplb_opt's %r", NAME, options["policy"])
 
 
@@ -64,10 +71,30 @@ def _policies() -> dict[str, type[Any]] | None:
     return EPLB_POLICIES  # type: ignore[no-any-return]
 
 
-def make_policy(base: type[Any], policy: type[AbstractEplbPolicy]) -> type[Any]:
+def ranks_may_join() -> bool:
+    """Whether this vLLM may add ranks while it serves."""
+    try:
+        from vllm.distributed.stateless_coordinator import StatelessGroupCoordinator
+    # Versions before it resize by another number of ranks, which the history sees.
+    except ImportError:
+        return False
+    try:
+        from vllm.distributed.parallel_state import get_ep_group
+
+        return isinstance(get_ep_group(), StatelessGroupCoordinator)
+    except AssertionError:  # no group, so there are no ranks that others could join
+        return False
+    except Exception:  # kept elsewhere: nobody knows
+        return True
+
+
+def make_policy(
+    base: type[Any], policy: type[AbstractEplbPolicy], past: Past | None = None
+) -> type[Any]:
     """A subclass of vLLM's policy that plans with ours."""
     body = {
         "eplb_opt_policy": policy,
+        "eplb_opt_past": past,
         "eplb_opt_returns_three": _returns_three(base),
         "rebalance_experts": classmethod(rebalance_experts),
         "__module__": __name__,
@@ -96,6 +123,7 @@ def rebalance_experts(
             num_nodes,
             num_ranks,
             old,
+            past=cls.eplb_opt_past,
         )
     except InstanceError as error:
         # No map is valid: what vLLM raises then, and its callers expect.

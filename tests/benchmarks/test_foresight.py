@@ -17,9 +17,14 @@ def test_windows_of_prompts_do_not_mix_labels():
 
 def test_mixed_windows_depend_on_the_seed_alone():
     parts = [np.random.default_rng(0).random((100, 2, 4))]
-    assert foresight.mixed(parts, 1).shape == (10, 2, 4)
+    assert foresight.mixed(parts, 1).shape == (foresight.MIXED_WINDOWS, 2, 4)
     np.testing.assert_array_equal(foresight.mixed(parts, 1), foresight.mixed(parts, 1))
     assert (foresight.mixed(parts, 1) != foresight.mixed(parts, 2)).any()
+
+
+def test_a_label_names_its_data_set():
+    labels = ["gpqa_main", "mmlu_pro_test", "mmlu_dev", "Polyglot-or-Not_Fact-Completion", "law"]
+    assert [foresight.data_set(label) for label in labels] == ["gpqa", "mmlu_pro", "mmlu", "Polyglot-or-Not", "law"]
 
 
 def test_the_interval_holds_the_mean():

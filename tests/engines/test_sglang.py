@@ -17,8 +17,10 @@ import torch
 import torch.distributed as dist
 from transformers import AutoImageProcessor, AutoProcessor  # noqa: F401  (before the stand-in: it asks for torchvision)
 
-from eplb_opt import POLICIES, Instance, Placement
+from eplb_opt import POLICIES, Instance, Objective, Placement
+from eplb_opt.foresight.plan import plan_windows
 from eplb_opt.formats import read_loads, read_map
+from eplb_opt.plugins import sglang as plugin
 from eplb_opt.plugins.sglang import EplbOptAlgorithm
 
 from .common import EXPERTS, HIDDEN, MOE, NAMES, RANKS, REPLICAS, recording, solve
@@ -37,6 +39,7 @@ for part in TORCHVISION:
     module.__spec__, module.__path__ = ModuleSpec("torchvision" + part, None), []
     sys.modules["torchvision" + part] = module
 
+from sglang.srt.elastic_ep.elastic_ep import ElasticEPStateManager  # noqa: E402
 from sglang.srt.eplb import eplb_algorithms, expert_distribution, expert_location  # noqa: E402
 from sglang.srt.eplb.eplb_simulator import reader  # noqa: E402
 from sglang.srt.plugins import hook_registry  # noqa: E402
@@ -80,11 +83,12 @@ def server(group, monkeypatch):
 
 
 @pytest.fixture(params=NAMES)
-def hooked(request, monkeypatch):
+def hooked(request, monkeypatch, tmp_path):
     """SGLang after `load_plugins`, which finds eplb_opt by its entry point and applies its hooks."""
     import sglang.srt.plugins as plugins
 
     monkeypatch.setenv("EPLB_OPT_POLICY", request.param)
+    monkeypatch.setenv("EPLB_OPT_RECORD", str(tmp_path / "record"))
     monkeypatch.setenv("SGLANG_PLUGINS", "eplb_opt")
     monkeypatch.setattr(plugins, "_plugins_loaded", False)
     originals = eplb_algorithms.compute_algorithm, eplb_algorithms.rebalance_experts
@@ -124,13 +128,47 @@ def test_sglang_plans_its_layout_with_our_policy(groups, hooked, server, monkeyp
     counts = recording(tmp_path / "dump.pt")
     found = expert_location.ExpertLocationMetadata.init_by_eplb("model", counts)
     policy = eplb_algorithms.compute_algorithm("auto", groups, 1).policy
-    expected = policy.rebalance_experts(counts.sum(dim=0), REPLICAS, 1, 1, RANKS)[0]
+    if hooked == "refined":  # it plans over the two steps
+        expected = torch.from_numpy(over(counts))
+    else:
+        expected = policy.rebalance_experts(counts.sum(dim=0), REPLICAS, 1, 1, RANKS)[0]
     assert torch.equal(found.physical_to_logical_map[list(MOE)], expected[list(MOE)])
     assert found.logical_to_all_physical_map_num_valid.sum(dim=1).tolist() == [REPLICAS] * HIDDEN
-    instance = Instance(counts, REPLICAS, num_ranks=RANKS)
+    instance = Instance(
+        counts, REPLICAS, num_ranks=RANKS, objective=Objective("mean" if hooked == "refined" else "sum")
+    )
     ours = Placement(found.physical_to_logical_map.numpy(), EXPERTS).objective(instance)
     trivial = expert_location.ExpertLocationMetadata.init_trivial("model", 0).physical_to_logical_map
     assert (ours <= Placement(trivial.numpy(), EXPERTS).objective(instance)).all()
+
+
+def over(windows):
+    """The map that is planned over windows."""
+    instance = Instance(windows, REPLICAS, num_ranks=RANKS, objective=Objective("mean"))
+    return plan_windows(instance).phy2log.copy()
+
+
+@pytest.mark.parametrize("hooked", ["refined"], indirect=True)
+def test_a_second_layout_is_planned_over_the_steps_of_both(hooked, server, monkeypatch, tmp_path):
+    calls = [recording(tmp_path / "dump.pt", seed) for seed in range(3)]
+    plan = expert_location.ExpertLocationMetadata.init_by_eplb
+    plan("model", torch.zeros(4, HIDDEN, EXPERTS))  # profiling
+    found = [plan("model", counts).physical_to_logical_map for counts in calls]
+    assert not plugin.ranks_may_join()
+    for number, phy2log in enumerate(found, start=1):
+        expected = over(torch.cat(calls[:number]))
+        assert phy2log[list(MOE)].tolist() == expected[list(MOE)].tolist()
+    recorded = read_loads(tmp_path / "record")
+    assert (recorded.layer_ids, recorded.hidden_layers) == (MOE, HIDDEN)
+    assert recorded.load.tolist() == torch.cat(calls)[:, list(MOE)].tolist()
+    state = ElasticEPStateManager._build_state(ep_size=RANKS, device=torch.device("cpu"))
+    monkeypatch.setattr(ElasticEPStateManager, "_instance", state)
+    assert plugin.ranks_may_join()
+    call = {"num_physical_experts": REPLICAS, "num_local_physical_experts": REPLICAS // RANKS, "num_groups": None,
+            "num_nodes": 1, "algorithm": eplb_algorithms.compute_algorithm("auto", None, 1)}  # fmt: skip
+    alone = eplb_algorithms.rebalance_experts(tokens_per_expert=calls[0], **call)
+    expected = POLICIES["refined"].rebalance_experts(calls[0].sum(dim=0), REPLICAS, 1, 1, RANKS)
+    assert torch.equal(alone[0][list(MOE)], expected[0][list(MOE)])
 
 
 def test_all_zero_loads_are_planned(hooked, server):

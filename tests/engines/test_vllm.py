@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from eplb_opt.formats import read_loads
+
 from .common import NAMES, SOURCES
 
 ROOT = Path(__file__).parents[2]
@@ -43,8 +45,8 @@ for load, *topology in cases:
 """
 
 
-def run(arguments: list[str], policy: str) -> subprocess.CompletedProcess:
-    environ = os.environ | {"EPLB_OPT_POLICY": policy, "PYTHONPATH": str(ROOT)}
+def run(arguments: list[str], policy: str, **more: str) -> subprocess.CompletedProcess:
+    environ = os.environ | {"EPLB_OPT_POLICY": policy, "PYTHONPATH": str(ROOT)} | more
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environ, timeout=500)
 
 
@@ -102,8 +104,28 @@ print(config.policy, EPLB_POLICIES[config.policy].__name__, sorted(EPLB_POLICIES
 
 
 @pytest.mark.parametrize("policy", NAMES)
-def test_weights_follow_the_map_on_two_ranks(policy):
-    result = run(["-m", "tests.engines.vllm_ranks"], policy)
+def test_weights_follow_the_map_on_two_ranks(policy, tmp_path):
+    result = run(["-m", "tests.engines.vllm_ranks"], policy, EPLB_OPT_RECORD=str(tmp_path))
     print("\n".join(line for line in result.stdout.splitlines() if line.startswith("rank 0:")))
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("weights follow the map") == 2 * 4, result.stdout
+    assert ("round 2, 3 window(s)" in result.stdout) == (policy == "refined")
+    recorded = read_loads(tmp_path)
+    assert recorded.load.shape == (3, 3, 8)  # a window a round, of rank 0 alone
+    assert (recorded.load.sum(axis=2) > 0).all()
+
+
+def test_elastic_expert_parallelism_is_recognised():
+    program = """
+from types import SimpleNamespace
+from vllm.distributed import parallel_state
+from vllm.distributed.stateless_coordinator import StatelessGroupCoordinator
+from eplb_opt.plugins.vllm import ranks_may_join
+found = [ranks_may_join()]
+for group in (SimpleNamespace(), StatelessGroupCoordinator.__new__(StatelessGroupCoordinator)):
+    parallel_state._EP = group
+    found.append(ranks_may_join())
+print(found)
+"""
+    result = run(["-c", program], "refined")
+    assert result.stdout.split("\n")[-2] == "[False, False, True]", result.stdout + result.stderr

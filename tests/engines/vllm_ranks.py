@@ -1,8 +1,9 @@
 """vLLM's `EplbState` on two gloo ranks: profile, then rounds of steps under changing loads; run as a module.
 
-Real: the state, its windows, the all-reduce, the policy behind ``default``, the transfer of weights between the ranks,
-the commit of the maps. Stand-ins: the model (three layers whose weights say which expert they are) and the groups
-(gloo); and for want of an accelerator ``torch.Event`` takes no time and memory is not pinned.
+Real: the state, its windows, the all-reduce, the policy behind ``default`` with what it remembers and records, the
+transfer of weights between the ranks, the commit of the maps. Stand-ins: the model (three layers whose weights say
+which expert they are) and the groups (gloo); and for want of an accelerator ``torch.Event`` takes no time and memory
+is not pinned.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class NoEvent:
 
 def make_state(rank: int):
     from vllm.config.parallel import EPLBConfig
+    from vllm.distributed import parallel_state
     from vllm.distributed.eplb import eplb_state
     from vllm.plugins import load_general_plugins
 
@@ -75,6 +77,7 @@ def make_state(rank: int):
     torch.Event = NoEvent
     group = SimpleNamespace(device_group=dist.group.WORLD, cpu_group=dist.group.WORLD, world_size=WORLD)
     eplb_state.get_ep_group = eplb_state.get_eplb_group = lambda: group
+    parallel_state._EP = group
     eplb_state.get_node_count = lambda: 1
     eplb_state.PIN_MEMORY = False
     config = EPLBConfig(
@@ -114,21 +117,31 @@ def check(model_state, rank: int, what: str) -> None:
     sys.stdout.flush()
 
 
-def heaviest(phy2log: torch.Tensor, load: torch.Tensor) -> torch.Tensor:
-    """Imbalance of each layer: heaviest / mean rank load."""
-    from eplb_opt import Instance, Placement
+def imbalance(phy2log: torch.Tensor, windows: torch.Tensor) -> float:
+    """Heaviest / mean rank load, the mean over windows and layers."""
+    from eplb_opt import Instance, Objective, Placement
 
-    instance = Instance(load, EXPERTS + REDUNDANT, num_ranks=WORLD)
-    return torch.from_numpy(Placement(phy2log.numpy(), EXPERTS).objective(instance) / instance.mean)
+    instance = Instance(windows, EXPERTS + REDUNDANT, num_ranks=WORLD, objective=Objective("mean"))
+    return float(Placement(phy2log.numpy(), EXPERTS).objective(instance).mean())
 
 
 def worker(rank: int, port: int) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=WORLD)
+    from eplb_opt import POLICIES
+    from eplb_opt.plugins import vllm as plugin
+    from eplb_opt.plugins.options import read_options
+    from eplb_opt.plugins.past import past_of
     from eplb_opt.plugins.planning import plan
 
     state, model_state = make_state(rank)
     assert state.policy.__name__ == "EplbOptPolicy"
+    assert not plugin.ranks_may_join()
+    policy = state.policy.eplb_opt_policy
+    options = read_options()
+    remembers = options["policy"] == "refined"
+    past = past_of({"policy": options["policy"]}, policy, lambda: False, has_dense_rows=False)
+    windows: list[torch.Tensor] = []
     before = model_state.physical_to_logical_map.clone()
     state.step(is_profile=True)
     assert torch.equal(model_state.physical_to_logical_map, before)
@@ -144,11 +157,15 @@ def worker(rank: int, port: int) -> None:
         new = model_state.physical_to_logical_map
         seen = torch.zeros(LAYERS, EXPERTS, dtype=torch.long)  # what the window held, in every slot of both ranks
         seen.scatter_add_(1, old, (load / _counts(old)).gather(1, old).round().long() * STEPS * WORLD)
-        planned = plan(state.policy.eplb_opt_policy, seen, EXPERTS + REDUNDANT, 1, 1, WORLD, old)
+        planned = plan(policy, seen, EXPERTS + REDUNDANT, 1, 1, WORLD, old, past=past)
         assert new.tolist() == planned.tolist(), "the map is not the policy's"
-        worst, best = heaviest(old, seen).mean(), heaviest(new, seen).mean()
-        assert best <= worst + 1e-12
-        check(model_state, rank, f"round {number}, mean imbalance {worst:.4f} -> {best:.4f}")
+        windows = [*windows, seen] if remembers else [seen]
+        judged = torch.stack(windows)
+        greedy = torch.from_numpy(plan(POLICIES["greedy"], judged, EXPERTS + REDUNDANT, 1, 1, WORLD))
+        before, after = imbalance(old, judged), imbalance(new, judged)
+        assert after <= min(before, imbalance(greedy, judged)) + 1e-12
+        over = f"{len(windows)} window(s), " if remembers else ""
+        check(model_state, rank, f"round {number}, {over}mean imbalance {before:.4f} -> {after:.4f}")
     dist.barrier()
     dist.destroy_process_group()
     sys.stdout.flush()

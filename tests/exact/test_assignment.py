@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ortools.sat.python import cp_model
 
 from eplb_opt import Limits, OptionError, StopReason
-from eplb_opt.exact import assignment_cpsat, assignment_milp, milp_solvers
+from eplb_opt.exact import assignment_cpsat, assignment_milp, cpsat_solver, milp_solvers
 from eplb_opt.exact.assignment import Assignment
 from eplb_opt.problem.pool import Packing, Pool
 from models.export import TINY, assignment, export, read_pool
@@ -24,7 +24,7 @@ WORK = Limits(seconds=None, work=20)
 BACKENDS = {
     "highs": lambda pool, start, limits: assignment_milp.solve_milp(pool, start, limits, "highs"),
     "cbc": lambda pool, start, limits: assignment_milp.solve_milp(pool, start, limits, "cbc"),
-    "cpsat": assignment_cpsat.solve_cpsat,
+    "cpsat": cpsat_solver.solve_cpsat,
 }
 
 
@@ -92,7 +92,7 @@ def test_integer_scaling_keeps_bounds_valid(loads, ranks):
     pool = Pool(np.array(loads), slots, ranks)
     data = assignment(pool)
     model = assignment_cpsat.build(data)
-    for (e, k), scaled in model.load.items():
+    for (e, k), scaled in model.loads[0].items():
         exact = Fraction(loads[e]) / k * model.scale
         assert scaled <= exact < scaled + 1  # rounded down: integer bounds are bounds
     mean = pool.total / pool.ranks * model.scale

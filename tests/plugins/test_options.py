@@ -9,11 +9,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
 from eplb_opt import POLICIES, MissingPackageError, OptionError
 from eplb_opt.methods import METHODS
+from eplb_opt.plugins import options as options_module
 from eplb_opt.plugins.options import DEFAULT_POLICY, engine_policy, read_options
 
 
@@ -38,6 +40,40 @@ def test_policies_are_configured():
     assert POLICIES["optimal"].limits.seed == 0
     policy = engine_policy(read_options({"EPLB_OPT_STEPS": "12", "EPLB_OPT_GREEDY_CHECK": "inf"}))
     assert (policy.steps, policy.greedy_check) == (12, math.inf)
+
+
+def test_what_the_plug_ins_keep_is_no_policys(tmp_path):
+    path = tmp_path / "options.json"
+    path.write_text(json.dumps({"history": 8, "record": "here"}))
+    options = read_options({"EPLB_OPT_CONFIG": str(path), "EPLB_OPT_HISTORY": "0"})
+    assert options == {"policy": DEFAULT_POLICY, "history": 0, "record": "here"}
+    assert not hasattr(engine_policy(options), "history")
+    assert issubclass(engine_policy(options | {"policy": "greedy"}), POLICIES["greedy"])
+
+
+def documented() -> dict[str, str]:
+    """The variables in README's table of options, with the defaults that it gives."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    section = text[text.index("## Options in an engine") :].partition("\n## ")[0]
+    found = {}
+    for line in section.splitlines():
+        if line.startswith("| `EPLB_OPT_"):
+            names, defaults = (cell.replace("`", "").split(", ") for cell in line.split("|")[1:3])
+            found |= {name.strip(): text.strip() for name, text in zip(names, defaults, strict=True)}
+    return found
+
+
+def test_the_readme_lists_every_option_and_its_default():
+    options = options_module._readable().values()
+    defaults = {f"EPLB_OPT_{option.name.upper()}": option.default for option in options} | {"EPLB_OPT_CONFIG": ""}
+    assert documented() == {
+        name: f"{default:g}" if isinstance(default, (int, float)) else default for name, default in defaults.items()
+    }
+
+
+def test_variables_that_are_read_elsewhere_are_no_options():
+    environ = {"EPLB_OPT_MAX_FILE_MIB": "2048", "EPLB_OPT_DATA": "/data", "EPLB_OPT_CONFIG": ""}
+    assert read_options(environ) == {"policy": DEFAULT_POLICY}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +129,10 @@ def test_wrong_options_are_named(environ, message):
                 ("greedy_check", "{}"),
                 ("work", "1" + "0" * 400),
                 ("seed", "null"),
+                ("history", "true"),
+                ("history", "16.0"),
+                ("history", "null"),
+                ("record", "1"),
             )
         ),
     ],

@@ -9,7 +9,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
-from eplb_opt import POLICIES, Instance, OptionError, Placement
+from eplb_opt import POLICIES, Instance, Objective, OptionError, Placement
+from eplb_opt.foresight.plan import plan_windows
+from eplb_opt.formats import read_loads
 from eplb_opt.plugins import sglang as plugin
 
 from ..conftest import TWO_LAYERS
@@ -91,3 +93,37 @@ def test_bad_loads_keep_the_map_in_use(known, hooks, monkeypatch):
     maps = hooks["rebalance_experts"](theirs, STEPS * float("nan"), 16, 2, 4, 2, algorithm=algorithm)
     assert Placement(maps[0], 12).violations(Instance(TWO_LAYERS, 16, num_ranks=8)) == []
     assert torch.equal(maps[0], in_use) == known
+
+
+def test_steps_are_remembered_and_recorded(hooks, monkeypatch, tmp_path):
+    monkeypatch.setenv("EPLB_OPT_POLICY", "refined")
+    monkeypatch.setenv("EPLB_OPT_HISTORY", "8")  # two windows a call
+    monkeypatch.setenv("EPLB_OPT_RECORD", str(tmp_path / "record"))
+    plugin.register()
+    with_dense = torch.zeros((4, 3, 12), dtype=torch.int32)
+    with_dense[:, 1:] = torch.stack([STEPS[0], STEPS[0].flip(1), STEPS[0].flip(0), STEPS[0]])
+    maps = []
+    for steps in (with_dense, with_dense.flip(0)):
+        algorithm = hooks["compute_algorithm"](theirs, raw_algorithm="auto", num_groups=None, num_nodes=1)
+        maps.append(hooks["rebalance_experts"](theirs, steps, 16, 2, None, 1, algorithm=algorithm)[0])
+    pairs = with_dense.reshape(2, 2, 3, 12).sum(dim=1)
+    for found, windows in zip(maps, (pairs, torch.cat([pairs, pairs.flip(0)])), strict=True):
+        instance = Instance(windows, 16, num_ranks=8, objective=Objective("mean"))
+        assert found.tolist() == plan_windows(instance).phy2log.tolist()
+    recorded = read_loads(tmp_path / "record")
+    assert (recorded.layer_ids, recorded.hidden_layers) == ((1, 2), 3)
+    assert recorded.load.tolist() == torch.cat([with_dense, with_dense.flip(0)])[:, 1:].tolist()
+
+
+@pytest.mark.parametrize(("state", "expected"), [(None, False), ("of active ranks", True)])
+def test_elastic_expert_parallelism_is_recognised(state, expected, monkeypatch):
+    elastic = ModuleType("sglang.srt.elastic_ep.elastic_ep")
+    elastic.ElasticEPStateManager = SimpleNamespace(instance=lambda: state)
+    for name in ("sglang", "sglang.srt", "sglang.srt.elastic_ep"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, elastic.__name__, elastic)
+    assert plugin.ranks_may_join() == expected
+    elastic.ElasticEPStateManager = SimpleNamespace()
+    assert plugin.ranks_may_join()
+    monkeypatch.setitem(sys.modules, elastic.__name__, None)
+    assert not plugin.ranks_may_join()

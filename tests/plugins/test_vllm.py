@@ -8,7 +8,9 @@ from types import ModuleType
 import pytest
 import torch
 
-from eplb_opt import POLICIES, Instance, MissingPackageError, OptionError, Placement
+from eplb_opt import POLICIES, Instance, MissingPackageError, Objective, OptionError, Placement
+from eplb_opt.foresight.plan import plan_windows
+from eplb_opt.formats import read_loads
 from eplb_opt.plugins import vllm as plugin
 
 from ..conftest import TWO_LAYERS
@@ -119,3 +121,57 @@ def test_a_package_that_is_missing_is_found_at_registration(registry, monkeypatc
     with pytest.raises(MissingPackageError, match="EPLB_OPT_POLICY=optimal needs the package highspy"):
         plugin.register()
     assert registry == {"default": Alone}
+
+
+def test_calls_are_remembered_and_recorded(registry, monkeypatch, tmp_path):
+    monkeypatch.setenv("EPLB_OPT_POLICY", "refined")
+    monkeypatch.setenv("EPLB_OPT_HISTORY", "2")
+    monkeypatch.setenv("EPLB_OPT_RECORD", str(tmp_path / "record"))
+    plugin.register()
+    calls = [WEIGHT, WEIGHT.flip(1), WEIGHT.flip(0)]
+    maps = [registry["default"].rebalance_experts(load, 16, 1, 1, 8) for load in calls]
+    instance = Instance(torch.stack(calls[1:]), 16, num_ranks=8, objective=Objective("mean"))
+    assert maps[2].tolist() == plan_windows(instance).phy2log.tolist()
+    recorded = read_loads(tmp_path / "record")
+    assert recorded.load.tolist() == [load.tolist() for load in calls]
+    assert recorded.hidden_layers is None
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    """VLLM's modules of groups, with an ordinary group and one of elastic expert parallelism."""
+
+    class Ordinary:
+        pass
+
+    class Stateless(Ordinary):
+        pass
+
+    state = ModuleType("vllm.distributed.parallel_state")
+    coordinator = ModuleType("vllm.distributed.stateless_coordinator")
+    coordinator.StatelessGroupCoordinator = Stateless
+    for name in ("vllm", "vllm.distributed"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    for module in (state, coordinator):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    state.made = {"ordinary": Ordinary(), "elastic": Stateless()}
+    return state
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("ordinary", False), ("elastic", True), ("not known", True)])
+def test_elastic_expert_parallelism_is_recognised(kind, expected, groups):
+    groups.get_ep_group = lambda: groups.made[kind]
+    assert plugin.ranks_may_join() == expected
+
+
+def test_without_a_group_no_rank_joins(groups):
+    def get_ep_group():
+        raise AssertionError("expert parallel group is not initialized")
+
+    groups.get_ep_group = get_ep_group
+    assert not plugin.ranks_may_join()
+
+
+def test_versions_without_groups_that_grow_are_recognised(groups, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm.distributed.stateless_coordinator", None)
+    assert not plugin.ranks_may_join()

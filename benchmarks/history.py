@@ -1,0 +1,169 @@
+"""How many windows to remember in an engine, and what it costs: ``python -m benchmarks.history``.
+
+A recording is played as an engine would: each window is a call of the plug-ins, and the map that the call returns is
+judged on the window after it. The figure is the mean over calls and layers of heaviest over mean rank load, with a 95 %
+interval by bootstrap over the calls. A line a recording goes to ``results/history.jsonl``, the page ``history.md`` is
+made of these (with ``--page`` of those that are there already).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from eplb_opt import POLICIES, Instance, Objective, Placement
+from eplb_opt.formats import atomic_write
+from eplb_opt.plugins.history import DEFAULT, History
+from eplb_opt.plugins.past import Past
+from eplb_opt.plugins.planning import plan
+from eplb_opt.problem.pool import Floats
+
+from .environment import environment
+from .foresight import GPT_OSS, MIXED, SEED, V2_LITE, halves, in_tens, interval, mixed
+from .store import read_lines
+
+RESULTS = Path(__file__).parent / "results" / "history.jsonl"
+PAGE = Path(__file__).parent / "history.md"
+SIZES = (0, 2, 4, 8, 16, 32)  # windows remembered
+FIRST = 8  # calls before it are not judged
+POLICY = POLICIES["refined"]
+
+TEXT = """# What a plug-in remembers
+
+*Written by `python -m benchmarks.history`: commit {commit}, {date}, {cpu}, {cores} cores, seed {seed}.*
+
+Each window of a recording is a call of the plug-ins, whose map is judged on the next window: heaviest over mean rank
+load, the mean over calls (without the first {first}) and layers, in brackets the middle 95 % of a bootstrap over calls.
+The columns are values of `EPLB_OPT_HISTORY`; with 0 `refined` plans for the loads of the call. The default is
+{default}.
+
+{table}
+
+Milliseconds a layer of a call with the ring as full as it gets, all that the plug-in does, the median over calls:
+
+{times}
+"""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Loads of calls, [calls, layers, experts], and what they are placed on."""
+
+    name: str
+    load: Floats
+    replicas: int
+    ranks: int
+
+
+def shuffled(load: Floats) -> Floats:
+    """The windows in an order without drift."""
+    return load[np.random.default_rng(SEED).permutation(len(load))]
+
+
+def synthetic() -> Floats:
+    """Forty calls of a large model, each of the mix of four kinds of traffic with other shares."""
+    random = np.random.default_rng(SEED)
+    kinds = random.lognormal(0, 1, (4, 6, 256))
+    shares = random.dirichlet(np.ones(4), 40)
+    noise = random.lognormal(0, 0.2, (40, 6, 256))
+    return np.rint(1000 * np.tensordot(shares, kinds, axes=1) * noise)
+
+
+def traces() -> Iterator[Trace]:
+    """Traffic that drifts, traffic that jumps between kinds, and traffic that is mixed in every call."""
+    tasks = np.concatenate([np.concatenate(halves_of) for halves_of in zip(*halves(V2_LITE), strict=True)])
+    yield Trace("V2-Lite, tasks one after the other", tasks, 80, 16)
+    yield Trace("V2-Lite, tasks in random order", shuffled(tasks), 80, 16)
+    prompts = [np.concatenate(halves_of) for halves_of in zip(*halves(GPT_OSS), strict=True)]
+    yield Trace("gpt-oss, 10 prompts a call, sets one after the other", in_tens(prompts), 64, 16)
+    for replicas, ranks in ((40, 8), (64, 16)):
+        yield Trace(f"gpt-oss, {MIXED} random prompts a call", mixed(prompts, SEED), replicas, ranks)
+    yield Trace("synthetic, shares of four kinds of traffic", synthetic(), 288, 32)
+
+
+def played(trace: Trace, size: int) -> dict[str, object]:
+    """A ring of that size: imbalances of the next calls, and milliseconds a layer."""
+    past = Past(History(size, lambda: False)) if size else None
+    rows = []
+    times = []
+    for number, load in enumerate(trace.load[:-1]):
+        start = time.perf_counter()
+        phy2log = plan(POLICY, torch.from_numpy(load), trace.replicas, 1, 1, trace.ranks, past=past)
+        times.append(time.perf_counter() - start)
+        if number >= FIRST:
+            following = trace.load[number + 1 : number + 2]
+            instance = Instance(following, trace.replicas, num_ranks=trace.ranks, objective=Objective("mean"))
+            rows.append(Placement(phy2log, load.shape[-1]).window_imbalance(instance)[0])
+    imbalance = np.stack(rows)
+    full = times[min(size, len(times) - 1) :]
+    milliseconds = float(np.median(full)) * 1e3 / load.shape[0]
+    return {"next": float(imbalance.mean()), "interval": interval(imbalance), "ms a layer": milliseconds}
+
+
+def measured(trace: Trace) -> dict[str, object]:
+    """The line of a recording."""
+    played(trace, FIRST)  # what is compiled, and caches
+    return {
+        "recording": trace.name, "replicas": trace.replicas, "ranks": trace.ranks, "calls": len(trace.load),
+        "layers": trace.load.shape[1], "experts": trace.load.shape[2],
+        "sizes": {str(size): played(trace, size) for size in SIZES},
+    }  # fmt: skip
+
+
+def head(lines: list[dict[str, object]]) -> Iterator[str]:
+    yield "| recording | layers x experts, replicas/ranks | calls | " + " | ".join(lines[0]["sizes"]) + " |"  # type: ignore[arg-type]
+    yield "|---|---|---|" + "---|" * len(SIZES)
+
+
+def row(line: dict[str, object], cells: list[str]) -> str:
+    shape = f"{line['layers']} x {line['experts']}, {line['replicas']}/{line['ranks']}"
+    return f"| {line['recording']} | {shape} | {line['calls']} | " + " | ".join(cells) + " |"
+
+
+def table(lines: list[dict[str, object]]) -> Iterator[str]:
+    """Imbalances of the next calls, in Markdown."""
+    yield from head(lines)
+    for line in lines:
+        found = line["sizes"].values()  # type: ignore[attr-defined]
+        yield row(line, [f"{f['next']:.3f} ({f['interval'][0]:.3f}-{f['interval'][1]:.3f})" for f in found])
+
+
+def times(lines: list[dict[str, object]]) -> Iterator[str]:
+    """Milliseconds a layer, in Markdown."""
+    yield from head(lines)
+    for line in lines:
+        yield row(line, [f"{found['ms a layer']:.1f}" for found in line["sizes"].values()])  # type: ignore[attr-defined]
+
+
+def page(lines: list[dict[str, object]]) -> str:
+    """The page about the results."""
+    return TEXT.format(
+        **{name: lines[0][name] for name in ("commit", "date", "cpu", "cores", "seed")},
+        first=FIRST,
+        default=DEFAULT,
+        table="\n".join(table(lines)),
+        times="\n".join(times(lines)),
+    )
+
+
+def main() -> None:
+    """Measure and write, or write the page alone."""
+    if sys.argv[1:] != ["--page"]:
+        made_by = environment(SEED)
+        lines = [made_by | measured(trace) for trace in traces()]
+        content = "".join(json.dumps(line) + "\n" for line in lines)
+        atomic_write(RESULTS, lambda file: file.write(content.encode()))
+    text = page(read_lines(RESULTS))
+    atomic_write(PAGE, lambda file: file.write(text.encode()))
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What a plug-in keeps of an engine's calls: the history that it plans on, and the recording that it writes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ..methods import METHODS
+from ..methods.refined import REFINED, WORKERS
+from ..packages import is_usable
+from ..policies import AbstractEplbPolicy
+from ..problem.instance import Instance
+from ..problem.objective import Objective
+from ..problem.pool import Floats
+from .history import HISTORY, OFF, History, Place
+from .loads import in_parts
+from .recording import MOST_WINDOWS, RECORD, Recorder
+from .said import say_once
+from .slots import Slots
+
+WINDOWS = (
+    "maps are planned for the last windows of loads, this call's and earlier ones: "
+    "the objective is the mean of their imbalances (EPLB_OPT_HISTORY=0: this call's alone)"
+)
+SUM = "maps are planned for the loads of a call: the objective is their heaviest rank (%s)"
+
+
+class Past:
+    """The history and the recorder of a plug-in, or none of them.
+
+    Parameters
+    ----------
+    history : History, optional
+    recorder : Recorder, optional
+    """
+
+    def __init__(
+        self, history: History | None = None, recorder: Recorder | None = None
+    ) -> None:
+        self._history = history
+        self._recorder = recorder
+
+    def windows(self, weight: Any, place: Place) -> Floats | None:
+        """Take in the loads of a call; the windows to plan for, if there are several.
+
+        Parameters
+        ----------
+        weight : tensor [layers, experts] or [steps, layers, experts]
+            Loads that can be planned for. Where all are 0, as when an engine profiles, nothing is done.
+        place : Place
+
+        Returns
+        -------
+        array [windows, layers, experts], float64; or None
+        """
+        if self._recorder is not None:
+            recorded = in_parts(weight, MOST_WINDOWS)
+            if len(recorded):
+                self._recorder.record(recorded)
+        if self._history is None:
+            return None
+        newest = in_parts(weight, self._history.windows_a_call)
+        if not len(newest):
+            return None
+        windows = self._history.remember(newest, place)
+        return None if windows is None or len(windows) < 2 else windows
+
+
+def planned_over(
+    windows: Floats, place: Place, policy: type[AbstractEplbPolicy]
+) -> Slots:
+    """The map [layers, replicas] that is most even over windows, as `refined` plans it.
+
+    Parameters
+    ----------
+    windows : array [windows, layers, experts]
+    place : Place
+    policy : type
+        Whose options count: ``distinct``, and ``workers`` where it has them.
+    """
+    from ..foresight.plan import plan_windows
+
+    instance = Instance(
+        windows,
+        place.replicas,
+        **asdict(place.topology),
+        distinct=policy.distinct,
+        objective=Objective("mean"),
+    )
+    say_once(("objective",), logging.INFO, WINDOWS)
+    workers = getattr(policy, WORKERS.name, WORKERS.default)
+    return np.array(plan_windows(instance, workers=workers).phy2log)
+
+
+def past_of(
+    options: Mapping[str, Any],
+    policy: type[AbstractEplbPolicy],
+    ranks_may_join: Callable[[], bool],
+    has_dense_rows: bool,
+) -> Past:
+    """What the options ask to be kept; what a plan over windows calls is compiled.
+
+    Parameters
+    ----------
+    options : mapping
+        As `options.read_options` returns them.
+    policy : type
+    ranks_may_join, has_dense_rows
+        As of `History` and `Recorder`.
+    """
+    folder = options.get(RECORD.name, RECORD.default)
+    recorder = Recorder(folder, has_dense_rows) if folder else None
+    most = options.get(HISTORY.name, HISTORY.default)
+    reason = "EPLB_OPT_HISTORY=0" if most == OFF else _why_no_history(policy)
+    if not reason:
+        return Past(History(most, ranks_may_join), recorder)
+    is_asked_for = most != OFF and HISTORY.name in options
+    level = logging.WARNING if is_asked_for else logging.INFO
+    say_once(("objective", reason), level, SUM, reason)
+    return Past(None, recorder)
+
+
+def _why_no_history(policy: type[AbstractEplbPolicy]) -> str:
+    """Why the policy cannot plan over windows here; empty if it can."""
+    name = getattr(policy, "method", policy.__name__)
+    if name != REFINED.name:
+        return f"policy {name!r} remembers nothing, only {REFINED.name!r} plans over windows"
+    if not is_usable("numba"):
+        return "plans over windows need numba, which is not installed here"
+    try:
+        METHODS[name].compile_windows()
+    # Whatever a compiler says that does not fit the versions beside it.
+    except Exception as error:
+        return f"numba does not work here ({type(error).__name__}: {error})"
+    return ""
