@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .problem.objective import Objective
     from .problem.placement import Placement
     from .problem.status import Status, StopReason
+    from .replayer.play import replay
     from .result import Result, SolveInterrupted
     from .solver import solve
     from .warmup import warm_up
@@ -51,6 +52,7 @@ _NAMES = {  # module -> public names
     "problem.objective": ("Objective",),
     "problem.placement": ("Placement",),
     "problem.status": ("Status", "StopReason"),
+    "replayer.play": ("replay",),
     "result": ("Result", "SolveInterrupted"),
     "certified": ("FallbackWarning",),
     "solver": ("solve",),
@@ -80,6 +82,7 @@ __all__ = [
     "TopologyWarning",
     "__version__",
     "configure",
+    "replay",
     "solve",
     "warm_up",
 ]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (
     ("errors", "strict", "version"),
     ("limits", "problem", "refined_options", "synthetic"),
-    ("certificates", "external"),
+    ("certificates", "external", "sampling"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
     ("highs", "random_numbers"),
@@ -36,7 +36,7 @@ FLOORS = (
     ("least_harm", "certified"),
     ("sharing",),
     ("solver", "report"),
-    ("policies",),
+    ("policies", "replayer"),
     ("plugins", "commands"),
     ("cli",),
     (PACKAGE,),  # the names that load when used

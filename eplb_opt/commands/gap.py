@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +32,7 @@ from .output import (
     run_methods,
     save_json,
 )
+from .step import add_step, copies_in, look_in_current_folder
 
 
 def add_parser(commands: Any) -> None:
@@ -47,6 +47,7 @@ def add_parser(commands: Any) -> None:
         help="comma-separated; default: %(default)s",
     )
     _add_own(parser)
+    add_step(parser)
     parser.set_defaults(run=_gap)
 
 
@@ -72,6 +73,7 @@ def _add_own(parser: argparse.ArgumentParser) -> None:
 def _gap(options: argparse.Namespace) -> int:
     limits = limits_of(options)
     methods = _methods(options.methods, limits)
+    copies = _copies(options)
     check_files({"--json": json_file(options.json)}, [options.loads, *options.map])
     policies = _policies(options.policy)
     instance = instance_of(options, read_selected(options), methods)
@@ -79,16 +81,34 @@ def _gap(options: argparse.Namespace) -> int:
     notes = say_no_effect(options, instance)
     judged = _judge(policies, instance)
     results, interrupted = run_methods(instance, methods, limits)
-    theirs = _Judged(judged.objectives | own, judged.seconds)
-    found = _found(instance, results, theirs, limits.gap)
-    save_json(options.json, _content(instance, found, notes, interrupted))
+    theirs = _Judged(judged.placements | own, judged.seconds)
+    found = _found(instance, results, theirs, limits.gap, copies)
+    step = {
+        "tokens_per_step": options.tokens_per_step,
+        "top_k": None if copies is None else options.top_k,
+    }
+    save_json(options.json, _content(instance, found, step, notes, interrupted))
     if options.json != STANDARD_OUTPUT:
-        _print(instance, found)
+        _print(instance, found, step)
     return exit_code_of(interrupted)
 
 
+def _copies(options: argparse.Namespace) -> int | None:
+    """Routed tokens of a step, where one is given; known for these objectives only."""
+    is_known = options.across in (None, "sum", "mean")
+    if options.tokens_per_step is not None and not is_known:
+        raise OptionError(
+            f"--tokens-per-step with --across {options.across}: give --across sum or mean"
+        )
+    return copies_in(options)
+
+
 def _content(
-    instance: Any, found: _Found, notes: list[str], interrupted: bool
+    instance: Any,
+    found: _Found,
+    step: dict[str, Any],
+    notes: list[str],
+    interrupted: bool,
 ) -> dict[str, Any]:
     """What ``--json`` writes."""
     from ..report.gap import SCHEMA
@@ -102,14 +122,15 @@ def _content(
         "layer_ids": list(instance.layer_ids),
         "lower_bound": found.bound.tolist(),
         "bound_method": found.proofs,
+        **step,
         "methods": finite(found.rows),
     }
 
 
 class _Judged(NamedTuple):
-    """Placements of others by name: objectives [layers], and seconds where they were computed here."""
+    """Placements of others by name, and seconds where they were computed here."""
 
-    objectives: dict[str, Any]
+    placements: dict[str, Any]
     seconds: dict[str, float]
 
 
@@ -122,25 +143,54 @@ class _Found(NamedTuple):
 
 
 def _found(
-    instance: Any, results: Sequence[Any], theirs: _Judged, gap: float
+    instance: Any,
+    results: Sequence[Any],
+    theirs: _Judged,
+    gap: float,
+    copies: int | None,
 ) -> _Found:
     from ..report.gap import best_bound, gap_rows
 
     bound, proofs = best_bound(results)
     objectives = {result.method: result.objective for result in results}
     seconds = {result.method: result.seconds for result in results}
+    placements = {result.method: result.placement for result in results}
+    placements |= theirs.placements
+    objectives |= {
+        name: placement.objective(instance)
+        for name, placement in theirs.placements.items()
+    }
     rows = gap_rows(
         instance,
-        objectives | theirs.objectives,
+        objectives,
         seconds | theirs.seconds,
         bound,
         gap,
     )
+    for row in rows:
+        row["sampling"] = _sampling(placements[row["method"]], instance, copies)
     return _Found(bound, proofs, rows)
 
 
-def _print(instance: Any, found: _Found) -> None:
-    """The table, and what proved the bounds."""
+def _sampling(
+    placement: Any, instance: Any, copies: int | None
+) -> dict[str, Any] | None:
+    """What sampling adds to a map's imbalance in steps of so many routed tokens."""
+    if copies is None:
+        return None
+    from ..problem.objective import Objective
+    from ..replayer.parts import sampling_of
+
+    if instance.objective.adds_windows:
+        instance = replace(instance, load=instance.weight, objective=Objective())
+    windows = range(instance.num_windows)
+    sampling = sampling_of(lambda window: placement, instance, windows, copies)
+    return {**sampling.added(), "windows": sampling.windows}
+
+
+def _print(instance: Any, found: _Found, step: dict[str, Any]) -> None:
+    """The tables, and what proved the bounds."""
+    from ..report.replay import sampling_table, step_lines
     from ..report.tables import gap_table
 
     print_lines([instance.describe()])
@@ -148,6 +198,9 @@ def _print(instance: Any, found: _Found) -> None:
     layers_of = Counter(found.proofs)
     counted = ", ".join(f"{proof} ({count})" for proof, count in layers_of.items())
     print_lines([f"bound proved by (layers): {counted}"])
+    if step["tokens_per_step"] is not None:
+        print_lines(["", *step_lines(**step)])
+        print_table(sampling_table(found.rows))
 
 
 def _methods(names: str, limits: Limits) -> list[str]:
@@ -168,15 +221,15 @@ def _own(path: Path, instance: Any) -> Any:
     placement = read_map(
         path, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks
     )
-    return placement.objective(instance)
+    placement.require_valid(instance)
+    return placement
 
 
 def _policies(specs: list[str]) -> dict[str, Any]:
     """The user's policies by name; modules are also looked for in the current folder, as `python -m` does."""
     from ..external import load_policy
 
-    if specs and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    look_in_current_folder(specs)
     return {f"policy {spec}": load_policy(spec) for spec in specs}
 
 
@@ -189,5 +242,5 @@ def _judge(policies: dict[str, Any], instance: Any) -> _Judged:
         start = time.monotonic()
         placement = call_policy(policy, instance, name)
         judged.seconds[name] = time.monotonic() - start
-        judged.objectives[name] = placement.objective(instance)
+        judged.placements[name] = placement
     return judged

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     """The loads and the topology to solve for."""
     add_loads(parser)
     _add_windows(parser)
-    _add_topology(parser)
+    add_topology(parser)
     add_limits(parser, seconds=60.0)
 
 
@@ -58,10 +58,17 @@ def _add_windows(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_topology(parser: argparse.ArgumentParser) -> None:
-    """Slots, ranks, nodes and groups."""
+def add_topology(
+    parser: argparse.ArgumentParser,
+    replicas: Callable[[str], Any] = int,
+    more: str = "",
+) -> None:
+    """Slots, ranks, nodes and groups; how the slots are read, and what else their help says."""
     parser.add_argument(
-        "--replicas", type=int, required=True, help="physical experts (slots) a layer"
+        "--replicas",
+        type=replicas,
+        required=True,
+        help=f"physical experts (slots) a layer{more}",
     )
     parser.add_argument("--ranks", type=int, required=True, help="GPUs")
     parser.add_argument("--nodes", type=int, default=1, help="nodes; default: 1")
@@ -312,10 +319,10 @@ def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:
             objective=Objective(across, level=options.level),
         )
     except InstanceError as error:
-        raise InstanceError(_said_of_options(str(error))) from error
+        raise InstanceError(said_of_options(str(error))) from error
 
 
-def _said_of_options(message: str) -> str:
+def said_of_options(message: str) -> str:
     """A message about an instance's arguments as one about the command's options."""
     with_sizes = SIZE.sub(r"--\1 ", message)
     return with_sizes.replace("distinct=True", "--distinct")

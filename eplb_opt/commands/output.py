@@ -52,7 +52,7 @@ def run_methods(
     results: list[Result] = []
     for method in methods:
         try:
-            with _progress(method) as progress:
+            with shown_progress(method, "layers optimal") as progress:
                 results.append(solve(instance, method, limits, progress=progress))
         except SolveInterrupted as stopped:
             return [*results, stopped.result], True
@@ -64,9 +64,9 @@ def run_methods(
 
 
 @contextlib.contextmanager
-def _progress(method: str) -> Iterator[Callable[[int, int], None]]:
+def shown_progress(name: str, done: str) -> Iterator[Callable[[int, int], None]]:
     """A live line on a terminal, a line every few seconds elsewhere; both on standard error."""
-    line = _ProgressLine(method)
+    line = _ProgressLine(name, done)
     try:
         yield line.show
     finally:
@@ -74,10 +74,11 @@ def _progress(method: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class _ProgressLine:
-    """What is shown of a method's progress, not more often than somebody reads it."""
+    """What is shown of a work's progress, not more often than somebody reads it."""
 
-    def __init__(self, method: str) -> None:
-        self.method = method
+    def __init__(self, name: str, done: str) -> None:
+        self.name = name
+        self.done = done
         self.is_live = _is_terminal(sys.stderr)
         self.least = LIVE_SECONDS if self.is_live else LINE_SECONDS
         self.start = time.monotonic()
@@ -85,14 +86,14 @@ class _ProgressLine:
         self.is_shown = False
 
     def show(self, done: int, total: int) -> None:
-        """Say how many layers are done, unless that was said a moment ago."""
+        """Say how many parts are done, unless that was said a moment ago."""
         now = time.monotonic()
         if now - self.last < self.least:
             return
         self.last = now
         self.is_shown = True
         elapsed = now - self.start
-        text = f"{self.method}: {done} of {total} layers optimal, {elapsed:.0f} s"
+        text = f"{self.name}: {done} of {total} {self.done}, {elapsed:.0f} s"
         _show_progress(f"\r{text}{TO_END}" if self.is_live else f"{text}\n")
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""What ``gap --json`` and ``verify --json`` write, as data: the page ``docs/outputs.md`` is made of it."""
+"""What ``gap``, ``replay`` and ``verify --json`` write, as data: the page ``docs/outputs.md`` is made of it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,36 @@ from ..checker.values import (
     BOOLEAN,
     COUNT,
     INTEGER,
+    POSITIVE,
     TEXT,
     list_of,
     or_null,
 )
-from . import gap
+from . import gap, replay_schema
+from .replay_schema import NUMBER, an_object
 
 NUMBERS = list_of(AT_LEAST_0, "numbers >= 0, one a layer")
 TEXTS = list_of(TEXT, "texts")
 FAULTS = "what contradicts the report"
 
+GAP_SAMPLING = Section(
+    "sampling",
+    (
+        Field(
+            "sampling",
+            NUMBER,
+            "what steps of `tokens_per_step` add to the imbalance, mean over layers: an estimate by simulation",
+        ),
+        Field("sampling_error", AT_LEAST_0, "its standard error"),
+        Field("sampling_lower", AT_LEAST_0, "proven lower bound of it"),
+        Field("sampling_upper", AT_LEAST_0, "proven upper bound of it"),
+        Field(
+            "windows",
+            POSITIVE,
+            "windows that were looked at; with `--across sum` one, their sum",
+        ),
+    ),
+)
 GAP_METHOD = Section(
     "method",
     (
@@ -54,6 +74,11 @@ GAP_METHOD = Section(
             list_of(or_null(AT_LEAST_0), "numbers >= 0, one a layer; null is infinite"),
             "objective / lower_bound - 1",
         ),
+        Field(
+            "sampling",
+            or_null(an_object(GAP_SAMPLING)),
+            "with `--tokens-per-step`; otherwise null",
+        ),
     ),
 )
 GAP = Section(
@@ -75,6 +100,12 @@ GAP = Section(
             "best bound that a method proved, in the objective's unit",
         ),
         Field("bound_method", list_of(TEXT, "texts, one a layer"), "what proved it"),
+        Field("tokens_per_step", or_null(POSITIVE), "tokens of a step, before routing"),
+        Field(
+            "top_k",
+            or_null(POSITIVE),
+            "routed copies of a token, taken as independent; null without `tokens_per_step`",
+        ),
         Field("methods", objects(GAP_METHOD), "methods, then policies, then maps"),
     ),
 )
@@ -135,4 +166,11 @@ VERIFY = Section(
         Field("layers", objects(VERIFY_LAYER), "one item a layer"),
     ),
 )
-SECTIONS = (GAP, GAP_METHOD, VERIFY, VERIFY_LAYER)
+SECTIONS = (
+    GAP,
+    GAP_METHOD,
+    GAP_SAMPLING,
+    *replay_schema.SECTIONS,
+    VERIFY,
+    VERIFY_LAYER,
+)

@@ -1,0 +1,204 @@
+"""``eplb-opt replay``: recorded traffic through policies, each judged on what it had not seen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InstanceError, OptionError
+from .files import check_files
+from .options import (
+    add_json,
+    add_loads,
+    add_topology,
+    positive,
+    said_of_options,
+    say_no_effect,
+)
+from .output import (
+    STANDARD_OUTPUT,
+    json_file,
+    print_lines,
+    print_table,
+    save_json,
+    say,
+    shown_progress,
+)
+from .step import add_step, look_in_current_folder
+
+# An argument of `replay` at the beginning of an error.
+ARGUMENT = re.compile(r"^(window|history|interval|train|test|policies|policy)\b=?\s*")
+OPTION_OF = {"policy": "--policies"}
+
+
+def add_parser(commands: Any) -> None:
+    """The command's options."""
+    parser = commands.add_parser(
+        "replay",
+        help="play recorded windows through policies: who would have been best?",
+    )
+    add_loads(parser)
+    add_topology(parser, _numbers, ", or several numbers to compare: 72,80")
+    _add_time(parser)
+    _add_labels(parser)
+    parser.add_argument(
+        "--policies",
+        type=_names,
+        metavar="NAMES",
+        help="comma-separated, of contiguous, greedy, refined, refined-windows, optimal, own (each window's own plan, "
+        "the floor), or MODULE:NAME of a policy of yours; default: all but yours",
+    )
+    add_step(parser)
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=os.cpu_count() or 1,
+        help="processes of optimal, threads of refined-windows; default: all cores",
+    )
+    add_json(parser)
+    parser.set_defaults(run=_replay)
+
+
+def _add_time(parser: argparse.ArgumentParser) -> None:
+    """When plans are made, and of what."""
+    parser.add_argument(
+        "--window",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="recorded windows put together into one; default: 1",
+    )
+    parser.add_argument(
+        "--history",
+        type=positive,
+        metavar="N",
+        help="windows that a plan sees, the last ones; default: a quarter of all, at most 16",
+    )
+    parser.add_argument(
+        "--interval",
+        type=positive,
+        metavar="N",
+        help="windows between plans; default: 1, 2, 4 and so on are tried, and planning once always",
+    )
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    """Planning on some labels instead of the past."""
+    parser.add_argument(
+        "--train",
+        type=_names,
+        default=[],
+        metavar="LABELS",
+        help="plan once, on the windows of these labels, comma-separated; with --test",
+    )
+    parser.add_argument(
+        "--test",
+        type=_names,
+        default=[],
+        metavar="LABELS",
+        help="judge on the windows of these labels; with --train",
+    )
+
+
+def _names(text: str) -> list[str]:
+    """Names between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    """Numbers between commas, at least one."""
+    return [int(part) for part in text.split(",")]
+
+
+def _replay(options: argparse.Namespace) -> int:
+    check_files({"--json": json_file(options.json)}, [options.loads])
+    notes = _topology_notes(options)
+    report = _played(options)
+    for note in report["notes"]:
+        say("note", note)
+    report["notes"] = notes + report["notes"]
+    save_json(options.json, report)
+    if options.json != STANDARD_OUTPUT:
+        _print(report)
+    return 0
+
+
+def _topology_notes(options: argparse.Namespace) -> list[str]:
+    """What is said of options without effect, before the work."""
+    from ..problem.topology import Topology
+
+    try:
+        topology = Topology(
+            num_ranks=options.ranks, num_groups=options.groups, num_nodes=options.nodes
+        )
+    except InstanceError as error:
+        raise InstanceError(said_of_options(str(error))) from error
+    return say_no_effect(options, topology)
+
+
+def _played(options: argparse.Namespace) -> dict[str, Any]:
+    """The report of the replay that the options state; what is wrong with them is said of the options."""
+    from ..formats import read_loads
+    from ..replayer.play import replay
+    from ..replayer.players import NAMES
+
+    policies = list(NAMES) if options.policies is None else options.policies
+    look_in_current_folder(policies)
+    loads = read_loads(options.loads, options.input_format, options.layers)
+    try:
+        with shown_progress("replay", "policies have played") as progress:
+            return replay(
+                loads,
+                options.replicas,
+                num_ranks=options.ranks,
+                num_groups=options.groups,
+                num_nodes=options.nodes,
+                distinct=options.distinct,
+                window=options.window,
+                history=options.history,
+                interval=options.interval,
+                policies=policies,
+                train=options.train,
+                test=options.test,
+                tokens_per_step=options.tokens_per_step,
+                top_k=options.top_k,
+                workers=options.workers,
+                progress=progress,
+            ).to_dict()
+    except InstanceError as error:
+        raise InstanceError(said_of_options(str(error))) from error
+    except OptionError as error:
+        raise OptionError(_of_option(str(error))) from error
+
+
+def _of_option(message: str) -> str:
+    """A message that begins with an argument as one that begins with the option."""
+    found = ARGUMENT.match(message)
+    if found is None:
+        return message
+    name = found[1]
+    option = OPTION_OF.get(name, f"--{name}")
+    return f"{option} {message[found.end() :]}"
+
+
+def _print(report: Mapping[str, Any]) -> None:
+    """Tables, then the advice."""
+    from ..report import replay as tables
+
+    print_lines(tables.head_lines(report))
+    print_table(tables.outcome_table(report))
+    intervals = tables.interval_table(report)
+    if len(intervals[0].cells) > 1:
+        print_lines(["", tables.interval_line(report)])
+        print_table(intervals)
+    parts = tables.parts_table(report)
+    if parts:
+        print_lines(["", *tables.parts_lines(report)])
+        print_table(parts)
+    print_lines(["", *tables.advice_lines(report)])
+    evidence = tables.evidence_table(report)
+    if evidence[0].cells:
+        print_table(evidence)

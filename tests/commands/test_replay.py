@@ -1,0 +1,153 @@
+"""The command replay as a user types it, and sampling in gap."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from eplb_opt.checker.claims import read_section
+from eplb_opt.cli import main
+from eplb_opt.report.layout import table_lines
+from eplb_opt.report.outputs import GAP_SAMPLING
+from eplb_opt.report.replay import evidence_table, interval_table, outcome_table, parts_table
+from eplb_opt.report.replay_schema import ADVICE, COMPARISON, OUTCOME, PARTS, REPLAY
+
+TOPOLOGY = ["--replicas", "12", "--ranks", "4"]
+FAST = ["--policies", "contiguous,greedy,refined,refined-windows,own"]
+
+
+@pytest.fixture
+def trace(tmp_path):
+    path = tmp_path / "trace.npz"
+    load = np.random.default_rng(0).integers(1, 100, (12, 2, 8))
+    np.savez(path, load=load, layer_ids=[5, 8], window=["code"] * 6 + ["math"] * 6)
+    return path
+
+
+def report_of(path, *options, capsys):
+    assert main(["replay", str(path), *TOPOLOGY, *FAST, *options, "--json", "-"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def always(_):
+    return True
+
+
+@pytest.mark.parametrize("options", [[], ["--tokens-per-step", "64"], ["--train", "code", "--test", "math"]])
+def test_json_is_what_the_page_says(options, trace, capsys):
+    report = report_of(trace, *options, capsys=capsys)
+    assert tuple(report) == REPLAY.names()
+    assert report["schema"] == "eplb_opt.replay/1"
+    read_section(report, REPLAY, "replay", always)
+    assert tuple(report["advice"]) == ADVICE.names()
+    read_section(report["advice"], ADVICE, "advice", always)
+    for row in report["advice"]["comparisons"]:
+        assert tuple(row) == COMPARISON.names()
+        read_section(row, COMPARISON, "comparison", always)
+    for row in report["outcomes"]:
+        assert tuple(row) == OUTCOME.names()
+        read_section(row, OUTCOME, "outcome", always)
+        assert (row["parts"] is not None) == (row["shown"] and "--tokens-per-step" in options)
+        if row["parts"] is not None:
+            assert tuple(row["parts"]) == PARTS.names()
+            read_section(row["parts"], PARTS, "parts", always)
+
+
+def test_tables_and_the_recommendation(trace, tmp_path, capsys):
+    out = tmp_path / "replay.json"
+    assert main(["replay", str(trace), *TOPOLOGY, *FAST, "--tokens-per-step", "64", "--json", str(out)]) == 0
+    shown = capsys.readouterr().out
+    report = json.loads(out.read_text())
+    for row in report["outcomes"]:
+        if row["shown"]:
+            assert any(row["policy"] in line and f"{row['imbalance_mean']:.4f}" in line for line in shown.splitlines())
+    advice = report["advice"]
+    assert f"with {advice['policy']}, {advice['replicas']} replicas" in shown
+    assert "chosen on the first 4 served windows" in shown
+    assert f"judged on the other 5: mean {advice['imbalance']:.4f}" in shown
+    assert "each routed once (--top-k)" in shown
+
+
+def test_everything_fits_a_terminal(trace, capsys):
+    report = report_of(trace, "--tokens-per-step", "64", "--replicas", "12,16", capsys=capsys)
+    for table in (outcome_table, interval_table, parts_table, evidence_table):
+        assert max(len(line) for line in table_lines(table(report), 80)) <= 80
+    single = report_of(trace, capsys=capsys)
+    assert not any("left out" in line for line in table_lines(outcome_table(single), 80))
+
+
+def test_labels_windows_and_numbers(trace, capsys):
+    report = report_of(
+        trace, "--train", "code", "--test", "math", "--window", "2", "--replicas", "12,16", capsys=capsys
+    )
+    assert report["served"] == [3, 4, 5]
+    assert {row["replicas"] for row in report["outcomes"]} == {12, 16}
+    assert {row["interval"] for row in report["outcomes"]} == {None}
+
+
+def test_a_policy_of_the_current_folder(trace, tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_replayed_policy.py").write_text(
+        "import numpy as np\n"
+        "def place(weight, replicas, groups, nodes, ranks):\n"
+        "    return np.tile(np.arange(replicas) % weight.shape[1], (len(weight), 1))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["replay", str(trace), *TOPOLOGY, "--policies", "my_replayed_policy:place,contiguous"]) == 0
+    assert "my_replayed_policy:place" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--history", "12"], "--history 12: the trace has 12 windows"),
+        (["--interval", "10"], "--interval 10: 9 windows are served"),
+        (["--window", "13"], "--window 13: the trace has 12 windows"),
+        (["--train", "code"], "--test []: give one label"),
+        (["--train", "code", "--test", "code"], "window 0 would be judged on the plan"),
+        (["--train", "cod", "--test", "math"], "--train 'cod': no window has this label; there are code, math"),
+        (["--policies", "gredy"], "--policies 'gredy': choose from contiguous"),
+        (["--replicas", "13"], "--replicas 13 is not a multiple of --ranks 4"),
+        (["--ranks", "0"], "--ranks 0: give a positive integer"),
+        (["--tokens-per-step", str(2**33)], "at most 4294967296 routed tokens a step"),
+    ],
+)
+def test_bad_input_is_one_line(options, message, trace, capsys):
+    assert main(["replay", str(trace), *TOPOLOGY, "--policies", "greedy", *options]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_options_without_effect_are_named(trace, capsys):
+    report = report_of(trace, "--groups", "4", capsys=capsys)
+    assert report["notes"] == [
+        "--groups 4 has no effect: one node (--nodes 1, the default) holds every group; the mode is global"
+    ]
+
+
+def test_an_output_is_never_the_trace(trace, capsys):
+    assert main(["replay", str(trace), *TOPOLOGY, "--json", str(trace)]) == 2
+    assert "which it would replace" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("across", ["sum", "mean"])
+def test_gap_says_what_sampling_adds(across, trace, tmp_path, capsys):
+    out = tmp_path / "gap.json"
+    options = ["--methods", "greedy,refined", "--across", across, "--tokens-per-step", "64", "--top-k", "2"]
+    assert main(["gap", str(trace), *TOPOLOGY, *options, "--json", str(out)]) == 0
+    assert "each routed to 2 experts, taken as independent" in capsys.readouterr().out
+    report = json.loads(out.read_text())
+    assert (report["tokens_per_step"], report["top_k"]) == (64, 2)
+    for row in report["methods"]:
+        sampling = row["sampling"]
+        assert tuple(sampling) == GAP_SAMPLING.names()
+        assert 0 < sampling["sampling_lower"] < sampling["sampling"] < sampling["sampling_upper"]
+        assert sampling["windows"] == (1 if across == "sum" else 8)
+
+
+def test_gap_knows_sampling_for_means_only(trace, capsys):
+    options = ["--across", "max", "--tokens-per-step", "64"]
+    assert main(["gap", str(trace), *TOPOLOGY, *options]) == 2
+    assert "--tokens-per-step with --across max: give --across sum or mean" in capsys.readouterr().err
