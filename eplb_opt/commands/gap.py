@@ -17,10 +17,7 @@ from ..methods.needs import require_method
 from .files import check_files
 from .options import (
     add_input,
-    instance_of,
     limits_of,
-    read_selected,
-    say_no_effect,
 )
 from .output import (
     STANDARD_OUTPUT,
@@ -32,6 +29,7 @@ from .output import (
     run_methods,
     save_json,
 )
+from .stated import instance_of, read_selected, say_no_effect
 from .step import add_step, copies_in, look_in_current_folder
 
 

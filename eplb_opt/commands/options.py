@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import InstanceError, OptionError
+from ..errors import OptionError
 from ..limits import Limits, expected_of
-from ..methods import METHODS
-from ..packages import is_usable
 from ..problem.across import ACROSS
-from .output import say
 
 OPTION_OF_LIMIT = {
     "seconds": "--time-limit",
@@ -25,7 +21,6 @@ OPTION_OF_LIMIT = {
 }
 # Within it there are maps that do little harm, and harmless ones are found fast; --gap 1e-4 asks for the proof.
 USUAL_GAP = 1e-3
-SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -252,97 +247,3 @@ def limits_of(options: argparse.Namespace) -> Limits:
         workers=options.workers,
         seed=options.seed,
     )
-
-
-def read_selected(options: argparse.Namespace) -> Any:
-    """The loads that the options name, of the windows that they select."""
-    from ..formats import read_loads
-
-    return read_loads(options.loads, options.input_format, options.layers).select(
-        options.windows
-    )
-
-
-def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str]) -> Any:
-    """The instance that the options state; what is wrong with them is said of the options.
-
-    Where they do not say what counts of several windows, it is their mean imbalance if all methods can do that and it
-    makes windows more even that are left out.
-
-    Raises
-    ------
-    InstanceError
-        The loads cannot be placed on that topology.
-    """
-    if options.across is not None:
-        return _instance(options, loads, options.across)
-    added = _instance(options, loads, "sum")
-    if added.num_windows == 1 or not is_usable("numba"):
-        return added
-    over_windows = _instance(options, loads, "mean")
-    if any(METHODS[method].supports(over_windows) for method in methods):
-        return added
-    return over_windows if _helps(over_windows, options.workers) else added
-
-
-def _helps(over_windows: Any, workers: int) -> bool:
-    """Whether plans over windows help on windows that are left out; it is said."""
-    from ..foresight.left_out import left_out
-    from ..warmup import warm_up
-
-    warm_up("refined", windows=True)
-    found = left_out(over_windows, workers=workers)
-    if found is None:
-        return False
-    chosen = "mean imbalance of windows" if found.helps else "sum"
-    say(
-        "note",
-        f"planned for the {chosen}: windows left out of a plan have imbalance {found.planned:.4f} "
-        f"if it is made over windows, {found.summed:.4f} if for their sum (--across chooses)",
-    )
-    return found.helps
-
-
-def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:
-    from ..problem.instance import Instance
-    from ..problem.objective import Objective
-
-    try:
-        return Instance(
-            loads.load,
-            options.replicas,
-            num_groups=options.groups,
-            num_nodes=options.nodes,
-            num_ranks=options.ranks,
-            distinct=options.distinct,
-            layer_ids=loads.layer_ids,
-            objective=Objective(across, level=options.level),
-        )
-    except InstanceError as error:
-        raise InstanceError(said_of_options(str(error))) from error
-
-
-def said_of_options(message: str) -> str:
-    """A message about an instance's arguments as one about the command's options."""
-    with_sizes = SIZE.sub(r"--\1 ", message)
-    return with_sizes.replace("distinct=True", "--distinct")
-
-
-def say_no_effect(options: argparse.Namespace, instance: Any) -> list[str]:
-    """Say, before the work, which of ``--groups`` and ``--nodes`` have no effect, and why; returns what is said."""
-    given = [
-        f"--{name} {value}"
-        for name in ("groups", "nodes")
-        if (value := getattr(options, name)) > 1
-    ]
-    if instance.hierarchical or not given:
-        return []
-    if options.nodes == 1:
-        reason = "one node (--nodes 1, the default) holds every group"
-    else:
-        reason = instance.why_global + (
-            " (--groups names no more)" if options.groups == 1 else ""
-        )
-    note = f"{' '.join(given)} {'have' if len(given) > 1 else 'has'} no effect: {reason}; the mode is global"
-    say("note", note)
-    return [note]

@@ -15,8 +15,6 @@ from .options import (
     add_loads,
     add_topology,
     positive,
-    said_of_options,
-    say_no_effect,
 )
 from .output import (
     STANDARD_OUTPUT,
@@ -27,6 +25,7 @@ from .output import (
     say,
     shown_progress,
 )
+from .stated import said_of_options, say_no_effect
 from .step import add_step, look_in_current_folder
 
 # An argument of `replay` at the beginning of an error.

@@ -12,10 +12,7 @@ from .files import check_files, save
 from .options import (
     add_input,
     add_output,
-    instance_of,
     limits_of,
-    read_selected,
-    say_no_effect,
 )
 from .output import (
     STANDARD_OUTPUT,
@@ -27,6 +24,7 @@ from .output import (
     save_json,
     unnumbered,
 )
+from .stated import instance_of, read_selected, say_no_effect
 
 
 def add_parser(commands: Any) -> None:
