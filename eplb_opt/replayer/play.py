@@ -212,8 +212,6 @@ def replay(
     rounds = _all_rounds(instances, players, OWN in policies)
     outcomes = _play(rounds, game, progress)
     advice = advise([outcome for each in outcomes for outcome in each])
-    pairs = zip(rounds, outcomes, strict=True)
-    results = [_shown(one, each, game, advice, copies) for one, each in pairs]
     settings = {
         "window": window,
         "windows": len(played),
@@ -223,14 +221,9 @@ def replay(
         "tokens_per_step": tokens_per_step,
         "top_k": None if tokens_per_step is None else top_k,
     }
-    return Replay(
-        instances[0],
-        tuple(result for each in results for result in each),
-        advice,
-        game.served,
-        settings,
-        tuple(game.notes(players)),
-    )
+    results = _all_shown(rounds, outcomes, game, advice, copies)
+    notes = tuple(game.notes(players))
+    return Replay(instances[0], results, advice, game.served, settings, notes)
 
 
 def _check_positive(values: Mapping[str, int | None]) -> None:
@@ -288,6 +281,19 @@ def _play(
         if progress is not None:
             progress(number + 1, len(rounds))
     return outcomes
+
+
+def _all_shown(
+    rounds: Sequence[AnyRounds],
+    outcomes: Sequence[Sequence[Outcome]],
+    game: Game,
+    advice: Advice,
+    copies: int | None,
+) -> tuple[Shown, ...]:
+    """The outcomes of all, in their order."""
+    pairs = zip(rounds, outcomes, strict=True)
+    results = [_shown(one, each, game, advice, copies) for one, each in pairs]
+    return tuple(result for each in results for result in each)
 
 
 def _shown(
