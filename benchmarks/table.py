@@ -43,6 +43,7 @@ def main() -> None:
     replace(ROOT / "README.md", "results", short_table(quality))
     if not options.no_example and (data_folder() / "deepseek_v3.npz").exists():
         replace(ROOT / "README.md", "example", example())
+        replace(ROOT / "README.md", "replay", replayed())
 
 
 def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> str:
@@ -197,6 +198,16 @@ def example() -> str:
     shown = [*lines[:6], "   ...", *lines[rest - 2 :], "map: map.npz"]
     machine = environment(0) | {"workers": 2, "time_limit": 60.0}
     return "```text\n" + "\n".join(shown) + f"\n```\n\n{origin(machine)}"
+
+
+def replayed() -> str:
+    """What a recording says when it is replayed."""
+    command = f"replay {data_folder() / 'deepseek_v2_lite_windows.npz'} --replicas 72 --ranks 8 --workers 2"
+    run = subprocess.run(
+        [sys.executable, "-m", "eplb_opt.cli", *command.split()], capture_output=True, text=True, check=True
+    )
+    lines = [line.rstrip() for line in run.stdout.splitlines()]
+    return "```text\n" + "\n".join(lines) + f"\n```\n\n{origin(environment(0) | {'workers': 2})}"
 
 
 def replace(path: Path, marker: str, text: str) -> None:
