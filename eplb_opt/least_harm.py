@@ -95,6 +95,10 @@ class LeastHarm:
     def _most(self, layer: LayerState) -> float:
         """What the heaviest rank may have: as the gap allows, or where that is not reached, as it has."""
         own = layer.objective
+        if (
+            self.instance.num_windows == 1
+        ):  # imagined windows tell too little to give up evenness for
+            return own
         asked = layer.lower_bound * (1 + self.limits.gap)
         if own <= asked:
             most = asked

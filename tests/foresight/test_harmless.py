@@ -70,6 +70,13 @@ def test_the_heuristic_is_as_it_was_where_nothing_was_recorded_but_the_sum():
     np.testing.assert_array_equal(solve(instance, "refined").placement.phy2log, refined(instance).phy2log)
 
 
+def test_no_evenness_is_given_up_where_only_a_sum_was_recorded(monkeypatch):
+    instance = Instance(of_kinds(20, 3, 3).sum(axis=0), 64, **TOPOLOGIES["global"])
+    chosen = solve(instance, "optimal", WORK)
+    monkeypatch.setitem(METHODS, "optimal", dataclasses.replace(METHODS["optimal"], chooses=False))
+    assert (chosen.objective <= solve(instance, "optimal", WORK).objective).all()
+
+
 def test_few_windows_are_imagined_more_often():
     load = of_kinds(3, 2, 4)
     weights = [1.0, 2.0, 0.0]
