@@ -9,7 +9,6 @@ unseen windows. A line a recording goes to ``results/foresight.jsonl``, the page
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,6 @@ import numpy as np
 
 from eplb_opt import Instance, Limits, Objective, Placement, Result, Status, solve
 from eplb_opt.foresight.plan import MOVES, plan_windows
-from eplb_opt.formats import atomic_write
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.refine import refined
 from eplb_opt.problem.pool import Floats
@@ -28,7 +26,7 @@ from eplb_opt.problem.pool import Floats
 from .cases import data_folder
 from .environment import environment
 from .peers.adapters import ascend_flashlb_windows
-from .store import read_lines
+from .store import publish
 
 RESULTS = Path(__file__).parent / "results" / "foresight.jsonl"
 PAGE = Path(__file__).parent / "foresight.md"
@@ -267,14 +265,11 @@ def page(lines: list[dict[str, object]]) -> str:
 
 def main() -> None:
     """Measure and write, or write the page alone."""
+    lines = None
     if sys.argv[1:] != ["--page"]:
-        head = environment(SEED)
-        lines = [head | measured(split) for split in splits()]
-        content = "".join(json.dumps(line) + "\n" for line in lines)
-        atomic_write(RESULTS, lambda file: file.write(content.encode()))
-    text = page(read_lines(RESULTS))
-    atomic_write(PAGE, lambda file: file.write(text.encode()))
-    print(text)
+        made_by = environment(SEED)
+        lines = [made_by | measured(split) for split in splits()]
+    publish(RESULTS, PAGE, page, lines)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ made of these (with ``--page`` of those that are there already).
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ import numpy as np
 import torch
 
 from eplb_opt import POLICIES, Instance, Objective, Placement
-from eplb_opt.formats import atomic_write
 from eplb_opt.plugins.history import DEFAULT, History
 from eplb_opt.plugins.past import Past
 from eplb_opt.plugins.planning import plan
@@ -27,7 +25,7 @@ from eplb_opt.problem.pool import Floats
 
 from .environment import environment
 from .foresight import GPT_OSS, MIXED, SEED, V2_LITE, halves, in_tens, interval, mixed
-from .store import read_lines
+from .store import publish
 
 RESULTS = Path(__file__).parent / "results" / "history.jsonl"
 PAGE = Path(__file__).parent / "history.md"
@@ -155,14 +153,11 @@ def page(lines: list[dict[str, object]]) -> str:
 
 def main() -> None:
     """Measure and write, or write the page alone."""
+    lines = None
     if sys.argv[1:] != ["--page"]:
         made_by = environment(SEED)
         lines = [made_by | measured(trace) for trace in traces()]
-        content = "".join(json.dumps(line) + "\n" for line in lines)
-        atomic_write(RESULTS, lambda file: file.write(content.encode()))
-    text = page(read_lines(RESULTS))
-    atomic_write(PAGE, lambda file: file.write(text.encode()))
-    print(text)
+    publish(RESULTS, PAGE, page, lines)
 
 
 if __name__ == "__main__":

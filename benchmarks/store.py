@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +53,15 @@ class Store:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a results file."""
     return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+
+
+def publish(
+    results: Path, page: Path, text_of: Callable[[list[dict[str, Any]]], str], lines: list[dict[str, Any]] | None
+) -> None:
+    """Write results, if there are new ones, and the page that is made of them; show it."""
+    if lines is not None:
+        content = "".join(json.dumps(line) + "\n" for line in lines)
+        atomic_write(results, lambda file: file.write(content.encode()))
+    text = text_of(read_lines(results))
+    atomic_write(page, lambda file: file.write(text.encode()))
+    print(text)

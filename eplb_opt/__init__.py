@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .problem.placement import Placement
     from .problem.status import Status, StopReason
     from .replayer.play import replay
+    from .replayer.result import ReplayInterrupted
     from .result import Result, SolveInterrupted
     from .solver import solve
     from .warmup import warm_up
@@ -53,6 +54,7 @@ _NAMES = {  # module -> public names
     "problem.placement": ("Placement",),
     "problem.status": ("Status", "StopReason"),
     "replayer.play": ("replay",),
+    "replayer.result": ("ReplayInterrupted",),
     "result": ("Result", "SolveInterrupted"),
     "certified": ("FallbackWarning",),
     "solver": ("solve",),
@@ -74,6 +76,7 @@ __all__ = [
     "OptionError",
     "Placement",
     "PolicyError",
+    "ReplayInterrupted",
     "Result",
     "SolveInterrupted",
     "SolverError",

@@ -23,6 +23,29 @@ BITS_31 = np.uint64(31)
 
 
 @compiled
+def mixed(bits):  # type: ignore[no-untyped-def]
+    """Two rounds of xorshift and multiply, and a last xorshift: every bit reaches every bit of the result.
+
+    Parameters
+    ----------
+    bits : uint64 or array of uint64
+
+    Returns
+    -------
+    uint64 or array of uint64
+    """
+    bits = (bits ^ (bits >> SHIFT_1)) * FACTOR_1
+    bits = (bits ^ (bits >> SHIFT_2)) * FACTOR_2
+    return bits ^ (bits >> SHIFT_3)
+
+
+@compiled
+def numbered(counter):  # type: ignore[no-untyped-def]
+    """The bits that `draw` gives at this number, from state 0; of arrays number by number."""
+    return mixed((counter + np.uint64(1)) * STEP)
+
+
+@compiled
 def draw(rng: Words) -> np.uint64:
     """The next 64 random bits (splitmix64).
 
@@ -36,13 +59,7 @@ def draw(rng: Words) -> np.uint64:
     uint64
     """
     rng[0] += STEP
-    bits = rng[0]
-    # two rounds of xorshift and multiply, and a last xorshift: every bit of the state reaches every bit of the result
-    bits ^= bits >> SHIFT_1
-    bits *= FACTOR_1
-    bits ^= bits >> SHIFT_2
-    bits *= FACTOR_2
-    return bits ^ (bits >> SHIFT_3)  # type: ignore[no-any-return]
+    return mixed(rng[0])  # type: ignore[no-any-return]
 
 
 @compiled

@@ -18,6 +18,7 @@ from .options import (
 )
 from .output import (
     STANDARD_OUTPUT,
+    exit_code_of,
     json_file,
     print_lines,
     print_table,
@@ -122,7 +123,7 @@ def _replay(options: argparse.Namespace) -> int:
     save_json(options.json, report)
     if options.json != STANDARD_OUTPUT:
         _print(report)
-    return 0
+    return exit_code_of(bool(report["interrupted"]))
 
 
 def _topology_notes(options: argparse.Namespace) -> list[str]:
@@ -143,6 +144,7 @@ def _played(options: argparse.Namespace) -> dict[str, Any]:
     from ..formats import read_loads
     from ..replayer.play import replay
     from ..replayer.players import NAMES
+    from ..replayer.result import ReplayInterrupted
 
     policies = list(NAMES) if options.policies is None else options.policies
     look_in_current_folder(policies)
@@ -167,6 +169,8 @@ def _played(options: argparse.Namespace) -> dict[str, Any]:
                 workers=options.workers,
                 progress=progress,
             ).to_dict()
+    except ReplayInterrupted as stopped:
+        return stopped.result.to_dict()
     except InstanceError as error:
         raise InstanceError(said_of_options(str(error))) from error
     except OptionError as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ..problem.instance import Instance
 from ..problem.objective import Objective
 from ..problem.pool import Floats
+from ..random_numbers import numbered
 from .tables import DRAW_BITS, tables
 
 ENOUGH = (
@@ -17,8 +17,6 @@ ENOUGH = (
 )
 # Of these a factor is the mean: with four its standard deviation is a half.
 DRAWS = 4
-Words = npt.NDArray[np.uint64]
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def traffic(instance: Instance) -> Instance:
@@ -54,18 +52,10 @@ def traffic(instance: Instance) -> Instance:
 def _factors(windows: int, experts: int) -> Floats:
     """Positive numbers around one, [windows, experts], the same on every machine."""
     counter = np.arange(windows * experts, dtype=np.uint64).reshape(windows, experts)
-    words = _mixed(counter)
+    words = numbered(counter)
     mask = np.uint64((1 << DRAW_BITS) - 1)
     total = np.zeros((windows, experts))
     for draw in range(DRAWS):
         entry = (words >> np.uint64(draw * DRAW_BITS)) & mask
         total += tables().patience[entry.astype(np.int64)]
     return np.asarray(total / DRAWS)
-
-
-def _mixed(counter: Words) -> Words:
-    """64 bits for each counter (splitmix64; they overflow by design)."""
-    z = (counter + np.uint64(1)) * GOLDEN
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import compiled
+from ..random_numbers import numbered
 from .soft_maximum import cost_change, sum_up
 from .tables import DRAW_BITS, MEAN, PRICE
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 LOW32 = np.uint64(0xFFFFFFFF)
 # Of sixteen proposals, so many replace an expert, as far as there are spare replicas.
 REPLACED = 4
@@ -165,8 +165,8 @@ def _begun(whole, shares, slots, counts):  # type: ignore[no-untyped-def]
 @compiled
 def _drawn(move, total, pool_slots):  # type: ignore[no-untyped-def]
     """A proposal: two slots of one pool, whether the first's expert is replaced by the other's, and its patience."""
-    where = _mixed(np.uint64(2 * move))
-    how = _mixed(np.uint64(2 * move + 1))
+    where = numbered(np.uint64(2 * move))
+    how = numbered(np.uint64(2 * move + 1))
     here = _below(where & LOW32, total)
     first = here // pool_slots * pool_slots
     there = first + _below(where >> np.uint64(32), pool_slots)
@@ -197,15 +197,6 @@ def _excess_change(touched, number, new_loads, loads, most_load):  # type: ignor
     return min(
         max(change, -MEAN), MEAN
     )  # so that times a price it has less than 63 bits
-
-
-@compiled
-def _mixed(counter):  # type: ignore[no-untyped-def]
-    """64 bits for a counter (splitmix64)."""
-    z = (counter + np.uint64(1)) * GOLDEN
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
 
 
 @compiled

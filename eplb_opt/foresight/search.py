@@ -17,6 +17,7 @@ PATIENCE = 2  # annealings that gain nothing, after which it ends
 GAIN = 1e-4  # relative: what counts as a gain
 STREAM = 1 << 32  # proposals' numbers from one annealing to the next
 PROPOSALS_A_SECOND = 1e8  # times windows: at least so many
+METHOD = "search over windows"
 WORK = 1.5e8  # of a unit of `Limits.work`
 
 
@@ -67,7 +68,7 @@ def search_windows(
             first=(seed * ROUNDS + number + 1) * STREAM,
         )
         budget.spend(moves * len(shares))
-        bracket.offer(Packing(slots), "search over windows")
+        bracket.offer(Packing(slots), METHOD)
         idle = 0 if bracket.upper < before * (1 - GAIN) else idle + 1
     return bracket.packing
 

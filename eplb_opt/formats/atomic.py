@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Callable
@@ -44,7 +45,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """
     check_writable(path)
     try:
-        path = path.resolve()  # of a link, what it names
+        path = _target(path)
         unique = uuid.uuid4().hex
         temporary = path.with_name(f".{path.name[:NAME]}.{unique}.tmp")
         handle = os.open(temporary, NEW_FILE, PERMISSIONS)
@@ -97,12 +98,20 @@ def check_writable(path: Path) -> None:
     eplb_opt.errors.FormatError: cannot write no such folder/map.npz: there is no folder ...
     """
     try:
-        reason = _why_not(path.resolve())
+        reason = _why_not(_target(path))
     # A name too long or with a NUL, a loop of links.
     except (OSError, RuntimeError, ValueError) as error:
         raise _cannot(path, error) from None
     if reason is not None:
         raise FormatError(f"cannot write {path}: {reason}")
+
+
+def _target(path: Path) -> Path:
+    """Of a link, what it names; `OSError` or, before Python 3.13, `RuntimeError` if it names itself."""
+    target = path.resolve()
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return target
 
 
 def _why_not(target: Path) -> str | None:

@@ -20,59 +20,39 @@ def search(at: Attempt, budget: Budget, seed: int) -> None:
     """Anneal and repack."""
     from ..search.search import search as improve
 
-    bracket = at.bracket
-    target = bracket.lower * (1 + bracket.gap)
-    packing = improve(
-        at.pool,
-        bracket.packing,
-        target=target,
-        budget=budget.scaled(SEARCH_WORK),
-        seed=seed,
-    )
-    bracket.offer(packing, "search")
+    _improve(at, improve, budget.scaled(SEARCH_WORK), seed, "search")
 
 
 def search_windows(at: Attempt, budget: Budget, seed: int) -> None:
     """Anneal over the windows."""
-    from ..foresight.search import WORK
+    from ..foresight.search import METHOD, WORK
     from ..foresight.search import search_windows as improve
 
-    bracket = at.bracket
-    target = bracket.lower * (1 + bracket.gap)
-    packing = improve(
-        at.pool,
-        bracket.packing,
-        target=target,
-        budget=budget.scaled(WORK),
-        seed=seed,
-    )
-    bracket.offer(packing, "search over windows")
+    _improve(at, improve, budget.scaled(WORK), seed, METHOD)
 
 
 def exact_windows(at: Attempt, budget: Budget, seed: int) -> None:
     """The reference CP-SAT model, one (C4) a window."""
     from ..exact.cpsat_solver import solve_cpsat
 
-    limits = budget.limits(at.limits)
-    if not budget.has_clock:
-        limits = replace(limits, work=budget.work)
-    at.take(solve_cpsat(at.pool, at.bracket.packing, limits))
+    at.take(solve_cpsat(at.pool, at.bracket.packing, _limits(at, budget)))
 
 
 def count_ranges(at: Attempt, budget: Budget, seed: int) -> None:
     """Cover all ranks exactly with counts near good ones."""
     from ..search.count_ranges import METHOD, search_count_ranges
 
+    _improve(at, search_count_ranges, budget.scaled(SEARCH_WORK), seed, METHOD)
+
+
+def _improve(
+    at: Attempt, improve: Callable[..., Packing], budget: Budget, seed: int, method: str
+) -> None:
+    """Let a search improve the best packing until it is within the gap."""
     bracket = at.bracket
     target = bracket.lower * (1 + bracket.gap)
-    packing = search_count_ranges(
-        at.pool,
-        bracket.packing,
-        target=target,
-        budget=budget.scaled(SEARCH_WORK),
-        seed=seed,
-    )
-    bracket.offer(packing, METHOD)
+    packing = improve(at.pool, bracket.packing, target=target, budget=budget, seed=seed)
+    bracket.offer(packing, method)
 
 
 def cuts(at: Attempt, budget: Budget, seed: int) -> None:
@@ -122,7 +102,10 @@ def _prove(
 ) -> None:
     """Let an exact method raise the bound, or find a better packing."""
     bracket = at.bracket
+    at.take(solve(at.pool, bracket.packing, _limits(at, budget), bracket.lower))
+
+
+def _limits(at: Attempt, budget: Budget) -> Limits:
+    """What is left of the budget as limits."""
     limits = budget.limits(at.limits)
-    if not budget.has_clock:
-        limits = replace(limits, work=budget.work)
-    at.take(solve(at.pool, bracket.packing, limits, bracket.lower))
+    return limits if budget.has_clock else replace(limits, work=budget.work)

@@ -3,105 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InstanceError, OptionError, shown
 from ..problem.instance import Instance
-from ..report.replay import SCHEMA
 from ..sampling import copies_of
 from ..warmup import warm_up
 from .advice import Advice, advise
 from .game import Game, game_of
-from .judge import Outcome, of_windows
+from .judge import Outcome
 from .parts import Parts, parts_of, sampling_of
 from .players import NAMES, OWN, Player, chosen_players
+from .result import Replay, ReplayInterrupted, Shown
 from .rounds import OwnRounds, Rounds
 from .trace import Trace, as_trace
 
 Progress = Callable[[int, int], None]
 AnyRounds = Rounds | OwnRounds
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """An outcome, and whether tables show it: those at the interval that was asked for or is advised.
-
-    Attributes
-    ----------
-    outcome : Outcome
-    is_shown : bool
-    parts : Parts or None
-        Of a shown one, where a step's tokens are given.
-    """
-
-    outcome: Outcome
-    is_shown: bool
-    parts: Parts | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Replay:
-    """What a replay found.
-
-    Attributes
-    ----------
-    instance : Instance
-        Of all windows, with the first number of replicas.
-    results : tuple of Shown
-        One for each number of replicas, policy and interval.
-    advice : Advice
-    served : tuple of int
-        Windows that were judged.
-    settings : dict
-        How the trace was played, as JSON types.
-    notes : tuple of str
-        What was left out.
-    """
-
-    instance: Instance
-    results: tuple[Shown, ...]
-    advice: Advice
-    served: tuple[int, ...]
-    settings: dict[str, Any]
-    notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        """The advice, and how much was played."""
-        advice = self.advice
-        return (
-            f"Replay(outcomes={len(self.results)}, served={len(self.served)}, policy={advice.policy!r}, "
-            f"replicas={advice.replicas}, interval={advice.interval}, imbalance={advice.imbalance:.4f})"
-        )
-
-    @property
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """What each policy's maps were worth, with every number of replicas and at every interval."""
-        return tuple(result.outcome for result in self.results)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything that was found, as JSON types: the keys of `report.replay_schema`."""
-        ids = list(self.instance.layer_ids or ())
-        return {
-            "schema": SCHEMA,
-            "instance": of_windows(self.instance, self.served[:1]).describe(),
-            "mode": self.instance.mode,
-            "notes": list(self.notes),
-            "layer_ids": ids,
-            **self.settings,
-            "served": list(self.served),
-            "outcomes": [_row(result, ids) for result in self.results],
-            "advice": self.advice.to_dict(),
-        }
-
-
-def _row(result: Shown, layer_ids: Sequence[int]) -> dict[str, Any]:
-    parts = result.parts
-    return {
-        **result.outcome.figures(layer_ids),
-        "shown": result.is_shown,
-        "parts": None if parts is None else parts.to_dict(),
-    }
 
 
 def replay(
@@ -177,6 +95,8 @@ def replay(
         A policy from outside cannot be loaded, or fails.
     MissingPackageError
         A policy needs a package that is not installed.
+    ReplayInterrupted
+        Ctrl-C (a `KeyboardInterrupt`), with what had played; before anything has, the interrupt comes as it is.
 
     Examples
     --------
@@ -211,6 +131,8 @@ def replay(
     instances = _instances(played, num_replicas, topology)
     rounds = _all_rounds(instances, players, OWN in policies)
     outcomes = _play(rounds, game, progress)
+    is_interrupted = len(outcomes) < len(rounds)
+    rounds = rounds[: len(outcomes)]
     advice = advise([outcome for each in outcomes for outcome in each])
     settings = {
         "window": window,
@@ -223,7 +145,12 @@ def replay(
     }
     results = _all_shown(rounds, outcomes, game, advice, copies)
     notes = tuple(game.notes(players))
-    return Replay(instances[0], results, advice, game.served, settings, notes)
+    found = Replay(
+        instances[0], results, advice, game.served, settings, notes, is_interrupted
+    )
+    if is_interrupted:
+        raise ReplayInterrupted(found)
+    return found
 
 
 def _check_positive(values: Mapping[str, int | None]) -> None:
@@ -269,18 +196,24 @@ def _all_rounds(
 def _play(
     rounds: Sequence[AnyRounds], game: Game, progress: Progress | None
 ) -> list[list[Outcome]]:
-    """The outcomes of each, one an interval."""
-    outcomes = []
-    for number, one in enumerate(rounds):
-        outcomes.append(
-            [
-                one.outcome(game.turns[interval], interval)
-                for interval in game.intervals(one.is_slow)
-            ]
-        )
-        if progress is not None:
-            progress(number + 1, len(rounds))
+    """The outcomes of each, one an interval; after an interrupt of those that had played, if one had."""
+    outcomes: list[list[Outcome]] = []
+    try:
+        for number, one in enumerate(rounds):
+            outcomes.append(_outcomes(one, game))
+            if progress is not None:
+                progress(number + 1, len(rounds))
+    except KeyboardInterrupt:
+        if not outcomes:
+            raise
     return outcomes
+
+
+def _outcomes(one: AnyRounds, game: Game) -> list[Outcome]:
+    return [
+        one.outcome(game.turns[interval], interval)
+        for interval in game.intervals(one.is_slow)
+    ]
 
 
 def _all_shown(

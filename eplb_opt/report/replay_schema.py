@@ -145,6 +145,7 @@ REPLAY = Section(
         Field("instance", TEXT, "loads and topology in a line"),
         Field("mode", TEXT, "`global` or `hierarchical`"),
         Field("notes", TEXTS, "options without effect, and what was left out"),
+        Field("interrupted", BOOLEAN, "the policies that had not played are missing"),
         Field("layer_ids", list_of(COUNT, "integers >= 0"), "absolute layer indices"),
         Field("window", POSITIVE, "recorded windows put together into one"),
         Field("windows", POSITIVE, "windows then"),

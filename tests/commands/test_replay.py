@@ -9,6 +9,7 @@ import pytest
 
 from eplb_opt.checker.claims import read_section
 from eplb_opt.cli import main
+from eplb_opt.replayer import play as play_module
 from eplb_opt.report.layout import table_lines
 from eplb_opt.report.outputs import GAP_SAMPLING
 from eplb_opt.report.replay import evidence_table, interval_table, outcome_table, parts_table
@@ -151,3 +152,44 @@ def test_gap_knows_sampling_for_means_only(trace, capsys):
     options = ["--across", "max", "--tokens-per-step", "64"]
     assert main(["gap", str(trace), *TOPOLOGY, *options]) == 2
     assert "--tokens-per-step with --across max: give --across sum or mean" in capsys.readouterr().err
+
+
+def interrupted_at(number, monkeypatch):
+    """An interrupt when that many policies have played."""
+    play = play_module._outcomes
+    calls = []
+
+    def outcomes(one, game):
+        calls.append(one)
+        if len(calls) > number:
+            raise KeyboardInterrupt
+        return play(one, game)
+
+    monkeypatch.setattr(play_module, "_outcomes", outcomes)
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_an_interrupt_keeps_what_has_played(number, trace, tmp_path, capsys, monkeypatch):
+    whole = report_of(trace, capsys=capsys)
+    interrupted_at(number, monkeypatch)
+    out = tmp_path / "replay.json"
+    assert main(["replay", str(trace), *TOPOLOGY, *FAST, "--json", str(out)]) == 130
+    streams = capsys.readouterr()
+    assert "recommendation" in streams.out
+    assert "interrupted" in streams.err
+    report = json.loads(out.read_text())
+    assert report["interrupted"]
+    assert not whole["interrupted"]
+    played = list(dict.fromkeys(row["policy"] for row in report["outcomes"]))
+    assert played == ["contiguous", "greedy", "refined", "refined-windows", "own"][:number]
+    imbalance = {(row["policy"], row["interval"]): row["imbalance"] for row in whole["outcomes"]}
+    for row in report["outcomes"]:
+        assert row["imbalance"] == imbalance[row["policy"], row["interval"]]
+
+
+def test_an_interrupt_before_anything_has_played_writes_nothing(trace, tmp_path, capsys, monkeypatch):
+    interrupted_at(0, monkeypatch)
+    out = tmp_path / "replay.json"
+    assert main(["replay", str(trace), *TOPOLOGY, *FAST, "--json", str(out)]) == 130
+    assert not out.exists()
+    assert capsys.readouterr().out == ""
