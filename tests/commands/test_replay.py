@@ -182,9 +182,9 @@ def test_an_interrupt_keeps_what_has_played(number, trace, tmp_path, capsys, mon
     assert not whole["interrupted"]
     played = list(dict.fromkeys(row["policy"] for row in report["outcomes"]))
     assert played == ["contiguous", "greedy", "refined", "refined-windows", "own"][:number]
-    imbalance = {(row["policy"], row["interval"]): row["imbalance"] for row in whole["outcomes"]}
+    imbalance = {(row["policy"], row["interval"]): row["imbalance_mean"] for row in whole["outcomes"]}
     for row in report["outcomes"]:
-        assert row["imbalance"] == imbalance[row["policy"], row["interval"]]
+        assert row["imbalance_mean"] == imbalance[row["policy"], row["interval"]]
 
 
 def test_an_interrupt_before_anything_has_played_writes_nothing(trace, tmp_path, capsys, monkeypatch):
