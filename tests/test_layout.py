@@ -22,7 +22,7 @@ FLOORS = (
     ("certificates", "external", "sampling"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
-    ("highs", "random_numbers"),
+    ("highs", "random_numbers", "moves"),
     ("outcome", "budget", "heuristics"),
     ("bracket",),
     ("pool_state",),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..errors import InstanceError
 from .instance import Instance
 from .pool import Floats, Ints
+from .topology import positive_int
 from .value import rank_times
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ class Placement:
         Logical experts.
     layer_ids : tuple of int, optional
         Absolute layer index of each row; default 0, 1, ...
+    num_ranks : int, optional
+        Ranks, of a map in use whose slots a rank are not those of the instance to plan for; a divisor of its slots.
 
     Raises
     ------
     InstanceError
-        ``phy2log`` is no integer matrix, or ``layer_ids`` do not fit it. Whether the map is *valid* for an instance
-        is another question: see `violations`.
+        ``phy2log`` is no integer matrix, or ``layer_ids`` or ``num_ranks`` do not fit it. Whether the map is *valid*
+        for an instance is another question: see `violations`.
 
     Examples
     --------
@@ -50,6 +53,7 @@ class Placement:
     phy2log: Ints
     num_experts: int
     layer_ids: tuple[int, ...] | None = None
+    num_ranks: int | None = None
 
     def __post_init__(self) -> None:
         array: Any = np.asarray(self.phy2log)
@@ -70,6 +74,18 @@ class Placement:
                 f"{len(ids)} layer ids for a map of {len(array)} layers"
             )
         object.__setattr__(self, "layer_ids", ids)
+        self._check_ranks()
+
+    def _check_ranks(self) -> None:
+        if self.num_ranks is None:
+            return
+        ranks = positive_int("num_ranks", self.num_ranks)
+        replicas = self.phy2log.shape[1]
+        if replicas % ranks:
+            raise InstanceError(
+                f"a map of {replicas} slots a layer has num_ranks={ranks}: give a divisor of its slots"
+            )
+        object.__setattr__(self, "num_ranks", ranks)
 
     def __repr__(self) -> str:
         """The map's shape instead of the map."""
