@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .foresight.near import near_windows
 from .moves.held import Bools, held_experts, slots_in_use
 from .moves.node_pools import repaired_rows
 from .moves.renaming import renamed
@@ -20,10 +19,13 @@ from .moves.slots import keep_slots
 from .moves.start import nearest_maps
 from .packages import is_usable
 from .problem.instance import Instance
+from .problem.objective import Objective
 from .problem.placement import Placement
 from .problem.pool import Floats, Ints
 
-ROUNDING = 1e-12  # relative: what objectives may differ by that were added in another order
+ROUNDING = (
+    1e-12  # relative: what objectives may differ by that were added in another order
+)
 # Where moves are limited: how far from the method's objective to what is there a search is asked to go.
 PARTS = (0.0, 0.5, 0.25, 0.75)
 # Where moves have a price: how far above the method's objective searches are asked to go.
@@ -98,7 +100,7 @@ def _look_near(choice: _Choice, search: _Search) -> None:
             layers, choice.start.rows[layers], aims[layers], choice.limit
         )
         choice.offer(choice.maps(found, layers), layers)
-    layers = choice.open_layers()
+    layers = choice.open_layers(also=~choice.is_valid)
     if len(layers):
         choice.offer(choice.renamed(layers), layers)
 
@@ -139,6 +141,8 @@ class _Search:
         held = self.held[layers]
         if self.instance.objective.adds_windows:
             return repaired_rows(part, rows, held, aims, limit, searches=self.searches)
+        from .foresight.near import near_windows
+
         return near_windows(part, rows, held, aims, limit, workers=self.workers)
 
 
@@ -186,12 +190,13 @@ class _Choice:
                 further = np.maximum(self.best.objective - self.of_method, 0)
                 yield self.of_method + part * further
 
-    def open_layers(self) -> Ints:
-        """Layers in which another map may be better by the rule."""
-        if self.rule.slack is None:
-            return np.flatnonzero(self.instance.mean > 0)
-        is_good = (self.best.objective <= self._most()) & self._is_within(self.best)
-        return np.flatnonzero(~is_good)
+    def open_layers(self, also: Bools | bool = False) -> Ints:
+        """Layers in which another map may be better by the rule, and others that are to be looked at, too."""
+        is_good = self.instance.mean <= 0
+        if self.rule.slack is not None:
+            is_light = self.best.objective <= self._most()
+            is_good |= is_light & self._is_within(self.best)
+        return np.flatnonzero(~is_good | also)
 
     def offer(self, other: _Maps, layers: Ints | None = None) -> None:
         """Take maps of some layers where they are better by the rule."""
@@ -237,3 +242,13 @@ class _Choice:
         layers, ranks = self.before.shape[:2]
         by_rank = self.best.rows.reshape(layers, ranks, -1)
         return keep_slots(by_rank, self.before).reshape(layers, -1)
+
+
+def compile_kernels() -> None:
+    """Compile what plans from a map in use call: some seconds once on a machine, less in later processes."""
+    loads = np.arange(1.0, 15.0).reshape(2, 1, 7)
+    previous = Placement(np.array([[0, 1, 2, 3, 4, 5, 6, 0]]), 7)
+    fresh = Placement(np.array([[6, 5, 4, 3, 2, 1, 0, 6]]), 7)
+    for across in ("sum", "mean"):
+        instance = Instance(loads, 8, num_ranks=2, objective=Objective(across))
+        replanned(instance, fresh, previous, MoveRule(max_moves=4))

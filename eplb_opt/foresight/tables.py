@@ -32,7 +32,9 @@ STAGES = 64  # so that the last is as cold as 3e-5
 WEIGHT_UNIT = 1 << 16  # of all windows together
 # The annealing's cost is the sum over windows of weight * log2(sum over ranks of exp): what a change of one mean rank
 # load in all windows comes to.
-COST_OF_MEAN = round(SHARPNESS / math.log(2.0) * 256) * WEIGHT_UNIT * (1 << LOG_BITS) // 256
+COST_OF_MEAN = (
+    round(SHARPNESS / math.log(2.0) * 256) * WEIGHT_UNIT * (1 << LOG_BITS) // 256
+)
 # What a unit of load above a limit costs where it must not be: a millionth of the mean costs as much as a change by
 # 64 millionths in all windows.
 PRICE = 1 << 38

@@ -85,16 +85,16 @@ class _Layer:
         """Every expert without a replica gets one, on the lightest rank with room, or in the place of a spare one."""
         missing = np.flatnonzero(self.counts == 0)
         for expert in sorted(missing.tolist(), key=lambda e: (-self.load[e], e)):
-            may = np.flatnonzero(self.allowed[:, expert])
+            may: list[int] = np.flatnonzero(self.allowed[:, expert]).tolist()
             open_ranks = [rank for rank in may if len(self.ranks[rank]) < self.slots]
             if not open_ranks:
                 open_ranks = [self._evict(may)]
             self._put(min(open_ranks, key=self._load_of), expert)
 
-    def _evict(self, may: Ints) -> int:
+    def _evict(self, may: list[int]) -> int:
         """Take a replica away that others have, too, where that adds least to their load; its rank."""
         spare = [
-            (self.load[e] / (self.counts[e] * (self.counts[e] - 1)), int(rank), e)
+            (self.load[e] / (self.counts[e] * (self.counts[e] - 1)), rank, e)
             for rank in may
             for e in self.ranks[rank]
             if self.counts[e] > 1
@@ -115,15 +115,16 @@ class _Layer:
         own = self.ranks[rank]
         if own and not self.distinct:
             return max(own, key=self._share_with_one_more)
-        may = np.flatnonzero(self.allowed[rank])
-        others = [expert for expert in may.tolist() if expert not in own]
-        return max(others or may.tolist(), key=self._share_with_one_more)
+        may: list[int] = np.flatnonzero(self.allowed[rank]).tolist()
+        others = [expert for expert in may if expert not in own]
+        return max(others or may, key=self._share_with_one_more)
 
     def _share_with_one_more(self, expert: int) -> float:
         return float(self.load[expert] / (self.counts[expert] + 1))
 
     def _load_of(self, rank: int) -> float:
-        return sum(self.load[e] / self.counts[e] for e in self.ranks[rank])
+        own = self.ranks[rank]
+        return float((self.load[own] / self.counts[own]).sum())
 
     def _put(self, rank: int, expert: int) -> None:
         self.ranks[rank].append(expert)
@@ -140,9 +141,7 @@ def _holders(before: Ints, allowed: Bools) -> dict[int, list[int]]:
     return holders
 
 
-def _matched(
-    holders: dict[int, list[int]], ranks: int, slots: int
-) -> dict[int, int]:
+def _matched(holders: dict[int, list[int]], ranks: int, slots: int) -> dict[int, int]:
     """For as many experts as can be a rank that keeps a replica (a largest matching, with so many slots a rank)."""
     kept: list[list[int]] = [[] for _ in range(ranks)]
     place: dict[int, int] = {}

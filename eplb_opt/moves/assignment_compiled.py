@@ -1,8 +1,8 @@
-"""`assignment.assign`, compiled."""
+"""`assign.assign`, compiled."""
 
 from __future__ import annotations
 
 from ..compiled import compiled
-from .assignment import assign
+from .assign import assign
 
 assign_compiled = compiled(assign)

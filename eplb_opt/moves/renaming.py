@@ -1,6 +1,6 @@
 """Ranks renamed, so that as few replicas as possible move; the objective stays the same.
 
-Ranks of a node are alike, and so are the nodes of a layer and the slots of a rank: which of them is called which is free.
+Ranks of a node are alike, and so are the nodes of a layer and the slots of a rank: their names are free.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def _order(staying: Ints, nodes: int) -> Ints:
     order = np.empty((layers, ranks), dtype=np.int64)
     for node in range(nodes):  # of the new map
         old_node = outer[:, node]
-        old_rank = of_block[np.arange(layers), node, old_node] + old_node[:, None] * size
+        old_rank = (
+            of_block[np.arange(layers), node, old_node] + old_node[:, None] * size
+        )
         new_rank = np.broadcast_to(np.arange(size) + node * size, old_rank.shape)
         np.put_along_axis(order, old_rank, new_rank, axis=1)
     return order

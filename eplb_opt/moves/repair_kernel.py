@@ -1,9 +1,9 @@
 """Repair of a pool's packing, compiled: step by step the heaviest rank is relieved, with few replicas that move.
 
-A step exchanges two replicas, one of them on the heaviest rank, or gives a replica's slot to another expert, so that the
-heaviest rank gets lighter. Of all steps the one is taken that relieves overloaded ranks most for each replica it moves.
-Where none relieves them, the least harmful one is taken, and what has left a rank may not come back for some steps
-(tabu search). All numbers are integers: the same loads give the same bits everywhere.
+A step exchanges two replicas, one of them on the heaviest rank, or gives a replica's slot to another expert, so that
+the heaviest rank gets lighter. Of all steps the one is taken that relieves overloaded ranks most for each replica it
+moves. Where none relieves them, the least harmful one is taken, and what has left a rank may not come back for some
+steps (tabu search). All numbers are integers: the same loads give the same bits everywhere.
 """
 
 from __future__ import annotations
