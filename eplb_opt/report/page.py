@@ -89,7 +89,7 @@ def _field_line(field: Field) -> str:
     if field.since:
         notes.append(f"since schema {field.since}")
     if field.optional:
-        notes.append("command")
+        notes.append(field.optional)
     note = f" ({', '.join(notes)})" if notes else ""
     checked = "yes" if field.is_checked else ""
     return f"| `{field.name}` | {field.value.expected} | {checked} | {field.meaning}{note} |"
