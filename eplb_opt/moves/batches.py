@@ -58,7 +58,8 @@ def layer_batches(
     """Batches from a layer's slots to others.
 
     Every batch takes what fits, the ranks with least load first: of what a rank may give up and has to receive, the
-    pair that makes loads most even. Replicas take their places within ranks with the last batch.
+    pair that makes loads most even; experts without a replica arrive first. Replicas take their places within ranks
+    with the last batch.
 
     Parameters
     ----------
@@ -137,13 +138,19 @@ class _Draft:
         ]
 
     def _may_arrive(self, rank: int) -> dict[int, int]:
-        """What the rank has to receive and can, and who sends it."""
-        sources = {
+        """What the rank has to receive and can, and who sends it; experts without a replica before all others."""
+        found = {
             expert: self._source(expert, rank) for expert in sorted(self.arriving[rank])
         }
-        return {
-            expert: source for expert, source in sources.items() if source is not None
+        sources = {
+            expert: source for expert, source in found.items() if source is not None
         }
+        lost = {
+            expert: source
+            for expert, source in sources.items()
+            if expert != EMPTY and not self.replicas[expert]
+        }
+        return lost or sources
 
     def _source(self, expert: int, rank: int) -> int | None:
         """Who sends: the rank itself if it has the expert, or a slot is emptied; None if nobody has room."""
