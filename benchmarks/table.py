@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from eplb_opt.report.layout import text_lines
+
 from . import ablation, curve, gap_time, phases, proofs, regimes, scaling
 from .cases import data_folder
 from .environment import ROOT, environment, origin
@@ -224,7 +226,8 @@ def compared() -> str:
     totals = next(i for i, line in enumerate(lines) if line.startswith("moved: ") and " of " in line)
     schedule = next(i for i, line in enumerate(lines) if line.split()[:2] == ["row", "layer"])
     shown = [*lines[:6], "   ...", *lines[totals : schedule + 4], "   ...", lines[-1]]
-    return "```text\n" + "\n".join(shown) + f"\n```\n\n{origin(environment(0))}"
+    broken = [part for line in shown for part in text_lines(line, 80)]  # as on a terminal
+    return "```text\n" + "\n".join(broken) + f"\n```\n\n{origin(environment(0))}"
 
 
 def _lines(command: str) -> list[str]:

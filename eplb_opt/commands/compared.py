@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -113,7 +114,7 @@ def _placement(file: _File, experts: int, ranks: int | None) -> Placement:
     try:
         return Placement(held.phy2log, experts, held.layer_ids, ranks)
     except InstanceError as error:
-        message = str(error).replace("num_ranks=", "ranks: ")
+        message = re.sub(r"num_ranks=(\d+)", r"\1 ranks", str(error))
         raise FormatError(f"{file.path}: {message}") from error
 
 
