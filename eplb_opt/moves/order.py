@@ -36,7 +36,7 @@ class Block(NamedTuple):
 def blocks_of(
     layer: int, imbalance: Sequence[float], copied: Sequence[int]
 ) -> list[Block]:
-    """A layer's blocks, the gains of which fall.
+    """A layer's blocks, the gains of which never rise.
 
     Parameters
     ----------
@@ -54,11 +54,14 @@ def blocks_of(
     """
     blocks = []
     start = 0
+    least = math.inf
     while start < len(copied):
         ends = range(start + 1, len(copied) + 1)
         gains = {end: _gain(imbalance, copied, start, end) for end in ends}
         best = max(ends, key=lambda end: (gains[end], -end))
-        blocks.append(Block(layer, start, best, gains[best]))
+        # Rounding may make a block's gain larger than that of the one before it.
+        least = min(least, gains[best])
+        blocks.append(Block(layer, start, best, least))
         start = best
     return blocks
 

@@ -92,9 +92,7 @@ class Schedule:
         """A copy of the slots, without those a rank that the new map does not have, if all of these are empty."""
         start = self.start
         ranks = start.num_ranks or 1
-        by_rank = slots.reshape(len(slots), ranks, -1)
-        if (by_rank[:, :, self.slots_per_rank :] == EMPTY).all():
-            by_rank = by_rank[:, :, : self.slots_per_rank]
+        by_rank = _cut(slots.reshape(len(slots), ranks, -1), self.slots_per_rank)
         copied = by_rank.reshape(len(slots), -1).copy()
         return Placement(copied, start.num_experts, start.layer_ids, ranks)
 
@@ -189,8 +187,8 @@ class _Layer:
 def _layers(
     placement: Placement, previous: Placement, instance: Instance, limits: MoveLimits
 ) -> list[_Layer]:
-    in_use = slots_in_use(previous, instance)
-    now = placement.phy2log.reshape(len(in_use), instance.num_ranks, -1)
+    now = placement.phy2log.reshape(instance.num_layers, instance.num_ranks, -1)
+    in_use = _cut(slots_in_use(previous, instance), now.shape[2])
     width = max(in_use.shape[2], now.shape[2])
     return [
         _layer(
@@ -201,6 +199,12 @@ def _layers(
         )
         for row in range(len(in_use))
     ]
+
+
+def _cut(slots: Ints, width: int) -> Ints:
+    """Slots [layers, ranks, slots a rank] without those beyond a width, if all of these are empty."""
+    is_empty = (slots[:, :, width:] == EMPTY).all()
+    return slots[:, :, :width] if is_empty else slots
 
 
 def _layer(before: Ints, after: Ints, instance: Instance, limits: MoveLimits) -> _Layer:

@@ -15,7 +15,7 @@ from ..moves.traffic import MoveLimits
 from ..moves.worth import imbalance_of, own_slots
 from ..problem.instance import Instance
 from ..problem.placement import Placement
-from ..problem.pool import Floats
+from ..problem.pool import Ints
 
 SCHEMA = "eplb_opt.diff/1"  # of what `eplb-opt diff --json` writes
 COUNTED = (
@@ -65,43 +65,58 @@ def diff_report(
     costs = move_costs(placement, previous, instance, links)
     in_use = own_slots(previous, instance)
     now = placement.phy2log.reshape(instance.num_layers, instance.num_ranks, -1)
-    is_loaded = bool(instance.weight.any())
-    before = imbalance_of(in_use, instance) if is_loaded else None
-    after = imbalance_of(now, instance) if is_loaded else None
+    before = _imbalance(in_use, instance)
+    after = _imbalance(now, instance)
+    ids = tuple(instance.layer_ids or ())
     rows = [
-        _layer(layer_id, cost, before, after, row)
-        for row, (layer_id, cost) in enumerate(
-            zip(instance.layer_ids or (), costs, strict=True)
-        )
+        _layer(layer_id, cost, *imbalance)
+        for layer_id, cost, *imbalance in zip(ids, costs, before, after, strict=True)
     ]
+    old_ranks = in_use.shape[1]
     schedule = None
     if limits is not None:
         plan = schedule_moves(placement, previous, instance, limits, links)
-        schedule = _schedule(plan, limits, instance, links)
+        schedule = _schedule(plan, limits, ids, links)
     return {
         "schema": SCHEMA,
+        **_new_map(instance),
+        "old_replicas": int(previous.phy2log.shape[1]),
+        "old_ranks": old_ranks,
+        **_stated(links),
+        "layers": rows,
+        "totals": _totals(rows, old_ranks, instance.num_ranks),
+        "schedule": schedule,
+    }
+
+
+def _imbalance(slots: Ints, instance: Instance) -> list[float | None]:
+    """Of each layer; None where an expert has no replica, or nothing is known of loads."""
+    if not instance.weight.any():
+        return [None] * instance.num_layers
+    return [_finite(value) for value in imbalance_of(slots, instance)]
+
+
+def _new_map(instance: Instance) -> dict[str, Any]:
+    return {
         "instance": instance.describe(),
         "mode": instance.mode,
         "replicas": instance.num_replicas,
         "ranks": instance.num_ranks,
         "nodes": instance.num_nodes,
-        "old_replicas": int(previous.phy2log.shape[1]),
-        "old_ranks": in_use.shape[1],
+    }
+
+
+def _stated(links: Links | None) -> dict[str, Any]:
+    """What is given of links."""
+    return {
         "bytes_per_expert": None if links is None else int(links.bytes_per_expert),
         "within_node": None if links is None else links.within_node,
         "across_nodes": None if links is None else links.across_nodes,
-        "layers": rows,
-        "totals": _totals(rows, in_use.shape[1], instance.num_ranks),
-        "schedule": schedule,
     }
 
 
 def _layer(
-    layer_id: int,
-    cost: LayerCost,
-    before: Floats | None,
-    after: Floats | None,
-    row: int,
+    layer_id: int, cost: LayerCost, before: float | None, after: float | None
 ) -> dict[str, Any]:
     return {
         "layer_id": layer_id,
@@ -109,8 +124,8 @@ def _layer(
         "sent_bytes": cost.sent_bytes,
         "loaded_bytes": cost.loaded_bytes,
         **_time(cost.busiest),
-        "imbalance_before": None if before is None else _finite(before[row]),
-        "imbalance_after": None if after is None else _finite(after[row]),
+        "imbalance_before": before,
+        "imbalance_after": after,
     }
 
 
@@ -156,9 +171,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _schedule(
-    plan: Schedule, limits: MoveLimits, instance: Instance, links: Links | None
+    plan: Schedule, limits: MoveLimits, ids: Sequence[int], links: Links | None
 ) -> dict[str, Any]:
-    ids = tuple(instance.layer_ids or ())
     return {
         "moves_per_rank": limits.per_rank,
         "moves_per_pair": limits.per_pair,

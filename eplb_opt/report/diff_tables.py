@@ -100,26 +100,29 @@ def totals_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"nothing moves: {slots} changed, replicas change place within their rank"
     else:
         yield _moved(report)
+        if totals["in_place"]:
+            slots = counted(totals["in_place"], "further slot")
+            yield f"{slots} changed, of replicas that change place within their rank"
         yield from _taken(report)
     yield from _gained(report)
 
 
 def _moved(report: Mapping[str, Any]) -> str:
     totals = report["totals"]
-    slots = totals["layers"] * report["replicas"]
-    parts = [f"moved: {totals['moved']} of {counted(slots, 'replica')}"]
-    for key, what in (
-        ("within_node", "copied within a node"),
-        ("across_nodes", "across nodes"),
-        ("loaded", "loaded from elsewhere, as no rank holds them"),
-        ("repeated", "from one that arrives on the same rank"),
-    ):
-        if totals[key]:
-            parts.append(f"{totals[key]} {what}")
-    if totals["in_place"]:
-        slots = counted(totals["in_place"], "slot")
-        parts.append(f"none for {slots} whose rank held the expert")
-    return f"{', '.join(parts)}; {totals['layers_changed']} of {counted(totals['layers'], 'layer')} changed"
+    slots = counted(totals["layers"] * report["replicas"], "replica")
+    layers = counted(totals["layers"], "layer")
+    sources = [
+        f"{totals[key]} {what}"
+        for key, what in (
+            ("within_node", "from their own node"),
+            ("across_nodes", "from another node"),
+            ("repeated", "from one that arrives on the same rank"),
+            ("loaded", "from elsewhere, as no rank holds them"),
+        )
+        if totals[key]
+    ]
+    changed = f"in {totals['layers_changed']} of {layers}"
+    return f"moved: {totals['moved']} of {slots}, {changed}: {', '.join(sources)}"
 
 
 def _taken(report: Mapping[str, Any]) -> Iterator[str]:

@@ -120,7 +120,7 @@ def test_what_is_printed(files, capsys):
         capsys=capsys,
     )
     lines = text.splitlines()
-    assert "moved: 3 of 12 replicas, 3 copied within a node" in text
+    assert "moved: 3 of 12 replicas, in 2 of 2 layers: 3 from their own node\n3 further slots changed" in text
     assert "copied: 3.0 MiB; 2.00 s one layer after the other, longest in layer 5: 2.00 s, rank 0 out" in text
     assert any(
         line.startswith("imbalance 1.") and "% less load, for 1.5 replicas moved a layer" in line for line in lines
