@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InstanceError, OptionError
 from ..problem.across import ACROSS
-from .compared import notes_of, read_compared
+from .compared import Compared, notes_of, read_compared
 from .files import check_files
-from .options import add_json, add_reading, positive
+from .options import add_json, add_reading, layer_ids, positive
 from .output import (
     STANDARD_OUTPUT,
     json_file,
@@ -64,6 +64,13 @@ def _add_topology(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="GPUs of OLD, where its file does not say; default: it has as many slots on each as NEW",
     )
+    parser.add_argument(
+        "--failed-ranks",
+        type=rank_numbers,
+        default=[],
+        metavar="RANKS",
+        help="of OLD, such as 3,7 or 8:16: they hold nothing any more; if NEW has fewer ranks, the others move up",
+    )
     parser.add_argument("--nodes", type=positive, default=1, help="nodes; default: 1")
     parser.add_argument(
         "--groups",
@@ -76,6 +83,11 @@ def _add_topology(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="no two replicas of one expert on one rank",
     )
+
+
+def rank_numbers(text: str) -> list[int]:
+    """Numbers of ranks, as those of layers are written."""
+    return layer_ids(text)
 
 
 def _add_loads(parser: argparse.ArgumentParser) -> None:
@@ -149,8 +161,6 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from ..report.diff import diff_report
-
     _check_options(options)
     inputs = [options.old, options.new, options.loads]
     check_files(
@@ -159,21 +169,29 @@ def _diff(options: argparse.Namespace) -> int:
     )
     compared = read_compared(options)
     notes = notes_of(options, compared)
+    report = _report(options, compared) | {"notes": notes}
+    save_json(options.json, report)
+    if options.json != STANDARD_OUTPUT:
+        _print(report)
+    return 0
+
+
+def _report(options: argparse.Namespace, compared: Compared) -> dict[str, Any]:
+    """What moves; what is wrong is said of the options."""
+    from ..report.diff import diff_report
+
     try:
-        report = diff_report(
+        return diff_report(
             compared.new,
             compared.old,
             compared.instance,
             links=_links(options),
             limits=_limits(options),
+            failed_ranks=options.failed_ranks,
         )
     except InstanceError as error:
-        raise InstanceError(said_of_options(str(error))) from error
-    report["notes"] = notes
-    save_json(options.json, report)
-    if options.json != STANDARD_OUTPUT:
-        _print(report)
-    return 0
+        message = str(error).replace("failed_ranks has", "--failed-ranks")
+        raise InstanceError(said_of_options(message)) from error
 
 
 def _check_options(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,7 @@ def move_costs(
     previous: Placement,
     instance: Instance,
     links: Links | None = None,
+    failed_ranks: Sequence[int] = (),
 ) -> list[LayerCost]:
     """What it costs to go from the map in use to another one, if each layer is switched at once.
 
@@ -83,6 +85,8 @@ def move_costs(
     instance : Instance
     links : Links, optional
         Without it bytes and seconds are None.
+    failed_ranks : sequence of int
+        Ranks of ``previous`` that hold nothing any more.
 
     Returns
     -------
@@ -105,7 +109,7 @@ def move_costs(
     """
     placement.require_valid(instance)
     nodes = node_of_ranks(instance)
-    before = slots_in_use(previous, instance)
+    before = slots_in_use(previous, instance, failed_ranks)
     held = held_experts(before, instance.num_experts)
     layers = len(before)
     now = placement.phy2log.reshape(layers, instance.num_ranks, -1)

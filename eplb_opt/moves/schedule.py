@@ -103,6 +103,7 @@ def schedule_moves(
     instance: Instance,
     limits: MoveLimits | None = None,
     links: Links | None = None,
+    failed_ranks: Sequence[int] = (),
 ) -> Schedule:
     """In which order to go from the map in use to another one.
 
@@ -122,6 +123,8 @@ def schedule_moves(
         None: a layer is one batch.
     links : Links, optional
         For the seconds of a step.
+    failed_ranks : sequence of int
+        Ranks of ``previous`` that hold nothing any more.
 
     Returns
     -------
@@ -142,7 +145,8 @@ def schedule_moves(
     [(1, 1.08), (0, 1.0)]
     """
     placement.require_valid(instance)
-    layers = _layers(placement, previous, instance, limits or MoveLimits())
+    in_use = slots_in_use(previous, instance, failed_ranks)
+    layers = _layers(placement, in_use, instance, limits or MoveLimits())
     blocks = [
         block
         for row, layer in enumerate(layers)
@@ -185,19 +189,19 @@ class _Layer:
 
 
 def _layers(
-    placement: Placement, previous: Placement, instance: Instance, limits: MoveLimits
+    placement: Placement, in_use: Ints, instance: Instance, limits: MoveLimits
 ) -> list[_Layer]:
     now = placement.phy2log.reshape(instance.num_layers, instance.num_ranks, -1)
-    in_use = _cut(slots_in_use(previous, instance), now.shape[2])
-    width = max(in_use.shape[2], now.shape[2])
+    before = _cut(in_use, now.shape[2])
+    width = max(before.shape[2], now.shape[2])
     return [
         _layer(
-            widened(in_use[row], width),
+            widened(before[row], width),
             widened(now[row], width),
             instance.select([row]),
             limits,
         )
-        for row in range(len(in_use))
+        for row in range(len(before))
     ]
 
 

@@ -36,6 +36,7 @@ def diff_report(
     *,
     links: Links | None = None,
     limits: MoveLimits | None = None,
+    failed_ranks: Sequence[int] = (),
 ) -> dict[str, Any]:
     """What ``--json`` writes, but for its notes.
 
@@ -51,6 +52,8 @@ def diff_report(
         For bytes and seconds.
     limits : MoveLimits, optional
         Of the schedule; None: there is none.
+    failed_ranks : sequence of int
+        Ranks of the map in use that hold nothing any more.
 
     Returns
     -------
@@ -62,7 +65,7 @@ def diff_report(
     InstanceError
         The maps are not of the instance, or nodes do not share the ranks equally.
     """
-    costs = move_costs(placement, previous, instance, links)
+    costs = move_costs(placement, previous, instance, links, failed_ranks)
     in_use = own_slots(previous, instance)
     now = placement.phy2log.reshape(instance.num_layers, instance.num_ranks, -1)
     before = _imbalance(in_use, instance)
@@ -75,13 +78,16 @@ def diff_report(
     old_ranks = in_use.shape[1]
     schedule = None
     if limits is not None:
-        plan = schedule_moves(placement, previous, instance, limits, links)
+        plan = schedule_moves(
+            placement, previous, instance, limits, links, failed_ranks
+        )
         schedule = _schedule(plan, limits, ids, links)
     return {
         "schema": SCHEMA,
         **_new_map(instance),
         "old_replicas": int(previous.phy2log.shape[1]),
         "old_ranks": old_ranks,
+        "failed_ranks": list(failed_ranks),
         **_stated(links),
         "layers": rows,
         "totals": _totals(rows, old_ranks, instance.num_ranks),

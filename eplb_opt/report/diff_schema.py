@@ -150,6 +150,11 @@ DIFF = Section(
         Field("old_replicas", POSITIVE, "slots a layer of the old map"),
         Field("old_ranks", POSITIVE, "its ranks"),
         Field(
+            "failed_ranks",
+            list_of(COUNT, "integers >= 0"),
+            "of these the ones that hold nothing any more",
+        ),
+        Field(
             "bytes_per_expert", or_null(POSITIVE), "of a replica in a layer, if given"
         ),
         Field(

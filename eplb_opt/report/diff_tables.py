@@ -54,6 +54,9 @@ def head_lines(report: Mapping[str, Any]) -> Iterator[str]:
     if shape != [report["replicas"], report["ranks"]]:
         ranks = counted(report["old_ranks"], "rank")
         yield f"the old map has {report['old_replicas']} slots on {ranks}"
+    failed = report["failed_ranks"]
+    if failed:
+        yield f"{counted(len(failed), 'rank')} of the old map failed: {', '.join(map(str, failed))}"
     yield "moved: replicas new on their rank; changed: slots with another expert"
 
 

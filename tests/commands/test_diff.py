@@ -176,6 +176,27 @@ def test_maps_of_other_slots_and_ranks(files, tmp_path, capsys):
     assert (on_four["old_ranks"], on_four["notes"]) == (4, [])
 
 
+def test_failed_ranks_hold_nothing(files, capsys):
+    options = ["--failed-ranks", "1", "--loads", files["loads"], "--schedule"]
+    report = report_of(files["old"], files["old"], *options, capsys=capsys)
+    assert report["failed_ranks"] == [1]
+    assert [row["loaded"] for row in report["layers"]] == [2, 2]
+    assert report["totals"]["imbalance_before"] == report["totals"]["imbalance_after"]
+    assert report["schedule"]["imbalance"] is None
+    assert [step["experts"] for step in report["schedule"]["steps"]] == [[2, 3], [2, 3]]
+    assert "1 rank of the old map failed: 1" in shown(files["old"], files["old"], *options, capsys=capsys)
+
+
+def test_other_ranks_move_up(files, tmp_path, capsys):
+    two = write_map(tmp_path / "two.npz", [[0, 1, 2, 3]] * 2, num_ranks=2)
+    report = report_of(files["old"], two, "--failed-ranks", "2", capsys=capsys)
+    assert report["totals"]["moved"] == 0
+    report = report_of(files["old"], two, "--failed-ranks", "0", capsys=capsys)
+    # Layer 5: ranks hold 2, 3 and 0. Layer 8: 2, 3 and 0, 1.
+    assert [row["moved"] for row in report["layers"]] == [4, 4]
+    assert [row["loaded"] for row in report["layers"]] == [1, 0]
+
+
 def test_more_ranks_carry_less_each(files, tmp_path, capsys):
     np.savez(tmp_path / "flat.npz", load=np.full((1, 2, 4), 10), layer_ids=[5, 8])
     flat = ["--loads", str(tmp_path / "flat.npz")]
@@ -219,6 +240,7 @@ def test_groups_without_effect_are_named(files, capsys):
         (["--ranks", "2"], "it has 3 ranks, the option says 2: leave it out"),
         (["--layers", "5,6"], "no layer 6 among its layers 5..8"),
         (["--groups", "3"], "4 experts cannot be divided into --groups 3 equal groups"),
+        (["--failed-ranks", "3"], "--failed-ranks 3: the map in use has ranks 0 to 2"),
         (["--distinct"], "old.npz: the map does not fit the instance: layer 5: rank 2 holds an expert twice"),
     ],
 )
