@@ -107,6 +107,13 @@ def test_places_within_ranks_are_a_step_without_copies():
     assert (step.slots.tolist(), step.experts.tolist(), sent(step.transfers)) == ([0, 1], [1, 0], [])
 
 
+def test_lost_experts_arrive_first():
+    # Another replica of 0 would make ranks more even than the only one of 2.
+    instance = Instance([[100, 50, 1]], 4, num_ranks=2)
+    schedule = schedule_moves(Placement([[0, 1, 0, 2]], 3), Placement([[0, 1, -1, -1]], 3), instance, MoveLimits(1))
+    assert [sent(step.transfers) for step in schedule.steps] == [[(ELSEWHERE, 1, 2)], [(0, 1, 0)]]
+
+
 def test_equal_maps_take_no_step():
     placement = Placement([[0, 1, 2, 3]], 4)
     schedule = schedule_moves(placement, placement, Instance([[4, 3, 2, 1]], 4, num_ranks=2))
