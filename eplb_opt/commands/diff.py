@@ -40,8 +40,12 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "diff", help="what moves from one map to another, and what it gains"
     )
-    parser.add_argument("old", type=Path, help="the map in use, in any format")
-    parser.add_argument("new", type=Path, help="the map to come, in any format")
+    parser.add_argument(
+        "old", type=Path, metavar="OLD", help="the map in use, in any format"
+    )
+    parser.add_argument(
+        "new", type=Path, metavar="NEW", help="the map to come, in any format"
+    )
     _add_topology(parser)
     _add_loads(parser)
     _add_cost(parser)
