@@ -86,7 +86,7 @@ def replanned(
     search = _Search(instance, before, searches, workers)
     choice = _Choice(instance, placement, before, rule)
     if rule.renames_only:
-        choice.offer(choice.renamed())
+        choice.rename()
     else:
         _look_near(choice, search)
     rows = choice.rows()
@@ -180,6 +180,12 @@ class _Choice:
         layers = np.arange(len(self.fresh)) if layers is None else layers
         rows = renamed(self.fresh[layers], self.before[layers], self.instance)
         return self.maps(rows, layers)
+
+    def rename(self) -> None:
+        """Have the method's maps, with ranks renamed, but where the map in use is as good."""
+        layers = np.flatnonzero(~self.is_valid)
+        self.best.put(layers, self.renamed(layers))
+        self.offer(self.renamed())
 
     def aims(self) -> Iterable[Floats]:
         """The objectives, [layers], that searches are asked for, one after the other."""
