@@ -183,9 +183,10 @@ class _Choice:
 
     def rename(self) -> None:
         """Have the method's maps, with ranks renamed, but where the map in use is as good."""
+        every = self.renamed()
         layers = np.flatnonzero(~self.is_valid)
-        self.best.put(layers, self.renamed(layers))
-        self.offer(self.renamed())
+        self.best.put(layers, every.take(layers))
+        self.offer(every)
 
     def aims(self) -> Iterable[Floats]:
         """The objectives, [layers], that searches are asked for, one after the other."""
