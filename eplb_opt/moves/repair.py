@@ -90,7 +90,7 @@ def _search(pools: Pools, most: Floats, limit: Ints, tenure: int) -> Repaired:
     moves = np.empty(len(slots), dtype=np.int64)
     repair_pools(
         whole,
-        pools.held.astype(np.int64),
+        pools.held.astype(np.int8),
         slots,
         enough.astype(np.int64),
         np.asarray(limit, dtype=np.int64),
