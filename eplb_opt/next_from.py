@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from .checker.digest import map_digest
-from .moves.held import held_experts, slots_in_use
+from .moves.held import moves, slots_in_use
 from .moves.rule import MoveRule
 from .problem.instance import Instance
 from .problem.placement import Placement
@@ -63,13 +61,9 @@ class NextFrom:
 
     def moves(self, placement: Placement) -> list[int]:
         """Replicas of each layer that move."""
-        instance = self.instance
-        before = slots_in_use(self.previous, instance, self.failed_ranks)
-        held = held_experts(before, instance.num_experts)
-        by_rank = placement.phy2log.reshape(len(before), instance.num_ranks, -1)
-        stays = np.take_along_axis(held, by_rank, axis=2)
-        moved: list[int] = (~stays).sum(axis=(1, 2)).tolist()
-        return moved
+        moved = moves(placement, self.previous, self.instance, self.failed_ranks)
+        counts: list[int] = moved.tolist()
+        return counts
 
     def warm_start(self) -> Placement | None:
         """The map in use as a map to start from, if it is a valid one."""
