@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from eplb_opt import Limits
+from eplb_opt.bounds.moves import pattern_moves_bound
 from eplb_opt.exact import moves_cpsat, moves_milp
 from eplb_opt.exact.moves import MovesOutcome, moves_of
 from eplb_opt.moves.bound import fewest_moves_bound
@@ -140,13 +141,16 @@ def faults_of_solvers(case: Case) -> list[str]:
     return found
 
 
-def bounds_of(case: Case) -> list[tuple[int, int, float]]:
+BOUNDS = {"without a solver": fewest_moves_bound, "from rank contents": pattern_moves_bound}
+
+
+def bounds_of(case: Case, bound: Callable[[Pool, np.ndarray, float], int]) -> list[tuple[int, int, float]]:
     """At every load that is the least of some number of moves: the bound of the moves, their number, the load."""
     found = []
     for load in sorted(set(case.best.values())):
         target = float(load * (1 + ROUNDING))
         fewest = fewest_moves(case.best, Fraction(target))
-        found.append((fewest_moves_bound(case.pool, case.held, target), fewest, target))
+        found.append((bound(case.pool, case.held, target), fewest, target))
     return found
 
 
@@ -167,16 +171,17 @@ class Tally:
 
     def __init__(self) -> None:
         self.faults = 0
-        self.bounds: list[tuple[int, int]] = []
+        self.bounds: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self.extra: dict[str, list[int]] = defaultdict(list)
 
     def take(self, case: Case, label: str) -> None:
         """Compare everything on one pool."""
         found = faults_of_solvers(case)
-        for bound, fewest, target in bounds_of(case):
-            self.bounds.append((bound, fewest))
-            if bound > fewest:
-                found.append(f"bound {bound} of the moves to {target}: {fewest} suffice")
+        for name, prover in BOUNDS.items():
+            for bound, fewest, target in bounds_of(case, prover):
+                self.bounds[name].append((bound, fewest))
+                if bound > fewest:
+                    found.append(f"bound {name}: {bound} moves to {target}, where {fewest} suffice")
         for name, heuristic in HEURISTICS.items():
             extra = extra_moves(case, heuristic)
             if isinstance(extra, str):
@@ -189,12 +194,14 @@ class Tally:
 
     def lines(self) -> list[str]:
         """What to say at the end."""
-        bound, fewest = np.array(self.bounds).T
-        met = (bound == fewest).mean()
-        lines = [
-            f"bound of the moves: {bound.mean():.2f} of {fewest.mean():.2f} on average, met at {met:.0%} of "
-            f"{len(bound)} targets"
-        ]
+        lines = []
+        for name, pairs in self.bounds.items():
+            bound, fewest = np.array(pairs).T
+            met = (bound == fewest).mean()
+            lines.append(
+                f"bound {name}: {bound.mean():.2f} of {fewest.mean():.2f} moves on average, met at {met:.0%} of "
+                f"{len(bound)} targets"
+            )
         for name, extra in self.extra.items():
             lines.append(f"{name}: {np.mean(extra):.2f} moves beyond the fewest on average, {max(extra)} at most")
         return lines

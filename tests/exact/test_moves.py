@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("ortools")
 pytest.importorskip("pulp")
+pytest.importorskip("numba")
 
 from ortools.sat.python import cp_model
 

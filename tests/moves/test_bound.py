@@ -7,6 +7,10 @@ import math
 import numpy as np
 import pytest
 
+pytest.importorskip("ortools")
+pytest.importorskip("pulp")
+pytest.importorskip("numba")
+
 from eplb_opt import InstanceError, OptionError
 from eplb_opt.moves.bound import fewest_moves_bound
 from eplb_opt.problem.pool import Pool
@@ -16,7 +20,7 @@ from ..moves_soundness import bounds_of, random_case
 
 @pytest.mark.parametrize("seed", range(60))
 def test_never_above_the_fewest_moves(seed):
-    for bound, fewest, target in bounds_of(random_case(np.random.default_rng([5, seed]))):
+    for bound, fewest, target in bounds_of(random_case(np.random.default_rng([5, seed])), fewest_moves_bound):
         assert bound <= fewest, target
 
 
