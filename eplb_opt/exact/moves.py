@@ -62,6 +62,8 @@ class Goal:
         Limit of the heaviest rank, in the unit of the loads; it may be exceeded by 1e-9, what sums are rounded by.
     most_moves : int or None
         Limit of the moves.
+    known : int
+        Moves that every packing within the limits is known to have, such as `bounds.moves.pattern_moves_bound` proves.
     """
 
     load_price: Fraction
@@ -69,6 +71,7 @@ class Goal:
     constant: Fraction = Fraction(0)
     most_load: float = math.inf
     most_moves: int | None = None
+    known: int = 0
 
     @classmethod
     def least_load(cls, max_moves: int) -> Goal:
@@ -85,7 +88,7 @@ class Goal:
         return cls(Fraction(1), Fraction(0), most_moves=max_moves)
 
     @classmethod
-    def fewest_moves(cls, target: float) -> Goal:
+    def fewest_moves(cls, target: float, known: int = 0) -> Goal:
         """The fewest moves to a load of the heaviest rank.
 
         Raises
@@ -95,7 +98,7 @@ class Goal:
         """
         if not 0 <= target < math.inf:
             raise OptionError(f"target={shown(target)}: give the load of a rank, >= 0")
-        return cls(Fraction(0), Fraction(1), most_load=float(target))
+        return cls(Fraction(0), Fraction(1), most_load=float(target), known=known)
 
     @classmethod
     def least_cost(cls, pool: Pool, move_price: float) -> Goal:
@@ -155,7 +158,7 @@ class MovesAssignment(Assignment):
         Which experts each rank holds of the map in use.
     goal : Goal
     fewest : int
-        Proven bound of the moves of every packing that is of use (M1 to M6); more than the slots: there is none.
+        Proven bound of the moves of every packing that is of use (M1 to M7); more than the slots: there is none.
     """
 
     held: Bools
@@ -206,7 +209,7 @@ class MovesAssignment(Assignment):
             upper,
             held=held,
             goal=goal,
-            fewest=fewest_moves_bound(pool, held, limit),
+            fewest=max(fewest_moves_bound(pool, held, limit), goal.known),
         )
 
     @property

@@ -80,13 +80,18 @@ def least_load(
 
 
 def fewest_moves(
-    pool: Pool, held: Bools, target: float, incumbent: Packing, limits: Limits
+    pool: Pool,
+    held: Bools,
+    target: float,
+    incumbent: Packing,
+    limits: Limits,
+    known: int = 0,
 ) -> MovesOutcome:
     """The fewest moves to a heaviest rank within a target, in the unit of the loads; otherwise as `least_load`.
 
-    The cost is the number of moves.
+    The cost is the number of moves. ``known`` of them are proven to be needed already.
     """
-    return solve_moves(pool, held, Goal.fewest_moves(target), incumbent, limits)
+    return solve_moves(pool, held, Goal.fewest_moves(target, known), incumbent, limits)
 
 
 def least_cost(

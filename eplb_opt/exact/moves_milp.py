@@ -85,12 +85,14 @@ def fewest_moves(
     incumbent: Packing,
     limits: Limits,
     solver: str = "highs",
+    known: int = 0,
 ) -> MovesOutcome:
     """The fewest moves to a heaviest rank within a target, in the unit of the loads; otherwise as `least_load`.
 
-    The cost is the number of moves.
+    The cost is the number of moves. ``known`` of them are proven to be needed already.
     """
-    return solve_moves(pool, held, Goal.fewest_moves(target), incumbent, limits, solver)
+    goal = Goal.fewest_moves(target, known)
+    return solve_moves(pool, held, goal, incumbent, limits, solver)
 
 
 def least_cost(

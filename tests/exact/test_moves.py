@@ -87,6 +87,15 @@ def test_the_map_in_use_is_kept_where_it_is_best(solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+def test_moves_that_are_known_to_be_needed(solver):
+    start = soundness.dealt(POOL)
+    assert solver.fewest_moves(POOL, HELD, 7.0, start, WORK, known=0).moves == 0
+    unsolved = solver.fewest_moves(POOL, HELD, 7.0, start, Limits(seconds=None, work=1e-4), known=2)
+    assert unsolved.stop is StopReason.TOO_LARGE
+    assert unsolved.lower_bound == 2
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_no_packing_within_the_limits(solver):
     """Too few moves for an expert that nobody holds; a target that no counts reach; one that no packing reaches."""
     held_by_none = HELD & np.array([True, True, False])
