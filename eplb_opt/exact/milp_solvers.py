@@ -126,6 +126,8 @@ def _highs_options(limits: Limits, nodes: int | None) -> dict[str, Any]:
         "random_seed": limits.seed,
         "mip_rel_gap": _gap_of_objective(limits),
         "mip_abs_gap": 0.0,
+        # HiGHS 1.13 may crash in it; versions that lack the option ignore it
+        "mip_heuristic_run_root_reduced_cost": False,
     }
     if nodes is not None:
         options["mip_max_nodes"] = nodes

@@ -48,6 +48,15 @@ def test_large_coefficients_are_added_up_without_overflow():
     assert outcome.moves == outcome.lower_bound == 3
 
 
+def test_a_heuristic_that_crashes_is_left_out():
+    """HiGHS 1.13 ends the process on this model, if it fixes columns by their reduced costs at the root."""
+    loads = [0.6951750342808933, 1.8641933645412865, 1.3002125210599782, 2.0994182498942062, 0.1500832061333383]
+    pool = Pool(np.array(loads), 9, 3)
+    held = np.array([[1, 0, 0, 1, 0], [1, 0, 0, 0, 1], [0, 0, 1, 1, 0]], dtype=bool)
+    outcome = moves_milp.least_load(pool, held, 7, soundness.dealt(pool), WORK)
+    assert outcome.stop is StopReason.GAP
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_cbc_does_too(seed):
     case = random_case(seed)
