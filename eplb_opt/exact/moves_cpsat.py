@@ -29,7 +29,6 @@ from .assignment_cpsat import (
 )
 from .cpsat_solver import BOUND_NOISE, limit_hit, new_solver
 from .moves import (
-    Goal,
     MovesAssignment,
     MovesOutcome,
     best_of,
@@ -37,6 +36,7 @@ from .moves import (
     moves_of,
     unsolved,
 )
+from .moves_goal import Goal
 
 METHOD = "CP-SAT"
 # Bits of a load beyond those of `scale_of` where it is only limited: a rank within the limit in integers is within it

@@ -22,7 +22,6 @@ from .assignment import OUT_OF_TIME, too_large
 from .assignment_milp import BOUND_MARGIN, MilpModel, copies_of, most_nodes
 from .milp_solvers import SOLVERS, InfeasibleError, run_milp
 from .moves import (
-    Goal,
     MovesAssignment,
     MovesOutcome,
     best_of,
@@ -30,6 +29,7 @@ from .moves import (
     moves_of,
     unsolved,
 )
+from .moves_goal import Goal
 
 MOVES_MARGIN = 1e-3  # of a bound of moves, which are whole, for what tolerances do
 

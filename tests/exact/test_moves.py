@@ -16,7 +16,8 @@ from ortools.sat.python import cp_model
 
 from eplb_opt import InstanceError, Limits, OptionError, SolverError, StopReason
 from eplb_opt.exact import assignment_milp, moves_cpsat, moves_milp
-from eplb_opt.exact.moves import Goal, MovesAssignment, impossible, moves_of
+from eplb_opt.exact.moves import MovesAssignment, impossible, moves_of
+from eplb_opt.exact.moves_goal import Goal
 from eplb_opt.problem.objective import Objective
 from eplb_opt.problem.pool import Packing, Pool
 from eplb_opt.problem.windows import Windows
@@ -65,6 +66,22 @@ def test_cbc_does_too(seed):
     assert soundness.wrong_claims(case, outcome, None if fewest is None else Fraction(fewest)) == []
 
 
+def test_what_is_said_of_heuristics():
+    case = random_case(3)
+    fewest = fewest_moves(case.best, Fraction(case.target) * (1 + soundness.ROUNDING))
+    assert fewest is not None
+
+    def exact(pool, in_use, target):
+        return moves_cpsat.fewest_moves(pool, case.held, target, case.start, WORK).packing
+
+    def invalid(pool, in_use, target):
+        return Packing(np.zeros((pool.ranks, pool.slots_per_rank), dtype=np.int64))
+
+    assert soundness.extra_moves(case, exact) == 0
+    assert soundness.extra_moves(case, lambda *_: None) is None
+    assert soundness.extra_moves(case, invalid) == "is invalid, or above the target"
+
+
 def test_the_oracle_by_hand():
     assert contents(2, 2, distinct=False) == [(2, 0), (1, 1), (0, 2)]
     assert contents(3, 2, distinct=True) == [(1, 1, 0), (1, 0, 1), (0, 1, 1)]
@@ -87,6 +104,7 @@ def test_moves_by_hand():
 def test_the_map_in_use_is_kept_where_it_is_best(solver):
     for outcome in (
         solver.least_load(POOL, HELD, 0, IN_USE, WORK),
+        solver.least_load(POOL, HELD, np.int64(0), IN_USE, WORK),
         solver.fewest_moves(POOL, HELD, 7.0, IN_USE, WORK),
         solver.least_cost(POOL, HELD, 0.1, IN_USE, WORK),
     ):
