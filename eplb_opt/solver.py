@@ -15,7 +15,7 @@ from .methods import METHODS
 from .methods.method import Method
 from .methods.needs import require_method
 from .moves.rule import MoveRule
-from .next_from import NextFrom
+from .next_from import SHARE, NextFrom
 from .packages import is_usable
 from .problem.instance import Instance
 from .problem.placement import Placement
@@ -136,7 +136,7 @@ def solve(
         warm_start.require_valid(instance)
     limits = Limits() if limits is None else limits
     rule = MoveRule(max_moves, slack, move_price)
-    next_from = _next_from(instance, previous, rule, failed_ranks, limits)
+    next_from = _next_from(instance, previous, rule, failed_ranks, method, limits)
     require_method(method, limits)
     run = _Run(instance, method, limits, progress, next_from)
     try:
@@ -161,11 +161,12 @@ def _next_from(
     previous: Placement | None,
     rule: MoveRule,
     failed_ranks: Sequence[int],
+    method: str,
     limits: Limits,
 ) -> NextFrom | None:
     """The map in use and the rule; None without such a map, which a rule asks for."""
     if previous is not None:
-        start = NextFrom(instance, previous, rule, failed_ranks, limits.workers)
+        start = NextFrom(instance, previous, rule, method, limits, failed_ranks)
         start.warm_start()  # what does not fit is said before the long work
         return start
     if rule != MoveRule() or len(failed_ranks):
@@ -304,10 +305,15 @@ class _Run:
             layer.start += seconds
 
     def _end(self) -> float | None:
-        """When the call ends, as far as is known: compiling puts it off."""
+        """When the method and the choice end, as far as is known: compiling puts it off, moves take a share."""
         if self.limits.seconds is None:
             return None
-        return self.start + self.compile_seconds + self.limits.seconds
+        of_moves = self.limits.seconds * SHARE if self.next_from is not None else 0.0
+        return self._whole_end() - of_moves
+
+    def _whole_end(self) -> float:
+        """When the call ends, of a call with a time limit."""
+        return self.start + self.compile_seconds + (self.limits.seconds or 0.0)
 
     def _deadline(self) -> float | None:
         """When the method ends: before the call, where a choice follows."""
@@ -359,6 +365,7 @@ class _Run:
             self.limits,
             stops,
             self.next_from,
+            None if self.limits.seconds is None else self._whole_end(),
         )
         seconds = time.monotonic() - self.start - self.compile_seconds
         return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)

@@ -16,12 +16,15 @@ from functools import cached_property
 
 import numpy as np
 
-from eplb_opt import Limits
+from eplb_opt import Instance, Limits
 from eplb_opt.bounds.moves import pattern_moves_bound
 from eplb_opt.exact import moves_cpsat, moves_milp
 from eplb_opt.exact.moves import MovesOutcome, moves_of
+from eplb_opt.heuristics.refine import refined
 from eplb_opt.moves.bound import fewest_moves_bound
 from eplb_opt.moves.held import held_experts
+from eplb_opt.moves.node_pools import repaired_rows
+from eplb_opt.moves.start import nearest_maps
 from eplb_opt.problem.pool import Packing, Pool
 
 from .moves_oracle import Frontier, fewest_moves, frontier, least_cost, least_load
@@ -34,7 +37,21 @@ ROUNDING = Fraction(1, 10**9)  # of sums, by which a target may be exceeded
 # Of a pool, the experts in the slots of its map in use [ranks, slots a rank] (-1: none) and a target for the heaviest
 # rank to a packing that moves little; None: it finds none. A heuristic by its name is compared with the fewest moves.
 Heuristic = Callable[[Pool, np.ndarray, float], Packing | None]
-HEURISTICS: dict[str, Heuristic] = {}
+
+
+def repaired(pool: Pool, in_use: np.ndarray, target: float) -> Packing | None:
+    """The packing near the map in use that is repaired until it is within the target."""
+    instance = Instance(pool.loads[None], pool.slots, num_ranks=pool.ranks, distinct=pool.distinct)
+    before = in_use[None]
+    fresh = refined(instance).phy2log
+    rows, _ = nearest_maps(instance, before, fresh)
+    held = held_experts(before, pool.num_experts)
+    found = repaired_rows(instance, rows, held, np.array([target]), searches=3)
+    packing = Packing(found.reshape(pool.ranks, -1))
+    return packing if packing.objective(pool) <= target * (1 + 1e-9) else None
+
+
+HEURISTICS: dict[str, Heuristic] = {"repair": repaired}
 
 
 @dataclass(frozen=True, eq=False)
