@@ -204,8 +204,8 @@ def solve_moves(
     if budget.seconds() <= 0:
         return unsolved(a, incumbent, StopReason.TIME, METHOD, OUT_OF_TIME)
     solver = new_solver(budget.limits(limits))
-    # without it the bound of some tiny pools climbs by one integer load after the other
-    solver.parameters.use_objective_lb_search = True
+    # at level 2 the bound of some tiny pools climbs by one integer load after the other
+    solver.parameters.linearization_level = 1
     status = in_own_thread(lambda: solver.solve(m.base.model), solver.stop_search)
     if status == cp_model.INFEASIBLE:
         return impossible(a, incumbent, METHOD)
