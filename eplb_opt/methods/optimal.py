@@ -34,12 +34,13 @@ def _improve(task: Task, report: Report) -> PoolOutcome:
 
 def _compile() -> None:
     from ..exact import counts, matching
-    from ..search import count_ranges, search
+    from ..search import count_ranges, covers, search
 
     compile_refined()
     search.compile_kernels()
     counts.compile_kernels()
     count_ranges.compile_kernels()
+    covers.compile_kernels()
     matching.compile_kernels()
 
 
