@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TopologyWarning,
     )
     from .limits import Limits
+    from .moves.renaming import match_ranks
     from .policies import POLICIES, AbstractEplbPolicy, configure
     from .problem.instance import Instance
     from .problem.objective import Objective
@@ -48,6 +49,7 @@ _NAMES = {  # module -> public names
     ),
     "certificates.layer": ("LayerCertificate",),
     "limits": ("Limits",),
+    "moves.renaming": ("match_ranks",),
     "policies": ("POLICIES", "AbstractEplbPolicy", "configure"),
     "problem.instance": ("Instance",),
     "problem.objective": ("Objective",),
@@ -85,6 +87,7 @@ __all__ = [
     "TopologyWarning",
     "__version__",
     "configure",
+    "match_ranks",
     "replay",
     "solve",
     "warm_up",

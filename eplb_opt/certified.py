@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from .certificates.layer import LayerCertificate
 from .errors import SolverError
 from .layer import LayerState
 from .limits import Limits
+from .next_from import NextFrom
 from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
@@ -38,13 +40,26 @@ def certified(
     method: str,
     limits: Limits,
     untried: list[StopReason],
+    next_from: NextFrom | None = None,
 ) -> Result:
-    """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor."""
-    placement = _placement(instance, layers, method)
+    """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor.
+
+    Where there is a map in use, ``next_from`` it chooses the placement.
+    """
+    rows = np.stack([layer.phy2log() for layer in layers])
+    placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
+    _require_valid(placement, instance, method)
+    moves: list[int | None] = [None] * len(layers)
+    if next_from is not None:
+        placement = next_from.next_map(placement)
+        _require_valid(placement, instance, method)
+        moves = list(next_from.moves(placement))
     objective = placement.objective(instance).tolist()
     certificates = tuple(
-        layer.certificate(value, limits.gap, stop)
-        for layer, value, stop in zip(layers, objective, untried, strict=True)
+        replace(layer.certificate(value, limits.gap, stop), moves=moved)
+        for layer, value, stop, moved in zip(
+            layers, objective, untried, moves, strict=True
+        )
     )
     _warn_of_lost(method, certificates)
     return Result(
@@ -57,16 +72,13 @@ def certified(
     )
 
 
-def _placement(instance: Instance, layers: list[LayerState], method: str) -> Placement:
-    """The layers' maps, checked."""
-    rows = np.stack([layer.phy2log() for layer in layers])
-    placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
+def _require_valid(placement: Placement, instance: Instance, method: str) -> None:
+    """Raise `SolverError` for a fault of ours."""
     faults = placement.violations(instance)
     if faults:
         raise SolverError(
             f"internal error, please report: {method} made an invalid map ({faults[0]})"
         )
-    return placement
 
 
 def _warn_of_lost(method: str, certificates: Sequence[LayerCertificate]) -> None:

@@ -15,7 +15,7 @@ from .checker.schema import SCHEMA
 from .limits import Limits
 from .problem.instance import Instance
 from .problem.placement import Placement
-from .problem.pool import Floats
+from .problem.pool import Floats, Ints
 from .problem.status import Status, StopReason
 from .version import PACKAGE, __version__, installed_commit
 
@@ -92,6 +92,12 @@ class Result:
     def window_imbalance(self) -> Floats:
         """Heaviest over mean rank load of the map in each recorded window, [windows, layers]."""
         return self.placement.window_imbalance(self.instance)
+
+    @property
+    def moves(self) -> Ints | None:
+        """Replicas on a rank that does not hold their expert in the map in use, [layers]; None without such a map."""
+        moves = [c.moves for c in self.certificates]
+        return None if None in moves else np.array(moves, dtype=np.int64)
 
     @property
     def status(self) -> tuple[Status, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .certified import certified
@@ -14,6 +14,8 @@ from .limits import Limits
 from .methods import METHODS
 from .methods.method import Method
 from .methods.needs import require_method
+from .moves.rule import MoveRule
+from .next_from import NextFrom
 from .packages import is_usable
 from .problem.instance import Instance
 from .problem.placement import Placement
@@ -30,7 +32,7 @@ from .starts import (
     take_refined,
     timed_greedy,
 )
-from .warmup import warm_up
+from .warmup import warm_up, warm_up_moves
 from .workers import run_tasks
 
 CHOICE_SHARE = 0.2  # of the time, at most, for the choice among maps that are as good
@@ -43,6 +45,11 @@ def solve(
     limits: Limits | None = None,
     *,
     warm_start: Placement | None = None,
+    previous: Placement | None = None,
+    max_moves: int | float | None = None,
+    slack: float | None = None,
+    move_price: float | None = None,
+    failed_ranks: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> Result:
     """Place the experts of every layer and certify how far from optimal each is.
@@ -61,7 +68,23 @@ def solve(
         ``seconds`` holds for the whole call, but for compiling. Without it, results depend on the input and the seed
         alone.
     warm_start : Placement, optional
-        A valid placement to start from, such as the one now in use.
+        A valid placement to start from.
+    previous : Placement, optional
+        The map in use, from which engines copy the weights of every replica that is new on its rank: a move. Ranks,
+        nodes and slots are renamed so that as few as possible are, at the same objective; a layer whose map in use is
+        as good keeps it. It may have empty slots (-1), or other slots or ranks (see ``num_ranks`` of `Placement`): what
+        can be kept is, and no expert is lost.
+    max_moves : int or float, optional
+        Moves of a layer, or (a float below 1) their share of its slots. The objective is as good as found with these;
+        where more are needed for a valid map, there are more.
+    slack : float, optional
+        As few moves as found that leave the objective at most so much (relatively) above what the method finds without
+        a limit.
+    move_price : float, optional
+        Instead of ``slack``: what a move costs, in units of the mean rank load.
+    failed_ranks : sequence of int, optional
+        Ranks of ``previous`` that hold nothing any more. If the instance has fewer ranks than it, the others move up in
+        order; otherwise each keeps its number.
     progress : callable, optional
         Called with (layers finished, layers) in this process.
 
@@ -75,7 +98,7 @@ def solve(
     OptionError
         Unknown method, or one that cannot do the instance; an argument of another type.
     InstanceError
-        ``warm_start`` does not fit the instance.
+        ``warm_start`` does not fit the instance, or ``previous`` is of another model.
     MissingPackageError
         A package that the method needs is not installed.
     SolveInterrupted
@@ -99,14 +122,23 @@ def solve(
     [[2, 1, 1]]
     >>> result.objective.tolist(), result.lower_bound.tolist()  # tokens of the heaviest rank, one entry a layer
     ([7.0], [6.0])
+
+    From a map in use, with one replica that moves at most:
+
+    >>> used = result.placement
+    >>> later = solve(Instance([[3, 8, 1]], num_replicas=4, num_ranks=2), "greedy", previous=used, max_moves=1)
+    >>> later.moves.tolist()
+    [1]
     """
-    _check_types(instance, limits, warm_start)
+    _check_types(instance, limits, warm_start, previous)
     _check_method(method, instance)
     if warm_start is not None:
         warm_start.require_valid(instance)
     limits = Limits() if limits is None else limits
+    rule = MoveRule(max_moves, slack, move_price)
+    next_from = _next_from(instance, previous, rule, failed_ranks, limits)
     require_method(method, limits)
-    run = _Run(instance, method, limits, progress)
+    run = _Run(instance, method, limits, progress, next_from)
     try:
         run.improve(warm_start)
         run.choose_least_harm()
@@ -124,7 +156,28 @@ def _check_method(method: str, instance: Instance) -> None:
         raise OptionError(f"method {method!r}: {unsupported}")
 
 
-def _check_types(instance: object, limits: object, warm_start: object) -> None:
+def _next_from(
+    instance: Instance,
+    previous: Placement | None,
+    rule: MoveRule,
+    failed_ranks: Sequence[int],
+    limits: Limits,
+) -> NextFrom | None:
+    """The map in use and the rule; None without such a map, which a rule asks for."""
+    if previous is not None:
+        start = NextFrom(instance, previous, rule, failed_ranks, limits.workers)
+        start.warm_start()  # what does not fit is said before the long work
+        return start
+    if rule != MoveRule() or len(failed_ranks):
+        raise OptionError(
+            "max_moves, slack, move_price and failed_ranks are about moves from a map in use: give previous=Placement"
+        )
+    return None
+
+
+def _check_types(
+    instance: object, limits: object, warm_start: object, previous: object
+) -> None:
     """Raise `OptionError` for an argument of another type, with the call that makes the right one."""
     if not isinstance(instance, Instance):
         raise OptionError(
@@ -132,10 +185,11 @@ def _check_types(instance: object, limits: object, warm_start: object) -> None:
         )
     if not isinstance(limits, (Limits, type(None))):
         raise OptionError(f"limits is {shown(limits)}: give Limits(seconds=...)")
-    if not isinstance(warm_start, (Placement, type(None))):
-        raise OptionError(
-            f"warm_start is {shown(warm_start)}: give Placement(phy2log, num_experts)"
-        )
+    for name, value in (("warm_start", warm_start), ("previous", previous)):
+        if not isinstance(value, (Placement, type(None))):
+            raise OptionError(
+                f"{name} is {shown(value)}: give Placement(phy2log, num_experts)"
+            )
 
 
 def _chooses(instance: Instance, method: Method) -> bool:
@@ -152,12 +206,18 @@ class _Run:
     """One call of `solve`: its layers from the greedy's map to their certificates, its clock and what it compiled."""
 
     def __init__(
-        self, instance: Instance, method: str, limits: Limits, progress: Progress | None
+        self,
+        instance: Instance,
+        method: str,
+        limits: Limits,
+        progress: Progress | None,
+        next_from: NextFrom | None,
     ) -> None:
         self.instance = instance
         self.method = method
         self.limits = limits
         self.progress = progress
+        self.next_from = next_from
         self.start = time.monotonic()
         self.compile_seconds = 0.0
         # Rows of the layers that a method has placed which places whole instances.
@@ -168,6 +228,8 @@ class _Run:
 
     def improve(self, warm_start: Placement | None) -> None:
         """Let the method work on the layers."""
+        if self.next_from is not None:
+            self.compile_seconds += warm_up_moves()
         if self.greedy is not None:
             placement, _ = self.greedy
             self._keep_greedy(placement)
@@ -179,6 +241,9 @@ class _Run:
             return
         if warm_start is not None:
             take(self.instance, self.layers, warm_start, "warm start")
+        in_use = None if self.next_from is None else self.next_from.warm_start()
+        if in_use is not None:
+            take(self.instance, self.layers, in_use, "map in use")
         if self.instance.objective.adds_windows:
             take_refined(self.instance, self.layers, self._deadline())
         else:
@@ -293,6 +358,7 @@ class _Run:
             self.method,
             self.limits,
             stops,
+            self.next_from,
         )
         seconds = time.monotonic() - self.start - self.compile_seconds
         return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)

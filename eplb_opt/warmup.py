@@ -7,7 +7,8 @@ import logging
 import time
 
 from .methods import METHODS
-from .packages import require
+from .packages import is_usable, require
+from .replanning import compile_kernels
 
 logger = logging.getLogger("eplb_opt")
 
@@ -56,6 +57,25 @@ def warm_up(method: str = "optimal", *, windows: bool = False) -> float:
     return time.monotonic() - start if compilations() > before else 0.0
 
 
+def warm_up_moves() -> float:
+    """Compile what plans from a map in use call; 0.0 without numba, where they do without.
+
+    Returns
+    -------
+    float
+        Seconds that compiling took.
+    """
+    if not is_usable("numba"):
+        return 0.0
+    from .compiled import announced, compilations
+
+    start = time.monotonic()
+    before = compilations()
+    with announced(functools.partial(_say, "moves")):
+        _call_moves()
+    return time.monotonic() - start if compilations() > before else 0.0
+
+
 def _is_compiled(method: str) -> bool:
     """Whether a method calls compiled code here; raises `MissingPackageError` if it cannot do without numba."""
     chosen = METHODS[method]
@@ -88,3 +108,9 @@ def _call_all(method: str) -> None:
 def _call_windows(method: str) -> None:
     """As `_call_all`, of what plans over windows call besides."""
     METHODS[method].compile_windows()
+
+
+@functools.cache
+def _call_moves() -> None:
+    """As `_call_all`, of what plans from a map in use call."""
+    compile_kernels()

@@ -47,6 +47,8 @@ class LayerCertificate:
         `verify` re-checks.
     gap_limit : float
         The gap up to which the layer counts as OPTIMAL.
+    moves : int or None
+        Replicas on a rank that does not hold their expert in the map in use; None if none was given.
 
     Examples
     --------
@@ -71,6 +73,7 @@ class LayerCertificate:
     reached: tuple[float | None, ...] = NOT_REACHED
     proofs: tuple[dict[str, Any], ...] = ()
     gap_limit: float = Limits.gap
+    moves: int | None = None
 
 
 def totals_of(
@@ -99,8 +102,15 @@ def totals_of(
         "gap_max": float(gap.max()),
         "seconds": seconds,
         "compile_seconds": compile_seconds,
+        "moves": _all_moves(certificates),
         "reached": [_reached(certificates, i) for i in range(len(MILESTONES))],
     }
+
+
+def _all_moves(certificates: Sequence[LayerCertificate]) -> int | None:
+    """Replicas that move in all layers; None without a map in use."""
+    moves = [c.moves for c in certificates if c.moves is not None]
+    return sum(moves) if len(moves) == len(certificates) else None
 
 
 def _reached(certificates: Sequence[LayerCertificate], i: int) -> dict[str, Any]:

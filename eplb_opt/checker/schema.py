@@ -53,7 +53,7 @@ class Field:
     since : int
         Number of the first schema that has it.
     optional : bool
-        Only the command writes it.
+        Not every report has it: only the command writes it, or the schema had it later.
     """
 
     name: str
@@ -197,6 +197,12 @@ LAYER = Section(
         _checked(
             "gap_limit", AT_LEAST_0, "gap up to which the layer counts as OPTIMAL"
         ),
+        Field(
+            "moves",
+            or_null(COUNT),
+            "replicas on a rank that does not hold their expert in the map in use; null without one",
+            optional=True,
+        ),
     ),
 )
 MILESTONE = Section(
@@ -219,6 +225,12 @@ TOTALS = Section(
         _checked("gap_max", GAP, "largest gap"),
         Field("seconds", AT_LEAST_0, "wall-clock time of the call, without compiling"),
         Field("compile_seconds", AT_LEAST_0, "time of compiling before it"),
+        Field(
+            "moves",
+            or_null(COUNT),
+            "replicas that move, of all layers; null without a map in use",
+            optional=True,
+        ),
         _checked(
             "reached",
             objects(MILESTONE),

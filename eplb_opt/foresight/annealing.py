@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..moves.held import Bools
 from ..problem.instance import Instance
 from ..problem.pool import Floats, Ints
 from .kernel import anneal_windows
-from .tables import MEAN, PRICE, STAGES, tables, whole_weights
+from .tables import COST_OF_MEAN, MEAN, PRICE, STAGES, tables, whole_weights
 
 NO_LIMIT = int(np.iinfo(np.int32).max)
 FIRST_PRICE = PRICE // 64  # where the limit grows from a wish to a rule
@@ -44,6 +45,25 @@ class Ceiling:
         return np.rint(FIRST_PRICE * (PRICE / FIRST_PRICE) ** growth).astype(np.int64)
 
 
+@dataclass(frozen=True)
+class InUse:
+    """The map in use, from which few replicas are to move.
+
+    Attributes
+    ----------
+    held : array [ranks, experts], bool
+        Who has an expert already.
+    price : float
+        What a replica that moves costs, in units of the mean rank load.
+    most : int
+        How many may move.
+    """
+
+    held: Bools
+    price: float = 0.0
+    most: int = NO_LIMIT
+
+
 def annealed_layer(
     instance: Instance,
     layer: int,
@@ -51,6 +71,8 @@ def annealed_layer(
     shares: Floats,
     moves: int,
     ceiling: Ceiling | None = None,
+    in_use: InUse | None = None,
+    warmth: float = 1.0,
 ) -> Ints:
     """A layer's map after annealing over the instance's windows.
 
@@ -67,6 +89,10 @@ def annealed_layer(
         Proposals.
     ceiling : Ceiling, optional
         A limit that the map should keep; whether it does is for the caller to check.
+    in_use : InUse, optional
+        The map in use.
+    warmth : float, default 1
+        As of `annealed`.
 
     Returns
     -------
@@ -80,6 +106,8 @@ def annealed_layer(
         distinct=instance.distinct,
         moves=moves,
         ceiling=ceiling,
+        in_use=in_use,
+        warmth=warmth,
     )
     return slots.ravel()
 
@@ -94,6 +122,8 @@ def annealed(
     moves: int,
     first: int = 0,
     ceiling: Ceiling | None = None,
+    in_use: InUse | None = None,
+    warmth: float = 1.0,
 ) -> Ints:
     """The expert in every slot after annealing over windows.
 
@@ -110,6 +140,9 @@ def annealed(
     moves, first : int
         Proposals, and the number of the first one: others make another search.
     ceiling : Ceiling, optional
+    in_use : InUse, optional
+    warmth : float, default 1
+        Times the temperatures: below 1 the map stays nearer to the one at the start.
 
     Returns
     -------
@@ -126,6 +159,10 @@ def annealed(
     whole = np.rint(loads.T * MEAN).astype(np.int32)
     slots = slots.astype(np.int64, copy=True)
     counts = np.bincount(slots.ravel(), minlength=loads.shape[1])
+    if in_use is None:  # then nothing moves
+        in_use = InUse(np.ones((len(slots), loads.shape[1]), dtype=np.bool_))
+    usual = tables()
+    warmed = usual._replace(temperatures=usual.temperatures * warmth)
     anneal_windows(
         np.ascontiguousarray(whole),
         weights,
@@ -137,6 +174,9 @@ def annealed(
         distinct,
         most,
         prices,
-        tuple(tables()),
+        np.ascontiguousarray(in_use.held.T, dtype=np.int64),
+        round(in_use.price * COST_OF_MEAN),
+        in_use.most,
+        tuple(warmed),
     )
     return slots

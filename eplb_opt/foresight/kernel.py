@@ -31,6 +31,9 @@ def anneal_windows(  # type: ignore[no-untyped-def]
     distinct,
     most_load,
     prices,
+    in_use,
+    move_price,
+    most_moves,
     tables,
 ):
     """Anneal one layer; ``slots`` and ``counts`` are changed in place.
@@ -54,6 +57,12 @@ def anneal_windows(  # type: ignore[no-untyped-def]
         What no rank should have in the first window.
     prices : array [stages], int64
         What a unit of load above that costs, stage by stage; at `tables.PRICE` there never is more of it.
+    in_use : array [experts, ranks], int64
+        1 where a rank has an expert in the map in use, so that a replica of it does not move, else 0.
+    move_price : int
+        What a replica that moves costs.
+    most_moves : int
+        How many may move, if there are not more at the start.
     tables : tuple of arrays
         `tables.Tables`.
     """
@@ -72,6 +81,7 @@ def anneal_windows(  # type: ignore[no-untyped-def]
     fewer = np.empty(windows, dtype=np.int32)  # a replica's load of who loses one
     more = np.empty(windows, dtype=np.int32)  # and of who gains one
     touched = np.empty(ranks, dtype=np.int64)
+    moved = _moved(slots, in_use)
     stages = len(temperatures)
     for stage in range(stages):
         sum_up(loads, grown, sums, logs, exponential, logarithm)
@@ -86,6 +96,11 @@ def anneal_windows(  # type: ignore[no-untyped-def]
             if not _is_allowed(
                 mine, theirs, here_rank, there_rank, replace, counts, held, distinct
             ):
+                continue
+            more_moved = _more_moved(
+                in_use, mine, theirs, here_rank, there_rank, replace
+            )
+            if more_moved > 0 and moved + more_moved > most_moves:
                 continue
             if replace:
                 _share(whole, mine, shares[counts[mine] - 2], fewer)
@@ -116,7 +131,7 @@ def anneal_windows(  # type: ignore[no-untyped-def]
             excess = _excess_change(touched, number, new_loads, loads, most_load)
             if excess > 0 and prices[stage] >= PRICE:
                 continue
-            change = prices[stage] * excess + cost_change(
+            change = move_price * more_moved + prices[stage] * excess + cost_change(
                 touched, number, new_loads, new_grown, new_sums, new_logs, grown, sums, logs, weights,
                 exponential, logarithm,
             )  # fmt: skip
@@ -134,6 +149,7 @@ def anneal_windows(  # type: ignore[no-untyped-def]
                 sums,
                 logs,
             )
+            moved += more_moved
             slots[here_rank, here % per_rank] = theirs
             _move(held, mine, theirs, here_rank)
             if replace:
@@ -185,6 +201,25 @@ def _is_allowed(  # type: ignore[no-untyped-def]
     if replace:
         return counts[mine] > 1
     return here_rank != there_rank and not (distinct and held[mine, there_rank] > 0)
+
+
+@compiled
+def _moved(slots, in_use):  # type: ignore[no-untyped-def]
+    """Replicas on a rank that has not their expert in the map in use."""
+    total = 0
+    for rank in range(len(slots)):
+        for expert in slots[rank]:
+            total += 1 - in_use[expert, rank]
+    return total
+
+
+@compiled
+def _more_moved(in_use, mine, theirs, here_rank, there_rank, replace):  # type: ignore[no-untyped-def]
+    """How many replicas more are moved after a proposal."""
+    more = in_use[mine, here_rank] - in_use[theirs, here_rank]
+    if not replace:
+        more += in_use[theirs, there_rank] - in_use[mine, there_rank]
+    return more
 
 
 @compiled

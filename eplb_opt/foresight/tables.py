@@ -30,6 +30,11 @@ HOT = 1e-3  # temperatures, in units of the mean rank load
 COOLER = float.fromhex("0x1.e48p-1")  # from one stage to the next
 STAGES = 64  # so that the last is as cold as 3e-5
 WEIGHT_UNIT = 1 << 16  # of all windows together
+# The annealing's cost is the sum over windows of weight * log2(sum over ranks of exp): what a change of one mean rank
+# load in all windows comes to.
+COST_OF_MEAN = (
+    round(SHARPNESS / math.log(2.0) * 256) * WEIGHT_UNIT * (1 << LOG_BITS) // 256
+)
 # What a unit of load above a limit costs where it must not be: a millionth of the mean costs as much as a change by
 # 64 millionths in all windows.
 PRICE = 1 << 38
@@ -55,11 +60,8 @@ def tables() -> Tables:
     logarithm = np.rint(np.log2(1.0 + first) * (1 << LOG_BITS)).astype(np.int64)
     draws = (np.arange(1 << DRAW_BITS) + 0.5) / (1 << DRAW_BITS)
     patience = np.rint(-np.log(draws) * (1 << 20)) / (1 << 20)
-    # The cost is the sum over windows of weight * log2(sum over ranks of exp): a change of one mean rank load in all
-    # windows is SHARPNESS / log(2) there.
-    unit = round(SHARPNESS / math.log(2.0) * 256) / 256 * WEIGHT_UNIT * (1 << LOG_BITS)
     stages = np.full(STAGES, COOLER)
-    stages[0] = HOT * unit
+    stages[0] = HOT * COST_OF_MEAN
     return Tables(exponential, logarithm, patience, np.multiply.accumulate(stages))
 
 

@@ -165,7 +165,8 @@ def read_map(
     Returns
     -------
     Placement
-        The layers wanted; all of the file's where none are named.
+        The layers wanted; all of the file's where none are named. With ``num_ranks``, if the file says for how many
+        ranks it is.
 
     Raises
     ------
@@ -193,7 +194,9 @@ def read_map(
         raise FormatError(
             f"{path}: a map for {expert_map.num_ranks} ranks, not {num_ranks}: its slots lie on other ranks"
         )
-    return Placement(expert_map.phy2log, num_experts, expert_map.layer_ids)
+    return Placement(
+        expert_map.phy2log, num_experts, expert_map.layer_ids, expert_map.num_ranks
+    )
 
 
 def holds_map(path: str | Path, name: str) -> bool:

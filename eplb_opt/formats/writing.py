@@ -59,7 +59,7 @@ def write_map(
         placement.phy2log,
         placement.layer_ids,
         placement.num_experts,
-        num_ranks,
+        num_ranks or placement.num_ranks,
         hidden_layers,
     )
     write_expert_map(path, expert_map, registry.output_format(path, name))

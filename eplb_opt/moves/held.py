@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InstanceError
+from ..errors import InstanceError, shown
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.pool import Ints
@@ -14,7 +16,9 @@ Bools = npt.NDArray[np.bool_]
 EMPTY = -1  # a slot without an expert
 
 
-def slots_in_use(previous: Placement, instance: Instance) -> Ints:
+def slots_in_use(
+    previous: Placement, instance: Instance, failed_ranks: Sequence[int] = ()
+) -> Ints:
     """The expert in every slot of a map in use, for the instance's layers and ranks.
 
     Parameters
@@ -23,6 +27,9 @@ def slots_in_use(previous: Placement, instance: Instance) -> Ints:
         It has the instance's slots a rank, unless its ``num_ranks`` says otherwise; another number of ranks is cut to
         the first ones, or filled with ranks that hold nothing. What is no expert is an empty slot.
     instance : Instance
+    failed_ranks : sequence of int
+        Ranks of ``previous`` that hold nothing any more. If the instance has fewer ranks, the others move up in order;
+        otherwise each keeps its number, and the failed ones are empty.
 
     Returns
     -------
@@ -32,7 +39,7 @@ def slots_in_use(previous: Placement, instance: Instance) -> Ints:
     Raises
     ------
     InstanceError
-        It is of other experts, a layer is not in it, or its ranks do not divide its slots.
+        It is of other experts, a layer is not in it, or there is no rank of a number.
     """
     if previous.num_experts != instance.num_experts:
         raise InstanceError(
@@ -42,10 +49,26 @@ def slots_in_use(previous: Placement, instance: Instance) -> Ints:
     rows = previous.phy2log[_rows(previous, instance)]
     is_expert = (rows >= 0) & (rows < instance.num_experts)
     by_rank = _by_rank(np.where(is_expert, rows, EMPTY), previous, instance)
+    by_rank = _without(by_rank, failed_ranks, instance.num_ranks)
     layers, ranks, slots = by_rank.shape
     result = np.full((layers, instance.num_ranks, slots), EMPTY, dtype=np.int64)
     common = min(ranks, instance.num_ranks)
     result[:, :common] = by_rank[:, :common]
+    return result
+
+
+def _without(by_rank: Ints, failed: Sequence[int], ranks_left: int) -> Ints:
+    """Slots without those of failed ranks."""
+    ranks = by_rank.shape[1]
+    for rank in failed:
+        if rank not in range(ranks):
+            raise InstanceError(
+                f"failed_ranks has {shown(rank)}: the map in use has ranks 0 to {ranks - 1}"
+            )
+    if ranks_left < ranks:
+        return np.delete(by_rank, list(failed), axis=1)
+    result = by_rank.copy()
+    result[:, list(failed)] = EMPTY
     return result
 
 

@@ -15,6 +15,7 @@ from ..limits import TAKEN, Limits
 from ..methods import METHODS
 from ..methods.needs import require_method
 from ..methods.option import LIMITS, Option, flag
+from ..policies.moving import MOVE_OPTIONS
 from ..policies.options import configure, options_of
 from ..policies.policy import DISTINCT, AbstractEplbPolicy
 from ..policies.registry import POLICIES
@@ -35,7 +36,8 @@ MOST_WORK = 3600.0  # units of `Limits.work`, about seconds, on each pool
 def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """What the user asked for; a variable wins over the file.
 
-    ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_HISTORY`` (0, or
+    ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_MAX_MOVES``,
+    ``EPLB_OPT_SLACK``, ``EPLB_OPT_MOVE_PRICE`` and ``EPLB_OPT_MIN_GAIN`` (see `MoveRule`), ``EPLB_OPT_HISTORY`` (0, or
     an integer from 2 to `history.MOST`), ``EPLB_OPT_RECORD`` (a folder), ``EPLB_OPT_STEPS`` (an
     integer from 0 to `heuristics.options.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of
     `RefinedPolicy`), ``EPLB_OPT_WORK`` (a float above 0, up to `MOST_WORK`) and ``EPLB_OPT_SEED`` (for policies that
@@ -169,7 +171,7 @@ def _parse(name: str, value: Any, source: str) -> Any:
 def _readable() -> dict[str, Option]:
     """The options that can be written in a variable or a file, by name."""
     of_methods = [o for method in METHODS.values() for o in method.options if o.parse]
-    options = (_POLICY, _DISTINCT, *_PAST, *of_methods, *_OF_LIMITS)
+    options = (_POLICY, _DISTINCT, *MOVE_OPTIONS, *_PAST, *of_methods, *_OF_LIMITS)
     return {option.name: option for option in options}
 
 

@@ -15,12 +15,14 @@ from ..packages import is_usable
 from ..policies import AbstractEplbPolicy
 from ..problem.instance import Instance
 from ..problem.objective import Objective
-from ..problem.pool import Floats
+from ..problem.placement import Placement
+from ..problem.pool import Floats, Ints
+from ..replanning import compile_kernels as compile_moves
+from ..replanning import replanned
 from .history import HISTORY, OFF, History, Place
 from .loads import in_parts
 from .recording import MOST_WINDOWS, RECORD, Recorder
 from .said import say_once
-from .slots import Slots
 
 WINDOWS = (
     "maps are planned for the last windows of loads, this call's and earlier ones: "
@@ -70,30 +72,51 @@ class Past:
         return None if windows is None or len(windows) < 2 else windows
 
 
-def planned_over(
+def over_windows(
     windows: Floats, place: Place, policy: type[AbstractEplbPolicy]
-) -> Slots:
-    """The map [layers, replicas] that is most even over windows, as `refined` plans it.
+) -> Instance:
+    """The instance of several windows, for which the policy plans: their mean imbalance.
 
     Parameters
     ----------
     windows : array [windows, layers, experts]
     place : Place
     policy : type
-        Whose options count: ``distinct``, and ``workers`` where it has them.
+        Whose ``distinct`` counts.
     """
-    from ..foresight.plan import plan_windows
-
-    instance = Instance(
+    say_once(("objective",), logging.INFO, WINDOWS)
+    return Instance(
         windows,
         place.replicas,
         **asdict(place.topology),
         distinct=policy.distinct,
         objective=Objective("mean"),
     )
-    say_once(("objective",), logging.INFO, WINDOWS)
+
+
+def planned_over(
+    instance: Instance, policy: type[AbstractEplbPolicy], old: Ints | None
+) -> Ints:
+    """The map [layers, replicas] that is most even over windows, as `refined` plans it, or one near the map in use.
+
+    Parameters
+    ----------
+    instance : Instance
+        Of `over_windows`.
+    policy : type
+        Whose options count: what may move, and ``workers`` where it has them.
+    old : array [layers, slots], optional
+        The map in use.
+    """
+    from ..foresight.plan import plan_windows
+
     workers = getattr(policy, WORKERS.name, WORKERS.default)
-    return np.array(plan_windows(instance, workers=workers).phy2log)
+    placement = plan_windows(instance, workers=workers)
+    if old is not None:
+        in_use = Placement(old, instance.num_experts)
+        rule = policy.move_rule()
+        placement = replanned(instance, placement, in_use, rule, workers=workers)
+    return np.array(placement.phy2log)
 
 
 def past_of(
@@ -133,6 +156,7 @@ def _why_no_history(policy: type[AbstractEplbPolicy]) -> str:
         return "plans over windows need numba, which is not installed here"
     try:
         METHODS[name].compile_windows()
+        compile_moves()
     # Whatever a compiler says that does not fit the versions beside it.
     except Exception as error:
         return f"numba does not work here ({type(error).__name__}: {error})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,13 +17,13 @@ import torch
 from ..policies import POLICIES, AbstractEplbPolicy, configure
 from ..problem.instance import Instance
 from ..problem.placement import Placement
-from ..problem.pool import Floats
+from ..problem.pool import Floats, Ints
 from ..problem.topology import Topology
 from .history import Place
+from .in_use import map_in_use, say_what_moves
 from .loads import summed
-from .past import Past, planned_over
+from .past import Past, over_windows, planned_over
 from .said import report, say_once
-from .slots import Slots, keep_slots, of_width
 
 
 class _Call(NamedTuple):
@@ -37,7 +37,7 @@ class _Call(NamedTuple):
         policy = configure(POLICIES["greedy"], distinct=self.policy.distinct)
         return self._replace(policy=policy)
 
-    def map_of(self, loads: Any) -> Slots:
+    def map_of(self, loads: Any, old: Ints | None = None) -> Ints:
         """The map of the policy, which is called as the engines do."""
         topology = self.place.topology
         maps = self.policy.rebalance_experts(
@@ -46,6 +46,7 @@ class _Call(NamedTuple):
             topology.num_groups,
             topology.num_nodes,
             topology.num_ranks,
+            None if old is None else torch.from_numpy(old),
         )
         return np.array(maps[0].numpy())
 
@@ -60,7 +61,7 @@ def plan(
     old: Any = None,
     in_use: Callable[[], Any] | None = None,
     past: Past | None = None,
-) -> Slots:
+) -> Ints:
     """The map [layers, replicas] for an engine's call, the same bits on every rank that was called with the same.
 
     Parameters
@@ -73,10 +74,11 @@ def plan(
         Where whole groups cannot stay on nodes (``num_groups`` is None, no multiple of ``num_nodes`` or no divisor of
         the experts, or ``num_ranks`` is no multiple of ``num_nodes``), the mode is global, as in the engines.
     old : tensor [layers, slots], optional
-        The map in use, of any width, -1 for an empty slot. An expert that stays on its rank keeps its slot there.
-        Layers without a routed token (all of them when an engine profiles) keep their rows if these are valid.
+        The map in use, of any width, -1 for an empty slot. Few replicas move from it, as the policy says, and an
+        expert that stays on its rank keeps its slot there. Layers without a routed token (all of them when an engine
+        profiles) keep their rows if these are valid.
     in_use : callable, optional
-        Returns the map in use, or None, where the engine does not pass it: it is asked only if there is no plan.
+        Returns the map in use, or None, where the engine does not pass it.
     past : Past, optional
         Takes in the loads of the call, and says for which windows to plan; by default the policy plans for the call's.
 
@@ -90,15 +92,17 @@ def plan(
     topology = _possible(num_groups, num_nodes, num_ranks, experts)
     call = _Call(policy, Place(num_replicas, topology))
     loads = None
+    before = None
     try:
         loads = summed(weight)
+        before = map_in_use(old, in_use, len(loads))
         windows = _taken_in(past, weight, call.place)
-        return _planned(call, loads, windows, old)
+        return _planned(call, loads, windows, before)
     except Exception as error:  # nothing raises into serving
         failure = error
-    before = _in_use(old, in_use, num_replicas)
     if loads is None:
-        loads = _even_loads(shape, experts, len(before))
+        before = map_in_use(old, in_use)
+        loads = _even_loads(shape, experts, 0 if before is None else len(before))
     phy2log = _any_map(call, loads, before)
     report(failure)
     return phy2log
@@ -148,51 +152,45 @@ def _say_no_windows(error: Exception) -> None:
     say_once(cause, logging.ERROR, text, type(error).__name__, error)
 
 
-def _map_of(call: _Call, loads: torch.Tensor, windows: Floats | None) -> Slots:
-    """The map for the windows, or of the policy for the loads where there are none or no plan for them."""
+def _planned(
+    call: _Call, loads: torch.Tensor, windows: Floats | None, old: Ints | None
+) -> Ints:
+    """The map of the policy; where no layer has a token, any valid map will do, without waiting for a solver."""
+    if not loads.any():
+        return call.greedy().map_of(loads, old)
     if windows is not None:
         try:
-            return planned_over(windows, call.place, call.policy)
+            instance = over_windows(windows, call.place, call.policy)
+            phy2log = planned_over(instance, call.policy, old)
+            phy2log = _idle_kept(instance, phy2log, loads, old)
+            say_what_moves(instance, phy2log, old)
+            return phy2log
         except Exception as error:  # such as too many ranks
             _say_no_windows(error)
-    return call.map_of(loads)
-
-
-def _planned(
-    call: _Call, loads: torch.Tensor, windows: Floats | None, old: Any
-) -> Slots:
-    """The map, with slots and idle layers kept."""
+    phy2log = call.map_of(loads, old)
     topology = asdict(call.place.topology)
-    distinct = call.policy.distinct
-    instance = Instance(loads, call.place.replicas, **topology, distinct=distinct)
-    is_idle = (instance.weight == 0).all(axis=1)
-    if is_idle.all():  # any valid map will do, without waiting for a solver
-        call = call.greedy()
-        windows = None
-    phy2log = _map_of(call, loads, windows)
-    before = of_width(old, instance.num_replicas)
-    if before.shape != phy2log.shape:
-        return phy2log
-    phy2log = keep_slots(phy2log, before, instance.num_ranks)
-    if is_idle.any():
-        resting = replace(instance, load=instance.weight[is_idle], layer_ids=None)
-        if not Placement(before[is_idle], instance.num_experts).violations(resting):
-            phy2log[is_idle] = before[is_idle]
+    say_what_moves(
+        Instance(loads, call.place.replicas, **topology, distinct=call.policy.distinct),
+        phy2log,
+        old,
+    )
     return phy2log
 
 
-def _in_use(old: Any, in_use: Callable[[], Any] | None, width: int) -> Slots:
-    """The map in use as far as it can be told: the engine may not know it itself."""
-    try:
-        if old is None and in_use is not None:
-            old = in_use()
-        return of_width(old, width)
-    except Exception as error:  # nothing raises into serving
-        report(error)
-        return of_width(None, width)
+def _idle_kept(
+    instance: Instance, phy2log: Ints, loads: torch.Tensor, old: Ints | None
+) -> Ints:
+    """The map, with the rows in use of layers without a token in this call, where these are valid."""
+    is_idle = ~loads.any(dim=1).numpy()
+    if old is None or old.shape != phy2log.shape or not is_idle.any():
+        return phy2log
+    kept = phy2log.copy()
+    kept[is_idle] = old[is_idle]
+    is_valid = not Placement(kept, instance.num_experts).violations(instance)
+    return kept if is_valid else phy2log
 
 
-def _any_map(call: _Call, loads: torch.Tensor, before: Slots) -> Slots:
+def _any_map(call: _Call, loads: torch.Tensor, before: Ints | None) -> Ints:
     """The map in use if the engine can go on with it, wherever its groups are; else the greedy's; else any.
 
     Raises
@@ -205,8 +203,7 @@ def _any_map(call: _Call, loads: torch.Tensor, before: Slots) -> Slots:
     any_loads = np.ones((layers, experts))
     ranks = call.place.topology.num_ranks
     instance = Instance(any_loads, replicas, num_ranks=ranks)
-    has_map = before.shape == (layers, replicas)
-    if has_map and not Placement(before, experts).violations(instance):
+    if before is not None and not Placement(before, experts).violations(instance):
         return before
     try:
         return call.greedy().map_of(loads)

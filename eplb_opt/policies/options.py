@@ -11,6 +11,7 @@ from ..errors import OptionError, shown
 from ..limits import checked
 from ..methods.option import Option
 from .by_method import MethodPolicy
+from .moving import MOVE_OPTIONS
 from .policy import DISTINCT, AbstractEplbPolicy
 
 P = TypeVar("P", bound="AbstractEplbPolicy")
@@ -63,7 +64,8 @@ def configure(policy: type[P], **options: Any) -> type[P]:
     policy : type of AbstractEplbPolicy
         A policy of `POLICIES`, or another subclass.
     **options
-        Its class attributes: ``distinct`` of every policy; ``steps``, ``greedy_check`` and ``compiled`` of
+        Its class attributes: ``distinct``, ``max_moves``, ``slack``, ``move_price`` and ``min_gain`` of every policy;
+        ``steps``, ``greedy_check`` and ``compiled`` of
         `RefinedPolicy`; ``limits`` of policies with solvers. In an engine limit work, not time
         (``Limits(seconds=None, work=...)``): under a clock, ranks may compute different maps.
 
@@ -100,9 +102,9 @@ def configure(policy: type[P], **options: Any) -> type[P]:
 
 
 def options_of(policy: type[AbstractEplbPolicy]) -> dict[str, Option]:
-    """What `configure` may set of a policy, by name: ``distinct``, and the options of its method."""
+    """What `configure` may set of a policy, by name: ``distinct``, what may move, and the options of its method."""
     of_method = policy.options if issubclass(policy, MethodPolicy) else ()
-    return {option.name: option for option in (DISTINCT, *of_method)}
+    return {option.name: option for option in (DISTINCT, *MOVE_OPTIONS, *of_method)}
 
 
 def _checked(policy: type[AbstractEplbPolicy], options: Options) -> Options:

@@ -11,7 +11,9 @@ import torch
 
 from ..errors import TopologyWarning
 from ..methods.option import Option, instance_of
+from ..moves.rule import MoveRule
 from ..problem.instance import Instance
+from .moving import MAX_MOVES, MIN_GAIN, MOVE_PRICE, SLACK
 
 Maps = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 Topology = tuple[int, int, int]  # groups, nodes, ranks
@@ -36,6 +38,15 @@ class AbstractEplbPolicy(ABC):
     ----------
     distinct : bool
         Forbid two replicas of one expert on one rank.
+    max_moves : int, float or None
+        Replicas of a layer that may move from the map in use, or (a float below 1) their share of its slots. Here and
+        below: of policies of this package, called with a map in use; ranks are always renamed so that few move.
+    slack : float or None
+        As few replicas move as found that leave the objective at most so much above what is found without a map in use.
+    move_price : float or None
+        Instead of ``slack``: what a replica that moves costs, in units of the mean rank load.
+    min_gain : float
+        A layer keeps its map, bit for bit, unless its objective falls by at least this part of it.
 
     Examples
     --------
@@ -53,6 +64,10 @@ class AbstractEplbPolicy(ABC):
     """
 
     distinct: ClassVar[bool] = DISTINCT.default
+    max_moves: ClassVar[int | float | None] = MAX_MOVES.default
+    slack: ClassVar[float | None] = SLACK.default
+    move_price: ClassVar[float | None] = MOVE_PRICE.default
+    min_gain: ClassVar[float] = MIN_GAIN.default
 
     @classmethod
     @abstractmethod
@@ -74,7 +89,7 @@ class AbstractEplbPolicy(ABC):
         num_replicas, num_groups, num_nodes, num_ranks : int
             See `Instance`. Where whole groups cannot stay on nodes, the mode is global, as in the engines.
         old_global_expert_indices : tensor [layers, slots], optional
-            The map in use. Of any width, -1 for an empty slot; no policy here needs it.
+            The map in use. Of any width, -1 for an empty slot. Ranks and slots are named so that few replicas move.
 
         Returns
         -------
@@ -86,13 +101,20 @@ class AbstractEplbPolicy(ABC):
         Raises
         ------
         InstanceError
-            The loads are not valid, no map has so many slots, or ``num_groups`` does not divide the experts.
+            The loads are not valid, no map has so many slots, ``num_groups`` does not divide the experts, or
+            ``old_global_expert_indices`` is no map of these layers.
 
         Warns
         -----
         TopologyWarning
             Groups or ranks cannot be shared out among the nodes; once a policy and topology.
         """
+
+    @classmethod
+    def move_rule(cls) -> MoveRule:
+        """How much may change from the map in use to the next one."""
+        slack = cls.slack if cls.move_price is None else None
+        return MoveRule(cls.max_moves, slack, cls.move_price, cls.min_gain)
 
     @classmethod
     def _instance(

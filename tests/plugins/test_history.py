@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from dataclasses import replace
@@ -23,6 +24,7 @@ from eplb_opt.plugins.options import read_options
 from eplb_opt.plugins.past import Past, past_of
 from eplb_opt.plugins.planning import plan
 from eplb_opt.problem.topology import Topology
+from eplb_opt.replanning import replanned
 
 from ..conftest import TWO_LAYERS
 
@@ -57,6 +59,17 @@ def over(windows, **topology):
     """The map that is planned over windows."""
     ranks = {"num_ranks": 8} | topology
     return plan_windows(Instance(np.asarray(windows), 16, **ranks, objective=Objective("mean"))).phy2log
+
+
+def near(windows, old):
+    """The map near one in use that is planned over windows."""
+    instance = Instance(np.asarray(windows), 16, num_ranks=8, objective=Objective("mean"))
+    return replanned(instance, plan_windows(instance), Placement(old, 12), REFINED.move_rule()).phy2log
+
+
+def said_in(log):
+    """What is said once, without the line of every call."""
+    return [record.getMessage() for record in log.records if record.filename == "said.py"]
 
 
 # What is planned
@@ -119,8 +132,7 @@ def test_slots_and_idle_layers_stay():
     found = plan(REFINED, calls[1], *TOPOLOGY, torch.from_numpy(old), past=kept)
     assert np.array_equal(found[0], old[0])
     assert not np.array_equal(found[1], old[1])
-    fresh = over(calls)[1].reshape(8, -1)
-    assert np.sort(found[1].reshape(8, -1)).tolist() == np.sort(fresh).tolist()
+    assert found[1].tolist() == near(calls, old)[1].tolist()
 
 
 # Steps of a call
@@ -292,7 +304,7 @@ def test_the_default_is_a_small_ring(log):
         found = plan(REFINED, load, *TOPOLOGY, past=kept)
     assert np.array_equal(found, over(calls))
     plan(REFINED, WEIGHT, *TOPOLOGY, past=kept)
-    assert [record.getMessage() for record in log.records] == [past.WINDOWS]
+    assert said_in(log) == [past.WINDOWS]
 
 
 @pytest.mark.parametrize(
@@ -344,7 +356,7 @@ def test_what_fails_costs_the_windows_alone(where, log, monkeypatch):
         monkeypatch.setattr(planning_module, where, fails)
     for load in traffic(3):
         assert np.array_equal(plan(REFINED, load, *TOPOLOGY, past=kept), plan(REFINED, load, *TOPOLOGY))
-    assert [record.levelname for record in log.records] == ["ERROR"]
+    assert [record.levelname for record in log.records if record.levelno > logging.INFO] == ["ERROR"]
 
 
 @pytest.mark.parametrize("text", ["1", "-1", "257", "2.5", "many", "true", ""])

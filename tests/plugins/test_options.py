@@ -65,10 +65,15 @@ def documented() -> dict[str, str]:
 
 def test_the_readme_lists_every_option_and_its_default():
     options = options_module._readable().values()
-    defaults = {f"EPLB_OPT_{option.name.upper()}": option.default for option in options} | {"EPLB_OPT_CONFIG": ""}
-    assert documented() == {
-        name: f"{default:g}" if isinstance(default, (int, float)) else default for name, default in defaults.items()
-    }
+    policy = POLICIES[DEFAULT_POLICY]
+    defaults = {option.name: getattr(policy, option.name, option.default) for option in options} | {"config": ""}
+
+    def written(default):
+        if default is None:
+            return "none"
+        return f"{default:g}" if isinstance(default, (int, float)) else default
+
+    assert documented() == {f"EPLB_OPT_{name.upper()}": written(default) for name, default in defaults.items()}
 
 
 def test_variables_that_are_read_elsewhere_are_no_options():

@@ -1,0 +1,8 @@
+"""`assign.assign`, compiled."""
+
+from __future__ import annotations
+
+from ..compiled import compiled
+from .assign import assign
+
+assign_compiled = compiled(assign)

@@ -1,0 +1,127 @@
+"""Few moves: packings repaired from the map in use, pool by pool, until their heaviest ranks are light enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..problem.pool import Floats, Ints
+from .held import Bools
+
+UNIT = 1 << 20  # of load: a mean rank's
+TENURES = (6, 3, 12)  # steps for which an expert may not come back, one search each
+FEW_SLOTS = 128  # of a pool, up to which there is more than one search
+PATIENCE = 48  # steps of a search without a lighter packing, after which it ends
+NO_LIMIT = 1 << 40  # moves
+
+
+@dataclass(frozen=True)
+class Pools:
+    """Pools of one shape with their packings and what their ranks hold.
+
+    Attributes
+    ----------
+    loads : array [pools, experts], float64
+        In units of the mean rank load of their layer.
+    slots : array [pools, ranks, slots a rank], int64
+    held : array [pools, ranks, experts], bool
+    distinct : bool
+    """
+
+    loads: Floats
+    slots: Ints
+    held: Bools
+    distinct: bool
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """Packings, their heaviest ranks and how many replicas move.
+
+    Attributes
+    ----------
+    slots : array [pools, ranks, slots a rank], int64
+    heaviest : array [pools], float64
+        In units of the mean rank load.
+    moves : array [pools], int64
+    """
+
+    slots: Ints
+    heaviest: Floats
+    moves: Ints
+
+
+def repaired(
+    pools: Pools, most: Floats, most_moves: Ints | None = None, searches: int = 1
+) -> Repaired:
+    """Packings near those given whose ranks have at most so much load, or as little as few moves can bring about.
+
+    Parameters
+    ----------
+    pools : Pools
+    most : array [pools], float64
+        The load of a rank that is good enough, in units of the mean.
+    most_moves : array [pools], int64, optional
+        Replicas that may move; by default any number.
+    searches : int
+        How many are tried, of which each pool keeps the best.
+
+    Returns
+    -------
+    Repaired
+    """
+    limit = np.full(len(most), NO_LIMIT) if most_moves is None else most_moves
+    best = _search(pools, most, limit, TENURES[0])
+    for tenure in TENURES[1:searches]:
+        best = _better(best, _search(pools, most, limit, tenure), most)
+    return best
+
+
+def _search(pools: Pools, most: Floats, limit: Ints, tenure: int) -> Repaired:
+    from .repair_kernel import repair_pools
+
+    slots = pools.slots.copy()
+    whole = np.rint(pools.loads * UNIT).astype(np.int64)
+    # Each replica's load is cut to a whole unit, and its expert's rounded to one.
+    per_rank = slots.shape[2]
+    enough = np.minimum(most, NO_LIMIT / UNIT) * UNIT - 2 * per_rank
+    heaviest = np.empty(len(slots), dtype=np.int64)
+    moves = np.empty(len(slots), dtype=np.int64)
+    repair_pools(
+        whole,
+        pools.held.astype(np.int64),
+        slots,
+        enough.astype(np.int64),
+        np.asarray(limit, dtype=np.int64),
+        PATIENCE,
+        tenure,
+        pools.distinct,
+        heaviest,
+        moves,
+    )
+    return Repaired(slots, _heaviest(pools.loads, slots), moves)
+
+
+def _better(one: Repaired, other: Repaired, most: Floats) -> Repaired:
+    """Of two packings of each pool the one with fewer moves if both are good enough, else the lighter one."""
+    are_good = np.maximum(one.heaviest, other.heaviest) <= most
+    is_fewer = other.moves < one.moves
+    is_lighter = other.heaviest < one.heaviest
+    takes = np.where(are_good, is_fewer, is_lighter)
+    return Repaired(
+        np.where(takes[:, None, None], other.slots, one.slots),
+        np.where(takes, other.heaviest, one.heaviest),
+        np.where(takes, other.moves, one.moves),
+    )
+
+
+def _heaviest(loads: Floats, slots: Ints) -> Floats:
+    """Load of the heaviest rank of each pool, [pools]."""
+    pools, experts = loads.shape
+    flat = slots.reshape(pools, -1)
+    counts = np.zeros((pools, experts), dtype=np.int64)
+    np.add.at(counts, (np.arange(pools)[:, None], flat), 1)
+    shares = loads / np.maximum(counts, 1)
+    of_slots = np.take_along_axis(shares, flat, axis=1).reshape(slots.shape)
+    return np.asarray(of_slots.sum(axis=2).max(axis=1))
