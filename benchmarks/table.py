@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from eplb_opt.report.layout import text_lines
+
 from . import ablation, curve, gap_time, phases, proofs, regimes, scaling
 from .cases import data_folder
 from .environment import ROOT, environment, origin
@@ -44,6 +46,7 @@ def main() -> None:
     if not options.no_example and (data_folder() / "deepseek_v3.npz").exists():
         replace(ROOT / "README.md", "example", example())
         replace(ROOT / "README.md", "replay", replayed())
+        replace(ROOT / "README.md", "diff", compared())
 
 
 def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> str:
@@ -208,6 +211,31 @@ def replayed() -> str:
     )
     lines = [line.rstrip() for line in run.stdout.splitlines()]
     return "```text\n" + "\n".join(lines) + f"\n```\n\n{origin(environment(0) | {'workers': 2})}"
+
+
+def compared() -> str:
+    """What moves between the maps of two stretches of a recording: the first rows of both tables, and the totals."""
+    loads = data_folder() / "deepseek_v2_lite_windows.npz"
+    links = "--nodes 2 --bytes-per-expert 16.5MiB --within-node 400GB/s --across-nodes 400Gbit/s"
+    with tempfile.TemporaryDirectory() as folder:
+        for windows, name in (("0:8", "old"), ("8:16", "new")):
+            solve = f"solve {loads} --windows {windows} --across mean --replicas 72 --ranks 8 --method refined"
+            _lines(f"{solve} -o {folder}/{name}.npz")
+        diff = f"diff {folder}/old.npz {folder}/new.npz --loads {loads} --windows 8:16 {links}"
+        lines = _lines(f"{diff} --schedule --moves-per-rank 2")
+    totals = next(i for i, line in enumerate(lines) if line.startswith("moved: ") and " of " in line)
+    schedule = next(i for i, line in enumerate(lines) if line.split()[:2] == ["row", "layer"])
+    shown = [*lines[:6], "   ...", *lines[totals : schedule + 4], "   ...", lines[-1]]
+    broken = [part for line in shown for part in text_lines(line, 80)]  # as on a terminal
+    return "```text\n" + "\n".join(broken) + f"\n```\n\n{origin(environment(0))}"
+
+
+def _lines(command: str) -> list[str]:
+    """What the command prints."""
+    run = subprocess.run(
+        [sys.executable, "-m", "eplb_opt.cli", *command.split()], capture_output=True, text=True, check=True
+    )
+    return [line.rstrip() for line in run.stdout.splitlines()]
 
 
 def replace(path: Path, marker: str, text: str) -> None:

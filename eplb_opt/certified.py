@@ -69,6 +69,7 @@ def certified(
         method,
         0.0,
         limits=limits,
+        previous=None if next_from is None else next_from.to_dict(),
     )
 
 

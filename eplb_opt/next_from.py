@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
+from .checker.digest import map_digest
 from .moves.held import held_experts, slots_in_use
 from .moves.rule import MoveRule
 from .problem.instance import Instance
@@ -49,6 +51,15 @@ class NextFrom:
             searches=SEARCHES,
             workers=self.workers,
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a report says of it."""
+        before = slots_in_use(self.previous, self.instance, self.failed_ranks)
+        return {
+            "map_sha256": map_digest(before),
+            **asdict(self.rule),
+            "failed_ranks": [int(rank) for rank in self.failed_ranks],
+        }
 
     def moves(self, placement: Placement) -> list[int]:
         """Replicas of each layer that move."""

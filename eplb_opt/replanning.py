@@ -28,6 +28,9 @@ ROUNDING = (
 )
 # Where moves are limited: how far from the method's objective to what is there a search is asked to go.
 PARTS = (0.0, 0.5, 0.25, 0.75)
+FAR = (
+    0.5  # of the slots: with more moves than that, the method's own map may have as few
+)
 # Where moves have a price: how far above the method's objective searches are asked to go.
 SLACKS = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -83,7 +86,7 @@ def replanned(
     search = _Search(instance, before, searches, workers)
     choice = _Choice(instance, placement, before, rule)
     if rule.renames_only:
-        choice.offer(choice.renamed())
+        choice.rename()
     else:
         _look_near(choice, search)
     rows = choice.rows()
@@ -100,7 +103,7 @@ def _look_near(choice: _Choice, search: _Search) -> None:
             layers, choice.start.rows[layers], aims[layers], choice.limit
         )
         choice.offer(choice.maps(found, layers), layers)
-    layers = choice.open_layers(also=~choice.is_valid)
+    layers = choice.open_layers(also=choice.is_far())
     if len(layers):
         choice.offer(choice.renamed(layers), layers)
 
@@ -178,6 +181,13 @@ class _Choice:
         rows = renamed(self.fresh[layers], self.before[layers], self.instance)
         return self.maps(rows, layers)
 
+    def rename(self) -> None:
+        """Have the method's maps, with ranks renamed, but where the map in use is as good."""
+        every = self.renamed()
+        layers = np.flatnonzero(~self.is_valid)
+        self.best.put(layers, every.take(layers))
+        self.offer(every)
+
     def aims(self) -> Iterable[Floats]:
         """The objectives, [layers], that searches are asked for, one after the other."""
         if self.rule.slack is not None:
@@ -193,10 +203,15 @@ class _Choice:
     def open_layers(self, also: Bools | bool = False) -> Ints:
         """Layers in which another map may be better by the rule, and others that are to be looked at, too."""
         is_good = self.instance.mean <= 0
-        if self.rule.slack is not None:
+        if self.rule.move_price is None:
             is_light = self.best.objective <= self._most()
             is_good |= is_light & self._is_within(self.best)
         return np.flatnonzero(~is_good | also)
+
+    def is_far(self) -> Bools:
+        """Layers so far from the map in use that the method's own map may be nearer, [layers]."""
+        slots = self.instance.num_replicas
+        return ~self.is_valid | (self.best.moves > slots * FAR)
 
     def offer(self, other: _Maps, layers: Ints | None = None) -> None:
         """Take maps of some layers where they are better by the rule."""
@@ -224,11 +239,7 @@ class _Choice:
 
     def _most(self) -> Floats:
         """The objective up to which fewer moves count for more, [layers]."""
-        if self.rule.renames_only:
-            return self.of_method * (1 + ROUNDING)
-        if self.rule.slack is None:
-            return np.zeros(len(self.of_method))
-        return self.of_method * (1 + self.rule.slack) * (1 + ROUNDING)
+        return self.of_method * (1 + (self.rule.slack or 0.0)) * (1 + ROUNDING)
 
     def _is_within(self, maps: _Maps) -> Bools:
         return maps.moves <= (np.inf if self.limit is None else self.limit)

@@ -39,6 +39,8 @@ class Result:
         What compiling took before, 0.0 where numba's cache held everything.
     limits : Limits
         When the method was to stop.
+    previous : dict or None
+        What the report says of the map in use and of how much may change; None without such a map.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class Result:
     seconds: float
     compile_seconds: float = 0.0
     limits: Limits = field(default_factory=Limits)
+    previous: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         """The method and the totals; imbalance and gap are means over layers."""
@@ -135,6 +138,7 @@ class Result:
             **{name: getattr(instance, name) for name in OF_INSTANCE},
             "objective": instance.objective.to_dict(),
             "limits": {name: getattr(limits, name) for name in LIMITS_SAID},
+            "previous": self.previous,
             "seed": limits.seed,
             "layers": [_plain_values(asdict(c)) for c in self.certificates],
             "totals": _plain_values(self.totals()),

@@ -79,8 +79,8 @@ def solve(
         as good keeps it. It may have empty slots (-1), or other slots or ranks (see ``num_ranks`` of `Placement`): what
         can be kept is, and no expert is lost.
     max_moves : int or float, optional
-        Moves of a layer, or (a float below 1) their share of its slots. The objective is as good as found with these;
-        where more are needed for a valid map, there are more.
+        Moves of a layer, or (a float below 1) their share of its slots. The objective comes as near to what the method
+        finds without a limit as these bring it; where more are needed for a valid map, there are more.
     slack : float, optional
         As few moves as found that leave the objective at most so much (relatively) above what the method finds without
         a limit.

@@ -21,6 +21,7 @@ from .schema import (
     NAME,
     NUMBER,
     OBJECTIVE,
+    PREVIOUS,
     PROOF,
     SCHEMA,
     TOTALS,
@@ -132,8 +133,8 @@ def read_head(report: Any, where: str, needs_windows: bool = False) -> Fields:
         return field.is_needed(schema) or (needs_windows and field.name == "windows")
 
     head = read_section(report, HEAD, where, needed)
-    for section in (OBJECTIVE, LIMITS):
-        if section.name in head:
+    for section in (OBJECTIVE, LIMITS, PREVIOUS):
+        if head.get(section.name) is not None:
             head[section.name] = read_section(
                 head[section.name], section, section.name, needed
             )
@@ -192,8 +193,8 @@ def unknown_keys(report: Mapping[str, Any]) -> tuple[str, ...]:
     sections = [(report, HEAD), (report["totals"], TOTALS)]
     sections += [
         (report[section.name], section)
-        for section in (OBJECTIVE, LIMITS)
-        if section.name in report
+        for section in (OBJECTIVE, LIMITS, PREVIOUS)
+        if report.get(section.name) is not None
     ]
     sections += [(layer, LAYER) for layer in report["layers"]]
     sections += [(milestone, MILESTONE) for milestone in report["totals"]["reached"]]

@@ -39,7 +39,8 @@ def head_faults(
         faults.append(
             f"objective {shown(claimed_objective)} instead of {shown(true_objective)}"
         )
-    return faults + _limit_faults(head, layers)
+    faults += _limit_faults(head, layers)
+    return faults + _move_faults(head, layers)
 
 
 def _loads_faults(instance: Instance, head: Fields) -> list[str]:
@@ -62,6 +63,20 @@ def _limit_faults(head: Fields, layers: Sequence[Fields]) -> list[str]:
     if not others:
         return []
     return [f"a gap limit of {limit}, but of layer {others[0]} another one"]
+
+
+def _move_faults(head: Fields, layers: Sequence[Fields]) -> list[str]:
+    """Whether all layers say what moves, or none, as there is a map in use or not."""
+    has_map = head.get("previous") is not None
+    wrong = [
+        fields["layer_id"]
+        for fields in layers
+        if (fields.get("moves") is not None) != has_map
+    ]
+    if not wrong:
+        return []
+    said = "without moves, but there is" if has_map else "with moves, but there is no"
+    return [f"layer {wrong[0]} {said} a map in use"]
 
 
 def derived_faults(mean: float, fields: Fields) -> list[str]:

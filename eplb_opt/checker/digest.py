@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ..problem.pool import Floats
+from ..problem.pool import Floats, Ints
 
 
 def loads_digest(load: Floats) -> str:
@@ -30,4 +30,23 @@ def loads_digest(load: Floats) -> str:
     digest = hashlib.sha256(f"{shape}\n".encode())
     without_signs = load + 0.0  # a negative zero equals zero
     digest.update(without_signs.astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+def map_digest(slots: Ints) -> str:
+    """SHA-256 of a map in use.
+
+    Parameters
+    ----------
+    slots : array [layers, ranks, slots a rank], int64
+        The expert in every slot, -1 where there is none.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    shape = " ".join(str(size) for size in slots.shape)
+    digest = hashlib.sha256(f"{shape}\n".encode())
+    digest.update(slots.astype("<i8").tobytes())
     return digest.hexdigest()

@@ -36,6 +36,7 @@ NAME = "eplb_opt.report"
 # Of the schema; a higher one is refused, 0 is that of reports before schemas.
 NUMBER = 1
 SCHEMA = f"{NAME}/{NUMBER}"
+COMMAND = "command"  # only the command writes the key
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Field:
         `verify` recomputes it, or proves it again; other keys are only read.
     since : int
         Number of the first schema that has it.
-    optional : bool
-        Not every report has it: only the command writes it, or the schema had it later.
+    optional : str
+        Why not every report has it, for the page; empty: all have it.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Field:
     meaning: str
     is_checked: bool = False
     since: int = 0
-    optional: bool = False
+    optional: str = ""
 
     def is_needed(self, schema: int) -> bool:
         """Whether every report of a schema has it."""
@@ -197,11 +198,11 @@ LAYER = Section(
         _checked(
             "gap_limit", AT_LEAST_0, "gap up to which the layer counts as OPTIMAL"
         ),
-        Field(
+        _new(
             "moves",
             or_null(COUNT),
             "replicas on a rank that does not hold their expert in the map in use; null without one",
-            optional=True,
+            is_checked=True,
         ),
     ),
 )
@@ -225,16 +226,48 @@ TOTALS = Section(
         _checked("gap_max", GAP, "largest gap"),
         Field("seconds", AT_LEAST_0, "wall-clock time of the call, without compiling"),
         Field("compile_seconds", AT_LEAST_0, "time of compiling before it"),
-        Field(
+        _new(
             "moves",
             or_null(COUNT),
             "replicas that move, of all layers; null without a map in use",
-            optional=True,
+            is_checked=True,
         ),
         _checked(
             "reached",
             objects(MILESTONE),
             "a milestone each: gaps of 1 %, 0.1 % and 0.01 %",
+        ),
+    ),
+)
+PREVIOUS = Section(
+    "previous",
+    (
+        _new(
+            "map_sha256",
+            DIGEST,
+            "SHA-256 of the map in use: of the line `LAYERS RANKS SLOTS` (of a rank) and "
+            "its experts as little-endian int64, -1 for an empty slot",
+        ),
+        _new(
+            "max_moves",
+            or_null(AT_LEAST_0),
+            "limit on moves: a layer, or below 1 of its slots",
+        ),
+        _new(
+            "slack",
+            or_null(AT_LEAST_0),
+            "what the objective may have more, for fewer moves",
+        ),
+        _new(
+            "move_price",
+            or_null(AT_LEAST_0),
+            "of a move, in units of the mean rank load",
+        ),
+        _new("min_gain", AT_LEAST_0, "least gain for which a layer changes"),
+        _new(
+            "failed_ranks",
+            list_of(COUNT, "integers >= 0"),
+            "ranks of it that hold nothing any more",
         ),
     ),
 )
@@ -260,7 +293,7 @@ HEAD = Section(
             "windows",
             TEXT,
             "recorded windows that were selected, as for `--windows`",
-            optional=True,
+            optional=COMMAND,
         ),
         Field("method", TEXT, "the method that was asked for"),
         _checked("mode", TEXT, "`global` or `hierarchical`"),
@@ -272,24 +305,30 @@ HEAD = Section(
         _checked("distinct", BOOLEAN, "no two replicas of one expert on one rank"),
         _new("objective", _object(OBJECTIVE), "what was minimised", is_checked=True),
         _new("limits", _object(LIMITS), "when the method was to stop"),
+        _new(
+            "previous",
+            or_null(_object(PREVIOUS)),
+            "the map in use, and how much may change; null without one",
+            is_checked=True,
+        ),
         _new("seed", COUNT, "seed of everything that uses randomness"),
         Field(
             "notes",
             list_of(TEXT, "texts"),
             "what was said of options without effect",
-            optional=True,
+            optional=COMMAND,
         ),
         Field(
             "interrupted",
             BOOLEAN,
             "stopped by a signal; the map is the best so far",
-            optional=True,
+            optional=COMMAND,
         ),
         _checked("layers", objects(LAYER), "one item a layer"),
         _checked("totals", _object(TOTALS), "over layers"),
     ),
 )
-SECTIONS = (HEAD, OBJECTIVE, LIMITS, LAYER, PROOF, TOTALS, MILESTONE)
+SECTIONS = (HEAD, OBJECTIVE, LIMITS, PREVIOUS, LAYER, PROOF, TOTALS, MILESTONE)
 # What the least report of a layer has.
 BOUND = ("layer_id", "objective", "lower_bound", "bound_method")
 

@@ -176,6 +176,46 @@ def _range(part: str) -> Sequence[int]:
     return range(int(first), int(end))
 
 
+def add_previous(parser: argparse.ArgumentParser) -> None:
+    """The map in use, and how much may change from it."""
+    parser.add_argument(
+        "--previous",
+        type=Path,
+        metavar="MAP",
+        help="the map in use: ranks are named so that few replicas move from it",
+    )
+    parser.add_argument(
+        "--max-moves",
+        type=number_or_share,
+        metavar="N",
+        help="replicas of a layer that may move, or below 1 their share of its slots",
+    )
+    parser.add_argument(
+        "--slack",
+        type=float,
+        metavar="X",
+        help="as few moves as leave the objective at most so much above the method's best: 0.005 is half a percent",
+    )
+    parser.add_argument(
+        "--move-price",
+        type=float,
+        metavar="X",
+        help="what a move costs, in units of the mean rank load, instead of --slack",
+    )
+    parser.add_argument(
+        "--failed-ranks",
+        type=layer_ids,
+        metavar="RANKS",
+        default=[],
+        help="ranks of the map in use that hold nothing any more, such as 3 or 8:16",
+    )
+
+
+def number_or_share(text: str) -> int | float:
+    """An integer, or a number with a point."""
+    return int(text) if text.isdecimal() else float(text)
+
+
 def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
     """Time or work, gap, workers, seed, and the file that takes everything shown."""
     parser.set_defaults(usual_seconds=seconds)

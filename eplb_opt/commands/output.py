@@ -32,9 +32,20 @@ if TYPE_CHECKING:
 
 
 def run_methods(
-    instance: Any, methods: Sequence[str], limits: Limits
+    instance: Any,
+    methods: Sequence[str],
+    limits: Limits,
+    from_map: Mapping[str, Any] | None = None,
 ) -> tuple[list[Result], bool]:
     """`solve` with each method in turn, with its progress on standard error.
+
+    Parameters
+    ----------
+    instance : Instance
+    methods : sequence of str
+    limits : Limits
+    from_map : mapping, optional
+        What `solve` is told of a map in use.
 
     Returns
     -------
@@ -49,11 +60,14 @@ def run_methods(
     """
     from ..solver import solve
 
+    told = from_map or {}
     results: list[Result] = []
     for method in methods:
         try:
             with shown_progress(method, "layers optimal") as progress:
-                results.append(solve(instance, method, limits, progress=progress))
+                results.append(
+                    solve(instance, method, limits, progress=progress, **told)
+                )
         except SolveInterrupted as stopped:
             return [*results, stopped.result], True
         except KeyboardInterrupt:

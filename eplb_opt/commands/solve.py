@@ -12,6 +12,7 @@ from .files import check_files, save
 from .options import (
     add_input,
     add_output,
+    add_previous,
     limits_of,
 )
 from .output import (
@@ -24,7 +25,13 @@ from .output import (
     save_json,
     unnumbered,
 )
-from .stated import instance_of, read_selected, say_no_effect
+from .stated import (
+    check_moves,
+    instance_of,
+    moves_of,
+    read_selected,
+    say_no_effect,
+)
 
 
 def add_parser(commands: Any) -> None:
@@ -45,6 +52,7 @@ def add_parser(commands: Any) -> None:
         help="write the map here",
     )
     add_output(parser)
+    add_previous(parser)
     parser.set_defaults(run=_solve)
 
 
@@ -52,6 +60,7 @@ def _solve(options: argparse.Namespace) -> int:
     from ..checker.schema import in_order
 
     limits = limits_of(options)
+    check_moves(options)
     require_method(options.method, limits)
     _check_outputs(options)
     loads = _read(options)
@@ -59,7 +68,10 @@ def _solve(options: argparse.Namespace) -> int:
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
-    (result, *_), interrupted = run_methods(instance, [options.method], limits)
+    from_map = moves_of(options, instance)
+    (result, *_), interrupted = run_methods(
+        instance, [options.method], limits, from_map
+    )
     saved = []
     if options.output is not None:
         saved.append(_write(options, loads, result.placement))
@@ -85,7 +97,8 @@ def _check_outputs(options: argparse.Namespace) -> None:
     if options.output is not None:
         options.format = output_format(options.output, options.format)
     outputs = {"-o": options.output, "--json": json_file(options.json)}
-    check_files(outputs, [options.loads])
+    inputs = [options.loads, options.previous]
+    check_files(outputs, [path for path in inputs if path is not None])
 
 
 def _check_sayable(options: argparse.Namespace, instance: Any, loads: Any) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import InstanceError
+from ..errors import InstanceError, OptionError
 from ..methods import METHODS
 from ..packages import is_usable
 from .output import say
@@ -107,3 +107,36 @@ def say_no_effect(options: argparse.Namespace, instance: Any) -> list[str]:
     note = f"{' '.join(given)} {'have' if len(given) > 1 else 'has'} no effect: {reason}; the mode is global"
     say("note", note)
     return [note]
+
+
+MOVE_OPTIONS = ("max_moves", "slack", "move_price", "failed_ranks")
+
+
+def check_moves(options: argparse.Namespace) -> None:
+    """Raise `OptionError` where there are limits on moves, but no map in use, or no such limits."""
+    from ..moves.rule import MoveRule
+
+    MoveRule(options.max_moves, options.slack, options.move_price)
+    given = [name for name in MOVE_OPTIONS if getattr(options, name) not in (None, [])]
+    if options.previous is None and given:
+        option = given[0].replace("_", "-")
+        raise OptionError(
+            f"--{option} is about moves from a map in use: give --previous MAP"
+        )
+
+
+def moves_of(options: argparse.Namespace, instance: Any) -> dict[str, Any]:
+    """What the options state of the map in use, as `solve` takes it; empty without such a map.
+
+    Raises
+    ------
+    FormatError
+        The map cannot be read.
+    """
+    from ..formats import read_map
+
+    if options.previous is None:
+        return {}
+    previous = read_map(options.previous, instance.num_experts, instance.layer_ids)
+    stated = {name: getattr(options, name) for name in MOVE_OPTIONS}
+    return {"previous": previous, **stated}

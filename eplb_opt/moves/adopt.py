@@ -58,6 +58,7 @@ class _Layer:
         self.slots = slots
         self.distinct = distinct
         self.ranks: list[list[int]] = [[] for _ in allowed]
+        self.held: list[list[int]] = []
         self.counts = np.zeros(len(load), dtype=np.int64)
 
     def keep(self, before: Ints) -> None:
@@ -67,6 +68,7 @@ class _Layer:
             self._put(rank, expert)
         for rank, row in enumerate(before):
             held = [e for e in row.tolist() if e != EMPTY and self.allowed[rank, e]]
+            self.held.append(held)
             self._keep_more(rank, held)
 
     def _keep_more(self, rank: int, held: list[int]) -> None:
@@ -89,7 +91,11 @@ class _Layer:
             open_ranks = [rank for rank in may if len(self.ranks[rank]) < self.slots]
             if not open_ranks:
                 open_ranks = [self._evict(may)]
-            self._put(min(open_ranks, key=self._load_of), expert)
+            # Who holds nothing gets something anyway.
+            self._put(
+                min(open_ranks, key=lambda r: (bool(self.held[r]), self._load_of(r))),
+                expert,
+            )
 
     def _evict(self, may: list[int]) -> int:
         """Take a replica away that others have, too, where that adds least to their load; its rank."""
@@ -112,11 +118,10 @@ class _Layer:
                     self._put(rank, self._filler(rank))
 
     def _filler(self, rank: int) -> int:
-        own = self.ranks[rank]
-        if own and not self.distinct:
-            return max(own, key=self._share_with_one_more)
+        if self.held[rank] and not self.distinct:
+            return max(self.held[rank], key=self._share_with_one_more)
         may: list[int] = np.flatnonzero(self.allowed[rank]).tolist()
-        others = [expert for expert in may if expert not in own]
+        others = [expert for expert in may if expert not in self.ranks[rank]]
         return max(others or may, key=self._share_with_one_more)
 
     def _share_with_one_more(self, expert: int) -> float:

@@ -61,8 +61,9 @@ class MoveRule:
     Parameters
     ----------
     max_moves : int or float, optional
-        Replicas of a layer that may move, or below 1 (a float) their share of its slots: the objective is as good as
-        these can make it. Where more have to move so that the map is valid, these move.
+        Replicas of a layer that may move, or below 1 (a float) their share of its slots: the objective comes as near to
+        what the method finds without a limit as these can bring it. Where more have to move so that the map is valid,
+        these move.
     slack : float, optional
         As few replicas move as found that leave the objective at most so much (relatively) above what the method finds
         without a limit.

@@ -1,4 +1,4 @@
-"""What ``gap``, ``replay`` and ``verify --json`` write, as data: the page ``docs/outputs.md`` is made of it."""
+"""What commands beside ``solve`` write with ``--json``, as data: the page ``docs/outputs.md`` is made of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..checker.values import (
     list_of,
     or_null,
 )
-from . import gap, replay_schema
+from . import diff_schema, gap, replay_schema
 from .replay_schema import NUMBER, an_object
 
 NUMBERS = list_of(AT_LEAST_0, "numbers >= 0, one a layer")
@@ -171,6 +171,7 @@ SECTIONS = (
     GAP_METHOD,
     GAP_SAMPLING,
     *replay_schema.SECTIONS,
+    *diff_schema.SECTIONS,
     VERIFY,
     VERIFY_LAYER,
 )

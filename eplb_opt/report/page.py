@@ -10,7 +10,7 @@ from ..certificates.certificate import Certificate
 from ..certificates.registry import KINDS
 from ..checker import checks
 from ..checker.schema import HEAD, NUMBER, PROOF, SCHEMA, SECTIONS, Field, Section
-from . import gap, outputs, replay
+from . import diff, gap, outputs, replay
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PATH = DOCS / "report.md"
@@ -31,11 +31,11 @@ command writes.
 """
 OUTPUTS_START = f"""# Further JSON
 
-What `eplb-opt gap --json FILE` (`{gap.SCHEMA}`), `eplb-opt replay --json FILE` (`{replay.SCHEMA}`) and
-`eplb-opt verify --json FILE` (`{checks.SCHEMA}`) write; `-` is standard output, which then has nothing else. The report
-of `eplb-opt solve` has [a page of its own](report.md). A key that is added keeps the number, one that goes or changes
-its meaning raises it. Loads are in tokens, times in seconds. This page is made of `eplb_opt/report/outputs.py` and
-`replay_schema.py` by `python -m eplb_opt.report.page`.
+What the other commands write with `--json FILE`; `-` is standard output, which then has nothing else: `eplb-opt gap`
+(`{gap.SCHEMA}`), `replay` (`{replay.SCHEMA}`), `diff` (`{diff.SCHEMA}`) and `verify` (`{checks.SCHEMA}`). The report of
+`eplb-opt solve` has [a page of its own](report.md). A key that is added keeps the number, one that goes or changes its
+meaning raises it. Loads are in tokens, times in seconds. This page is made of `eplb_opt/report/outputs.py`,
+`replay_schema.py` and `diff_schema.py` by `python -m eplb_opt.report.page`.
 """
 KINDS_START = """## Kinds of certificates
 
@@ -89,7 +89,7 @@ def _field_line(field: Field) -> str:
     if field.since:
         notes.append(f"since schema {field.since}")
     if field.optional:
-        notes.append("command")
+        notes.append(field.optional)
     note = f" ({', '.join(notes)})" if notes else ""
     checked = "yes" if field.is_checked else ""
     return f"| `{field.name}` | {field.value.expected} | {checked} | {field.meaning}{note} |"

@@ -25,7 +25,7 @@ def layer_table(report: Mapping[str, Any]) -> list[Column]:
     layers = report["layers"]
     bounds = [_relative_bound(layer) for layer in layers]
     gaps = [_percent_or_none(layer["gap"]) for layer in layers]
-    return [
+    columns = [
         Column("layer", [str(layer["layer_id"]) for layer in layers]),
         Column("imbalance", _figures(layers, "imbalance")),
         Column("balancedness", _figures(layers, "balancedness"), order=4),
@@ -36,6 +36,10 @@ def layer_table(report: Mapping[str, Any]) -> list[Column]:
         Column("proved by", _texts(layers, "bound_method"), order=2, left=True),
         Column("seconds", _seconds(layers), order=5),
     ]
+    if layers[0]["moves"] is not None:
+        moves = Column("moves", [str(layer["moves"]) for layer in layers])
+        columns.insert(2, moves)
+    return columns
 
 
 def _texts(rows: Rows, key: str) -> list[str]:
@@ -77,6 +81,9 @@ def totals_lines(report: Mapping[str, Any]) -> list[str]:
     """
     totals = report["totals"]
     lines = [_summary(totals)]
+    if totals["moves"] is not None:
+        slots = report["num_replicas"] * totals["layers"]
+        lines.append(f"{totals['moves']} of {slots} replicas move from the map in use")
     compiling = totals["compile_seconds"]
     if compiling:
         lines.append(

@@ -11,7 +11,18 @@ import pytest
 from eplb_opt import FormatError, Instance, Limits, solve
 from eplb_opt.checker.claims import read_head
 from eplb_opt.checker.digest import loads_digest
-from eplb_opt.checker.schema import HEAD, LAYER, LIMITS, MILESTONE, OBJECTIVE, SCHEMA, SECTIONS, TOTALS, in_order
+from eplb_opt.checker.schema import (
+    HEAD,
+    LAYER,
+    LIMITS,
+    MILESTONE,
+    OBJECTIVE,
+    PREVIOUS,
+    SCHEMA,
+    SECTIONS,
+    TOTALS,
+    in_order,
+)
 from eplb_opt.report.page import PATH, page
 from eplb_opt.version import __version__
 
@@ -26,11 +37,21 @@ def report():
 
 def test_what_is_written_is_what_the_schema_lists(report):
     assert list(report) == [field.name for field in HEAD.fields if not field.optional]
+    assert report["previous"] is None
     assert tuple(report["layers"][0]) == LAYER.names()
     assert tuple(report["totals"]) == TOTALS.names()
     assert tuple(report["totals"]["reached"][0]) == MILESTONE.names()
     assert tuple(report["limits"]) == LIMITS.names()
     assert tuple(report["objective"]) == OBJECTIVE.names()
+
+
+def test_a_report_says_what_was_in_use():
+    instance = Instance(LOAD, 6, num_ranks=3)
+    used = solve(instance, "greedy").placement
+    result = solve(instance, "greedy", previous=used, max_moves=2, failed_ranks=[1])
+    said = result.to_dict()["previous"]
+    assert tuple(said) == PREVIOUS.names()
+    assert (said["max_moves"], said["slack"], said["failed_ranks"]) == (2, None, [1])
 
 
 def test_a_report_says_what_it_is_of(report):
