@@ -90,15 +90,22 @@ class LeastHarm:
             return False
         return time.monotonic() + self.each > self.deadline
 
+    def _is_after(self, end: float) -> bool:
+        """Whether a time is over, or the whole choice."""
+        if self.deadline is not None:
+            end = min(end, self.deadline)
+        return time.monotonic() > end
+
     def _chosen(self, layer: LayerState) -> Ints:
         own = layer.phy2log()
         share = self._share_ends(next(self.waiting))
         if self._is_over():
             return own
         most = self._most(layer)
-        maps = [own, *self._covers(layer, most, share)]
-        if len(maps) == 1:
-            maps.extend(self._others(layer, most))
+        cover = self._covers(layer, most, share)
+        if cover is not None:  # hardly any exchange keeps the limit there
+            return cover
+        maps = [own, *self._others(layer, most)]
         weight = self.instance.weight[layer.layer]
         return least_harmful(
             self.windows, layer.layer, weight, maps, most, self._is_over
@@ -125,24 +132,22 @@ class LeastHarm:
         if self.deadline is None:
             return math.inf
         now = time.monotonic()
-        share = (self.deadline - now) * min(self.limits.workers, layers) / layers
-        # Its map and the cover are annealed then, perhaps twice.
-        return now + share - 4 * self.each
+        return now + (self.deadline - now) * min(self.limits.workers, layers) / layers
 
-    def _covers(self, layer: LayerState, most: float, end: float) -> Iterator[Ints]:
-        """The most even map over windows that covers give, if it is not the layer's own."""
+    def _covers(self, layer: LayerState, most: float, end: float) -> Ints | None:
+        """The most even map over windows that covers give; None if that is the layer's own."""
         is_asked = self.searches and _has_covers(self.instance)
-        if not is_asked or layer.objective > most:
-            return
+        if not is_asked or not 0 < layer.objective <= most:
+            return None
         packings = {
             node_set: self._cover(layer, node_set, most, end)
             for node_set in layer.partition
         }
-        if any(
-            packing is not layer.pools[node_set].bracket.packing
+        is_own = all(
+            packing is layer.pools[node_set].bracket.packing
             for node_set, packing in packings.items()
-        ):
-            yield _phy2log(layer, packings)
+        )
+        return None if is_own else _phy2log(layer, packings)
 
     def _cover(
         self, layer: LayerState, node_set: NodeSet, most: float, end: float
@@ -157,7 +162,7 @@ class LeastHarm:
             most=most,
             searches=COVERS // len(layer.partition),
             seed=self.limits.seed,
-            is_over=lambda: time.monotonic() > end,
+            is_over=lambda: self._is_after(end),
         )
 
     def _over_windows(self, layer: int, pool: Pool, experts: Ints) -> Pool:

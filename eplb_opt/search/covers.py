@@ -74,12 +74,9 @@ class Covers:
         return self._searched(self._allowed(random), np.empty(0, np.int64), TICKS)
 
     def beside(
-        self, packing: Packing, random: np.random.Generator, kept: int, ticks: int
+        self, rows: Ints, random: np.random.Generator, kept: int, ticks: int
     ) -> Packing | None:
-        """The same with some ranks of a packing, which has the counts, kept; one of the others is not allowed."""
-        rows = None if self.is_empty else self._rows_of(packing)
-        if rows is None:
-            return None
+        """The same with some of a packing's ranks kept, whose contents are these; one of the others is not allowed."""
         order = np.argsort(self.place[rows] + random.random(len(rows)) * SCATTER)
         allowed = self._allowed(random)
         allowed[rows[order[-1]]] = False
@@ -121,8 +118,10 @@ class Covers:
         place[np.argsort(excess, kind="stable")] = np.arange(len(excess))
         return place / len(excess)
 
-    def _rows_of(self, packing: Packing) -> Ints | None:
-        """The contents of a packing's ranks, [ranks]; None if one is not within the limit."""
+    def rows_of(self, packing: Packing) -> Ints | None:
+        """The contents of a packing's ranks, [ranks]; None if one is not among them."""
+        if self.is_empty:
+            return None
         held = np.sort(self.experts, axis=1)
         has_counts = (self.replicas == self.counts[self.experts]).all(axis=1)
         rows = []
@@ -172,7 +171,8 @@ def least_cover(
     least = start.objective(pool)
     by_counts = Covers(pool, most, counts)
     by_best = Covers(pool, most, best.counts(pool))
-    if by_best.is_empty:
+    rows = by_best.rows_of(best)
+    if rows is None:
         return start  # too many contents
     for number in range(searches):
         if is_over():
@@ -182,7 +182,7 @@ def least_cover(
         else:
             kept, ticks = KEPT[number // 2 % len(KEPT)]
             kept = kept * pool.ranks // KEPT_OF
-            found = by_best.beside(best, random, kept, ticks)
+            found = by_best.beside(rows, random, kept, ticks)
         if found is None or found.objective(pool.mix) > most:
             continue
         value = found.objective(pool)
@@ -190,6 +190,9 @@ def least_cover(
             best = found
             least = value
             by_best = Covers(pool, most, best.counts(pool))
+            rows = by_best.rows_of(best)
+            if rows is None:
+                break
     return best
 
 
@@ -229,4 +232,6 @@ def compile_kernels() -> None:
     pool = Pool(np.arange(1.0, 9.0), 12, 4)
     start = Packing(np.arange(12).reshape(4, 3) % 8)
     covers = Covers(pool, start.objective(pool), start.counts(pool))
-    covers.beside(start, np.random.default_rng(0), 2, 1000)
+    rows = covers.rows_of(start)
+    if rows is not None:
+        covers.beside(rows, np.random.default_rng(0), 2, 1000)

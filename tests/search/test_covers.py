@@ -44,7 +44,9 @@ def test_some_ranks_are_kept_and_one_is_not():
     assert first is not None
     covers = Covers(pool, pool.mean * 1.02, first.counts(pool))
     contents = {tuple(row) for row in np.sort(first.experts, axis=1).tolist()}
-    found = [covers.beside(first, np.random.default_rng(seed), 2, 50_000) for seed in range(20)]
+    rows = covers.rows_of(first)
+    assert rows is not None
+    found = [covers.beside(rows, np.random.default_rng(seed), 2, 50_000) for seed in range(20)]
     others = [packing for packing in found if packing is not None]
     assert others
     for packing in others:
@@ -79,7 +81,7 @@ def test_too_many_contents_and_limits_that_nothing_keeps():
     nothing = Covers(pool, below, start.counts(pool))
     assert nothing.is_empty
     assert nothing.near(np.random.default_rng(0)) is None
-    assert nothing.beside(start, np.random.default_rng(0), 2, 100) is None
+    assert nothing.rows_of(start) is None
 
 
 def test_a_packing_within_the_target_or_the_start():
