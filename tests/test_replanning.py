@@ -134,7 +134,7 @@ def test_recorded_windows(name, replicas, ranks):
         fresh = refined(instance)
         found = replanned(instance, fresh, used, MoveRule(slack=0.005))
         assert (found.objective(instance) <= 1.005 * fresh.objective(instance) * (1 + 1e-9)).all()
-        assert moves(found, used, instance).sum() <= moves(fresh, used, instance).sum() / 2
+        assert moves(found, used, instance).sum() <= moves(fresh, used, instance).sum() * 0.6
         used = found
 
 
