@@ -17,6 +17,7 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result
+from .spare_plan import SparePlan
 
 
 class FallbackWarning(UserWarning):
@@ -41,17 +42,24 @@ def certified(
     limits: Limits,
     untried: list[StopReason],
     next_from: NextFrom | None = None,
+    spare: SparePlan | None = None,
 ) -> Result:
     """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor.
 
-    Where there is a map in use, ``next_from`` it chooses the placement.
+    Where there is a map in use, ``next_from`` it chooses the placement; where replicas are to be ``spare``, no map
+    without them.
     """
     rows = np.stack([layer.phy2log() for layer in layers])
     placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
     _require_valid(placement, instance, method)
     moves: list[int | None] = [None] * len(layers)
+    if spare is not None:
+        placement, proven = spare.fresh(placement)
     if next_from is not None:
-        placement = next_from.next_map(placement)
+        chosen = next_from.next_map(placement)
+        placement = (
+            chosen if spare is None else spare.near(chosen, placement, next_from)
+        )
         _require_valid(placement, instance, method)
         moves = list(next_from.moves(placement))
     objective = placement.objective(instance).tolist()
@@ -61,6 +69,8 @@ def certified(
             layers, objective, untried, moves, strict=True
         )
     )
+    if spare is not None:
+        certificates = spare.certified(placement, certificates, proven)
     _warn_of_lost(method, certificates)
     return Result(
         placement,
@@ -70,6 +80,7 @@ def certified(
         0.0,
         limits=limits,
         previous=None if next_from is None else next_from.to_dict(),
+        spare=None if spare is None else spare.maps.spare,
     )
 
 

@@ -49,6 +49,10 @@ class LayerCertificate:
         The gap up to which the layer counts as OPTIMAL.
     moves : int or None
         Replicas on a rank that does not hold their expert in the map in use; None if none was given.
+    spare_bound : float or None
+        The proven least objective of a map with spare replicas, in the same unit; None if these were not asked for.
+    spare_bound_method : str or None
+        What proved it.
 
     Examples
     --------
@@ -74,6 +78,8 @@ class LayerCertificate:
     proofs: tuple[dict[str, Any], ...] = ()
     gap_limit: float = Limits.gap
     moves: int | None = None
+    spare_bound: float | None = None
+    spare_bound_method: str | None = None
 
 
 def totals_of(
