@@ -9,10 +9,16 @@ from ..packages import is_usable
 from ..problem.instance import Instance
 from ..problem.pool import Floats, Ints
 
-THRESHOLDS = np.geomspace(1e-2, 1e-5, 24)  # of the mean rank load
+# What a proposal may make worse at first and at last, of the mean rank load; where slots are few, each weighs more.
+FIRST = 1e-2
+FIRST_OF_FEW = 3e-1
+LAST = 1e-5
+FEW_SLOTS = 64
+STAGES = 24
 LEAST_PROPOSALS = 8_000
 PROPOSALS_A_SLOT = 100
 MOST_PROPOSALS = 60_000
+OVER_WINDOWS = 4  # times as many
 NO_LIMIT = 1 << 40  # moves
 
 
@@ -52,6 +58,8 @@ def lightened(
     if held is None:
         held = np.ones((instance.num_ranks, instance.num_experts), dtype=np.bool_)
     proposals = np.clip(PROPOSALS_A_SLOT * slots.size, LEAST_PROPOSALS, MOST_PROPOSALS)
+    proposals *= OVER_WINDOWS if len(caps) > 1 else 1
+    first = FIRST_OF_FEW if slots.size <= FEW_SLOTS else FIRST
     found = slots.copy()
     search(
         loads,
@@ -62,8 +70,8 @@ def lightened(
         held.astype(np.int64),
         NO_LIMIT if limit is None else limit,
         instance.distinct,
-        THRESHOLDS,
-        int(proposals) // len(THRESHOLDS),
+        np.geomspace(first, LAST, STAGES),
+        int(proposals) // STAGES,
         np.zeros(1, dtype=np.uint64),
     )
     return found
