@@ -44,7 +44,7 @@ class SparePlan:
 
     def fresh(self, placement: Placement) -> tuple[Placement, list[float]]:
         """The lightest map with spare replicas that is found from a method's, and each layer's bound by a search."""
-        found = self.maps.fresh(placement)
+        found = self.maps.fresh(placement, self.limits, self.deadline)
         if self.proves:
             return self.maps.exact(found, self.limits, self.deadline)
         return found, [-math.inf] * len(found.phy2log)

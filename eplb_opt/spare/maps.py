@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,13 +44,19 @@ class SpareMaps:
     instance: Instance
     spare: str
 
-    def fresh(self, placement: Placement) -> Placement:
-        """The lightest found, from a valid map, and from one that is dealt anew.
+    def fresh(
+        self, placement: Placement, limits: Limits, deadline: float | None = None
+    ) -> Placement:
+        """The lightest found, from a map that is dealt anew, and from a valid one.
 
         Parameters
         ----------
         placement : Placement
             Valid, which says the groups of every node.
+        limits : Limits
+            ``gap``: a map so near to the bound is good enough.
+        deadline : float, optional
+            ``time.monotonic()`` after which maps are as they are dealt or mended, without a search.
 
         Returns
         -------
@@ -57,7 +64,7 @@ class SpareMaps:
             Valid and spare.
         """
         rows = [
-            self._fresh_layer(layer, slots)
+            self._fresh_layer(layer, slots, limits.gap, deadline)
             for layer, slots in enumerate(self._by_rank(placement))
         ]
         return self._placement(np.stack(rows))
@@ -117,15 +124,36 @@ class SpareMaps:
         ]
         return np.array([not faults for faults in parts])
 
-    def _fresh_layer(self, layer: int, slots: Ints) -> Ints:
-        frame = Frame.of(self.instance, layer, self.spare)
-        starts = [mended(frame, slots), mended(frame, dealt(frame, slots))]
-        found = [start for start in starts if start is not None]
-        if not found:
-            found = [dealt(frame, slots, round_the_ranks=True)]
+    def _fresh_layer(
+        self, layer: int, slots: Ints, gap: float, deadline: float | None
+    ) -> Ints:
         units = units_of(self.instance, self.spare)
-        lighter = [lightened(self.instance, layer, start, units) for start in found]
-        return min(lighter, key=lambda slots: self.objective(layer, slots)).ravel()
+        known = self._known(layer)
+        found: list[tuple[float, Ints]] = []
+        for start in self._starts(layer, slots):
+            is_late = deadline is not None and time.monotonic() >= deadline
+            if found and (is_late or relative_gap(found[0][0], known) <= gap):
+                break
+            lighter = start
+            if not is_late:
+                lighter = lightened(self.instance, layer, start, units)
+            found.append((self.objective(layer, lighter), lighter))
+        _, best = min(found, key=lambda pair: pair[0])
+        return best.ravel()
+
+    def _starts(self, layer: int, slots: Ints) -> Iterator[Ints]:
+        """Maps with spare replicas, at least one."""
+        frame = Frame.of(self.instance, layer, self.spare)
+        anew = mended(frame, dealt(frame, slots))
+        yield dealt(frame, slots, round_the_ranks=True) if anew is None else anew
+        near = mended(frame, slots)
+        if near is not None:
+            yield near
+
+    def _known(self, layer: int) -> float:
+        """What the objective of a layer is at least, by bounds that need no search."""
+        whole = self._whole(layer)
+        return max(spare_replica_bound(whole), trivial_bound(whole)[0])
 
     def _exact_layer(
         self, layer: int, slots: Ints, limits: Limits
@@ -135,8 +163,7 @@ class SpareMaps:
         if instance.num_pools > 1 or not is_usable("ortools"):
             return None
         pool = instance.pool(layer)
-        known = max(spare_replica_bound(pool), trivial_bound(pool)[0])
-        gap = relative_gap(self.objective(layer, slots), known)
+        gap = relative_gap(self.objective(layer, slots), self._known(layer))
         if gap <= limits.gap or pool.total == 0 or _is_large(pool):
             return None
         from .exact import solve_spare
