@@ -242,6 +242,8 @@ def spared() -> str:
     )
     *_, error = refused.stderr.splitlines()
     shown = [*lines[:4], "   ...", *lines[rest : rest + 2], "", error]
+    rows = set(lines[1:4])
+    shown = [part for line in shown for part in ([line] if line in rows else text_lines(line, 80))]
     return "```text\n" + "\n".join(shown) + f"\n```\n\n{origin(environment(0))}"
 
 

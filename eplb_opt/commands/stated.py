@@ -95,7 +95,7 @@ def say_no_effect(options: argparse.Namespace, instance: Any) -> list[str]:
     given = [
         f"--{name} {value}"
         for name in ("groups", "nodes")
-        if (value := getattr(options, name)) > 1
+        if (value := getattr(options, name)) > 1 and not _says_what_fails(options, name)
     ]
     if instance.hierarchical or not given:
         return []
@@ -120,6 +120,11 @@ def check_spare(options: argparse.Namespace, instance: Any) -> None:
         require_spare(instance, options.spare)
     except InstanceError as error:
         raise InstanceError(said_of_options(str(error))) from error
+
+
+def _says_what_fails(options: argparse.Namespace, name: str) -> bool:
+    """Whether an option has its effect through ``--spare``, in global mode, too."""
+    return name == "nodes" and getattr(options, "spare", None) == "node"
 
 
 MOVE_OPTIONS = ("max_moves", "slack", "move_price", "failed_ranks")

@@ -130,6 +130,9 @@ def test_the_command(tmp_path, capsys):
     assert json.loads((tmp_path / "report.json").read_text())["spare"] == "rank"
     assert main(["verify", *files]) == 0
     capsys.readouterr()
+    by_node = [*arguments[:-1], "node", "--nodes", "2", "--replicas", "8"]
+    assert main(by_node) == 0
+    assert "no effect" not in capsys.readouterr().err
     assert main([*arguments, "--replicas", "4"]) == 2
     error = capsys.readouterr().err
     assert error == (
