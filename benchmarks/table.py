@@ -47,6 +47,7 @@ def main() -> None:
         replace(ROOT / "README.md", "example", example())
         replace(ROOT / "README.md", "replay", replayed())
         replace(ROOT / "README.md", "diff", compared())
+        replace(ROOT / "README.md", "spare", spared())
 
 
 def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> str:
@@ -228,6 +229,22 @@ def compared() -> str:
     shown = [*lines[:6], "   ...", *lines[totals : schedule + 4], "   ...", lines[-1]]
     broken = [part for line in shown for part in text_lines(line, 80)]  # as on a terminal
     return "```text\n" + "\n".join(broken) + f"\n```\n\n{origin(environment(0))}"
+
+
+def spared() -> str:
+    """A map that survives the loss of a node, and why another one does not: the first rows, the totals, the error."""
+    loads = data_folder() / "deepseek_v3.npz"
+    command = f"solve {loads} --windows 0 --ranks 32 --nodes 4 --spare node --method refined"
+    lines = _lines(f"{command} --replicas 576")
+    rest = next(i for i, line in enumerate(lines) if "layers OPTIMAL" in line)
+    refused = subprocess.run(
+        [sys.executable, "-m", "eplb_opt.cli", *command.split(), "--replicas", "288"], capture_output=True, text=True
+    )
+    *_, error = refused.stderr.splitlines()
+    shown = [*lines[:4], "   ...", *lines[rest : rest + 2], "", error]
+    rows = set(lines[1:4])
+    shown = [part for line in shown for part in ([line] if line in rows else text_lines(line, 80))]
+    return "```text\n" + "\n".join(shown) + f"\n```\n\n{origin(environment(0))}"
 
 
 def _lines(command: str) -> list[str]:

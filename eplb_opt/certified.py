@@ -17,6 +17,7 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result
+from .spare_plan import SparePlan
 
 
 class FallbackWarning(UserWarning):
@@ -42,17 +43,27 @@ def certified(
     untried: list[StopReason],
     next_from: NextFrom | None = None,
     deadline: float | None = None,
+    spare: SparePlan | None = None,
 ) -> Result:
     """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor.
 
-    Where there is a map in use, ``next_from`` it chooses the placement, before a deadline.
+    Where there is a map in use, ``next_from`` it chooses the placement, before a deadline; where replicas are to be
+    ``spare``, no map without them.
     """
     rows = np.stack([layer.phy2log() for layer in layers])
     placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
     _require_valid(placement, instance, method)
     moved: list[tuple[int | None, int | None]] = [(None, None)] * len(layers)
+    if spare is not None:
+        placement, proven = spare.fresh(placement)
     if next_from is not None:
-        placement, bounds = next_from.next_map(placement, deadline)
+        chosen, bounds = next_from.next_map(placement, deadline)
+        placement = (
+            chosen if spare is None else spare.near(chosen, placement, next_from)
+        )
+        # What is proven is of maps as good as the one that was chosen.
+        is_as_good = placement.objective(instance) <= chosen.objective(instance)
+        bounds = np.where(is_as_good, bounds, 0)
         _require_valid(placement, instance, method)
         moves = next_from.moves(placement)
         moved = list(zip(moves, bounds.tolist(), strict=True))
@@ -65,6 +76,8 @@ def certified(
             layers, objective, untried, moved, strict=True
         )
     )
+    if spare is not None:
+        certificates = spare.certified(placement, certificates, proven)
     _warn_of_lost(method, certificates)
     return Result(
         placement,
@@ -74,6 +87,7 @@ def certified(
         0.0,
         limits=limits,
         previous=None if next_from is None else next_from.to_dict(),
+        spare=None if spare is None else spare.maps.spare,
     )
 
 

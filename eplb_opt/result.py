@@ -41,6 +41,8 @@ class Result:
         When the method was to stop.
     previous : dict or None
         What the report says of the map in use and of how much may change; None without such a map.
+    spare : {"rank", "node"} or None
+        Of which any one may fail, and every expert still has a replica; None if that was not asked for.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class Result:
     compile_seconds: float = 0.0
     limits: Limits = field(default_factory=Limits)
     previous: dict[str, Any] | None = None
+    spare: str | None = None
 
     def __repr__(self) -> str:
         """The method and the totals; imbalance and gap are means over layers."""
@@ -109,6 +112,12 @@ class Result:
         return None if None in bounds else np.array(bounds, dtype=np.int64)
 
     @property
+    def spare_bound(self) -> Floats | None:
+        """Proven lower bound of the objective of maps with spare replicas, [layers]; None if none were asked for."""
+        bounds = [c.spare_bound for c in self.certificates]
+        return None if None in bounds else np.array(bounds, dtype=np.float64)
+
+    @property
     def status(self) -> tuple[Status, ...]:
         """OPTIMAL or FEASIBLE, one a layer."""
         return tuple(c.status for c in self.certificates)
@@ -145,6 +154,7 @@ class Result:
             "objective": instance.objective.to_dict(),
             "limits": {name: getattr(limits, name) for name in LIMITS_SAID},
             "previous": self.previous,
+            "spare": self.spare,
             "seed": limits.seed,
             "layers": [_plain_values(asdict(c)) for c in self.certificates],
             "totals": _plain_values(self.totals()),

@@ -23,6 +23,7 @@ from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result, SolveInterrupted
 from .sharing import Progress, Sharing
+from .spare_plan import SparePlan
 from .starts import (
     in_parts,
     pin,
@@ -33,13 +34,14 @@ from .starts import (
     take_refined,
     timed_greedy,
 )
-from .warmup import warm_up, warm_up_moves
+from .warmup import warm_up, warm_up_moves, warm_up_spare
 from .workers import run_tasks
 
 if TYPE_CHECKING:
     from .over_nodes import OverNodes
 
 CHOICE_SHARE = 0.2  # of the time, at most, for the choice among maps that are as good
+SPARE_SHARE = 0.3  # of the time, for maps with spare replicas where these are asked for
 LEAST_SECONDS = 0.5  # left for it; what it calls takes some time to load
 
 
@@ -54,6 +56,7 @@ def solve(
     slack: float | None = None,
     move_price: float | None = None,
     failed_ranks: Sequence[int] = (),
+    spare: str | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Place the experts of every layer and certify how far from optimal each is.
@@ -89,6 +92,10 @@ def solve(
     failed_ranks : sequence of int, optional
         Ranks of ``previous`` that hold nothing any more. If the instance has fewer ranks than it, the others move up in
         order; otherwise each keeps its number.
+    spare : {"rank", "node"}, optional
+        Any one of them may fail, and every expert still has a replica: each is on two ranks (nodes) at least, which
+        takes two slots an expert. `Result.spare_bound` says what no such map can be below; ``lower_bound``, ``gap`` and
+        ``status`` are those of all maps. A map in use moves more than its limits allow where spare replicas ask for it.
     progress : callable, optional
         Called with (layers finished, layers) in this process.
 
@@ -102,7 +109,8 @@ def solve(
     OptionError
         Unknown method, or one that cannot do the instance; an argument of another type.
     InstanceError
-        ``warm_start`` does not fit the instance, or ``previous`` is of another model.
+        ``warm_start`` does not fit the instance, ``previous`` is of another model, or the instance has no map that is
+        ``spare``.
     MissingPackageError
         A package that the method needs is not installed.
     SolveInterrupted
@@ -141,8 +149,9 @@ def solve(
     limits = Limits() if limits is None else limits
     rule = MoveRule(max_moves, slack, move_price)
     next_from = _next_from(instance, previous, rule, failed_ranks, method, limits)
+    spares = None if spare is None else SparePlan.of(instance, spare, limits)
     require_method(method, limits)
-    run = _Run(instance, method, limits, progress, next_from)
+    run = _Run(instance, method, limits, progress, next_from, spares)
     try:
         run.improve(warm_start)
         run.choose_least_harm()
@@ -223,12 +232,14 @@ class _Run:
         limits: Limits,
         progress: Progress | None,
         next_from: NextFrom | None,
+        spare: SparePlan | None,
     ) -> None:
         self.instance = instance
         self.method = method
         self.limits = limits
         self.progress = progress
         self.next_from = next_from
+        self.spare = spare
         self.start = time.monotonic()
         self.compile_seconds = 0.0
         # Rows of the layers that a method has placed which places whole instances.
@@ -246,6 +257,8 @@ class _Run:
         """Let the method work on the layers."""
         if self.next_from is not None:
             self.compile_seconds += warm_up_moves()
+        if self.spare is not None:
+            self.compile_seconds += warm_up_spare()
         if self.greedy is not None:
             placement, _ = self.greedy
             self._keep_greedy(placement)
@@ -349,7 +362,11 @@ class _Run:
     def _deadline(self) -> float | None:
         """When the method ends: before the call, where a choice follows."""
         end = self._end()
-        if end is None or self.limits.seconds is None or not self.chooses:
+        if end is None or self.limits.seconds is None:
+            return end
+        if self.spare is not None:
+            end -= self.limits.seconds * SPARE_SHARE
+        if not self.chooses:
             return end
         from .least_harm import seconds_of_choice
 
@@ -380,6 +397,14 @@ class _Run:
             deadline,
         )
 
+    def _spare_within(self, untried: StopReason) -> SparePlan | None:
+        """How replicas are made spare in the time that is left: none is spent on proofs after an interrupt."""
+        if self.spare is None:
+            return None
+        is_exact = METHODS[self.method].improve is not None
+        proves = is_exact and untried is not StopReason.INTERRUPTED
+        return replace(self.spare, deadline=self._end(), proves=proves)
+
     def finish(self, untried: StopReason) -> Result:
         """Placement and certificates of what is there; ``untried`` is said of open layers that no task worked on."""
         # An interrupt may have come between a pool's change and its layer's.
@@ -399,6 +424,7 @@ class _Run:
             stops,
             self.next_from,
             None if self.limits.seconds is None else self._whole_end(),
+            self._spare_within(untried),
         )
         seconds = time.monotonic() - self.start - self.compile_seconds
         return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import logging
 import time
+from collections.abc import Callable
 
 from .methods import METHODS
 from .packages import is_usable, require
 from .replanning import compile_kernels
+from .spare.lighten import compile_search
 
 logger = logging.getLogger("eplb_opt")
 
@@ -65,14 +67,30 @@ def warm_up_moves() -> float:
     float
         Seconds that compiling took.
     """
+    return _timed("moves", _call_moves)
+
+
+def warm_up_spare() -> float:
+    """Compile what makes replicas spare; 0.0 without numba, where it does without.
+
+    Returns
+    -------
+    float
+        Seconds that compiling took.
+    """
+    return _timed("spare", _call_spare)
+
+
+def _timed(what: str, call: Callable[[], None]) -> float:
+    """Seconds that a call compiled for; 0.0 where it compiled nothing."""
     if not is_usable("numba"):
         return 0.0
     from .compiled import announced, compilations
 
     start = time.monotonic()
     before = compilations()
-    with announced(functools.partial(_say, "moves")):
-        _call_moves()
+    with announced(functools.partial(_say, what)):
+        call()
     return time.monotonic() - start if compilations() > before else 0.0
 
 
@@ -114,3 +132,9 @@ def _call_windows(method: str) -> None:
 def _call_moves() -> None:
     """As `_call_all`, of what plans from a map in use call."""
     compile_kernels()
+
+
+@functools.cache
+def _call_spare() -> None:
+    """As `_call_all`, of what makes replicas spare."""
+    compile_search()

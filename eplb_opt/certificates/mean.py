@@ -29,13 +29,13 @@ def max_replica_bound(pool: Pool) -> float:
     values, value = values_of(loads[None], rank, rank + 1)
     # Rounding is monotone: pairs that share the float may differ below it, the least of them is safe.
     tied = np.flatnonzero(values[0] == value[0])
-    least = min(_exact(loads[position[i]], copies[i]) for i in tied)
+    least = min(exact_share(loads[position[i]], copies[i]) for i in tied)
     if pool.distinct:
-        least = max(least, _exact(loads[0], pool.max_count))
+        least = max(least, exact_share(loads[0], pool.max_count))
     return floor_float(least)
 
 
-def _exact(load: float, copies: int) -> Fraction:
+def exact_share(load: float, copies: int) -> Fraction:
     """Load of one of some replicas."""
     return Fraction(float(load)) / int(copies)
 

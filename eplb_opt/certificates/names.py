@@ -7,6 +7,8 @@ REPLICA = "L0b max replica"
 CUTS = "L1 cuts on counts"
 PATTERNS = "L2 pattern LP"
 COUNTS = "s=2 counts LP"
+CP_SAT = "CP-SAT"
+SPARE_REPLICA = "SP2 max replica"  # of maps with spare replicas only
 
 GROUPS = f"{MEAN}, groups assigned"  # of a layer whose node sets are too many to list
 # What rests on a search tree, or on a solver's word: nothing short proves it again.
@@ -15,7 +17,7 @@ SEARCHED = (
     "rank patterns",
     "count enumeration",
     "s=2 matching CP-SAT",
-    "CP-SAT",
+    CP_SAT,
     "MILP (HiGHS)",
     "MILP (CBC)",
 )

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..certificates.names import CP_SAT, SPARE_REPLICA
 from ..problem.across import ACROSS
+from ..problem.spare import SPARE
 from .values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -210,6 +212,18 @@ LAYER = Section(
             "moves that a map with such an objective, or the one asked for, takes at least; null without a map in use",
             is_checked=True,
         ),
+        _new(
+            "spare_bound",
+            or_null(AT_LEAST_0),
+            "proven least objective of a map with spare replicas; null if these were not asked for",
+            is_checked=True,
+        ),
+        _new(
+            "spare_bound_method",
+            or_null(TEXT),
+            f"what proved it: `{SPARE_REPLICA}`, the layer's `bound_method`, or `{CP_SAT}`, which is searched",
+            is_checked=True,
+        ),
     ),
 )
 MILESTONE = Section(
@@ -315,6 +329,12 @@ HEAD = Section(
             "previous",
             or_null(_object(PREVIOUS)),
             "the map in use, and how much may change; null without one",
+            is_checked=True,
+        ),
+        _new(
+            "spare",
+            or_null(one_of(SPARE)),
+            "any one of them may fail, and every expert still has a replica; null if that was not asked for",
             is_checked=True,
         ),
         _new("seed", COUNT, "seed of everything that uses randomness"),

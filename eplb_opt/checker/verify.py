@@ -25,6 +25,7 @@ from .bounds import proven_bound
 from .checks import LayerCheck, ReportCheck
 from .claims import Fields, read_head, read_layer, read_totals, schema_of, unknown_keys
 from .consistency import derived_faults, head_faults, totals_faults
+from .spare import is_proven, spare_bound_faults, spare_head_faults
 
 THE_REPORT = "the report"
 CHOOSE_LAYERS = "--layers says which layers the loads have, or are wanted of them"
@@ -106,6 +107,7 @@ def verify_report(
     layers = _read_layers(instance, head["layers"], schema)
     totals = read_totals(head["totals"], schema)
     faults = head_faults(instance, head, layers) + totals_faults(layers, totals)
+    faults += spare_head_faults(instance, placement, head, layers)
     return ReportCheck(
         layers=tuple(_checks(instance, placement, layers)),
         faults=tuple(faults),
@@ -199,8 +201,10 @@ def _check(
         if exceeds(claimed["lower_bound"], objective):
             faults.append(_above_objective(claimed["lower_bound"], objective))
     faults += derived_faults(float(instance.mean[layer]), fields)
+    faults += spare_bound_faults(instance, layer, fields)
     gap = math.inf if invalid else relative_gap(objective, bound)
-    return _layer_check(claimed, objective, bound, gap, faults)
+    found = _layer_check(claimed, objective, bound, gap, faults)
+    return replace(found, spare_proven=is_proven(instance, layer, claimed, bound))
 
 
 def _above_objective(bound: float, objective: float) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import OptionError
 from ..limits import Limits, expected_of
 from ..problem.across import ACROSS
+from ..problem.spare import SPARE
 
 OPTION_OF_LIMIT = {
     "seconds": "--time-limit",
@@ -208,6 +209,16 @@ def add_previous(parser: argparse.ArgumentParser) -> None:
         metavar="RANKS",
         default=[],
         help="ranks of the map in use that hold nothing any more, such as 3 or 8:16",
+    )
+
+
+def add_spare(parser: argparse.ArgumentParser) -> None:
+    """What may fail without the loss of an expert."""
+    parser.add_argument(
+        "--spare",
+        choices=SPARE,
+        help="any one of them may fail and every expert still has a replica: each is "
+        "on two ranks (nodes), which takes two slots an expert",
     )
 
 

@@ -13,6 +13,7 @@ from .options import (
     add_input,
     add_output,
     add_previous,
+    add_spare,
     limits_of,
 )
 from .output import (
@@ -27,6 +28,7 @@ from .output import (
 )
 from .stated import (
     check_moves,
+    check_spare,
     instance_of,
     moves_of,
     read_selected,
@@ -53,6 +55,7 @@ def add_parser(commands: Any) -> None:
     )
     add_output(parser)
     add_previous(parser)
+    add_spare(parser)
     parser.set_defaults(run=_solve)
 
 
@@ -65,12 +68,13 @@ def _solve(options: argparse.Namespace) -> int:
     _check_outputs(options)
     loads = _read(options)
     instance = instance_of(options, loads, [options.method])
+    check_spare(options, instance)
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
     from_map = moves_of(options, instance)
     (result, *_), interrupted = run_methods(
-        instance, [options.method], limits, from_map
+        instance, [options.method], limits, from_map | {"spare": options.spare}
     )
     saved = []
     if options.output is not None:

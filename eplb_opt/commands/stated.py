@@ -13,6 +13,7 @@ from ..packages import is_usable
 from .output import say
 
 SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
+SPARE = re.compile(r"\bspare='(\w+)'")
 
 
 def read_selected(options: argparse.Namespace) -> Any:
@@ -85,7 +86,7 @@ def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:
 
 def said_of_options(message: str) -> str:
     """A message about an instance's arguments as one about the command's options."""
-    with_sizes = SIZE.sub(r"--\1 ", message)
+    with_sizes = SPARE.sub(r"--spare \1", SIZE.sub(r"--\1 ", message))
     return with_sizes.replace("distinct=True", "--distinct")
 
 
@@ -94,7 +95,7 @@ def say_no_effect(options: argparse.Namespace, instance: Any) -> list[str]:
     given = [
         f"--{name} {value}"
         for name in ("groups", "nodes")
-        if (value := getattr(options, name)) > 1
+        if (value := getattr(options, name)) > 1 and not _says_what_fails(options, name)
     ]
     if instance.hierarchical or not given:
         return []
@@ -107,6 +108,23 @@ def say_no_effect(options: argparse.Namespace, instance: Any) -> list[str]:
     note = f"{' '.join(given)} {'have' if len(given) > 1 else 'has'} no effect: {reason}; the mode is global"
     say("note", note)
     return [note]
+
+
+def check_spare(options: argparse.Namespace, instance: Any) -> None:
+    """Raise `InstanceError`, said of the options, where the instance has no map that is spare as they ask."""
+    from ..problem.spare import require_spare
+
+    if options.spare is None:
+        return
+    try:
+        require_spare(instance, options.spare)
+    except InstanceError as error:
+        raise InstanceError(said_of_options(str(error))) from error
+
+
+def _says_what_fails(options: argparse.Namespace, name: str) -> bool:
+    """Whether an option has its effect through ``--spare``, in global mode, too."""
+    return name == "nodes" and getattr(options, "spare", None) == "node"
 
 
 MOVE_OPTIONS = ("max_moves", "slack", "move_price", "failed_ranks")

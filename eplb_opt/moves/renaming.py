@@ -57,7 +57,9 @@ def match_ranks(
     return Placement(rows, placement.num_experts, placement.layer_ids)
 
 
-def renamed(phy2log: Ints, before: Ints, instance: Instance) -> Ints:
+def renamed(
+    phy2log: Ints, before: Ints, instance: Instance, nodes: int | None = None
+) -> Ints:
     """`match_ranks` on arrays.
 
     Parameters
@@ -67,6 +69,8 @@ def renamed(phy2log: Ints, before: Ints, instance: Instance) -> Ints:
         The map in use, of `slots_in_use`.
     instance : Instance
         Its topology counts.
+    nodes : int, optional
+        Whose ranks stay together; by default those that have whole groups.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def renamed(phy2log: Ints, before: Ints, instance: Instance) -> Ints:
     by_rank = phy2log.reshape(layers, ranks, -1)
     held = held_experts(before, instance.num_experts)
     stays = _staying(by_rank, held)
-    order = _order(stays, instance.num_pools)
+    order = _order(stays, instance.num_pools if nodes is None else nodes)
     rows = np.take_along_axis(by_rank, order[:, :, None], axis=1)
     return keep_slots(rows, before).reshape(layers, -1)
 

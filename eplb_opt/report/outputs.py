@@ -130,9 +130,14 @@ VERIFY_LAYER = Section(
         Field("faults", TEXTS, f"{FAULTS}; empty if nothing does"),
         Field("claimed_optimal", BOOLEAN, "the report calls the layer OPTIMAL"),
         Field(
+            "spare_proven",
+            BOOLEAN,
+            "the report's bound of maps with spare replicas is proven again, if it has one",
+        ),
+        Field(
             "bound_proven",
             BOOLEAN,
-            "the report's bound is proven again, not only one below it",
+            "the report's bound is proven again, not only one below it, and that of maps with spare replicas",
         ),
     ),
 )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..problem.status import Status
+from ..problem.status import Status, relative_gap
 from .figures import counted, percent
 from .layout import Column
 
@@ -39,7 +39,14 @@ def layer_table(report: Mapping[str, Any]) -> list[Column]:
     if layers[0]["moves"] is not None:
         moves = Column("moves", [str(layer["moves"]) for layer in layers])
         columns.insert(2, moves)
+    if report["spare"] is not None:
+        columns.insert(-4, Column("spare gap %", [_spare_gap(row) for row in layers]))
     return columns
+
+
+def _spare_gap(layer: Mapping[str, Any]) -> str:
+    """How far the objective may be from that of the lightest map with spare replicas."""
+    return percent(relative_gap(layer["objective"], layer["spare_bound"]))
 
 
 def _texts(rows: Rows, key: str) -> list[str]:
@@ -84,6 +91,8 @@ def totals_lines(report: Mapping[str, Any]) -> list[str]:
     if totals["moves"] is not None:
         slots = report["num_replicas"] * totals["layers"]
         lines.append(f"{totals['moves']} of {slots} replicas move from the map in use")
+    if report["spare"] is not None:
+        lines.append(_spare_line(report["spare"], report["layers"]))
     compiling = totals["compile_seconds"]
     if compiling:
         lines.append(
@@ -103,6 +112,16 @@ def _summary(totals: Mapping[str, Any]) -> str:
         f"{totals['optimal']} of {layers} OPTIMAL, imbalance {imbalance} "
         f"(balancedness {totals['balancedness_mean']:.5f}), "
         f"gap % mean {mean_gap} max {largest_gap}, {totals['seconds']:.1f} s"
+    )
+
+
+def _spare_line(spare: str, layers: Rows) -> str:
+    """What may fail, and how far the map may be from the lightest one of that kind."""
+    gaps = [relative_gap(row["objective"], row["spare_bound"]) for row in layers]
+    mean = percent(sum(gaps) / len(gaps))
+    return (
+        f"spare: any one {spare} may fail, and every expert still has a replica; "
+        f"gap to the bound of such maps % mean {mean} max {percent(max(gaps))}"
     )
 
 
