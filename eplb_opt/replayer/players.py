@@ -41,6 +41,8 @@ class Player:
         It looks at the windows, not at their sum.
     rule : MoveRule or None
         How its map is changed into one near the map in use; None: not at all.
+    workers : int
+        Threads of that, where it looks at windows.
     looks_at_map : bool
         ``plan`` looks at the map in use; otherwise it is given None.
     """
@@ -50,6 +52,7 @@ class Player:
     is_slow: bool = False
     over_windows: bool = False
     rule: MoveRule | None = None
+    workers: int = 1
     looks_at_map: bool = False
 
     def seeing(self, instance: Instance) -> Instance:
@@ -121,7 +124,13 @@ def _players(workers: int) -> dict[str, Player]:
         Player("contiguous", contiguous),
         Player("greedy", _greedy),
         Player("refined", _refined, rule=near),
-        Player("refined-windows", over_windows, over_windows=True, rule=near),
+        Player(
+            "refined-windows",
+            over_windows,
+            over_windows=True,
+            rule=near,
+            workers=workers,
+        ),
         Player("optimal", _optimal(workers), is_slow=True, rule=renamed),
     )
     return {player.name: player for player in players}

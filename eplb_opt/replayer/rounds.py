@@ -67,7 +67,9 @@ class Rounds:
             return planned
         instance = self._seen(seen)
         start = time.monotonic()
-        placement = replanned(instance, planned.placement, in_use, rule)
+        placement = replanned(
+            instance, planned.placement, in_use, rule, workers=self.player.workers
+        )
         seconds = planned.seconds + time.monotonic() - start
         return Planned(placement, seconds)
 
