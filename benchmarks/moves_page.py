@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eplb_opt.plugins.history import DEFAULT as HISTORY
-from eplb_opt.policies.by_method import REFINED_SLACK
+from eplb_opt.policies.by_method import REFINED_MIN_GAIN, REFINED_SLACK
 
 RESULTS = Path(__file__).parent / "results" / "moves.jsonl"
 PAGE = Path(__file__).parent / "moves.md"
@@ -25,8 +25,8 @@ layers; percentages are of a fresh plan's imbalance, which looks at no map in us
 ## Who moves what
 
 Plans for one window's loads, each from the map that the policy left. `greedy` and `fresh` (`refined`) look at no map.
-Peers are run from their own packages. `default`: `refined` with slack {slack}; 64 and 32 of 288: at most that part of
-the slots; `distinct`: with no two replicas of an expert on a rank.
+Peers are run from their own packages. `default`: `refined` with slack {slack} and least gain {gain_of_default}; 64 and
+32 of 288: at most that part of the slots; `distinct`: with no two replicas of an expert on a rank.
 
 {next}
 
@@ -74,6 +74,7 @@ def page(lines: list[Line]) -> str:
     return TEXT.format(
         **{name: made_by[name] for name in ("commit", "date", "cpu", "cores", "seed")},
         slack=REFINED_SLACK,
+        gain_of_default=REFINED_MIN_GAIN,
         history=HISTORY,
         next=table(by_table["next"], "policy"),
         frontier=table(by_table["frontier"], "most moves"),
