@@ -41,24 +41,28 @@ def certified(
     limits: Limits,
     untried: list[StopReason],
     next_from: NextFrom | None = None,
+    deadline: float | None = None,
 ) -> Result:
     """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor.
 
-    Where there is a map in use, ``next_from`` it chooses the placement.
+    Where there is a map in use, ``next_from`` it chooses the placement, before a deadline.
     """
     rows = np.stack([layer.phy2log() for layer in layers])
     placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
     _require_valid(placement, instance, method)
-    moves: list[int | None] = [None] * len(layers)
+    moved: list[tuple[int | None, int | None]] = [(None, None)] * len(layers)
     if next_from is not None:
-        placement = next_from.next_map(placement)
+        placement, bounds = next_from.next_map(placement, deadline)
         _require_valid(placement, instance, method)
-        moves = list(next_from.moves(placement))
+        moves = next_from.moves(placement)
+        moved = list(zip(moves, bounds.tolist(), strict=True))
     objective = placement.objective(instance).tolist()
     certificates = tuple(
-        replace(layer.certificate(value, limits.gap, stop), moves=moved)
-        for layer, value, stop, moved in zip(
-            layers, objective, untried, moves, strict=True
+        replace(
+            layer.certificate(value, limits.gap, stop), moves=count, moves_bound=least
+        )
+        for layer, value, stop, (count, least) in zip(
+            layers, objective, untried, moved, strict=True
         )
     )
     _warn_of_lost(method, certificates)

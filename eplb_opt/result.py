@@ -103,6 +103,12 @@ class Result:
         return None if None in moves else np.array(moves, dtype=np.int64)
 
     @property
+    def moves_bound(self) -> Ints | None:
+        """Moves that a map as good, or as good as was asked for, is proven to take at least, [layers], or None."""
+        bounds = [c.moves_bound for c in self.certificates]
+        return None if None in bounds else np.array(bounds, dtype=np.int64)
+
+    @property
     def status(self) -> tuple[Status, ...]:
         """OPTIMAL or FEASIBLE, one a layer."""
         return tuple(c.status for c in self.certificates)

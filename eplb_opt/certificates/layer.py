@@ -49,6 +49,8 @@ class LayerCertificate:
         The gap up to which the layer counts as OPTIMAL.
     moves : int or None
         Replicas on a rank that does not hold their expert in the map in use; None if none was given.
+    moves_bound : int or None
+        No map with an objective as good, or as good as was asked for, moves fewer; None without a map in use.
 
     Examples
     --------
@@ -74,6 +76,7 @@ class LayerCertificate:
     proofs: tuple[dict[str, Any], ...] = ()
     gap_limit: float = Limits.gap
     moves: int | None = None
+    moves_bound: int | None = None
 
 
 def totals_of(

@@ -204,6 +204,12 @@ LAYER = Section(
             "replicas on a rank that does not hold their expert in the map in use; null without one",
             is_checked=True,
         ),
+        _new(
+            "moves_bound",
+            or_null(COUNT),
+            "moves that a map with such an objective, or the one asked for, takes at least; null without a map in use",
+            is_checked=True,
+        ),
     ),
 )
 MILESTONE = Section(

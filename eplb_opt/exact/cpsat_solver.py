@@ -65,7 +65,7 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
             METHOD,
             note=OUT_OF_TIME,
         )
-    solver = _solver(budget.limits(limits))
+    solver = new_solver(budget.limits(limits))
     status = in_own_thread(lambda: solver.solve(m.model), solver.stop_search)
     if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
         raise SolverError(
@@ -75,7 +75,7 @@ def solve_cpsat(pool: Pool, incumbent: Packing, limits: Limits) -> PoolOutcome:
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         packing = _packing(a, m, solver)
         best = min(packing, incumbent, key=lambda p: p.objective(pool))
-    stop = StopReason.GAP if status == cp_model.OPTIMAL else _limit_hit(limits, solver)
+    stop = StopReason.GAP if status == cp_model.OPTIMAL else limit_hit(limits, solver)
     return PoolOutcome(
         best,
         _bound(a, m, solver),
@@ -98,7 +98,7 @@ def _packing(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> Packing
     return a.packing({key: copies for key, copies in values.items() if copies})
 
 
-def _solver(limits: Limits) -> cp_model.CpSolver:
+def new_solver(limits: Limits) -> cp_model.CpSolver:
     """CP-SAT with one worker, which is deterministic, within its limits."""
     solver = cp_model.CpSolver()
     parameters = solver.parameters
@@ -106,6 +106,8 @@ def _solver(limits: Limits) -> cp_model.CpSolver:
     parameters.linearization_level = 2  # the packing rows are what proves
     parameters.random_seed = limits.seed
     parameters.catch_sigint_signal = False  # the process's handlers are the caller's
+    # OR-Tools 9.15 adds coefficients up in 32 bits there, and then proves what is not true.
+    parameters.presolve_inclusion_work_limit = 0
     # CP-SAT's is relative to the objective
     parameters.relative_gap_limit = limits.gap / (1 + limits.gap)
     if limits.seconds is not None:
@@ -115,7 +117,7 @@ def _solver(limits: Limits) -> cp_model.CpSolver:
     return solver
 
 
-def _limit_hit(limits: Limits, solver: cp_model.CpSolver) -> StopReason:
+def limit_hit(limits: Limits, solver: cp_model.CpSolver) -> StopReason:
     """Which limit has stopped the solver."""
     spent = solver.response_proto.deterministic_time
     if limits.work is not None and spent >= limits.work * ALL_WORK:
