@@ -36,7 +36,8 @@ FLOORS = (
     ("least_harm", "over_nodes", "certified"),
     ("sharing",),
     ("solver", "report"),
-    ("policies", "replayer"),
+    ("policies",),
+    ("replayer",),
     ("plugins", "commands"),
     ("cli",),
     (PACKAGE,),  # the names that load when used

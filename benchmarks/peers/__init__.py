@@ -1,9 +1,8 @@
 """Placement algorithms of other projects, run from their own packages: nothing of them is copied here.
 
 ``python -m benchmarks.peers fetch`` unpacks the modules needed into ``.peers`` (not committed); a package that is
-installed beside this one is used as it is. Every peer is optional. Not here: vllm-ascend's SwiftBalancer,
-which moves few experts away from the map in use (another problem), and its random policy; TensorRT-LLM, whose balancer
-is C++ within its CUDA library.
+installed beside this one is used as it is. Every peer is optional. Not here: vllm-ascend's random policy, and its
+STAIR, which is not in the version that is fetched; TensorRT-LLM, whose balancer is C++ within its CUDA library.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 from . import adapters
 from .unpacked import PeerMissingError, root_of, version_of
 
-__all__ = ["PEERS", "Peer", "PeerMissingError"]
+__all__ = ["PEERS", "REPLANNERS", "Peer", "PeerMissingError"]
 
 
 @dataclass(frozen=True)
@@ -63,5 +62,14 @@ PEERS = {
     ),
     "ascend-flashlb": Peer(
         "vllm-ascend", "vllm_ascend", "vllm_ascend.eplb.core.policy.policy_flashlb", adapters.ascend_flashlb
+    ),
+}
+# Those that look at the map in use, [layers, replicas], which they take after the ranks.
+REPLANNERS = {
+    "ascend-swift": Peer(
+        "vllm-ascend", "vllm_ascend", "vllm_ascend.eplb.core.policy.policy_swift_balancer", adapters.ascend_swift
+    ),
+    "ascend-flashlb": Peer(
+        "vllm-ascend", "vllm_ascend", "vllm_ascend.eplb.core.policy.policy_flashlb", adapters.ascend_flashlb_kept
     ),
 }

@@ -193,6 +193,10 @@ def _print(report: Mapping[str, Any]) -> None:
 
     print_lines(tables.head_lines(report))
     print_table(tables.outcome_table(report))
+    moves = tables.moves_table(report)
+    if moves:
+        print_lines(["", tables.moves_line()])
+        print_table(moves)
     intervals = tables.interval_table(report)
     if len(intervals[0].cells) > 1:
         print_lines(["", tables.interval_line(report)])

@@ -33,6 +33,8 @@ class Comparison:
         What the advice is better by; negative: worse.
     error : float or None
         Standard error of that over windows, as if these were independent.
+    moves : float or None
+        Replicas a layer that each re-plan moved, in all served windows; None: no re-plan.
     """
 
     policy: str
@@ -41,6 +43,7 @@ class Comparison:
     imbalance: float
     saved: float
     error: float | None
+    moves: float | None
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Advice:
         Served windows, the earlier and the later ones; all for both where the trace is short.
     chosen_imbalance, imbalance : float
         Mean imbalance in these.
+    moves, moves_share : float or None
+        Replicas a layer that each re-plan moved, in all served windows, and their share of the slots; None: no re-plan.
     comparisons : tuple of Comparison
     """
 
@@ -70,6 +75,8 @@ class Advice:
     judged_on: int
     chosen_imbalance: float
     imbalance: float
+    moves: float | None
+    moves_share: float | None
     comparisons: tuple[Comparison, ...]
 
     @property
@@ -110,6 +117,8 @@ def advise(outcomes: Sequence[Outcome]) -> Advice:
         len(chosen.imbalance[late]),
         _mean_in(chosen, early),
         _mean_in(chosen, late),
+        chosen.moves_mean,
+        chosen.moves_share,
         tuple(comparisons),
     )
 
@@ -119,11 +128,16 @@ def _mean_in(outcome: Outcome, windows: slice) -> float:
 
 
 def _least_costly(candidates: Sequence[Outcome], early: slice) -> Outcome:
-    """Of those near the best: fewest replicas, then fewest plans, then the first."""
+    """Of those near the best: fewest replicas, then fewest that move, then fewest plans, then the first."""
     best = min(_mean_in(outcome, early) for outcome in candidates)
     limit = best * (1 + TOLERANCE)
     near = [outcome for outcome in candidates if _mean_in(outcome, early) <= limit]
-    return min(near, key=lambda outcome: (outcome.replicas, outcome.plans))
+    return min(near, key=_cost)
+
+
+def _cost(outcome: Outcome) -> tuple[int, int, int]:
+    """Replicas, those that moved in all, and plans."""
+    return outcome.replicas, int(outcome.moves.sum()), outcome.plans
 
 
 def _others(
@@ -172,4 +186,5 @@ def _compared(other: Outcome, chosen: Outcome, late: slice) -> Comparison:
         _mean_in(other, late),
         float(saved.mean()),
         error,
+        other.moves_mean,
     )

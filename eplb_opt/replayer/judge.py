@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..moves.held import moves
+from ..moves.renaming import match_ranks
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.pool import Floats, Ints
@@ -31,6 +33,8 @@ class Outcome:
         Mean imbalance of the maps in the windows that they were planned on.
     moves : array [re-plans, layers], int64
         Replicas that were new on their rank.
+    renamed_moves : array [re-plans, layers], int64
+        The same, had ranks been renamed so that fewest are.
     seconds : float or None
         Mean time of a plan.
     plans : int
@@ -42,6 +46,7 @@ class Outcome:
     imbalance: Floats
     seen: float
     moves: Ints
+    renamed_moves: Ints
     seconds: float | None
     plans: int
 
@@ -60,6 +65,16 @@ class Outcome:
         """Mean over windows, [layers]."""
         return np.asarray(self.imbalance.mean(axis=0))
 
+    @property
+    def moves_mean(self) -> float | None:
+        """Replicas that moved, the mean over re-plans and layers; None without a re-plan."""
+        return _mean(self.moves)
+
+    @property
+    def moves_share(self) -> float | None:
+        """The same as a share of the slots."""
+        return None if self.moves_mean is None else self.moves_mean / self.replicas
+
     def figures(self, layer_ids: Sequence[int]) -> dict[str, Any]:
         """What is reported of it, as JSON types."""
         by_layer = self.by_layer
@@ -77,11 +92,17 @@ class Outcome:
             "worst_layer": int(layer_ids[worst]),
             "worst_layer_imbalance": float(by_layer[worst]),
             "seen_imbalance": self.seen,
-            "moves_mean": float(self.moves.mean()) if self.moves.size else None,
+            "moves_mean": self.moves_mean,
+            "moves_share": self.moves_share,
+            "renamed_moves_mean": _mean(self.renamed_moves),
             "plan_seconds": self.seconds,
             "window_imbalance": self.by_window.tolist(),
             "layer_imbalance": by_layer.tolist(),
         }
+
+
+def _mean(moves: Ints) -> float | None:
+    return float(moves.mean()) if moves.size else None
 
 
 def of_windows(instance: Instance, windows: Sequence[int]) -> Instance:
@@ -96,23 +117,6 @@ def imbalance_in(
     return placement.window_imbalance(of_windows(instance, windows))
 
 
-def moves_between(old: Placement, new: Placement, num_ranks: int) -> Ints:
-    """Replicas of the new map on a rank that did not hold their expert before, [layers].
-
-    Ranks keep their numbers: no renaming is looked for.
-
-    Examples
-    --------
-    >>> old = Placement([[0, 1, 2, 0]], 3)
-    >>> moves_between(old, Placement([[1, 1, 2, 0]], 3), num_ranks=2).tolist()
-    [0]
-    >>> moves_between(old, Placement([[2, 0, 1, 0]], 3), num_ranks=2).tolist()
-    [2]
-    """
-    layers, replicas = new.phy2log.shape
-    rank = np.arange(replicas) // (replicas // num_ranks)
-    rows = np.arange(layers)[:, None]
-    was_there = np.zeros((layers, num_ranks, new.num_experts), dtype=bool)
-    was_there[rows, rank, old.phy2log] = True
-    stays = was_there[rows, rank, new.phy2log]
-    return np.asarray((~stays).sum(axis=1))
+def renamed_moves(new: Placement, old: Placement, instance: Instance) -> Ints:
+    """Replicas that move from one map to the next if ranks are renamed so that fewest do, [layers]."""
+    return moves(match_ranks(new, old, instance), old, instance)

@@ -65,7 +65,7 @@ def replay(
     policies : sequence of str
         Of ``contiguous``, ``greedy``, ``refined``, ``refined-windows`` (``Objective("mean")``), ``optimal``, ``own``
         (each window's own plan, the floor) or ``package.module:Name`` of a policy from outside; all of this package by
-        default.
+        default. Those of this package that plan well start from the map that they left, as in an engine.
     train, test : sequence of str, optional
         Labels of windows to plan on and to judge on, instead of time.
     tokens_per_step : int, optional

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from ..moves.held import moves
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.pool import Floats, Ints
-from .judge import Outcome, imbalance_in, moves_between, of_windows
+from ..replanning import replanned
+from .judge import Outcome, imbalance_in, of_windows, renamed_moves
 from .players import OWN, Player, own
 from .trace import Turn
 
+Count = Callable[[Placement, Placement, Instance], Ints]
 BATCH = 32  # windows that are planned on themselves at once
 
 
@@ -42,33 +45,70 @@ class Rounds:
         self.player = player
         self.instance = instance
         self._plans: dict[tuple[int, ...], Planned] = {}
+        self._chains: dict[tuple[Turn, ...], list[Planned]] = {}
 
-    def planned(self, seen: tuple[int, ...]) -> Planned:
-        """The map of the windows that are seen; made once, whichever interval asks for it."""
+    def chain(self, turns: Sequence[Turn]) -> list[Planned]:
+        """The maps of some turns, each planned with the one before it in use."""
+        key = tuple(turns)
+        if key not in self._chains:
+            planned: list[Planned] = []
+            for turn in key:
+                in_use = planned[-1].placement if planned else None
+                planned.append(self._next(turn.seen, in_use))
+            self._chains[key] = planned
+        return self._chains[key]
+
+    def _next(self, seen: tuple[int, ...], in_use: Placement | None) -> Planned:
+        """The map of the windows that are seen, with a map in use."""
+        told = in_use if self.player.looks_at_map else None
+        planned = self._anew(seen) if told is None else self._timed(seen, told)
+        rule = self.player.rule
+        if in_use is None or rule is None:
+            return planned
+        instance = self._seen(seen)
+        start = time.monotonic()
+        placement = replanned(
+            instance, planned.placement, in_use, rule, workers=self.player.workers
+        )
+        seconds = planned.seconds + time.monotonic() - start
+        return Planned(placement, seconds)
+
+    def _anew(self, seen: tuple[int, ...]) -> Planned:
+        """The map without one in use; made once, whichever interval asks for it."""
         if seen not in self._plans:
-            start = time.monotonic()
-            placement = self.player.plan(of_windows(self.instance, seen))
-            self._plans[seen] = Planned(placement, time.monotonic() - start)
+            self._plans[seen] = self._timed(seen, None)
         return self._plans[seen]
+
+    def _timed(self, seen: tuple[int, ...], in_use: Placement | None) -> Planned:
+        instance = self._seen(seen)
+        start = time.monotonic()
+        placement = self.player.plan(instance, in_use)
+        return Planned(placement, time.monotonic() - start)
+
+    def _seen(self, seen: tuple[int, ...]) -> Instance:
+        return self.player.seeing(of_windows(self.instance, seen))
 
     def placement_at(self, window: int, turns: Sequence[Turn]) -> Placement:
         """The map that serves a window."""
-        turn = next(turn for turn in turns if window in turn.served)
-        return self.planned(turn.seen).placement
+        planned = self.chain(turns)
+        pairs = zip(planned, turns, strict=True)
+        return next(plan.placement for plan, turn in pairs if window in turn.served)
 
     def outcome(self, turns: Sequence[Turn], interval: int | None) -> Outcome:
         """What its maps were worth in these turns."""
-        planned = [self.planned(turn.seen) for turn in turns]
+        planned = self.chain(turns)
         pairs = list(zip(planned, turns, strict=True))
         seen = [self._imbalance(plan, turn.seen) for plan, turn in pairs]
         served = [self._imbalance(plan, turn.served) for plan, turn in pairs]
+        placements = [plan.placement for plan in planned]
         return Outcome(
             self.name,
             self.instance.num_replicas,
             interval,
             np.concatenate(served),
             float(np.mean([imbalance.mean() for imbalance in seen])),
-            self._moves([plan.placement for plan in planned]),
+            self._counted(moves, placements),
+            self._counted(renamed_moves, placements),
             float(np.mean([plan.seconds for plan in planned])),
             len(planned),
         )
@@ -76,11 +116,10 @@ class Rounds:
     def _imbalance(self, planned: Planned, windows: Sequence[int]) -> Floats:
         return imbalance_in(planned.placement, self.instance, windows)
 
-    def _moves(self, placements: Sequence[Placement]) -> Ints:
-        """Of each map but the first, [re-plans, layers]."""
-        ranks = self.instance.num_ranks
+    def _counted(self, count: Count, placements: Sequence[Placement]) -> Ints:
+        """What moves to each map but the first, [re-plans, layers]."""
         pairs = itertools.pairwise(placements)
-        rows = [moves_between(old, new, ranks) for old, new in pairs]
+        rows = [count(new, old, self.instance) for old, new in pairs]
         layers = self.instance.num_layers
         return np.array(rows, dtype=np.int64).reshape(len(rows), layers)
 
@@ -115,6 +154,7 @@ class OwnRounds:
             interval,
             imbalance,
             float(imbalance.mean()),
+            nothing,
             nothing,
             None,
             len(served),

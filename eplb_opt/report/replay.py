@@ -58,6 +58,22 @@ def outcome_table(report: Mapping[str, Any]) -> list[Column]:
     ]
 
 
+def moves_table(report: Mapping[str, Any]) -> list[Column]:
+    """What moves at a re-plan, of policies that are shown and re-plan; no columns if none does."""
+    rows = [row for row in shown_rows(report) if row["moves_mean"] is not None]
+    if not rows:
+        return []
+    return [
+        Column("policy", [row["policy"] for row in rows], left=True, folds=True),
+        *_slots(rows),
+        Column("re-plans", [str(row["plans"] - 1) for row in rows], order=2),
+        Column("moves", _figures(rows, "moves_mean", ".1f")),
+        Column("share", _figures(rows, "moves_share", ".0%")),
+        Column("renamed", _figures(rows, "renamed_moves_mean", ".1f")),
+        Column("mean", _figures(rows, "imbalance_mean"), order=1),
+    ]
+
+
 def interval_table(report: Mapping[str, Any]) -> list[Column]:
     """The advised policy and number of replicas at every interval."""
     advice = report["advice"]
@@ -73,6 +89,7 @@ def interval_table(report: Mapping[str, Any]) -> list[Column]:
         Column("p95", _figures(rows, "imbalance_p95")),
         Column("seen", _figures(rows, "seen_imbalance")),
         Column("moves", _figures(rows, "moves_mean", ".1f")),
+        Column("share", _figures(rows, "moves_share", ".0%")),
     ]
 
 
@@ -101,6 +118,7 @@ def evidence_table(report: Mapping[str, Any]) -> list[Column]:
         Column("mean", _figures(rows, "imbalance")),
         Column("advice saves", _figures(rows, "saved", "+.4f")),
         Column("+-", _figures(rows, "error"), order=1),
+        Column("moves", _figures(rows, "moves", ".1f"), order=2),
     ]
 
 
@@ -118,6 +136,11 @@ def head_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{windows}: a plan sees the last {report['history']}; the {len(served)} after the warm-up are judged"
     yield "heaviest over mean rank load, mean over layers; layer: the worst of them"
     yield "moves: replicas new on their rank, a layer and re-plan"
+
+
+def moves_line() -> str:
+    """What the table of moves is of."""
+    return "moves of a re-plan: a layer's replicas, share of its slots, had ranks been renamed"
 
 
 def interval_line(report: Mapping[str, Any]) -> str:
@@ -183,7 +206,7 @@ def advice_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"judged on the other {advice['judged_on']}: {mean}"
     else:
         yield f"not held out, as the trace is short: chosen and judged on {first}, {mean}"
-    yield from _price(report)
+    yield from _price(advice)
     yield from _doubts(advice)
 
 
@@ -194,15 +217,11 @@ def _what_to_do(report: Mapping[str, Any]) -> str:
     return "plan once" if report["train"] else "plan once and keep the map,"
 
 
-def _price(report: Mapping[str, Any]) -> Iterator[str]:
-    """What re-planning moves, which the advice does not weigh."""
-    advice = report["advice"]
-    way = ("policy", "replicas", "interval")
-    chosen = [advice[key] for key in way]
-    row = next(r for r in report["outcomes"] if [r[key] for key in way] == chosen)
-    if row["moves_mean"]:
-        moves = f"{row['moves_mean']:.1f} of {row['replicas']} replicas"
-        yield f"each re-plan moves {moves} a layer, whose cost is not weighed here"
+def _price(advice: Mapping[str, Any]) -> Iterator[str]:
+    """What re-planning moves."""
+    if advice["moves"]:
+        moves = f"{advice['moves']:.1f} of {advice['replicas']} replicas"
+        yield f"each re-plan moves {moves} a layer ({advice['moves_share']:.0%} of the slots)"
 
 
 def _doubts(advice: Mapping[str, Any]) -> Iterator[str]:

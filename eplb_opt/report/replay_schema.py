@@ -84,6 +84,12 @@ OUTCOME = Section(
             or_null(AT_LEAST_0),
             "replicas on a rank that did not hold their expert before, mean over re-plans and layers; null: no re-plan",
         ),
+        Field("moves_share", or_null(AT_LEAST_0), "the same as a share of the slots"),
+        Field(
+            "renamed_moves_mean",
+            or_null(AT_LEAST_0),
+            "what `moves_mean` would be, had ranks been renamed so that fewest replicas move",
+        ),
         Field(
             "plan_seconds", or_null(AT_LEAST_0), "mean time of a plan; null: of `own`"
         ),
@@ -120,6 +126,7 @@ COMPARISON = Section(
             or_null(AT_LEAST_0),
             "standard error of it over windows, taken as independent; null: one window",
         ),
+        Field("moves", or_null(AT_LEAST_0), "as `moves_mean` of the outcome"),
     ),
 )
 ADVICE = Section(
@@ -133,6 +140,8 @@ ADVICE = Section(
         Field("judged_on", POSITIVE, "served windows that it was judged on, the last"),
         Field("chosen_imbalance", AT_LEAST_0, "mean imbalance in the former"),
         Field("imbalance", AT_LEAST_0, "mean imbalance in the latter"),
+        Field("moves", or_null(AT_LEAST_0), "as `moves_mean` of the outcome"),
+        Field("moves_share", or_null(AT_LEAST_0), "as that of the outcome"),
         Field(
             "comparisons", objects(COMPARISON), "what other ways would have been worth"
         ),

@@ -12,7 +12,7 @@ from eplb_opt.cli import main
 from eplb_opt.replayer import play as play_module
 from eplb_opt.report.layout import table_lines
 from eplb_opt.report.outputs import GAP_SAMPLING
-from eplb_opt.report.replay import evidence_table, interval_table, outcome_table, parts_table
+from eplb_opt.report.replay import evidence_table, interval_table, moves_table, outcome_table, parts_table
 from eplb_opt.report.replay_schema import ADVICE, COMPARISON, OUTCOME, PARTS, REPLAY
 
 TOPOLOGY = ["--replicas", "12", "--ranks", "4"]
@@ -72,11 +72,29 @@ def test_tables_and_the_recommendation(trace, tmp_path, capsys):
 
 
 def test_everything_fits_a_terminal(trace, capsys):
-    report = report_of(trace, "--tokens-per-step", "64", "--replicas", "12,16", capsys=capsys)
-    for table in (outcome_table, interval_table, parts_table, evidence_table):
+    report = report_of(trace, "--tokens-per-step", "64", "--replicas", "12,16", "--interval", "2", capsys=capsys)
+    for table in (outcome_table, moves_table, interval_table, parts_table, evidence_table):
         assert max(len(line) for line in table_lines(table(report), 80)) <= 80
     single = report_of(trace, capsys=capsys)
     assert not any("left out" in line for line in table_lines(outcome_table(single), 80))
+
+
+def test_moves_of_a_re_plan(trace, capsys):
+    assert main(["replay", str(trace), *TOPOLOGY, *FAST, "--interval", "2"]) == 0
+    shown = capsys.readouterr().out
+    report = report_of(trace, "--interval", "2", capsys=capsys)
+    rows = {row["policy"]: row for row in report["outcomes"] if row["shown"]}
+    for name, row in rows.items():
+        if name == "own":
+            assert row["moves_mean"] is row["moves_share"] is row["renamed_moves_mean"] is None
+            continue
+        assert row["moves_share"] == pytest.approx(row["moves_mean"] / 12)
+        assert row["renamed_moves_mean"] <= row["moves_mean"]
+        figures = f"{row['moves_mean']:.1f} {row['moves_share']:.0%} {row['renamed_moves_mean']:.1f}"
+        assert any(line.split()[0] == name and figures in " ".join(line.split()) for line in shown.splitlines() if line)
+    assert rows["refined"]["moves_mean"] < rows["greedy"]["moves_mean"]
+    once = report_of(trace, "--train", "code", "--test", "math", capsys=capsys)
+    assert moves_table(once) == []
 
 
 def test_labels_windows_and_numbers(trace, capsys):

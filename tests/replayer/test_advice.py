@@ -11,10 +11,11 @@ from eplb_opt.replayer.judge import Outcome
 NO_MOVES = np.empty((0, 1), dtype=np.int64)
 
 
-def outcome(policy, interval, by_window, replicas=8):
+def outcome(policy, interval, by_window, replicas=8, moves=None):
     imbalance = np.array(by_window, dtype=float)[:, None]
     plans = 1 if interval is None else -(-len(by_window) // interval)
-    return Outcome(policy, replicas, interval, imbalance, 1.0, NO_MOVES, 0.0, plans)
+    moved = NO_MOVES if moves is None else np.full((plans - 1, 1), moves)
+    return Outcome(policy, replicas, interval, imbalance, 1.0, moved, moved, 0.0, plans)
 
 
 def test_the_later_windows_say_nothing_to_the_choice():
@@ -57,6 +58,16 @@ def test_fewer_replicas_where_more_do_not_pay():
     advice = advise([few, more, many])
     assert advice.replicas == 16
     assert [c.replicas for c in advice.comparisons] == [8, 12]
+
+
+def test_fewer_moves_where_more_do_not_pay():
+    never = outcome("greedy", None, [1.4] * 8)
+    often = outcome("refined", 1, [1.2] * 8, moves=1)
+    seldom = outcome("greedy", 4, [1.2] * 8, moves=8)
+    advice = advise([never, seldom, often])
+    assert (advice.policy, advice.moves, advice.moves_share) == ("refined", 1.0, 0.125)
+    assert {(c.policy, c.interval): c.moves for c in advice.comparisons} == {("greedy", 4): 8.0}
+    assert advise([never]).moves is None
 
 
 def test_the_floor_is_compared_with_and_never_advised():

@@ -130,6 +130,23 @@ def test_policies_from_outside_may_take_windows():
     np.testing.assert_array_equal(found.outcomes[1].imbalance, last.outcomes[1].imbalance)
 
 
+def stays(weight, num_replicas, num_groups, num_nodes, num_ranks, old_global_expert_indices=None):
+    """A policy that keeps the map in use."""
+    if old_global_expert_indices is not None:
+        return old_global_expert_indices
+    return greedy(Instance(weight, num_replicas, num_ranks=num_ranks)).phy2log
+
+
+def test_policies_from_outside_may_look_at_the_map_in_use():
+    load = windows()
+    found = replay(load, 12, num_ranks=4, history=3, interval=2, policies=[f"{__name__}:stays", "greedy"])
+    never, kept = found.outcomes[:2]
+    assert (never.interval, kept.interval) == (None, 2)
+    np.testing.assert_array_equal(kept.imbalance, never.imbalance)
+    assert (kept.plans, kept.moves_mean) == (5, 0.0)
+    assert found.outcomes[3].moves_mean > 0
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
