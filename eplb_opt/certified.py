@@ -19,6 +19,9 @@ from .problem.status import StopReason
 from .result import Result
 from .spare_plan import SparePlan
 
+# Of every layer the moves, and a bound of them; None without a map in use.
+Moved = list[tuple[int | None, int | None]]
+
 
 class FallbackWarning(UserWarning):
     """A solver failed, or could not be tried, and the best map so far was kept.
@@ -53,20 +56,12 @@ def certified(
     rows = np.stack([layer.phy2log() for layer in layers])
     placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
     _require_valid(placement, instance, method)
-    moved: list[tuple[int | None, int | None]] = [(None, None)] * len(layers)
+    moved: Moved = [(None, None)] * len(layers)
     if spare is not None:
         placement, proven = spare.fresh(placement)
     if next_from is not None:
-        chosen, bounds = next_from.next_map(placement, deadline)
-        placement = (
-            chosen if spare is None else spare.near(chosen, placement, next_from)
-        )
-        # What is proven is of maps as good as the one that was chosen.
-        is_as_good = placement.objective(instance) <= chosen.objective(instance)
-        bounds = np.where(is_as_good, bounds, 0)
+        placement, moved = _next(placement, next_from, deadline, spare)
         _require_valid(placement, instance, method)
-        moves = next_from.moves(placement)
-        moved = list(zip(moves, bounds.tolist(), strict=True))
     objective = placement.objective(instance).tolist()
     certificates = tuple(
         replace(
@@ -89,6 +84,24 @@ def certified(
         previous=None if next_from is None else next_from.to_dict(),
         spare=None if spare is None else spare.maps.spare,
     )
+
+
+def _next(
+    placement: Placement,
+    next_from: NextFrom,
+    deadline: float | None,
+    spare: SparePlan | None,
+) -> tuple[Placement, Moved]:
+    """The map that comes after the one in use; moves of its layers, and how many a map as good takes at least."""
+    instance = next_from.instance
+    chosen, bounds = next_from.next_map(placement, deadline)
+    if spare is not None:
+        near = spare.near(chosen, placement, next_from)
+        # What is proven is of maps as good as the one that was chosen.
+        is_as_good = near.objective(instance) <= chosen.objective(instance)
+        bounds = np.where(is_as_good, bounds, 0)
+        chosen = near
+    return chosen, list(zip(next_from.moves(chosen), bounds.tolist(), strict=True))
 
 
 def _require_valid(placement: Placement, instance: Instance, method: str) -> None:

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from .certified import certified
 from .errors import OptionError, shown
-from .foresight.tables import MOST_RANKS
-from .layer import LayerState
 from .limits import Limits
 from .methods import METHODS
-from .methods.method import Method
 from .methods.needs import require_method
 from .moves.rule import MoveRule
-from .next_from import SHARE, NextFrom
-from .packages import is_usable
+from .next_from import NextFrom
 from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result, SolveInterrupted
-from .sharing import Progress, Sharing
+from .sharing import Progress
+from .solving import Solving
 from .spare_plan import SparePlan
-from .starts import (
-    in_parts,
-    pin,
-    replace_packings,
-    start_layers,
-    take,
-    take_planned,
-    take_refined,
-    timed_greedy,
-)
-from .warmup import warm_up, warm_up_moves, warm_up_spare
-from .workers import run_tasks
-
-if TYPE_CHECKING:
-    from .over_nodes import OverNodes
-
-CHOICE_SHARE = 0.2  # of the time, at most, for the choice among maps that are as good
-SPARE_SHARE = 0.3  # of the time, for maps with spare replicas where these are asked for
-LEAST_SECONDS = 0.5  # left for it; what it calls takes some time to load
 
 
 def solve(
@@ -151,7 +125,7 @@ def solve(
     next_from = _next_from(instance, previous, rule, failed_ranks, method, limits)
     spares = None if spare is None else SparePlan.of(instance, spare, limits)
     require_method(method, limits)
-    run = _Run(instance, method, limits, progress, next_from, spares)
+    run = Solving(instance, method, limits, progress, next_from, spares)
     try:
         run.improve(warm_start)
         run.choose_least_harm()
@@ -204,227 +178,3 @@ def _check_types(
             raise OptionError(
                 f"{name} is {shown(value)}: give Placement(phy2log, num_experts)"
             )
-
-
-def _chooses(instance: Instance, method: Method) -> bool:
-    """Whether a choice among maps that are as good follows the method."""
-    if not method.chooses or not instance.objective.adds_windows:
-        return False
-    if instance.num_ranks > MOST_RANKS or not is_usable("numba"):
-        return False
-    # A heuristic knows no other traffic than what was recorded.
-    return method.improve is not None or instance.num_windows > 1
-
-
-def _is_over_nodes(instance: Instance, method: Method) -> bool:
-    """Whether the windows of several nodes are the objective of a method that works pool by pool."""
-    adds_windows = instance.objective.adds_windows
-    return method.improve is not None and not adds_windows and instance.num_pools > 1
-
-
-class _Run:
-    """One call of `solve`: its layers from the greedy's map to their certificates, its clock and what it compiled."""
-
-    def __init__(
-        self,
-        instance: Instance,
-        method: str,
-        limits: Limits,
-        progress: Progress | None,
-        next_from: NextFrom | None,
-        spare: SparePlan | None,
-    ) -> None:
-        self.instance = instance
-        self.method = method
-        self.limits = limits
-        self.progress = progress
-        self.next_from = next_from
-        self.spare = spare
-        self.start = time.monotonic()
-        self.compile_seconds = 0.0
-        # Rows of the layers that a method has placed which places whole instances.
-        self.placed: set[int] = set()
-        self.chooses = _chooses(instance, METHODS[method])
-        self.greedy = timed_greedy(instance) if method == "greedy" else None
-        self.layers = start_layers(instance, limits.seconds, self.greedy)
-        self.over_nodes: OverNodes | None = None
-        if _is_over_nodes(instance, METHODS[method]):
-            from .over_nodes import OverNodes
-
-            self.over_nodes = OverNodes(instance, self.layers, limits)
-
-    def improve(self, warm_start: Placement | None) -> None:
-        """Let the method work on the layers."""
-        if self.next_from is not None:
-            self.compile_seconds += warm_up_moves()
-        if self.spare is not None:
-            self.compile_seconds += warm_up_spare()
-        if self.greedy is not None:
-            placement, _ = self.greedy
-            self._keep_greedy(placement)
-            return
-        place = METHODS[self.method].place
-        self._compile(self.method if place is not None else "refined")
-        if place is not None:
-            self._place_all(place)
-            return
-        if warm_start is not None:
-            take(self.instance, self.layers, warm_start, "warm start")
-        in_use = None if self.next_from is None else self.next_from.warm_start()
-        if in_use is not None:
-            take(self.instance, self.layers, in_use, "map in use")
-        if self.over_nodes is not None:
-            self._improve_over_nodes(self.over_nodes, [warm_start, in_use])
-            return
-        if self.instance.objective.adds_windows:
-            take_refined(self.instance, self.layers, self._deadline())
-        else:
-            take_planned(
-                self.instance, self.layers, self._deadline(), self.limits.workers
-            )
-        if any(layer.is_open(self.limits.gap) for layer in self.layers):
-            # Not before: with the machine code cached, it takes time, too.
-            self._compile(self.method)
-            self._run_tasks(self._deadline())
-
-    def _improve_over_nodes(
-        self, maps: OverNodes, known: Sequence[Placement | None]
-    ) -> None:
-        """Bounds of the windows' mix node by node, and maps of whole layers."""
-        for placement in known:
-            if placement is not None:
-                maps.offer(placement.phy2log, "warm start")
-        maps.plan(self._deadline())
-        self._compile(self.method)
-        self._run_tasks(maps.bounds_end(self._deadline()))
-        maps.search(self._deadline())
-        self.placed.update(range(len(self.layers)))
-
-    def choose_least_harm(self) -> None:
-        """Of the maps that are as good as was asked for, take one that a change of loads hurts least."""
-        if not self.chooses:
-            return
-        deadline = self._end()
-        if deadline is not None and deadline - time.monotonic() < LEAST_SECONDS:
-            return
-        self._compile(self.method, windows=True)
-        from .least_harm import LeastHarm
-
-        LeastHarm(
-            self.instance,
-            self.layers,
-            self.limits,
-            self._end(),
-            searches=self._searches,
-        ).choose()
-
-    def _keep_greedy(self, placement: Placement) -> None:
-        """The published greedy's map is the result, whatever is better."""
-        replace_packings(self.instance, self.layers, placement, "greedy")
-        pin(self.instance, self.layers, placement)
-        self.placed.update(range(len(self.layers)))
-
-    def _place_all(self, place: Callable[..., Placement]) -> None:
-        """Take the method's placement; over windows, which takes longer, layer by layer before the deadline."""
-        over_windows = not self.instance.objective.adds_windows
-        keep = replace_packings if over_windows else take
-        has_workers = METHODS[self.method].has("workers")
-        told = {"workers": self.limits.workers} if has_workers else {}
-
-        def place_part(part: Instance, layers: list[LayerState]) -> None:
-            placement = place(part, **told)
-            keep(part, layers, placement, self.method)
-            pin(part, layers, placement)
-            self.placed.update(layer.layer for layer in layers)
-
-        deadline = self._deadline() if over_windows else None
-        in_parts(self.instance, self.layers, place_part, deadline)
-
-    def _compile(self, method: str, *, windows: bool = False) -> None:
-        """Compile what a method calls; no clock counts it."""
-        over_windows = windows or not self.instance.objective.adds_windows
-        seconds = warm_up(method, windows=over_windows)
-        self.compile_seconds += seconds
-        for layer in self.layers:
-            layer.start += seconds
-
-    def _end(self) -> float | None:
-        """When the method and the choice end, as far as is known: compiling puts it off, moves take a share."""
-        if self.limits.seconds is None:
-            return None
-        of_moves = self.limits.seconds * SHARE if self.next_from is not None else 0.0
-        return self._whole_end() - of_moves
-
-    def _whole_end(self) -> float:
-        """When the call ends, of a call with a time limit."""
-        return self.start + self.compile_seconds + (self.limits.seconds or 0.0)
-
-    def _deadline(self) -> float | None:
-        """When the method ends: before the call, where a choice follows."""
-        end = self._end()
-        if end is None or self.limits.seconds is None:
-            return end
-        if self.spare is not None:
-            end -= self.limits.seconds * SPARE_SHARE
-        if not self.chooses:
-            return end
-        from .least_harm import seconds_of_choice
-
-        wanted = seconds_of_choice(self.instance, self._searches) / self.limits.workers
-        return end - min(self.limits.seconds * CHOICE_SHARE, wanted)
-
-    @property
-    def _searches(self) -> bool:
-        """Whether the choice looks for other maps, too: not after a heuristic."""
-        return METHODS[self.method].improve is not None
-
-    def _run_tasks(self, deadline: float | None) -> None:
-        sharing = Sharing(
-            self.method,
-            self.layers,
-            self.limits,
-            deadline,
-            self.progress,
-        )
-        if not self.layers[0].complete:
-            for i, layer in enumerate(self.layers):
-                sharing.assign_groups(layer, len(self.layers) - i)
-        run_tasks(
-            self.method,
-            sharing.next_task,
-            sharing.done,
-            self.limits,
-            deadline,
-        )
-
-    def _spare_within(self, untried: StopReason) -> SparePlan | None:
-        """How replicas are made spare in the time that is left: none is spent on proofs after an interrupt."""
-        if self.spare is None:
-            return None
-        is_exact = METHODS[self.method].improve is not None
-        proves = is_exact and untried is not StopReason.INTERRUPTED
-        return replace(self.spare, deadline=self._end(), proves=proves)
-
-    def finish(self, untried: StopReason) -> Result:
-        """Placement and certificates of what is there; ``untried`` is said of open layers that no task worked on."""
-        # An interrupt may have come between a pool's change and its layer's.
-        for layer in self.layers:
-            layer.refresh()
-        if self.over_nodes is not None:
-            self.over_nodes.keep()
-        stops = [
-            StopReason.COMPLETED if layer.layer in self.placed else untried
-            for layer in self.layers
-        ]
-        result = certified(
-            self.instance,
-            self.layers,
-            self.method,
-            self.limits,
-            stops,
-            self.next_from,
-            None if self.limits.seconds is None else self._whole_end(),
-            self._spare_within(untried),
-        )
-        seconds = time.monotonic() - self.start - self.compile_seconds
-        return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)

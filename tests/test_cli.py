@@ -357,7 +357,7 @@ def test_what_is_compiled_is_said(loads, monkeypatch, capsys):
         logging.getLogger("eplb_opt").info("compiling, once")
         return 1.0
 
-    monkeypatch.setattr("eplb_opt.solver.warm_up", compiling)
+    monkeypatch.setattr("eplb_opt.solving.warm_up", compiling)
     assert main(["solve", str(loads), *topology(2)]) == 0
     streams = capsys.readouterr()
     assert set(streams.err.splitlines()) == {"eplb-opt: note: compiling, once"}

@@ -35,6 +35,7 @@ FLOORS = (
     ("result", "starts"),
     ("least_harm", "over_nodes", "certified"),
     ("sharing",),
+    ("solving",),
     ("solver", "report"),
     ("policies",),
     ("replayer",),

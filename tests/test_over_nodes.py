@@ -82,7 +82,7 @@ def test_an_interrupt_keeps_the_plan_over_windows(monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("eplb_opt.solver.run_tasks", interrupted)
+    monkeypatch.setattr("eplb_opt.solving.run_tasks", interrupted)
     with pytest.raises(SolveInterrupted) as caught:
         solve(instance, "optimal", WORK)
     planned = solve(instance, "refined").placement

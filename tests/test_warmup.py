@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from eplb_opt import Instance, Limits, Objective, solve, solver, warm_up
+from eplb_opt import Instance, Limits, Objective, solve, solving, warm_up
 from eplb_opt.warmup import _call_all
 
 numba = pytest.importorskip("numba")
@@ -65,12 +65,12 @@ def test_compiling_is_outside_the_limit_and_reported(monkeypatch):
     """A compilation of 1,000 seconds leaves the tasks their whole time."""
     deadlines = []
     compiling = iter([1000.0, 500.0, 0.0])
-    monkeypatch.setattr(solver, "warm_up", lambda method, windows: next(compiling))
-    monkeypatch.setattr(solver, "run_tasks", lambda *arguments: deadlines.append(arguments[-1]))
+    monkeypatch.setattr(solving, "warm_up", lambda method, windows: next(compiling))
+    monkeypatch.setattr(solving, "run_tasks", lambda *arguments: deadlines.append(arguments[-1]))
     start = time.monotonic()
     instance = Instance(np.random.default_rng(1).lognormal(0, 1, (1, 24)), 48, num_ranks=12)
     result = solve(instance, "optimal", Limits(seconds=60.0, gap=0.0))
-    assert deadlines[0] >= start + 1500.0 + 60.0 * (1 - solver.CHOICE_SHARE)
+    assert deadlines[0] >= start + 1500.0 + 60.0 * (1 - solving.CHOICE_SHARE)
     assert result.compile_seconds == 1500.0
     moments = [moment for c in result.certificates for moment in c.reached if moment is not None]
     assert moments
