@@ -3,7 +3,8 @@
 A recording is played as an engine would: each window is a call of the plug-ins, and the map that the call returns is
 judged on the window after it. The figure is the mean over calls and layers of heaviest over mean rank load, with a 95 %
 interval by bootstrap over the calls. A line a recording goes to ``results/history.jsonl``, the page ``history.md`` is
-made of these (with ``--page`` of those that are there already).
+made of these and those of ``results/half_life.jsonl`` (with ``--page`` of those that are there already, with
+``--half-lives`` the latter alone are made again).
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ from eplb_opt.problem.pool import Floats
 
 from .environment import environment
 from .foresight import GPT_OSS, MIXED, SEED, V2_LITE, halves, in_tens, interval, mixed
-from .store import publish
+from .store import publish, read_lines, write_lines
 
 RESULTS = Path(__file__).parent / "results" / "history.jsonl"
+HALF_LIFE_RESULTS = Path(__file__).parent / "results" / "half_life.jsonl"
 PAGE = Path(__file__).parent / "history.md"
 SIZES = (0, 2, 4, 8, 16, 32)  # windows remembered
+HALF_LIVES = (0, 2, 4, 8, 16)  # windows
+WEIGHED = 16  # windows remembered, where these are compared
 FIRST = 8  # calls before it are not judged
 POLICY = POLICIES["refined"]
 
@@ -43,6 +47,13 @@ The columns are values of `EPLB_OPT_HISTORY`; with 0 `refined` plans for the loa
 {default}.
 
 {table}
+
+Windows that count less the older they are: 2^(-age / half-life), with a ring of {weighed}. The columns are values of
+`EPLB_OPT_HALF_LIFE`; with 0, the default, all count the same.
+
+{weighted}
+
+A short half-life gains where traffic drifts and loses where it jumps between kinds or is mixed, so none is the default.
 
 Milliseconds a layer of a call with the ring as full as it gets, all that the plug-in does, the median over calls:
 
@@ -86,9 +97,9 @@ def traces() -> Iterator[Trace]:
     yield Trace("synthetic, shares of four kinds of traffic", synthetic(), 288, 32)
 
 
-def played(trace: Trace, size: int) -> dict[str, object]:
-    """A ring of that size: imbalances of the next calls, and milliseconds a layer."""
-    past = Past(History(size, lambda: False)) if size else None
+def played(trace: Trace, size: int, half_life: float = 0.0) -> dict[str, object]:
+    """A ring of that size and that half-life: imbalances of the next calls, and milliseconds a layer."""
+    past = Past(History(size, lambda: False), half_life=half_life) if size else None
     rows = []
     times = []
     for number, load in enumerate(trace.load[:-1]):
@@ -115,9 +126,21 @@ def measured(trace: Trace) -> dict[str, object]:
     }  # fmt: skip
 
 
-def head(lines: list[dict[str, object]]) -> Iterator[str]:
-    yield "| recording | layers x experts, replicas/ranks | calls | " + " | ".join(lines[0]["sizes"]) + " |"  # type: ignore[arg-type]
-    yield "|---|---|---|" + "---|" * len(SIZES)
+def weighted(trace: Trace) -> dict[str, object]:
+    """The line of a recording with half-lives, whose times are those of a ring of the same size."""
+    found = {str(half_life): played(trace, WEIGHED, half_life) for half_life in HALF_LIVES}
+    for figures in found.values():
+        figures.pop("ms a layer")
+    return {
+        "recording": trace.name, "replicas": trace.replicas, "ranks": trace.ranks, "calls": len(trace.load),
+        "layers": trace.load.shape[1], "experts": trace.load.shape[2], "half-lives": found,
+    }  # fmt: skip
+
+
+def head(lines: list[dict[str, object]], columns: str = "sizes") -> Iterator[str]:
+    names = list(lines[0][columns])  # type: ignore[call-overload]
+    yield "| recording | layers x experts, replicas/ranks | calls | " + " | ".join(names) + " |"
+    yield "|---|---|---|" + "---|" * len(names)
 
 
 def row(line: dict[str, object], cells: list[str]) -> str:
@@ -125,11 +148,11 @@ def row(line: dict[str, object], cells: list[str]) -> str:
     return f"| {line['recording']} | {shape} | {line['calls']} | " + " | ".join(cells) + " |"
 
 
-def table(lines: list[dict[str, object]]) -> Iterator[str]:
+def table(lines: list[dict[str, object]], columns: str = "sizes") -> Iterator[str]:
     """Imbalances of the next calls, in Markdown."""
-    yield from head(lines)
+    yield from head(lines, columns)
     for line in lines:
-        found = line["sizes"].values()  # type: ignore[attr-defined]
+        found = line[columns].values()  # type: ignore[attr-defined]
         yield row(line, [f"{f['next']:.3f} ({f['interval'][0]:.3f}-{f['interval'][1]:.3f})" for f in found])
 
 
@@ -146,16 +169,20 @@ def page(lines: list[dict[str, object]]) -> str:
         **{name: lines[0][name] for name in ("commit", "date", "cpu", "cores", "seed")},
         first=FIRST,
         default=DEFAULT,
+        weighed=WEIGHED,
         table="\n".join(table(lines)),
+        weighted="\n".join(table(read_lines(HALF_LIFE_RESULTS), "half-lives")),
         times="\n".join(times(lines)),
     )
 
 
 def main() -> None:
-    """Measure and write, or write the page alone."""
+    """Measure and write, or write the page alone; ``--half-lives``: only these are measured, and nothing is timed."""
     lines = None
+    made_by = environment(SEED)
     if sys.argv[1:] != ["--page"]:
-        made_by = environment(SEED)
+        write_lines(HALF_LIFE_RESULTS, [made_by | weighted(trace) for trace in traces()])
+    if not sys.argv[1:]:
         lines = [made_by | measured(trace) for trace in traces()]
     publish(RESULTS, PAGE, page, lines)
 

@@ -55,13 +55,18 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
 
 
+def write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    """Write a results file anew."""
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    atomic_write(path, lambda file: file.write(content.encode()))
+
+
 def publish(
     results: Path, page: Path, text_of: Callable[[list[dict[str, Any]]], str], lines: list[dict[str, Any]] | None
 ) -> None:
     """Write results, if there are new ones, and the page that is made of them; show it."""
     if lines is not None:
-        content = "".join(json.dumps(line) + "\n" for line in lines)
-        atomic_write(results, lambda file: file.write(content.encode()))
+        write_lines(results, lines)
     text = text_of(read_lines(results))
     atomic_write(page, lambda file: file.write(text.encode()))
     print(text)

@@ -42,31 +42,38 @@ def certified(
     limits: Limits,
     untried: list[StopReason],
     next_from: NextFrom | None = None,
+    deadline: float | None = None,
     spare: SparePlan | None = None,
 ) -> Result:
     """Placement and certificates; the objective is recomputed from the map, and the greedy's map is the floor.
 
-    Where there is a map in use, ``next_from`` it chooses the placement; where replicas are to be ``spare``, no map
-    without them.
+    Where there is a map in use, ``next_from`` it chooses the placement, before a deadline; where replicas are to be
+    ``spare``, no map without them.
     """
     rows = np.stack([layer.phy2log() for layer in layers])
     placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
     _require_valid(placement, instance, method)
-    moves: list[int | None] = [None] * len(layers)
+    moved: list[tuple[int | None, int | None]] = [(None, None)] * len(layers)
     if spare is not None:
         placement, proven = spare.fresh(placement)
     if next_from is not None:
-        chosen = next_from.next_map(placement)
+        chosen, bounds = next_from.next_map(placement, deadline)
         placement = (
             chosen if spare is None else spare.near(chosen, placement, next_from)
         )
+        # What is proven is of maps as good as the one that was chosen.
+        is_as_good = placement.objective(instance) <= chosen.objective(instance)
+        bounds = np.where(is_as_good, bounds, 0)
         _require_valid(placement, instance, method)
-        moves = list(next_from.moves(placement))
+        moves = next_from.moves(placement)
+        moved = list(zip(moves, bounds.tolist(), strict=True))
     objective = placement.objective(instance).tolist()
     certificates = tuple(
-        replace(layer.certificate(value, limits.gap, stop), moves=moved)
-        for layer, value, stop, moved in zip(
-            layers, objective, untried, moves, strict=True
+        replace(
+            layer.certificate(value, limits.gap, stop), moves=count, moves_bound=least
+        )
+        for layer, value, stop, (count, least) in zip(
+            layers, objective, untried, moved, strict=True
         )
     )
     if spare is not None:

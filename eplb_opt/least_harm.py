@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,8 +16,11 @@ from .foresight.plan import MOVES
 from .heuristics.greedy import greedy, greedy_pools
 from .layer import LayerState
 from .limits import Limits
+from .problem.hierarchy import NodeSet
 from .problem.instance import Instance
 from .problem.pool import Ints, Packing, Pool
+from .problem.windows import Windows
+from .search.covers import least_cover
 from .search.search import search_near
 from .starts import split
 
@@ -28,6 +32,9 @@ MOST_SLOTS = 128  # in larger pools the exchanges alone find as good ones
 SECONDS = 1e-8  # of one proposal and window
 SECONDS_OF_WORK = 5e-8  # of a unit of the search's work
 WORK = 20_000  # of the search for one of them, for each slot
+MOST_RANK_SLOTS = 5  # of ranks whose contents are listed
+COVERS = 256  # searches for a layer's covers, where ranks have few slots
+SECONDS_OF_COVER = 4e-3  # of one of them
 
 
 class LeastHarm:
@@ -63,6 +70,8 @@ class LeastHarm:
         self.searches = searches
         self.windows = traffic(instance)
         self.each = _seconds_of_annealing(instance)
+        # Of layers whose choice has not begun, the time that is left is shared.
+        self.waiting = iter(range(len(layers), 0, -1))
 
     def choose(self) -> None:
         """Let every layer take its least harmful map."""
@@ -81,11 +90,21 @@ class LeastHarm:
             return False
         return time.monotonic() + self.each > self.deadline
 
+    def _is_after(self, end: float) -> bool:
+        """Whether a time is over, or the whole choice."""
+        if self.deadline is not None:
+            end = min(end, self.deadline)
+        return time.monotonic() > end
+
     def _chosen(self, layer: LayerState) -> Ints:
         own = layer.phy2log()
+        share = self._share_ends(next(self.waiting))
         if self._is_over():
             return own
         most = self._most(layer)
+        cover = self._covers(layer, most, share)
+        if cover is not None:  # hardly any exchange keeps the limit there
+            return cover
         maps = [own, *self._others(layer, most)]
         weight = self.instance.weight[layer.layer]
         return least_harmful(
@@ -108,6 +127,53 @@ class LeastHarm:
             most = max(own, layer.lower_bound * (1 + ROOM))
         return min(most, max(own, float(self.by_greedy[layer.layer])))
 
+    def _share_ends(self, layers: int) -> float:
+        """When a layer's share of the time ends, of so many whose choice has not ended."""
+        if self.deadline is None:
+            return math.inf
+        now = time.monotonic()
+        return now + (self.deadline - now) * min(self.limits.workers, layers) / layers
+
+    def _covers(self, layer: LayerState, most: float, end: float) -> Ints | None:
+        """The most even map over windows that covers give; None if that is the layer's own."""
+        is_asked = self.searches and _has_covers(self.instance)
+        if not is_asked or not 0 < layer.objective <= most:
+            return None
+        packings = {
+            node_set: self._cover(layer, node_set, most, end)
+            for node_set in layer.partition
+        }
+        is_own = all(
+            packing is layer.pools[node_set].bracket.packing
+            for node_set, packing in packings.items()
+        )
+        return None if is_own else _phy2log(layer, packings)
+
+    def _cover(
+        self, layer: LayerState, node_set: NodeSet, most: float, end: float
+    ) -> Packing:
+        """A pool's."""
+        state = layer.pools[node_set]
+        pool = self._over_windows(layer.layer, state.pool, state.experts)
+        return least_cover(
+            pool,
+            state.bracket.packing,
+            _by_greedy(pool).counts(pool),
+            most=most,
+            searches=COVERS // len(layer.partition),
+            seed=self.limits.seed,
+            is_over=lambda: self._is_after(end),
+        )
+
+    def _over_windows(self, layer: int, pool: Pool, experts: Ints) -> Pool:
+        """A pool with the windows of its experts."""
+        windows = Windows(
+            self.windows.normalised_layer(layer)[:, experts],
+            self.windows.shares[:, layer],
+            self.windows.objective,
+        )
+        return replace(pool, windows=windows)
+
     def _others(self, layer: LayerState, most: float) -> Iterator[Ints]:
         """Other maps within the limit: with the counts of the greedy, and with counts near these, in turn."""
         is_asked = self.searches and _has_others(self.instance)
@@ -120,14 +186,14 @@ class LeastHarm:
             packings = self._packings(layer, most, number)
             if packings is not None:
                 found += 1
-                yield np.concatenate(packings)
+                yield _phy2log(layer, packings)
 
     def _packings(
         self, layer: LayerState, most: float, number: int
-    ) -> list[Ints] | None:
-        """Of every pool of a layer's partition another packing, as the layer's experts; None if one is too heavy."""
-        rows = []
-        for node_set in sorted(layer.partition):
+    ) -> dict[NodeSet, Packing] | None:
+        """Of every pool of a layer's partition another packing; None if one is too heavy."""
+        found = {}
+        for node_set in layer.partition:
             state = layer.pools[node_set]
             packing = search_near(
                 state.pool,
@@ -139,17 +205,19 @@ class LeastHarm:
             )
             if packing.objective(state.pool) > most:
                 return None
-            rows.append(state.experts[packing.experts.ravel()])
-        return rows
+            found[node_set] = packing
+        return found
 
 
 def seconds_of_choice(instance: Instance, searches: bool) -> float:
     """About the most seconds of one core that the choice takes."""
     number = 1
     searching = 0.0
+    if searches and _has_covers(instance):
+        searching = COVERS * SECONDS_OF_COVER
     if searches and _has_others(instance):
         number += OTHERS
-        searching = OTHERS * WORK * instance.num_replicas * SECONDS_OF_WORK
+        searching += OTHERS * WORK * instance.num_replicas * SECONDS_OF_WORK
     # Each map is annealed twice, where the limit is not kept at first.
     of_layer = searching + 2 * number * _seconds_of_annealing(instance)
     return instance.num_layers * of_layer
@@ -160,9 +228,24 @@ def _seconds_of_annealing(instance: Instance) -> float:
     return MOVES * max(ENOUGH, instance.num_windows) * SECONDS
 
 
+def _has_covers(instance: Instance) -> bool:
+    """Whether the contents of a rank may be few enough to be listed."""
+    is_small = instance.slots_per_pool <= MOST_SLOTS
+    return is_small and instance.slots_per_rank <= MOST_RANK_SLOTS
+
+
 def _has_others(instance: Instance) -> bool:
     """Whether other maps than the method's are worth a search."""
     return FEWEST_SLOTS <= instance.slots_per_pool <= MOST_SLOTS
+
+
+def _phy2log(layer: LayerState, packings: Mapping[NodeSet, Packing]) -> Ints:
+    """The map of a layer, [replicas], of a packing for each of its pools."""
+    rows = [
+        layer.pools[node_set].experts[packings[node_set].experts.ravel()]
+        for node_set in sorted(packings)
+    ]
+    return np.concatenate(rows)
 
 
 def _by_greedy(pool: Pool) -> Packing:

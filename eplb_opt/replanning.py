@@ -231,11 +231,12 @@ class _Choice:
         excess = maps.moves - (maps.moves if self.limit is None else self.limit)
         too_many = np.maximum(excess, 0).astype(np.float64)
         moves = maps.moves.astype(np.float64)
+        # What is better than asked for is worth no move.
+        objective = np.maximum(maps.objective, self._most()[layers])
         if self.rule.move_price is not None:
             price = self.rule.move_price * self.instance.mean[layers]
-            return [too_many, maps.objective + price * moves, moves]
-        most = self._most()[layers]
-        return [too_many, np.maximum(maps.objective, most), moves, maps.objective]
+            objective = objective + price * moves
+        return [too_many, objective, moves, maps.objective]
 
     def _most(self) -> Floats:
         """The objective up to which fewer moves count for more, [layers]."""

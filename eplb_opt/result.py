@@ -106,6 +106,12 @@ class Result:
         return None if None in moves else np.array(moves, dtype=np.int64)
 
     @property
+    def moves_bound(self) -> Ints | None:
+        """Moves that a map as good, or as good as was asked for, is proven to take at least, [layers], or None."""
+        bounds = [c.moves_bound for c in self.certificates]
+        return None if None in bounds else np.array(bounds, dtype=np.int64)
+
+    @property
     def spare_bound(self) -> Floats | None:
         """Proven lower bound of the objective of maps with spare replicas, [layers]; None if none were asked for."""
         bounds = [c.spare_bound for c in self.certificates]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from .certified import certified
 from .errors import OptionError, shown
@@ -15,7 +16,7 @@ from .methods import METHODS
 from .methods.method import Method
 from .methods.needs import require_method
 from .moves.rule import MoveRule
-from .next_from import NextFrom
+from .next_from import SHARE, NextFrom
 from .packages import is_usable
 from .problem.instance import Instance
 from .problem.placement import Placement
@@ -35,6 +36,9 @@ from .starts import (
 )
 from .warmup import warm_up, warm_up_moves, warm_up_spare
 from .workers import run_tasks
+
+if TYPE_CHECKING:
+    from .over_nodes import OverNodes
 
 CHOICE_SHARE = 0.2  # of the time, at most, for the choice among maps that are as good
 SPARE_SHARE = 0.3  # of the time, for maps with spare replicas where these are asked for
@@ -150,7 +154,7 @@ def solve(
         warm_start.require_valid(instance)
     limits = Limits() if limits is None else limits
     rule = MoveRule(max_moves, slack, move_price)
-    next_from = _next_from(instance, previous, rule, failed_ranks, limits)
+    next_from = _next_from(instance, previous, rule, failed_ranks, method, limits)
     spares = None if spare is None else SparePlan.of(instance, spare, limits)
     require_method(method, limits)
     run = _Run(instance, method, limits, progress, next_from, spares)
@@ -176,11 +180,12 @@ def _next_from(
     previous: Placement | None,
     rule: MoveRule,
     failed_ranks: Sequence[int],
+    method: str,
     limits: Limits,
 ) -> NextFrom | None:
     """The map in use and the rule; None without such a map, which a rule asks for."""
     if previous is not None:
-        start = NextFrom(instance, previous, rule, failed_ranks, limits.workers)
+        start = NextFrom(instance, previous, rule, method, limits, failed_ranks)
         start.warm_start()  # what does not fit is said before the long work
         return start
     if rule != MoveRule() or len(failed_ranks):
@@ -217,6 +222,12 @@ def _chooses(instance: Instance, method: Method) -> bool:
     return method.improve is not None or instance.num_windows > 1
 
 
+def _is_over_nodes(instance: Instance, method: Method) -> bool:
+    """Whether the windows of several nodes are the objective of a method that works pool by pool."""
+    adds_windows = instance.objective.adds_windows
+    return method.improve is not None and not adds_windows and instance.num_pools > 1
+
+
 class _Run:
     """One call of `solve`: its layers from the greedy's map to their certificates, its clock and what it compiled."""
 
@@ -243,6 +254,11 @@ class _Run:
         self.chooses = spare is None and _chooses(instance, METHODS[method])
         self.greedy = timed_greedy(instance) if method == "greedy" else None
         self.layers = start_layers(instance, limits.seconds, self.greedy)
+        self.over_nodes: OverNodes | None = None
+        if _is_over_nodes(instance, METHODS[method]):
+            from .over_nodes import OverNodes
+
+            self.over_nodes = OverNodes(instance, self.layers, limits)
 
     def improve(self, warm_start: Placement | None) -> None:
         """Let the method work on the layers."""
@@ -264,6 +280,9 @@ class _Run:
         in_use = None if self.next_from is None else self.next_from.warm_start()
         if in_use is not None:
             take(self.instance, self.layers, in_use, "map in use")
+        if self.over_nodes is not None:
+            self._improve_over_nodes(self.over_nodes, [warm_start, in_use])
+            return
         if self.instance.objective.adds_windows:
             take_refined(self.instance, self.layers, self._deadline())
         else:
@@ -274,6 +293,19 @@ class _Run:
             # Not before: with the machine code cached, it takes time, too.
             self._compile(self.method)
             self._run_tasks(self._deadline())
+
+    def _improve_over_nodes(
+        self, maps: OverNodes, known: Sequence[Placement | None]
+    ) -> None:
+        """Bounds of the windows' mix node by node, and maps of whole layers."""
+        for placement in known:
+            if placement is not None:
+                maps.offer(placement.phy2log, "warm start")
+        maps.plan(self._deadline())
+        self._compile(self.method)
+        self._run_tasks(maps.bounds_end(self._deadline()))
+        maps.search(self._deadline())
+        self.placed.update(range(len(self.layers)))
 
     def choose_least_harm(self) -> None:
         """Of the maps that are as good as was asked for, take one that a change of loads hurts least."""
@@ -324,10 +356,15 @@ class _Run:
             layer.start += seconds
 
     def _end(self) -> float | None:
-        """When the call ends, as far as is known: compiling puts it off."""
+        """When the method and the choice end, as far as is known: compiling puts it off, moves take a share."""
         if self.limits.seconds is None:
             return None
-        return self.start + self.compile_seconds + self.limits.seconds
+        of_moves = self.limits.seconds * SHARE if self.next_from is not None else 0.0
+        return self._whole_end() - of_moves
+
+    def _whole_end(self) -> float:
+        """When the call ends, of a call with a time limit."""
+        return self.start + self.compile_seconds + (self.limits.seconds or 0.0)
 
     def _deadline(self) -> float | None:
         """When the method ends: before the call, where a choice follows."""
@@ -380,6 +417,8 @@ class _Run:
         # An interrupt may have come between a pool's change and its layer's.
         for layer in self.layers:
             layer.refresh()
+        if self.over_nodes is not None:
+            self.over_nodes.keep()
         stops = [
             StopReason.COMPLETED if layer.layer in self.placed else untried
             for layer in self.layers
@@ -391,6 +430,7 @@ class _Run:
             self.limits,
             stops,
             self.next_from,
+            None if self.limits.seconds is None else self._whole_end(),
             self._spare_within(untried),
         )
         seconds = time.monotonic() - self.start - self.compile_seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import combinations, product
 
 from .oracle import count_vectors
 
@@ -70,3 +71,31 @@ def windows_optimum(
             imbalance = [max(sum(load[e] for e in rank) for rank in held) for load in of_replica]
             best = min(best, across_windows(imbalance, shares, across, Fraction(level)))
     return best
+
+
+def nodes_optimum(
+    loads: Sequence[Sequence[float]], slots: int, ranks: int, distinct: bool, across: str, level: float
+) -> Fraction:
+    """The least objective of all maps on two nodes, of which each has half of the experts; each expert is a group."""
+    windows = normalised(loads, ranks)
+    shares = [Fraction(1, len(windows))] * len(windows)
+    experts = range(len(loads[0]))
+    halves = [half for half in combinations(experts, len(experts) // 2) if 0 in half]
+    best = Fraction(ranks + 1)
+    for half in halves:
+        other = tuple(expert for expert in experts if expert not in half)
+        of_node = [set(_heaviest(windows, node, slots // 2, ranks // 2, distinct)) for node in (half, other)]
+        for pair in product(*of_node):
+            imbalance = [max(both) for both in zip(*pair, strict=True)]
+            best = min(best, across_windows(imbalance, shares, across, Fraction(level)))
+    return best
+
+
+def _heaviest(
+    windows: Loads, node: Sequence[int], slots: int, ranks: int, distinct: bool
+) -> Iterator[tuple[Fraction, ...]]:
+    """Of all packings of a node's experts the heaviest rank in every window."""
+    for counts in count_vectors(len(node), slots, ranks if distinct else slots):
+        replicas = [expert for expert, count in enumerate(counts) for _ in range(count)]
+        for held in contents(replicas, ranks, slots // ranks, distinct):
+            yield tuple(max(sum(window[node[e]] / counts[e] for e in rank) for rank in held) for window in windows)

@@ -49,6 +49,8 @@ class LayerCertificate:
         The gap up to which the layer counts as OPTIMAL.
     moves : int or None
         Replicas on a rank that does not hold their expert in the map in use; None if none was given.
+    moves_bound : int or None
+        No map with an objective as good, or as good as was asked for, moves fewer; None without a map in use.
     spare_bound : float or None
         The proven least objective of a map with spare replicas, in the same unit; None if these were not asked for.
     spare_bound_method : str or None
@@ -78,6 +80,7 @@ class LayerCertificate:
     proofs: tuple[dict[str, Any], ...] = ()
     gap_limit: float = Limits.gap
     moves: int | None = None
+    moves_bound: int | None = None
     spare_bound: float | None = None
     spare_bound_method: str | None = None
 

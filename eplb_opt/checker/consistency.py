@@ -68,15 +68,19 @@ def _limit_faults(head: Fields, layers: Sequence[Fields]) -> list[str]:
 def _move_faults(head: Fields, layers: Sequence[Fields]) -> list[str]:
     """Whether all layers say what moves, or none, as there is a map in use or not."""
     has_map = head.get("previous") is not None
-    wrong = [
-        fields["layer_id"]
-        for fields in layers
-        if (fields.get("moves") is not None) != has_map
-    ]
-    if not wrong:
-        return []
-    said = "without moves, but there is" if has_map else "with moves, but there is no"
-    return [f"layer {wrong[0]} {said} a map in use"]
+    for fields in layers:
+        moves = fields.get("moves")
+        bound = fields.get("moves_bound")
+        if (moves is not None) != has_map or (bound is not None) != has_map:
+            but = "there is" if has_map else "there is no"
+            return [
+                f"layer {fields['layer_id']}: moves {moves}, at least {bound}, but {but} a map in use"
+            ]
+        if moves is not None and bound is not None and bound > moves:
+            return [
+                f"layer {fields['layer_id']}: {moves} moves, fewer than the bound {bound}"
+            ]
+    return []
 
 
 def derived_faults(mean: float, fields: Fields) -> list[str]:

@@ -207,6 +207,12 @@ LAYER = Section(
             is_checked=True,
         ),
         _new(
+            "moves_bound",
+            or_null(COUNT),
+            "moves that a map with such an objective, or the one asked for, takes at least; null without a map in use",
+            is_checked=True,
+        ),
+        _new(
             "spare_bound",
             or_null(AT_LEAST_0),
             "proven least objective of a map with spare replicas; null if these were not asked for",

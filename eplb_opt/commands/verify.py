@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,22 +42,62 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("map", type=Path, help="the map that solve wrote")
     parser.add_argument("report", type=Path, help="the report that solve --json wrote")
     add_loads(parser)
+    parser.add_argument(
+        "--previous",
+        type=Path,
+        metavar="MAP",
+        help="the map that was in use, to count the moves again that the report says",
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """The exit code, which is the verdict, known before anything is printed."""
-    check_files(
-        {"--json": json_file(options.json)},
-        [options.map, options.report, options.loads],
-    )
+    files = [options.map, options.report, options.loads]
+    if options.previous is not None:
+        files.append(options.previous)
+    check_files({"--json": json_file(options.json)}, files)
     inputs = _inputs(options)
     check = _check(inputs, options.report)
+    if options.previous is not None:
+        faults = _moved_otherwise(inputs, options.previous)
+        check = replace(check, faults=check.faults + tuple(faults))
     save_json(options.json, check.to_dict())
     if options.json != STANDARD_OUTPUT:
+        print_lines(_of_moves(inputs.report, options.previous))
         print_lines(list(_lines(inputs.instance, check)))
     return check.exit_code
+
+
+def _moved_otherwise(inputs: _Inputs, path: Path) -> list[str]:
+    """What a map in use says against the report: it is another one, or other replicas move from it."""
+    from ..checker.digest import map_digest
+    from ..formats import read_map
+    from ..moves.held import moves, slots_in_use
+
+    instance = inputs.instance
+    said = inputs.report.get("previous")
+    if said is None:
+        return [f"the report is of no map in use, but {path} is given for one"]
+    previous = read_map(path, instance.num_experts, instance.layer_ids)
+    before = slots_in_use(previous, instance, said["failed_ranks"])
+    digest = map_digest(before)
+    if said["map_sha256"] != digest:
+        return [
+            f"the report is of another map in use: its SHA-256 is {said['map_sha256']}, not {digest}"
+        ]
+    if inputs.placement.violations(instance):
+        return []
+    true = moves(inputs.placement, previous, instance, said["failed_ranks"])
+    claimed = [layer["moves"] for layer in inputs.report["layers"]]
+    return [
+        f"layer {layer['layer_id']}: {layer['moves']} moves, the maps have {count}"
+        for layer, count, claim in zip(
+            inputs.report["layers"], true.tolist(), claimed, strict=True
+        )
+        if claim != count
+    ]
 
 
 class _Inputs(NamedTuple):
@@ -160,6 +201,13 @@ def _lines(instance: Instance, check: ReportCheck) -> Iterator[str]:
         yield f"not checked, as not known: keys {_listed(check.unknown)}"
     yield _optimal_line(check)
     yield _summary(check)
+
+
+def _of_moves(report: dict[str, Any], previous: Path | None) -> list[str]:
+    """What is said of moves that cannot be counted again."""
+    if report.get("previous") is None or previous is not None:
+        return []
+    return ["moves: not counted again, as that needs the map in use (--previous MAP)"]
 
 
 def _listed(keys: Sequence[str]) -> str:

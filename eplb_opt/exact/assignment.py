@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from ..certificates.mean import trivial_bound
 from ..errors import SolverError
@@ -59,7 +60,8 @@ class Assignment:
         -------
         Assignment
         """
-        canonical = _canonical(pool, incumbent)
+        all_alike = np.zeros(pool.ranks, dtype=np.int64)
+        canonical = canonical_packing(pool, incumbent, kinds(pool), all_alike)
         upper = canonical.objective(pool)
         lower, _ = trivial_bound(pool)
         counts = allowed_counts(pool, upper * (1 + UPPER_MARGIN))
@@ -88,11 +90,21 @@ class Assignment:
 
     def equal_loads(self) -> Iterator[tuple[int, int]]:
         """Neighbouring experts of equal load in every window, for (S2)."""
-        last_with: dict[int, int] = {}
-        for e, kind in enumerate(kinds(self.pool).tolist()):
-            if kind in last_with:
-                yield last_with[kind], e
-            last_with[kind] = e
+        return neighbours(self.expert_kinds)
+
+    def alike_ranks(self) -> Iterator[tuple[int, int]]:
+        """Neighbouring ranks of those that may be exchanged, for (S1)."""
+        return neighbours(self.rank_kinds)
+
+    @cached_property
+    def expert_kinds(self) -> Ints:
+        """A number for each expert, the same for those that may be exchanged, [experts]."""
+        return kinds(self.pool)
+
+    @cached_property
+    def rank_kinds(self) -> Ints:
+        """A number for each rank, the same for those that may be exchanged, [ranks]: all of them."""
+        return np.zeros(self.pool.ranks, dtype=np.int64)
 
     @property
     def caps(self) -> list[float]:
@@ -253,21 +265,43 @@ def allowed_counts(pool: Pool, upper: float) -> list[range]:
 def kinds(pool: Pool) -> Ints:
     """A number for each expert, the same for those of the same loads in every window, [experts]."""
     rows = [pool.loads] if pool.windows is None else [pool.loads, *pool.windows.loads]
-    _, kind = np.unique(np.stack(rows), axis=1, return_inverse=True)
+    return kinds_of_columns(np.stack(rows))
+
+
+def kinds_of_columns(rows: npt.NDArray[np.generic]) -> Ints:
+    """A number for each column, the same for those that are equal, [columns]."""
+    _, kind = np.unique(rows, axis=1, return_inverse=True)
     return np.asarray(kind, dtype=np.int64).reshape(-1)
 
 
-def _canonical(pool: Pool, packing: Packing) -> Packing:
-    """Relabel equal experts by falling count (S2), then number the ranks by their heaviest expert (S1)."""
+def neighbours(kind_of: Ints) -> Iterator[tuple[int, int]]:
+    """Each place and the next one of the same kind."""
+    last_with: dict[int, int] = {}
+    for place, kind in enumerate(kind_of.tolist()):
+        if kind in last_with:
+            yield last_with[kind], place
+        last_with[kind] = place
+
+
+def canonical_packing(
+    pool: Pool, packing: Packing, expert_kinds: Ints, rank_kinds: Ints
+) -> Packing:
+    """Relabel experts of a kind by falling count (S2), then number ranks of a kind by their heaviest expert (S1)."""
     counts = packing.counts(pool)
     label = np.arange(pool.num_experts)
-    kind_of = kinds(pool)
-    for kind in range(int(kind_of.max()) + 1):
-        same = np.flatnonzero(kind_of == kind)
+    for same in _by_kind(expert_kinds):
         by_count = np.argsort(-counts[same], kind="stable")
         label[same[by_count]] = same
     relabelled = label[packing.experts]
     position = np.empty(pool.num_experts, dtype=np.int64)  # among all, heaviest first
     position[np.argsort(-pool.loads, kind="stable")] = np.arange(pool.num_experts)
     heaviest = position[relabelled].min(axis=1)
-    return Packing(relabelled[np.argsort(heaviest, kind="stable")])
+    number = np.arange(pool.ranks)
+    for same in _by_kind(rank_kinds):
+        number[same] = same[np.argsort(heaviest[same], kind="stable")]
+    return Packing(relabelled[number])
+
+
+def _by_kind(kind_of: Ints) -> list[Ints]:
+    """The places of each kind."""
+    return [np.flatnonzero(kind_of == kind) for kind in np.unique(kind_of)]

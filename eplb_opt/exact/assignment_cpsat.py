@@ -75,12 +75,12 @@ def build(a: Assignment) -> CpSatModel:
     CpSatModel
     """
     scale = scale_of(a.pool)
-    loads = [_integer_loads(a, row, scale) for row in a.window_loads]
+    loads = [integer_loads(a, row, scale) for row in a.window_loads]
     tops = [_heaviest(a, load) for load in loads]
     model = cp_model.CpModel()
     heaviest = _new_heaviest(a, model, scale, tops)
     chosen = {(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()}
-    copies = _new_copies(a, model)
+    copies = new_copies(a, model)
     m = CpSatModel(
         model,
         heaviest=heaviest,
@@ -93,7 +93,7 @@ def build(a: Assignment) -> CpSatModel:
     for add_family in FAMILIES:
         add_family(a, m)
     minimise(a, m)
-    _add_hints(a, m, tops)
+    add_hints(a, m, tops)
     return m
 
 
@@ -135,7 +135,7 @@ def minimise(a: Assignment, m: CpSatModel) -> None:
     m.model.minimize(CAP_UNIT * least + worst)
 
 
-def _new_copies(a: Assignment, model: cp_model.CpModel) -> Copies:
+def new_copies(a: Assignment, model: cp_model.CpModel) -> Copies:
     """x: how many of expert e's k replicas are on rank r."""
     return {
         (e, k, r): model.new_int_var(0, a.most(k), f"x_{e}_{k}_{r}")
@@ -144,14 +144,14 @@ def _new_copies(a: Assignment, model: cp_model.CpModel) -> Copies:
     }
 
 
-def _integer_loads(a: Assignment, loads: list[float], scale: Fraction) -> Loads:
+def integer_loads(a: Assignment, loads: list[float], scale: Fraction) -> Loads:
     """Load of one of k replicas of expert e, rounded down."""
     return {
         (e, k): math.floor(scale * Fraction(loads[e]) / k) for e, k in a.expert_counts()
     }
 
 
-def _add_hints(a: Assignment, m: CpSatModel, tops: list[int]) -> None:
+def add_hints(a: Assignment, m: CpSatModel, tops: list[int]) -> None:
     """The warm start's values of the variables."""
     hint = a.hint_x()
     for variable, top in zip(m.heaviest, tops, strict=True):
@@ -212,10 +212,10 @@ def v4_conflicts(a: Assignment, m: CpSatModel) -> None:
 
 
 def s1_ranks(a: Assignment, m: CpSatModel) -> None:
-    for r in range(1, a.pool.ranks):
+    for neighbour, r in a.alike_ranks():
         before: list[cp_model.IntVar] = []
         for e in a.by_load[:-1]:
-            before += [m.x[e, k, r - 1] for k in a.counts[e]]
+            before += [m.x[e, k, neighbour] for k in a.counts[e]]
             here = sum(m.x[e, k, r] for k in a.counts[e])
             most = a.most(a.counts[e][-1])
             m.model.add(here <= most * cp_model.LinearExpr.sum(before))

@@ -165,10 +165,10 @@ def v4_conflicts(a: Assignment, m: MilpModel) -> None:
 
 
 def s1_ranks(a: Assignment, m: MilpModel) -> None:
-    for r in range(1, a.pool.ranks):
+    for neighbour, r in a.alike_ranks():
         before: list[pulp.LpVariable] = []
         for e in a.by_load[:-1]:
-            before += [m.x[e, k, r - 1] for k in a.counts[e]]
+            before += [m.x[e, k, neighbour] for k in a.counts[e]]
             here = pulp.lpSum(m.x[e, k, r] for k in a.counts[e])
             most = a.most(a.counts[e][-1])
             m.problem.addConstraint(here <= most * pulp.lpSum(before), f"S1_{e}_{r}")
@@ -204,7 +204,7 @@ def _set_warm_start(a: Assignment, m: MilpModel) -> None:
     """The incumbent as the variables' initial values."""
     hint = a.hint_x()
     for top, load in zip(m.heaviest, a.hint_heaviest(), strict=True):
-        top.setInitialValue(load * m.scale)
+        top.setInitialValue(max(load * m.scale, top.lowBound))
     m.T.setInitialValue(max(a.upper, a.lower) * m.scale)
     for (e, k), variable in m.y.items():
         variable.setInitialValue(a.hint_y(e, k))
@@ -263,11 +263,11 @@ def solve_milp(
             method,
             note=OUT_OF_TIME,
         )
-    nodes = _most_nodes(limits, a.num_x)
+    nodes = most_nodes(limits, a.num_x)
     run = run_milp(solver, model.problem, budget.limits(limits), nodes)
     best = incumbent
     if run.has_solution:
-        packing = a.packing(_copies(model))
+        packing = a.packing(copies_of(model))
         best = min(packing, incumbent, key=lambda p: p.objective(pool))
     lower = _bound(model, run)
     proven_by = None if lower is None else method
@@ -287,14 +287,14 @@ def _bound(model: MilpModel, run: Run) -> float | None:
     return run.bound / model.scale * (1 - BOUND_MARGIN)
 
 
-def _most_nodes(limits: Limits, num_x: int) -> int | None:
+def most_nodes(limits: Limits, num_x: int) -> int | None:
     """The most nodes of the tree, fewer for a larger model; None: any number."""
     if limits.work is None:
         return None
     return max(1, int(NODE_WORK * limits.work / num_x))
 
 
-def _copies(model: MilpModel) -> dict[tuple[int, int, int], int]:
+def copies_of(model: MilpModel) -> dict[tuple[int, int, int], int]:
     """The solution's ``x`` as integers; zeros are left out."""
     values = {key: variable.varValue or 0 for key, variable in model.x.items()}
     return {key: round(value) for key, value in values.items() if value > HALF}

@@ -18,7 +18,15 @@ from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
 from ..problem.status import StopReason
-from .cover_kernel import COVERED, IMPOSSIBLE, Codes, Tree, cover, reset_costs
+from .cover_kernel import (
+    COVERED,
+    IMPOSSIBLE,
+    Codes,
+    Tree,
+    cover,
+    fill_first,
+    reset_costs,
+)
 from .targets import Targets, Verdict
 
 METHOD = "rank patterns"
@@ -108,11 +116,20 @@ def decide(
     if patterns is None:
         return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
     types, load = _without(model, *patterns, forbidden)
-    return _Search(pool, model, types, load).run(budget.scaled(1.0))
+    return CoverSearch(pool, model, types, load).run(budget.scaled(1.0))
 
 
-class _Search:
-    """The patterns of a model, and how far the search for a cover is."""
+class CoverSearch:
+    """The patterns of a model, and how far the search for a cover is.
+
+    Parameters
+    ----------
+    pool : Pool
+    model : Model
+    types : array [patterns, slots a rank], int64
+        As `list_all` gives them, or a part in the same order.
+    load : array [patterns], int64
+    """
 
     def __init__(self, pool: Pool, model: Model, types: Ints, load: Ints) -> None:
         self.model = model
@@ -120,6 +137,25 @@ class _Search:
         self.load = load
         self.code, self.expert = _encode(model, types)
         self.tree = _tree(pool, model, self.expert)
+
+    def keep(self, chosen: Ints) -> None:
+        """Fill ranks with some of the patterns, before the search: only the other ranks' are searched for.
+
+        Parameters
+        ----------
+        chosen : array [ranks kept], int64
+            Rows of ``types`` that fit together; fewer than there are ranks.
+        """
+        model = self.model
+        fill_first(
+            self.code,
+            self.expert,
+            self.load,
+            model.least,
+            model.limit,
+            chosen,
+            self.tree,
+        )
 
     def run(self, left: Budget) -> Verdict:
         """Search until there is an answer or nothing is left."""

@@ -134,6 +134,38 @@ def cover(
 
 
 @compiled
+def fill_first(
+    code: Codes,
+    expert: Codes,
+    load: Ints,
+    least: Ints,
+    limit: int,
+    chosen: Ints,
+    tree: Tree,
+) -> None:
+    """Fill the first ranks with patterns that ``cover`` then keeps; of a new tree only.
+
+    Parameters
+    ----------
+    code, expert, load, least, limit, tree
+        As of ``cover``.
+    chosen : array [ranks to fill], int64
+        Patterns that fit together; fewer than there are ranks.
+    """
+    for depth in range(chosen.size):
+        j = chosen[depth]
+        use = _put(code, least, j, depth, tree)
+        _filter(code, load, limit, limit - load[j], use, depth, tree)
+        # nothing else can be tried here
+        tree.lists[depth, 0] = j
+        tree.size[depth] = 1
+        tree.cursor[depth] = 0
+        tree.pivot[depth] = -1
+    _count_experts(expert, chosen.size, tree)
+    tree.state[0] = chosen.size
+
+
+@compiled
 def reset_costs(f: int, least: Ints, slots: int, cost: Codes) -> None:
     """Costs of an expert whose count is open.
 

@@ -16,6 +16,12 @@ from ..limits import Limits
 from ..problem.status import StopReason
 
 SOLVERS = {"highs": "HiGHS", "cbc": "CBC"}  # as callers and as people write them
+# How CBC's log says that there is no solution.
+NO_SOLUTION = ("proven infeasible", "is infeasible", "infeasible or unbounded")
+
+
+class InfeasibleError(SolverError):
+    """A solver says that its model, whose objective is bounded, has no solution."""
 
 
 class Run(NamedTuple):
@@ -47,6 +53,8 @@ def run_milp(
 
     Raises
     ------
+    InfeasibleError
+        The solver says that there is no solution.
     SolverError
         The solver failed.
     """
@@ -104,6 +112,8 @@ def _highs_stop(highs: Any) -> StopReason:
         Status.kIterationLimit: StopReason.WORK,
     }
     status = highs.getModelStatus()
+    if status in (Status.kInfeasible, Status.kUnboundedOrInfeasible):
+        raise InfeasibleError("HiGHS finds no solution: the greedy's map is kept")
     if status not in stops:
         name = highs.modelStatusToString(status)
         raise SolverError(f"HiGHS stopped with {name}: the greedy's map is kept")
@@ -116,6 +126,8 @@ def _highs_options(limits: Limits, nodes: int | None) -> dict[str, Any]:
         "random_seed": limits.seed,
         "mip_rel_gap": _gap_of_objective(limits),
         "mip_abs_gap": 0.0,
+        # HiGHS 1.13 may crash in it; versions that lack the option ignore it
+        "mip_heuristic_run_root_reduced_cost": False,
     }
     if nodes is not None:
         options["mip_max_nodes"] = nodes
@@ -171,6 +183,8 @@ def _read_cbc_log(text: str, problem: pulp.LpProblem) -> Run:
         # Without "within gap tolerance" CBC prints no bound: the objective is it.
         proven = objective if bound is None else bound
         return Run(proven, StopReason.GAP, has_solution)
+    if any(words in text for words in NO_SOLUTION):
+        raise InfeasibleError("CBC finds no solution: the greedy's map is kept")
     if "Stopped on" not in text:
         raise SolverError("CBC ended without a result: the greedy's map is kept")
     stop = StopReason.WORK if "Stopped on node limit" in text else StopReason.TIME

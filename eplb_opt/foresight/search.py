@@ -22,7 +22,13 @@ WORK = 1.5e8  # of a unit of `Limits.work`
 
 
 def search_windows(
-    pool: Pool, start: Packing, *, target: float, budget: Budget, seed: int
+    pool: Pool,
+    start: Packing,
+    *,
+    target: float,
+    budget: Budget,
+    seed: int,
+    node_ranks: int | None = None,
 ) -> Packing:
     """Improve a packing over its pool's windows until the target is reached, nothing is gained or the limits are.
 
@@ -38,6 +44,8 @@ def search_windows(
         Its work is proposals times windows.
     seed : int
         Which random numbers.
+    node_ranks : int, optional
+        Ranks of a node, which keeps its experts, where the pool is a layer of several nodes.
 
     Returns
     -------
@@ -62,7 +70,7 @@ def search_windows(
             windows.loads,
             shares,
             begun.experts,
-            pool_ranks=pool.ranks,
+            pool_ranks=node_ranks or pool.ranks,
             distinct=pool.distinct,
             moves=moves,
             first=(seed * ROUNDS + number + 1) * STREAM,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..outcome import PoolOutcome
 from ..problem.status import StopReason
 from .attempt import Attempt
-from .method import Method, only_plans_of_one_node
+from .method import Method
 from .option import LIMITS
 from .refined import compile_refined, compile_windows
 from .schedule import SCHEDULE, WINDOW_SCHEDULE
@@ -34,12 +34,13 @@ def _improve(task: Task, report: Report) -> PoolOutcome:
 
 def _compile() -> None:
     from ..exact import counts, matching
-    from ..search import count_ranges, search
+    from ..search import count_ranges, covers, search
 
     compile_refined()
     search.compile_kernels()
     counts.compile_kernels()
     count_ranges.compile_kernels()
+    covers.compile_kernels()
     matching.compile_kernels()
 
 
@@ -49,7 +50,6 @@ OPTIMAL = Method(
     ("numba", "highspy", "ortools"),
     options=(LIMITS,),
     improve=_improve,
-    supports=only_plans_of_one_node,
     repeats=True,
     chooses=True,
     compile_all=_compile,

@@ -10,11 +10,13 @@ from .attempt import Attempt, Step
 
 FULL_SEARCH = 64  # slots from which on the first search has its full time; smaller pools are sooner proven
 MOST_LP_SLOTS = 48  # of pools whose linear program over patterns is worth solving; in larger ones it gives the mean
+MOST_COVERED = 5  # slots of ranks whose contents near given counts may be few
 MOST_EXPERTS = 64  # of pools whose rank contents are worth listing; in larger ones the search meets the bound
 BOUND_ATTEMPTS = 2  # the second time with more time and a better incumbent
 FIRST_SEARCH = 0.25  # seconds, or the same in units of Limits.work
 FIRST_PROOF = 0.5
 FIRST_COUNTS = 1.0
+FIRST_COVERS = 0.5
 FIRST_RANGES = 2.0
 RANGE_SHARE = 0.25  # of the time that is left then, for the first ranges, where no more than the mean is proven
 COUNT_SHARE = 0.3  # of the time after that, for the proof by enumerating counts; little is used where they are too many
@@ -50,6 +52,11 @@ def _has_ranges(at: Attempt) -> bool:
     return _has_few_experts(at) and at.bracket.lower > 0
 
 
+def _has_covers(at: Attempt) -> bool:
+    """Whether the contents of a rank may be few enough to be listed."""
+    return _has_ranges(at) and at.pool.slots_per_rank <= MOST_COVERED
+
+
 def _first_search(at: Attempt) -> float:
     return FIRST_SEARCH * min(1.0, (at.pool.slots / FULL_SEARCH) ** 2)
 
@@ -68,6 +75,7 @@ CUTS = ("bounds.cuts",)
 PATTERN_LP = ("bounds.patterns",)
 RANK_PATTERNS = ("exact.cover",)
 COUNT_ENUMERATION = ("exact.counts",)
+COVERS = ("search.covers",)
 COUNT_RANGES = ("search.count_ranges",)
 
 
@@ -103,6 +111,14 @@ SCHEDULE = (
         _always,
         lambda at: FIRST_COUNTS,
         modules=COUNT_ENUMERATION,
+    ),
+    Step(
+        "covers",
+        steps.covers,
+        _has_covers,
+        lambda at: FIRST_COVERS,
+        lambda at: at.number,
+        COVERS,
     ),
     Step(
         "count ranges",

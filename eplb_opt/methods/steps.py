@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from ..budget import Budget
 from ..certificates.names import CUTS, PATTERNS
 from ..limits import Limits
@@ -36,6 +38,23 @@ def exact_windows(at: Attempt, budget: Budget, seed: int) -> None:
     from ..exact.cpsat_solver import solve_cpsat
 
     at.take(solve_cpsat(at.pool, at.bracket.packing, _limits(at, budget)))
+
+
+def covers(at: Attempt, budget: Budget, seed: int) -> None:
+    """Cover all ranks exactly with counts near the greedy's, of which changed loads hurt the packing least."""
+    from ..heuristics.greedy import greedy_pools
+    from ..search.covers import METHOD, TICKS_PER_WORK, search_covers
+
+    bracket = at.bracket
+    pool = at.pool
+    slots = greedy_pools(
+        pool.loads[None], pool.slots, pool.ranks, distinct=pool.distinct
+    )
+    by_greedy = Packing(np.asarray(slots).reshape(pool.ranks, -1))
+    ticks = budget.scaled(SEARCH_WORK * TICKS_PER_WORK)
+    target = bracket.lower * (1 + bracket.gap)
+    packing = search_covers(pool, by_greedy, target=target, budget=ticks, seed=seed)
+    bracket.offer(packing, METHOD)
 
 
 def count_ranges(at: Attempt, budget: Budget, seed: int) -> None:

@@ -105,7 +105,12 @@ def held_experts(slots: Ints, num_experts: int) -> Bools:
     return held[:, :, :num_experts]
 
 
-def moves(placement: Placement, previous: Placement, instance: Instance) -> Ints:
+def moves(
+    placement: Placement,
+    previous: Placement,
+    instance: Instance,
+    failed_ranks: Sequence[int] = (),
+) -> Ints:
     """Replicas of a map on a rank that did not hold their expert before, [layers].
 
     Parameters
@@ -115,6 +120,8 @@ def moves(placement: Placement, previous: Placement, instance: Instance) -> Ints
     previous : Placement
         The map in use; see `slots_in_use`.
     instance : Instance
+    failed_ranks : sequence of int
+        Ranks of ``previous`` that hold nothing any more.
 
     Returns
     -------
@@ -133,7 +140,7 @@ def moves(placement: Placement, previous: Placement, instance: Instance) -> Ints
     >>> moves(Placement([[0, 2, 0, 1]], num_experts=3), previous, instance).tolist()
     [2]
     """
-    before = slots_in_use(previous, instance)
+    before = slots_in_use(previous, instance, failed_ranks)
     held = held_experts(before, instance.num_experts)
     layers = len(placement.phy2log)
     now = placement.phy2log.reshape(layers, instance.num_ranks, -1)

@@ -17,15 +17,15 @@ class PoolArrays(NamedTuple):
     """A packing, and what follows from it."""
 
     whole: Ints  # [experts], loads
-    held: Ints  # [ranks, experts], 1 where a rank has an expert already: its replica does not move
+    held: Ints  # [ranks, experts], int8, 1 where a rank has an expert already: its replica does not move
     slots: Ints  # [ranks, slots a rank], the expert in every slot
     counts: Ints  # [experts], replicas
-    copies: Ints  # [ranks, experts], replicas
+    copies: Ints  # [ranks, experts], int16, replicas
     shares: Ints  # [experts], load of a replica
     fewer: Ints  # [experts], load of a replica if there is one less; 0 of an expert's only one
     more: Ints  # [experts], load of a replica if there is one more
     loads: Ints  # [ranks]
-    until: Ints  # [ranks, experts], up to which step an expert may not come back
+    until: Ints  # [ranks, experts], int32, up to which step an expert may not come back
 
 
 @compiled
@@ -34,7 +34,7 @@ def begun(whole, held, slots):  # type: ignore[no-untyped-def]
     ranks, per_rank = slots.shape
     experts = len(whole)
     counts = np.zeros(experts, dtype=np.int64)
-    copies = np.zeros((ranks, experts), dtype=np.int64)
+    copies = np.zeros((ranks, experts), dtype=np.int16)
     for rank in range(ranks):
         for slot in range(per_rank):
             counts[slots[rank, slot]] += 1
@@ -48,7 +48,7 @@ def begun(whole, held, slots):  # type: ignore[no-untyped-def]
     for rank in range(ranks):
         for slot in range(per_rank):
             loads[rank] += shares[slots[rank, slot]]
-    until = np.zeros((ranks, experts), dtype=np.int64)
+    until = np.zeros((ranks, experts), dtype=np.int32)
     return PoolArrays(
         whole, held, slots, counts, copies, shares, fewer, more, loads, until
     )

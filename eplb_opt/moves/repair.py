@@ -14,6 +14,7 @@ TENURES = (6, 3, 12)  # steps for which an expert may not come back, one search 
 FEW_SLOTS = 128  # of a pool, up to which there is more than one search
 PATIENCE = 48  # steps of a search without a lighter packing, after which it ends
 NO_LIMIT = 1 << 40  # moves
+CLEARLY = 0.01  # of its load by which a rank must be lighter to hold an expert twice
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class Pools:
     held: Bools
     distinct: bool
 
+    def take(self, which: Bools) -> Pools:
+        """Some of the pools."""
+        return Pools(
+            self.loads[which], self.slots[which], self.held[which], self.distinct
+        )
+
 
 @dataclass(frozen=True)
 class Repaired:
@@ -51,11 +58,26 @@ class Repaired:
     heaviest: Floats
     moves: Ints
 
+    def put(self, which: Bools, others: Repaired) -> Repaired:
+        """With others for some of the pools, where these are clearly lighter."""
+        slots = self.slots.copy()
+        heaviest = self.heaviest.copy()
+        moves = self.moves.copy()
+        is_lighter = others.heaviest < heaviest[which] * (1 - CLEARLY)
+        where = np.flatnonzero(which)[is_lighter]
+        slots[where] = others.slots[is_lighter]
+        heaviest[where] = others.heaviest[is_lighter]
+        moves[where] = others.moves[is_lighter]
+        return Repaired(slots, heaviest, moves)
+
 
 def repaired(
     pools: Pools, most: Floats, most_moves: Ints | None = None, searches: int = 1
 ) -> Repaired:
     """Packings near those given whose ranks have at most so much load, or as little as few moves can bring about.
+
+    No rank gets an expert twice, though that moves nothing: such a rank is hit twice when the expert's load grows. Only
+    where it would end clearly heavier so is it allowed.
 
     Parameters
     ----------
@@ -72,13 +94,28 @@ def repaired(
     Repaired
     """
     limit = np.full(len(most), NO_LIMIT) if most_moves is None else most_moves
-    best = _search(pools, most, limit, TENURES[0])
+    best = _best(pools, most, limit, searches, distinct=True)
+    is_open = best.heaviest > most
+    if pools.distinct or not is_open.any():
+        return best
+    part = pools.take(is_open)
+    other = _best(part, most[is_open], limit[is_open], searches, distinct=False)
+    return best.put(is_open, other)
+
+
+def _best(
+    pools: Pools, most: Floats, limit: Ints, searches: int, *, distinct: bool
+) -> Repaired:
+    """The best of some searches."""
+    best = _search(pools, most, limit, TENURES[0], distinct)
     for tenure in TENURES[1:searches]:
-        best = _better(best, _search(pools, most, limit, tenure), most)
+        best = _better(best, _search(pools, most, limit, tenure, distinct), most)
     return best
 
 
-def _search(pools: Pools, most: Floats, limit: Ints, tenure: int) -> Repaired:
+def _search(
+    pools: Pools, most: Floats, limit: Ints, tenure: int, distinct: bool
+) -> Repaired:
     from .repair_kernel import repair_pools
 
     slots = pools.slots.copy()
@@ -90,13 +127,13 @@ def _search(pools: Pools, most: Floats, limit: Ints, tenure: int) -> Repaired:
     moves = np.empty(len(slots), dtype=np.int64)
     repair_pools(
         whole,
-        pools.held.astype(np.int64),
+        pools.held.astype(np.int8),
         slots,
         enough.astype(np.int64),
         np.asarray(limit, dtype=np.int64),
         PATIENCE,
         tenure,
-        pools.distinct,
+        distinct,
         heaviest,
         moves,
     )

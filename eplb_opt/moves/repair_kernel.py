@@ -44,7 +44,7 @@ def repair(  # type: ignore[no-untyped-def]
     ----------
     whole : array [experts], int64
         Loads.
-    held : array [ranks, experts], int64
+    held : array [ranks, experts], int8
         1 where a rank has an expert already, so that a replica of it does not move, else 0.
     slots : array [ranks, slots a rank], int64
         The expert in every slot.
@@ -71,19 +71,29 @@ def repair(  # type: ignore[no-untyped-def]
     best_moves = moves
     harm = np.zeros(len(whole), dtype=np.int64)
     relief = np.zeros(len(whole), dtype=np.int64)
+    slot_shares = np.empty(slots.shape, dtype=np.int64)
+    more_come = np.empty(slots.shape, dtype=np.int64)
+    least_share = np.empty(len(slots), dtype=np.int64)
+    fewest = np.empty(len(slots), dtype=np.int64)
     step = 0
     last = 0  # the step that found the best
     while best_load > most and step < last + patience:
         step += 1
         heavy = pool.loads.argmax()
         _foresee(pool, heavy, most, harm, relief)
+        _survey(pool, heavy, slot_shares, more_come, least_share, fewest)
         room = max(most_moves - moves, 0)
-        worth, here, slot, come, more = _best_replacement(
-            pool, heavy, most, room, step, distinct, harm, relief
-        )
-        by_exchange, mine, there, theirs, more_by_exchange = _best_exchange(
-            pool, heavy, most, room, step, distinct, worth
-        )
+        # First among steps that relieve; only where there is none among others, which takes longer.
+        for floor in (0, WORTHLESS):
+            worth, here, slot, come, more = _best_replacement(
+                pool, heavy, most, room, step, distinct, floor, harm, relief
+            )
+            by_exchange, mine, there, theirs, more_by_exchange = _best_exchange(
+                pool, heavy, most, room, step, distinct, worth,
+                slot_shares, more_come, least_share, fewest,
+            )  # fmt: skip
+            if max(worth, by_exchange) > floor:
+                break
         if by_exchange > worth:
             pool.until[heavy, slots[heavy, mine]] = step + tenure
             pool.until[there, slots[there, theirs]] = step + tenure
@@ -112,7 +122,7 @@ def _worth(gain, more):  # type: ignore[no-untyped-def]
         return gain
     if more >= 2:
         return gain
-    return 2 * gain if more == 1 else 8 * gain
+    return 2 * gain if more == 1 else 4 * gain
 
 
 @compiled
@@ -142,9 +152,13 @@ def _foresee(pool, heavy, most, harm, relief):  # type: ignore[no-untyped-def]
 
 @compiled
 def _best_replacement(  # type: ignore[no-untyped-def]
-    pool, heavy, most, room, step, distinct, harm, relief
+    pool, heavy, most, room, step, distinct, least, harm, relief
 ):
-    """The best slot to give to another expert: its worth, its rank and number, the expert, how many more move."""
+    """The best slot to give to another expert, if it is worth more than so much.
+
+    Its worth, its rank and number there, the expert, and how many more replicas move.
+    The slot goes to an expert of the heaviest rank; one on that rank also to the expert that is lightest there.
+    """
     slots = pool.slots
     held = pool.held
     counts = pool.counts
@@ -154,35 +168,44 @@ def _best_replacement(  # type: ignore[no-untyped-def]
     more_shares = pool.more
     loads = pool.loads
     until = pool.until
-    best = WORTHLESS
+    best = least
     best_rank = best_slot = best_come = best_more = 0
     ranks, per_rank = slots.shape
-    experts = len(counts)
+    coldest = more_shares.argmin()
+    most_relief = np.int64(0)
+    for come in slots[heavy]:
+        most_relief = max(most_relief, relief[come])
     for rank in range(ranks):
         load = loads[rank]
         excess = over(load, most)
+        is_heavy = rank == heavy
+        is_any_held = held[rank, coldest]  # of those that may come
+        for come in slots[heavy]:
+            is_any_held = max(is_any_held, held[rank, come])
         for slot in range(per_rank):
             gone = slots[rank, slot]
             if counts[gone] < 2:
                 continue
             without = load + copies[rank, gone] * (fewer_shares[gone] - shares[gone])
             elsewhere = harm[gone] - over(without, most) + excess
+            # Never a larger gain than this: most are not looked at any closer.
+            limit = excess - elsewhere
+            if not is_heavy:
+                limit += most_relief
+            if _worth(limit, held[rank, gone] - is_any_held) <= best:
+                continue
             without -= fewer_shares[gone]
-            for i in range(experts if rank == heavy else per_rank):
-                come = i if rank == heavy else slots[heavy, i]
-                if come == gone:
-                    continue
+            for i in range(per_rank + is_heavy):
+                come = slots[heavy, i] if i < per_rank else coldest
                 more = held[rank, gone] - held[rank, come]
-                limit = excess if rank == heavy else relief[come]
-                # Never worth more than this: most are not looked at any closer.
-                if more > room or _worth(limit, more) <= best:
+                if come == gone or more > room or _worth(limit, more) <= best:
                     continue
                 if until[rank, come] > step or (distinct and copies[rank, come]):
                     continue
                 diluted = copies[rank, come] * (more_shares[come] - shares[come])
                 after = without + diluted + more_shares[come]
                 gain = excess - over(after, most) - elsewhere
-                if rank != heavy:
+                if not is_heavy:
                     gain += relief[come] - excess + over(load + diluted, most)
                 worth = _worth(gain, more)
                 if worth > best:
@@ -195,7 +218,29 @@ def _best_replacement(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _best_exchange(pool, heavy, most, room, step, distinct, least):  # type: ignore[no-untyped-def]
+def _survey(pool, heavy, slot_shares, more_come, least_share, fewest):  # type: ignore[no-untyped-def]
+    """Of every slot the load of its replica and how many more move if it comes to the heaviest rank; their minima."""
+    slots = pool.slots
+    held = pool.held
+    shares = pool.shares
+    for rank in range(len(slots)):
+        least = shares[slots[rank, 0]]
+        few = 1
+        for slot in range(slots.shape[1]):
+            expert = slots[rank, slot]
+            more = held[rank, expert] - held[heavy, expert]
+            slot_shares[rank, slot] = shares[expert]
+            more_come[rank, slot] = more
+            least = min(least, shares[expert])
+            few = min(few, more)
+        least_share[rank] = least
+        fewest[rank] = few
+
+
+@compiled
+def _best_exchange(  # type: ignore[no-untyped-def]
+    pool, heavy, most, room, step, distinct, least, slot_shares, more_come, least_share, fewest
+):  # fmt: skip
     """The best exchange with a replica of the heaviest rank, if it is worth more than so much.
 
     Its worth, the slot there, the other rank and the slot on it, and how many more replicas move.
@@ -203,7 +248,6 @@ def _best_exchange(pool, heavy, most, room, step, distinct, least):  # type: ign
     slots = pool.slots
     held = pool.held
     copies = pool.copies
-    shares = pool.shares
     loads = pool.loads
     until = pool.until
     best = least
@@ -217,27 +261,27 @@ def _best_exchange(pool, heavy, most, room, step, distinct, least):  # type: ign
         if there == heavy:
             continue
         free = over(most, loads[there])
-        fewest = 1  # more replicas that move by what comes from there, at least
-        for come in slots[there]:
-            fewest = min(fewest, held[there, come] - held[heavy, come])
+        can_take = min(excess, free)
+        if can_take <= min(best, 0):
+            continue
         for mine in range(per_rank):
             gone = slots[heavy, mine]
-            more_there = held[heavy, gone] - held[there, gone]
-            if _worth(min(excess, free), more_there + fewest) <= best:
+            share = slot_shares[heavy, mine]
+            more_gone = held[heavy, gone] - held[there, gone]
+            limit = min(can_take, share - least_share[there])
+            if _worth(limit, more_gone + fewest[there]) <= best:
                 continue
             if until[there, gone] > step or (distinct and copies[there, gone]):
                 continue
             for theirs in range(per_rank):
-                come = slots[there, theirs]
-                lighter = shares[gone] - shares[come]
-                if lighter <= 0 or until[heavy, come] > step:
-                    continue
+                lighter = share - slot_shares[there, theirs]
                 gain = min(lighter, excess) - over(lighter, free)
-                more = more_there + held[there, come] - held[heavy, come]
+                more = more_gone + more_come[there, theirs]
                 worth = _worth(gain, more)
-                if worth <= best or more > room:
+                if worth <= best or lighter <= 0 or more > room:
                     continue
-                if distinct and copies[heavy, come]:
+                come = slots[there, theirs]
+                if until[heavy, come] > step or (distinct and copies[heavy, come]):
                     continue
                 best = worth
                 best_mine = mine

@@ -8,6 +8,7 @@ nothing is remembered where an engine says that ranks may join while it serves.
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -47,6 +48,48 @@ HISTORY = Option(
     "how many windows of loads are remembered, of this call and those before",
     int,
 )
+
+
+def _windows_until_half(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(value)
+    if not (math.isfinite(value) and value >= OFF):
+        raise ValueError(value)
+    return float(value)
+
+
+HALF_LIFE = Option(
+    "half_life",
+    0.0,
+    _windows_until_half,
+    f"{OFF} for none, or a finite number of windows above {OFF}",
+    "after how many windows one counts half of the newest in the plan, for traffic that drifts",
+    float,
+)
+
+
+def weights_by_age(windows: int, half_life: float) -> list[float] | None:
+    """What each window counts, oldest first: half after ``half_life`` newer ones; None: all count the same.
+
+    Parameters
+    ----------
+    windows : int
+    half_life : float
+        0 for none.
+
+    Returns
+    -------
+    list of float or None
+
+    Examples
+    --------
+    >>> weights_by_age(3, 1.0)
+    [0.25, 0.5, 1.0]
+    """
+    if half_life == OFF:
+        return None
+    ages = range(windows - 1, -1, -1)
+    return [2.0 ** (-age / half_life) for age in ages]
 
 
 @dataclass(frozen=True)

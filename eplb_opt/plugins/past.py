@@ -19,7 +19,7 @@ from ..problem.placement import Placement
 from ..problem.pool import Floats, Ints
 from ..replanning import compile_kernels as compile_moves
 from ..replanning import replanned
-from .history import HISTORY, OFF, History, Place
+from .history import HALF_LIFE, HISTORY, OFF, History, Place, weights_by_age
 from .loads import in_parts
 from .recording import MOST_WINDOWS, RECORD, Recorder
 from .said import say_once
@@ -38,11 +38,17 @@ class Past:
     ----------
     history : History, optional
     recorder : Recorder, optional
+    half_life : float, default 0
+        As of `weights_by_age`.
     """
 
     def __init__(
-        self, history: History | None = None, recorder: Recorder | None = None
+        self,
+        history: History | None = None,
+        recorder: Recorder | None = None,
+        half_life: float = HALF_LIFE.default,
     ) -> None:
+        self.half_life = half_life
         self._history = history
         self._recorder = recorder
 
@@ -73,7 +79,10 @@ class Past:
 
 
 def over_windows(
-    windows: Floats, place: Place, policy: type[AbstractEplbPolicy]
+    windows: Floats,
+    place: Place,
+    policy: type[AbstractEplbPolicy],
+    half_life: float = HALF_LIFE.default,
 ) -> Instance:
     """The instance of several windows, for which the policy plans: their mean imbalance.
 
@@ -83,6 +92,8 @@ def over_windows(
     place : Place
     policy : type
         Whose ``distinct`` counts.
+    half_life : float, default 0
+        As of `weights_by_age`.
     """
     say_once(("objective",), logging.INFO, WINDOWS)
     return Instance(
@@ -90,7 +101,7 @@ def over_windows(
         place.replicas,
         **asdict(place.topology),
         distinct=policy.distinct,
-        objective=Objective("mean"),
+        objective=Objective("mean", weights=weights_by_age(len(windows), half_life)),
     )
 
 
@@ -140,7 +151,8 @@ def past_of(
     most = options.get(HISTORY.name, HISTORY.default)
     reason = "EPLB_OPT_HISTORY=0" if most == OFF else _why_no_history(policy)
     if not reason:
-        return Past(History(most, ranks_may_join), recorder)
+        half_life = options.get(HALF_LIFE.name, HALF_LIFE.default)
+        return Past(History(most, ranks_may_join), recorder, half_life)
     is_asked_for = most != OFF and HISTORY.name in options
     level = logging.WARNING if is_asked_for else logging.INFO
     say_once(("objective", reason), level, SUM, reason)

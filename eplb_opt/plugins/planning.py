@@ -31,6 +31,7 @@ class _Call(NamedTuple):
 
     policy: type[AbstractEplbPolicy]
     place: Place
+    half_life: float = 0.0
 
     def greedy(self) -> _Call:
         """The same of the greedy, which needs no solver."""
@@ -90,7 +91,8 @@ def plan(
     shape = np.shape(weight)
     experts = shape[-1] if shape else 0
     topology = _possible(num_groups, num_nodes, num_ranks, experts)
-    call = _Call(policy, Place(num_replicas, topology))
+    half_life = 0.0 if past is None else past.half_life
+    call = _Call(policy, Place(num_replicas, topology), half_life)
     loads = None
     before = None
     try:
@@ -160,7 +162,7 @@ def _planned(
         return call.greedy().map_of(loads, old)
     if windows is not None:
         try:
-            instance = over_windows(windows, call.place, call.policy)
+            instance = over_windows(windows, call.place, call.policy, call.half_life)
             phy2log = planned_over(instance, call.policy, old)
             phy2log = _idle_kept(instance, phy2log, loads, old)
             say_what_moves(instance, phy2log, old)

@@ -24,6 +24,18 @@ def test_a_map_is_judged_on_the_next_call(size):
     assert found["ms a layer"] > 0
 
 
+def test_a_half_life_weighs_the_windows_and_is_not_timed(monkeypatch):
+    monkeypatch.setattr(history, "HALF_LIVES", (0, 1))
+    load = np.random.default_rng(0).lognormal(4, 1, (history.FIRST + 3, 2, 12)).round()
+    found = history.weighted(history.Trace("noise", load, 16, 4))["half-lives"]
+    assert found["0"] == {
+        k: v
+        for k, v in history.played(history.Trace("noise", load, 16, 4), history.WEIGHED).items()
+        if k != "ms a layer"
+    }
+    assert found["1"]["next"] != found["0"]["next"]
+
+
 def test_another_order_has_the_same_windows():
     load = np.arange(24.0).reshape(6, 2, 2)
     found = history.shuffled(load)

@@ -366,6 +366,25 @@ def test_wrong_numbers_are_named(text):
     assert read_options({"EPLB_OPT_HISTORY": "256"})[HISTORY.name] == 256
 
 
+def test_old_windows_count_less_with_a_half_life():
+    kept = past_of(read_options({"EPLB_OPT_HISTORY": "4", "EPLB_OPT_HALF_LIFE": "0.5"}), REFINED, never, False)
+    calls = traffic(6)
+    for load in calls:
+        found = plan(REFINED, load, *TOPOLOGY, past=kept)
+    replicas, groups, nodes, ranks = TOPOLOGY
+    objective = Objective("mean", weights=[1 / 64, 1 / 16, 1 / 4, 1.0])
+    instance = Instance(calls[2:], replicas, num_ranks=ranks, num_groups=groups, num_nodes=nodes, objective=objective)
+    assert np.array_equal(found, plan_windows(instance).phy2log)
+    assert not np.array_equal(found, over(calls[2:]))
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "long", ""])
+def test_wrong_half_lives_are_named(text):
+    with pytest.raises(ValueError, match=r"EPLB_OPT_HALF_LIFE=.*give 0 for none, or a finite number of windows"):
+        read_options({"EPLB_OPT_HALF_LIFE": text})
+    assert read_options({"EPLB_OPT_HALF_LIFE": "4"})["half_life"] == 4.0
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_device_of_the_loads_changes_nothing():
     calls = traffic(3)
