@@ -115,6 +115,12 @@ def solve(
     >>> later = solve(Instance([[3, 8, 1]], num_replicas=4, num_ranks=2), "greedy", previous=used, max_moves=1)
     >>> later.moves.tolist()
     [1]
+
+    A map in which any one rank may fail: two replicas of every expert, on two ranks.
+
+    >>> twice = solve(Instance([[8, 3, 1]], num_replicas=6, num_ranks=2), "greedy", spare="rank")
+    >>> twice.placement.counts().tolist(), twice.objective.tolist(), twice.spare_bound.tolist()
+    ([[2, 2, 2]], [6.0], [6.0])
     """
     _check_types(instance, limits, warm_start, previous)
     _check_method(method, instance)

@@ -80,7 +80,8 @@ class Solving:
         self.compile_seconds = 0.0
         # Rows of the layers that a method has placed which places whole instances.
         self.placed: set[int] = set()
-        self.chooses = _chooses(instance, METHODS[method])
+        # Spare replicas change what was chosen.
+        self.chooses = spare is None and _chooses(instance, METHODS[method])
         self.greedy = timed_greedy(instance) if method == "greedy" else None
         self.layers = start_layers(instance, limits.seconds, self.greedy)
         self.over_nodes: OverNodes | None = None

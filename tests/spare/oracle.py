@@ -32,6 +32,12 @@ def heaviest(held: Ranks, loads: list[Fraction]) -> Fraction:
     return max(sum((share[expert] for expert in row), Fraction(0)) for row in held)
 
 
+def mean_imbalance(held: Ranks, windows: list[list[Fraction]]) -> Fraction:
+    """The mean over windows of heaviest over mean rank load."""
+    values = [heaviest(held, loads) * len(held) / sum(loads) for loads in windows]
+    return sum(values, Fraction(0)) / len(values)
+
+
 def spare_optimum(loads: list[float], ranks: int, slots: int, units: list[int], distinct: bool) -> Fraction | None:
     """The least heaviest rank of maps in which any one unit may fail; None if there is no such map."""
     exact = [Fraction(load) for load in loads]

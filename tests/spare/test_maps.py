@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
 import pytest
 
-from eplb_opt import Instance, Limits, OptionError, Placement, solve
+from eplb_opt import Instance, Limits, Objective, OptionError, Placement, SolveInterrupted, solve
 from eplb_opt.errors import InstanceError
 from eplb_opt.problem.pool import Packing
 from eplb_opt.problem.spare import require_spare, spare_faults, units_of
@@ -17,7 +18,7 @@ from eplb_opt.spare.maps import SpareMaps
 from eplb_opt.spare.mend import mended
 
 from .instances import loses_nothing, random_instance, tiny_instance
-from .oracle import all_maps, spare_optimum, survives
+from .oracle import all_maps, mean_imbalance, spare_optimum, survives
 
 WORK = Limits(seconds=None, work=5.0)
 FAR = 1.01  # of a tiny layer's optimum
@@ -100,6 +101,36 @@ def test_the_model_finds_and_proves_the_optimum(number):
     assert found.packing.objective(pool) == pytest.approx(optimum, rel=1e-5)
     assert found.lower_bound == pytest.approx(optimum, rel=1e-5)
     assert found.lower_bound <= optimum * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_the_model_over_windows(number):
+    pytest.importorskip("ortools")
+    pytest.importorskip("numba")
+    load = np.random.default_rng([15, number]).integers(1, 30, (2, 1, 3))
+    nodes = 1 + number % 2
+    spare = "node" if nodes > 1 else "rank"
+    instance = Instance(load, 8, num_ranks=4, num_nodes=nodes, objective=Objective("mean"))
+    result = solve(instance, "cpsat", WORK, spare=spare)
+    units = units_of(instance, spare).tolist()
+    windows = [[Fraction(int(tokens)) for tokens in window[0]] for window in load]
+    every = [held for held in all_maps(3, 4, 2, False) if survives(held, units, 3)]
+    optimum = float(min(mean_imbalance(held, windows) for held in every))
+    assert loses_nothing(result.placement, instance, spare)
+    assert result.objective[0] == pytest.approx(optimum, rel=2e-4)
+    assert result.spare_bound[0] <= optimum * (1 + 1e-9)
+
+
+def test_an_interrupt_leaves_a_spare_map():
+    pytest.importorskip("numba")
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    instance = Instance(np.random.default_rng(16).lognormal(size=(2, 12)), 28, num_ranks=4)
+    with pytest.raises(SolveInterrupted) as caught:
+        solve(instance, "optimal", Limits(seconds=None, work=0.5, gap=0.0), spare="rank", progress=interrupt)
+    assert loses_nothing(caught.value.result.placement, instance, "rank")
 
 
 @pytest.mark.parametrize("method", ["cpsat", "optimal"])
