@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eplb_opt.plugins.history import DEFAULT as HISTORY
-from eplb_opt.policies.by_method import REFINED_MIN_GAIN, REFINED_SLACK
+from eplb_opt.policies.by_method import REFINED_SLACK, RefinedPolicy
 
 RESULTS = Path(__file__).parent / "results" / "moves.jsonl"
 PAGE = Path(__file__).parent / "moves.md"
@@ -74,7 +74,7 @@ def page(lines: list[Line]) -> str:
     return TEXT.format(
         **{name: made_by[name] for name in ("commit", "date", "cpu", "cores", "seed")},
         slack=REFINED_SLACK,
-        gain_of_default=REFINED_MIN_GAIN,
+        gain_of_default=RefinedPolicy.min_gain,
         history=HISTORY,
         next=table(by_table["next"], "policy"),
         frontier=table(by_table["frontier"], "most moves"),

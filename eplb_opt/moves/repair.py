@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,8 +11,26 @@ from ..problem.pool import Floats, Ints
 from .held import Bools
 
 UNIT = 1 << 20  # of load: a mean rank's
-TENURES = (6, 3, 12)  # steps for which an expert may not come back, one search each
-FEW_SLOTS = 128  # of a pool, up to which there is more than one search
+
+
+class Style(NamedTuple):
+    """How a search is made.
+
+    Attributes
+    ----------
+    tenure : int
+        Steps for which an expert may not come back.
+    thrift : tuple of int
+        What relief is worth where no more replicas move, where one does, and where more do.
+    """
+
+    tenure: int
+    thrift: tuple[int, int, int]
+
+
+# Each finds other packings; the first is made in every pool.
+STYLES = (Style(6, (4, 2, 1)), Style(6, (8, 2, 1)), Style(6, (6, 4, 3)))
+FEW_SLOTS = 128  # of a pool, up to which all styles are tried
 PATIENCE = 48  # steps of a search without a lighter packing, after which it ends
 NO_LIMIT = 1 << 40  # moves
 CLEARLY = 0.01  # of its load by which a rank must be lighter to hold an expert twice
@@ -106,15 +125,17 @@ def repaired(
 def _best(
     pools: Pools, most: Floats, limit: Ints, searches: int, *, distinct: bool
 ) -> Repaired:
-    """The best of some searches."""
-    best = _search(pools, most, limit, TENURES[0], distinct)
-    for tenure in TENURES[1:searches]:
-        best = _better(best, _search(pools, most, limit, tenure, distinct), most)
+    """The best of some searches; small pools, which take little time, get all of them."""
+    if pools.slots[0].size <= FEW_SLOTS:
+        searches = len(STYLES)
+    best = _search(pools, most, limit, STYLES[0], distinct)
+    for style in STYLES[1:searches]:
+        best = _better(best, _search(pools, most, limit, style, distinct), most)
     return best
 
 
 def _search(
-    pools: Pools, most: Floats, limit: Ints, tenure: int, distinct: bool
+    pools: Pools, most: Floats, limit: Ints, style: Style, distinct: bool
 ) -> Repaired:
     from .repair_kernel import repair_pools
 
@@ -132,8 +153,9 @@ def _search(
         enough.astype(np.int64),
         np.asarray(limit, dtype=np.int64),
         PATIENCE,
-        tenure,
+        style.tenure,
         distinct,
+        style.thrift,
         heaviest,
         moves,
     )

@@ -18,7 +18,17 @@ WORTHLESS = -(1 << 62)  # less than any step
 
 @compiled
 def repair_pools(  # type: ignore[no-untyped-def]
-    whole, held, slots, most, most_moves, patience, tenure, distinct, heaviest, moves
+    whole,
+    held,
+    slots,
+    most,
+    most_moves,
+    patience,
+    tenure,
+    distinct,
+    thrift,
+    heaviest,
+    moves,
 ):
     """`repair` of many pools of one shape; ``heaviest`` and ``moves`` are written, too."""
     for number in range(len(whole)):
@@ -31,12 +41,13 @@ def repair_pools(  # type: ignore[no-untyped-def]
             patience,
             tenure,
             distinct,
+            thrift,
         )
 
 
 @compiled
 def repair(  # type: ignore[no-untyped-def]
-    whole, held, slots, most, most_moves, patience, tenure, distinct
+    whole, held, slots, most, most_moves, patience, tenure, distinct, thrift
 ):
     """Repair one packing; ``slots`` ends as the lightest one found.
 
@@ -58,6 +69,8 @@ def repair(  # type: ignore[no-untyped-def]
         Steps for which an expert that has left a rank may not come back.
     distinct : bool
         No rank gets an expert twice.
+    thrift : tuple of int
+        What relief is worth where no more replicas move, where one does, and where more do.
 
     Returns
     -------
@@ -86,11 +99,11 @@ def repair(  # type: ignore[no-untyped-def]
         # First among steps that relieve; only where there is none among others, which takes longer.
         for floor in (0, WORTHLESS):
             worth, here, slot, come, more = _best_replacement(
-                pool, heavy, most, room, step, distinct, floor, harm, relief
+                pool, heavy, most, room, step, distinct, floor, harm, relief, thrift
             )
             by_exchange, mine, there, theirs, more_by_exchange = _best_exchange(
                 pool, heavy, most, room, step, distinct, worth,
-                slot_shares, more_come, least_share, fewest,
+                slot_shares, more_come, least_share, fewest, thrift,
             )  # fmt: skip
             if max(worth, by_exchange) > floor:
                 break
@@ -116,13 +129,13 @@ def repair(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _worth(gain, more):  # type: ignore[no-untyped-def]
-    """What a step is worth that relieves by so much and moves so many replicas more: twice as many, half as much."""
+def _worth(gain, more, thrift):  # type: ignore[no-untyped-def]
+    """What a step is worth that relieves by so much and moves so many replicas more, by thrift: the fewer the more."""
     if gain <= 0:
         return gain
     if more >= 2:
-        return gain
-    return 2 * gain if more == 1 else 4 * gain
+        return gain * thrift[2]
+    return gain * thrift[1] if more == 1 else gain * thrift[0]
 
 
 @compiled
@@ -152,7 +165,7 @@ def _foresee(pool, heavy, most, harm, relief):  # type: ignore[no-untyped-def]
 
 @compiled
 def _best_replacement(  # type: ignore[no-untyped-def]
-    pool, heavy, most, room, step, distinct, least, harm, relief
+    pool, heavy, most, room, step, distinct, least, harm, relief, thrift
 ):
     """The best slot to give to another expert, if it is worth more than so much.
 
@@ -192,13 +205,13 @@ def _best_replacement(  # type: ignore[no-untyped-def]
             limit = excess - elsewhere
             if not is_heavy:
                 limit += most_relief
-            if _worth(limit, held[rank, gone] - is_any_held) <= best:
+            if _worth(limit, held[rank, gone] - is_any_held, thrift) <= best:
                 continue
             without -= fewer_shares[gone]
             for i in range(per_rank + is_heavy):
                 come = slots[heavy, i] if i < per_rank else coldest
                 more = held[rank, gone] - held[rank, come]
-                if come == gone or more > room or _worth(limit, more) <= best:
+                if come == gone or more > room or _worth(limit, more, thrift) <= best:
                     continue
                 if until[rank, come] > step or (distinct and copies[rank, come]):
                     continue
@@ -207,7 +220,7 @@ def _best_replacement(  # type: ignore[no-untyped-def]
                 gain = excess - over(after, most) - elsewhere
                 if not is_heavy:
                     gain += relief[come] - excess + over(load + diluted, most)
-                worth = _worth(gain, more)
+                worth = _worth(gain, more, thrift)
                 if worth > best:
                     best = worth
                     best_rank = rank
@@ -239,7 +252,7 @@ def _survey(pool, heavy, slot_shares, more_come, least_share, fewest):  # type: 
 
 @compiled
 def _best_exchange(  # type: ignore[no-untyped-def]
-    pool, heavy, most, room, step, distinct, least, slot_shares, more_come, least_share, fewest
+    pool, heavy, most, room, step, distinct, least, slot_shares, more_come, least_share, fewest, thrift
 ):  # fmt: skip
     """The best exchange with a replica of the heaviest rank, if it is worth more than so much.
 
@@ -269,7 +282,7 @@ def _best_exchange(  # type: ignore[no-untyped-def]
             share = slot_shares[heavy, mine]
             more_gone = held[heavy, gone] - held[there, gone]
             limit = min(can_take, share - least_share[there])
-            if _worth(limit, more_gone + fewest[there]) <= best:
+            if _worth(limit, more_gone + fewest[there], thrift) <= best:
                 continue
             if until[there, gone] > step or (distinct and copies[there, gone]):
                 continue
@@ -277,7 +290,7 @@ def _best_exchange(  # type: ignore[no-untyped-def]
                 lighter = share - slot_shares[there, theirs]
                 gain = min(lighter, excess) - over(lighter, free)
                 more = more_gone + more_come[there, theirs]
-                worth = _worth(gain, more)
+                worth = _worth(gain, more, thrift)
                 if worth <= best or lighter <= 0 or more > room:
                     continue
                 come = slots[there, theirs]

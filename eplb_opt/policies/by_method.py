@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from ..result import Result
 
 
-# Of `RefinedPolicy`, with a map in use: see benchmarks/moves.md.
-REFINED_SLACK = 0.005
-REFINED_MIN_GAIN = 0.005
+REFINED_SLACK = 0.005  # of `RefinedPolicy`, with a map in use: see benchmarks/moves.md
 
 
 class MethodPolicy(AbstractEplbPolicy):
@@ -105,13 +103,9 @@ class RefinedPolicy(MethodPolicy, of=REFINED):
         The bits are the same without; but without numba a layer either keeps its map or takes a fresh plan, renamed.
     slack : float or None
         By default 0.005: with a map in use, the heaviest rank may have half a percent more than in a fresh plan.
-    min_gain : float
-        By default 0.005: a layer that would gain less than half a percent keeps its map, so that less moves where
-        loads do not drift.
     """
 
     slack = REFINED_SLACK
-    min_gain = REFINED_MIN_GAIN
 
 
 class SolverPolicy(MethodPolicy):
