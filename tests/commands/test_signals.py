@@ -21,7 +21,7 @@ PROGRAM = """
 import sys, time
 from eplb_opt import SolveInterrupted, cli, solver
 solve = solver.solve
-def slow(instance, method, limits, progress=None):
+def slow(instance, method, limits, progress=None, **others):
     try:
         print("ready", file=sys.stderr, flush=True)
         time.sleep(60)
@@ -49,7 +49,7 @@ def stops(monkeypatch):
     solve = solver.solve
 
     def stop(where, with_result=True):
-        def stopped(instance, method, limits, progress=None):
+        def stopped(instance, method, limits, progress=None, **others):
             result = replace(solve(instance, "greedy", limits), method=method)
             if method != where:
                 return result
