@@ -12,9 +12,9 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .certificates.layer import LayerCertificate
-    from .certified import FallbackWarning
     from .errors import (
         EplbError,
+        FallbackWarning,
         FormatError,
         InstanceError,
         MissingPackageError,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _NAMES = {  # module -> public names
     "errors": (
         "EplbError",
+        "FallbackWarning",
         "FormatError",
         "InstanceError",
         "MissingPackageError",
@@ -58,7 +59,6 @@ _NAMES = {  # module -> public names
     "replayer.play": ("replay",),
     "replayer.result": ("ReplayInterrupted",),
     "result": ("Result", "SolveInterrupted"),
-    "certified": ("FallbackWarning",),
     "solver": ("solve",),
     "warmup": ("warm_up",),
 }

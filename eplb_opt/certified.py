@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from .certificates.layer import LayerCertificate
-from .errors import SolverError
+from .errors import FallbackWarning, SolverError
 from .layer import LayerState
 from .limits import Limits
 from .next_from import NextFrom
@@ -21,21 +21,6 @@ from .spare_plan import SparePlan
 
 # Of every layer the moves, and a bound of them; None without a map in use.
 Moved = list[tuple[int | None, int | None]]
-
-
-class FallbackWarning(UserWarning):
-    """A solver failed, or could not be tried, and the best map so far was kept.
-
-    Examples
-    --------
-    A caller that would rather have no map than one of another method makes it an error:
-
-    >>> import warnings
-    >>> from eplb_opt import FallbackWarning, Instance, solve
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("error", FallbackWarning)
-    ...     result = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "refined")
-    """
 
 
 def certified(

@@ -136,6 +136,21 @@ class FormatWarning(UserWarning):
     """A recording is incomplete, or is taken for something that it does not say."""
 
 
+class FallbackWarning(UserWarning):
+    """A solver failed, or could not be tried, and the best map so far was kept.
+
+    Examples
+    --------
+    A caller that would rather have no map than one of another method makes it an error:
+
+    >>> import warnings
+    >>> from eplb_opt import FallbackWarning, Instance, solve
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", FallbackWarning)
+    ...     result = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "refined")
+    """
+
+
 class TopologyWarning(UserWarning):
     """Whole groups cannot stay on nodes as the call's topology asks: the mode is global.
 

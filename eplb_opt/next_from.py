@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from .bounds.moves import pattern_moves_bound
 from .budget import Budget
 from .checker.digest import map_digest
-from .errors import SolverError
+from .errors import FallbackWarning, SolverError
 from .highs import collected_failures
 from .limits import Limits
 from .moves.bound import fewest_moves_bound
@@ -128,7 +129,8 @@ class NextFrom:
                     solver,
                     limits,
                 )
-            except SolverError:  # what the heuristic has found stays
+            except SolverError as error:  # what the heuristic has found stays
+                self._warn(f"{solver} failed on layer {self._id(layer)}: {error}")
                 continue
             rows[layer] = packing.experts
         kept = keep_slots(rows, before).reshape(len(rows), -1)
@@ -156,13 +158,23 @@ class NextFrom:
         asked = of_method * (1 + (self.rule.slack or 0.0))
         target = np.maximum(own, asked) * (1 + ROUNDING)
         bounds = np.zeros(len(own), dtype=np.int64)
-        with collected_failures():
+        with collected_failures() as failures:
             for layer in range(len(own)):
                 if deadline is not None and time.monotonic() > deadline:
                     break
                 pool = self._whole_pool(layer)
                 bounds[layer] = self._bound(pool, held[layer], float(target[layer]))
+        if failures:
+            self._warn(f"{len(failures)} programs failed, the first: {failures[0]}")
         return bounds
+
+    def _id(self, layer: int) -> int:
+        return (self.instance.layer_ids or ())[layer]
+
+    def _warn(self, what: str) -> None:
+        """Say that a solver failed, and that less is proven or found by it."""
+        message = f"from the map in use: {what}; the best map so far is kept"
+        warnings.warn(message, FallbackWarning, stacklevel=6)
 
     def _bound(self, pool: Pool, held: Bools, target: float) -> int:
         if not self._is_exact():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .moves.held import Bools, held_experts, slots_in_use
+from .moves.held import Bools, held_experts, moved_replicas, slots_in_use
 from .moves.node_pools import repaired_rows
 from .moves.renaming import renamed
 from .moves.rule import MoveRule
@@ -172,8 +172,7 @@ class _Choice:
         ids = tuple(part.layer_ids or ())
         objective = Placement(rows, part.num_experts, ids).objective(part)
         by_rank = rows.reshape(len(rows), self.instance.num_ranks, -1)
-        stays = np.take_along_axis(self.held[layers], by_rank, axis=2)
-        return _Maps(rows, objective, (~stays).sum(axis=(1, 2)))
+        return _Maps(rows, objective, moved_replicas(by_rank, self.held[layers]))
 
     def renamed(self, layers: Ints | None = None) -> _Maps:
         """The method's maps, with ranks renamed."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..certificates.rank_model import Model
 from ..highs import new_highs, run_highs
 from ..problem.pool import Floats, Ints, Pool
+from .links import links_of
 
 
 class MovesProgram:
@@ -34,43 +33,9 @@ class MovesProgram:
         self.types = model.item.size
         self.experts = pool.num_experts
         self.solver = new_highs(presolve="off")
-        self.solver.passModel(self._without_contents(pool, model, ranks))
-
-    def _without_contents(self, pool: Pool, model: Model, ranks: Ints) -> Any:
-        """The program before contents are added."""
-        import highspy
-
-        columns = 3 * self.types
-        no_type = np.zeros(self.types)
-        # a replica too many or too few is dearer than any move
-        dear = np.full(2 * self.types, float(pool.slots))
-        sides = np.concatenate([no_type, np.ones(self.experts), ranks])
-        program = highspy.HighsLp()
-        program.num_col_ = columns
-        program.num_row_ = sides.size
-        program.col_cost_ = np.concatenate([no_type, dear])
-        program.col_lower_ = np.zeros(columns)
-        program.col_upper_ = np.full(columns, self.infinity)
-        program.row_lower_ = sides
-        program.row_upper_ = sides
-        self._fill(program.a_matrix_, model)
-        return program
-
-    def _fill(self, matrix: Any, model: Model) -> None:
-        """The entries of y (two each: its type, its expert), over and under (one each)."""
-        import highspy
-
-        types = self.types
-        rows = np.arange(types)
-        starts_y = 2 * rows
-        starts_slack = 2 * types + np.arange(2 * types + 1)
-        index_y = np.stack([rows, types + model.expert], axis=1).ravel()
-        count = model.count.astype(np.float64)
-        value_y = np.stack([-count, np.ones(types)], axis=1).ravel()
-        matrix.format_ = highspy.MatrixFormat.kColwise
-        matrix.start_ = np.concatenate([starts_y, starts_slack]).astype(np.int32)
-        matrix.index_ = np.concatenate([index_y, rows, rows]).astype(np.int32)
-        matrix.value_ = np.concatenate([value_y, np.ones(types), -np.ones(types)])
+        sides = np.concatenate([np.ones(self.experts), ranks])
+        # A replica too many or too few is dearer than any move.
+        self.solver.passModel(links_of(model, float(pool.slots), sides))
 
     def add(self, kind: int, patterns: Ints, new: Ints) -> None:
         """Append contents of ranks of one kind.

@@ -18,6 +18,7 @@ from ..certificates.rank_model import Model
 from ..errors import SolverError
 from ..highs import go_on_without, new_highs, run_highs
 from ..problem.pool import Floats, Ints, Pool
+from .links import links_of
 
 # Infeasibility of the linear program, and reduced costs, that do not count.
 NOISE = 1e-6
@@ -200,43 +201,8 @@ class _PatternProgram:
         self.slots_row = self.types + pool.num_experts
         self.slots_per_rank = float(pool.slots_per_rank)
         self.solver = new_highs(presolve="off")
-        self.solver.passModel(self._without_patterns(pool, model))
-
-    def _without_patterns(self, pool: Pool, model: Model) -> Any:
-        """The program before patterns are added."""
-        import highspy
-
-        columns = 3 * self.types
-        no_type = np.zeros(self.types)
-        one_count = np.ones(pool.num_experts)
-        sides = np.concatenate([no_type, one_count, [float(pool.slots)]])
-        over_and_under = np.ones(2 * self.types)
-        program = highspy.HighsLp()
-        program.num_col_ = columns
-        program.num_row_ = self.slots_row + 1
-        program.col_cost_ = np.concatenate([no_type, over_and_under])
-        program.col_lower_ = np.zeros(columns)
-        program.col_upper_ = np.full(columns, self.infinity)
-        program.row_lower_ = sides
-        program.row_upper_ = sides
-        self._fill(program.a_matrix_, model)
-        return program
-
-    def _fill(self, matrix: Any, model: Model) -> None:
-        """The entries of y (two each: its type, its expert), over and under (one each)."""
-        import highspy
-
-        types = self.types
-        rows = np.arange(types)
-        starts_y = 2 * rows
-        starts_slack = 2 * types + np.arange(2 * types + 1)
-        index_y = np.stack([rows, types + model.expert], axis=1).ravel()
-        count = model.count.astype(np.float64)
-        value_y = np.stack([-count, np.ones(types)], axis=1).ravel()
-        matrix.format_ = highspy.MatrixFormat.kColwise
-        matrix.start_ = np.concatenate([starts_y, starts_slack]).astype(np.int32)
-        matrix.index_ = np.concatenate([index_y, rows, rows]).astype(np.int32)
-        matrix.value_ = np.concatenate([value_y, np.ones(types), -np.ones(types)])
+        sides = np.append(np.ones(pool.num_experts), float(pool.slots))
+        self.solver.passModel(links_of(model, 1.0, sides))
 
     def add(self, patterns: Ints) -> None:
         """Append columns.

@@ -224,7 +224,7 @@ def add_spare(parser: argparse.ArgumentParser) -> None:
 
 def number_or_share(text: str) -> int | float:
     """An integer, or a number with a point."""
-    return int(text) if text.isdecimal() else float(text)
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
 def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:

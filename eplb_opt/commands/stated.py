@@ -127,14 +127,22 @@ def _says_what_fails(options: argparse.Namespace, name: str) -> bool:
     return name == "nodes" and getattr(options, "spare", None) == "node"
 
 
+RULE = re.compile(r"\b(max_moves|slack|move_price)=")  # an argument of MoveRule
 MOVE_OPTIONS = ("max_moves", "slack", "move_price", "failed_ranks")
+
+
+def _as_option(argument: re.Match[str]) -> str:
+    return f"--{argument[1].replace('_', '-')} "
 
 
 def check_moves(options: argparse.Namespace) -> None:
     """Raise `OptionError` where there are limits on moves, but no map in use, or no such limits."""
     from ..moves.rule import MoveRule
 
-    MoveRule(options.max_moves, options.slack, options.move_price)
+    try:
+        MoveRule(options.max_moves, options.slack, options.move_price)
+    except OptionError as error:
+        raise OptionError(RULE.sub(_as_option, str(error))) from error
     given = [name for name in MOVE_OPTIONS if getattr(options, name) not in (None, [])]
     if options.previous is None and given:
         option = given[0].replace("_", "-")

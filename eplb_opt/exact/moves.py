@@ -16,7 +16,7 @@ import numpy as np
 from ..certificates.mean import floor_float, trivial_bound
 from ..errors import InstanceError, SolverError
 from ..moves.bound import check_held, fewest_moves_bound
-from ..moves.held import Bools
+from ..moves.held import Bools, moved_replicas
 from ..problem.pool import Ints, Packing, Pool
 from ..problem.status import StopReason
 from .assignment import (
@@ -44,8 +44,7 @@ def moves_of(packing: Packing, held: Bools) -> int:
     >>> moves_of(Packing(np.array([[0, 0], [1, 2]])), held)
     1
     """
-    stays = np.take_along_axis(held, packing.experts, axis=1)
-    return int((~stays).sum())
+    return int(moved_replicas(packing.experts, held))
 
 
 @dataclass(frozen=True, eq=False)

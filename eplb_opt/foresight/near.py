@@ -67,14 +67,25 @@ def _near(
         if _objective(part, best) <= good_enough:
             break
         in_use = InUse(held, price, most)
+        shares = _shares(part, best)
         found = annealed_layer(
-            part, 0, best, part.shares[:, 0], PROPOSALS, in_use=in_use, warmth=WARMTH
+            part, 0, best, shares, PROPOSALS, in_use=in_use, warmth=WARMTH
         )
         if _objective(part, found) < _objective(part, best):
             best = found
     return best
 
 
+def _shares(part: Instance, row: Ints) -> Floats:
+    """What windows count: half of it as the objective weighs them by how uneven the map is in each, [windows]."""
+    imbalance = _placed(part, row).window_imbalance(part)
+    worst = part.objective.worst_weights(imbalance, part.shares)
+    return np.asarray((part.shares + worst)[:, 0] / 2)
+
+
 def _objective(part: Instance, row: Ints) -> float:
-    placement = Placement(row[None], part.num_experts, tuple(part.layer_ids or ()))
-    return float(placement.objective(part)[0])
+    return float(_placed(part, row).objective(part)[0])
+
+
+def _placed(part: Instance, row: Ints) -> Placement:
+    return Placement(row[None], part.num_experts, tuple(part.layer_ids or ()))

@@ -105,6 +105,23 @@ def held_experts(slots: Ints, num_experts: int) -> Bools:
     return held[:, :, :num_experts]
 
 
+def moved_replicas(slots: Ints, held: Bools) -> Ints:
+    """Replicas on a rank that did not hold their expert.
+
+    Parameters
+    ----------
+    slots : array [..., ranks, slots a rank], int64
+        Experts.
+    held : array [..., ranks, experts], bool
+
+    Returns
+    -------
+    array [...], int64
+    """
+    stays = np.take_along_axis(held, slots, axis=-1)
+    return np.asarray((~stays).sum(axis=(-2, -1)), dtype=np.int64)
+
+
 def moves(
     placement: Placement,
     previous: Placement,
@@ -144,5 +161,4 @@ def moves(
     held = held_experts(before, instance.num_experts)
     layers = len(placement.phy2log)
     now = placement.phy2log.reshape(layers, instance.num_ranks, -1)
-    stays = np.take_along_axis(held, now, axis=2)
-    return np.asarray((~stays).sum(axis=(1, 2)), dtype=np.int64)
+    return moved_replicas(now, held)

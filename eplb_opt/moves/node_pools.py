@@ -6,8 +6,8 @@ import numpy as np
 
 from ..problem.instance import Instance
 from ..problem.pool import Floats, Ints
-from .held import Bools
-from .repair import NO_LIMIT, Pools, repaired
+from .held import Bools, moved_replicas
+from .repair import NO_LIMIT, Pools, heaviest_ranks, repaired
 
 
 def repaired_rows(
@@ -90,18 +90,14 @@ class _Nodes:
 
     def moves(self) -> Ints:
         """Replicas that move, [layers, nodes]."""
-        stays = np.take_along_axis(self.held, self.slots, axis=3)
-        return np.asarray((~stays).sum(axis=(2, 3)), dtype=np.int64)
+        return moved_replicas(self.slots, self.held)
 
     def heaviest(self) -> Floats:
         """Load of each node's heaviest rank, [layers, nodes], in units of the mean."""
-        placed = self.rows().reshape(*self.slots.shape[:2], -1)
-        layers = len(placed)
-        counts = np.zeros((layers, self.instance.num_experts), dtype=np.int64)
-        np.add.at(counts, (np.arange(layers)[:, None], placed.reshape(layers, -1)), 1)
-        shares = self.instance.weight / np.maximum(counts, 1)
-        loads = np.take_along_axis(shares[:, None, :], placed, axis=2)
-        return np.asarray(loads.reshape(self.slots.shape).sum(axis=3).max(axis=2))
+        layers, nodes, ranks, slots = self.slots.shape
+        loads = self.loads.reshape(layers * nodes, -1)
+        of_pools = heaviest_ranks(loads, self.slots.reshape(-1, ranks, slots))
+        return of_pools.reshape(layers, nodes)
 
     def rows(self) -> Ints:
         """The maps, [layers, replicas]."""

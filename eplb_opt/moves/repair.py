@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..problem.pool import Floats, Ints
+from ..problem.value import rank_times
 from .held import Bools
 
 UNIT = 1 << 20  # of load: a mean rank's
@@ -159,7 +160,7 @@ def _search(
         heaviest,
         moves,
     )
-    return Repaired(slots, _heaviest(pools.loads, slots), moves)
+    return Repaired(slots, heaviest_ranks(pools.loads, slots), moves)
 
 
 def _better(one: Repaired, other: Repaired, most: Floats) -> Repaired:
@@ -175,12 +176,7 @@ def _better(one: Repaired, other: Repaired, most: Floats) -> Repaired:
     )
 
 
-def _heaviest(loads: Floats, slots: Ints) -> Floats:
-    """Load of the heaviest rank of each pool, [pools]."""
-    pools, experts = loads.shape
-    flat = slots.reshape(pools, -1)
-    counts = np.zeros((pools, experts), dtype=np.int64)
-    np.add.at(counts, (np.arange(pools)[:, None], flat), 1)
-    shares = loads / np.maximum(counts, 1)
-    of_slots = np.take_along_axis(shares, flat, axis=1).reshape(slots.shape)
-    return np.asarray(of_slots.sum(axis=2).max(axis=1))
+def heaviest_ranks(loads: Floats, slots: Ints) -> Floats:
+    """Load of the heaviest rank of each pool, [pools], of loads [pools, experts] and slots [pools, ranks, any]."""
+    times = rank_times(loads[:, None, :], slots)
+    return np.asarray(times[:, 0].max(axis=1))

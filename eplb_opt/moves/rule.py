@@ -10,7 +10,6 @@ import numpy as np
 
 from ..errors import OptionError
 from ..limits import checked
-from ..problem.pool import Ints
 
 MOVES_ARE = "an integer >= 0 (replicas a layer), a number from 0 to below 1 (share of the slots), or None"
 SLACK_IS = "a number >= 0, such as 0.005 for half a percent, or None"
@@ -113,8 +112,3 @@ class MoveRule:
         if self.max_moves is None or isinstance(self.max_moves, int):
             return self.max_moves
         return int(self.max_moves * slots)
-
-
-def within(moves: Ints, most: int | None) -> Ints:
-    """Which layers move at most so many replicas, [layers] of bool."""
-    return np.asarray(moves <= (np.inf if most is None else most))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,7 @@ import numpy as np
 from ..certificates.mean import trivial_bound
 from ..certificates.names import CP_SAT, SPARE_REPLICA
 from ..certificates.spare import spare_replica_bound
-from ..errors import SolverError
+from ..errors import FallbackWarning, SolverError
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..packages import is_usable
@@ -171,7 +172,10 @@ class SpareMaps:
         units = units_of(instance, self.spare)
         try:
             return solve_spare(pool, units, Packing(slots), limits)
-        except SolverError:  # the map that is there is kept, and nothing is proven
+        except SolverError as error:  # the map that is there is kept
+            layer_id = (instance.layer_ids or ())[layer]
+            message = f"spare replicas: CP-SAT failed on layer {layer_id}: {error}; nothing is proven by it"
+            warnings.warn(message, FallbackWarning, stacklevel=6)
             return None
 
     def objective(self, layer: int, slots: Ints) -> float:

@@ -70,8 +70,12 @@ def test_verify_counts_the_moves_again(files, capsys):
     [
         (["--max-moves", "2"], "--max-moves is about moves from a map in use: give --previous MAP"),
         (["--failed-ranks", "1"], "--failed-ranks is about moves from a map in use: give --previous MAP"),
-        (["--previous", "used.npz", "--max-moves", "1.5"], "max_moves=1.5: give an integer"),
-        (["--previous", "used.npz", "--slack", "0.1", "--move-price", "0.1"], "give one of them"),
+        (["--previous", "used.npz", "--max-moves", "1.5"], "--max-moves 1.5: give an integer"),
+        (
+            ["--previous", "used.npz", "--slack", "0.1", "--move-price", "0.1"],
+            "--move-price 0.1: give one of them",
+        ),
+        (["--previous", "used.npz", "--max-moves=-1"], "--max-moves -1: give an integer"),
         (["--previous", "used.npz", "--failed-ranks", "9"], "failed_ranks has 9: the map in use has ranks 0 to 3"),
         (["--previous", "none.npz"], "cannot read"),
     ],
