@@ -51,7 +51,7 @@ class Part:
     without: tuple[str, ...] = ()
 
 
-PSF = "PSF-2.0"
+PSF = "PSF-2.0; a few C files MIT or BSD"
 GPL2 = "GPL-2.0-or-later"
 SOURCES = (
     Source(

@@ -14,7 +14,7 @@ from ..checker.values import (
     list_of,
     or_null,
 )
-from . import diff_schema, gap, replay_schema
+from . import demo_schema, diff_schema, gap, replay_schema
 from .replay_schema import NUMBER, an_object
 
 NUMBERS = list_of(AT_LEAST_0, "numbers >= 0, one a layer")
@@ -179,4 +179,5 @@ SECTIONS = (
     *diff_schema.SECTIONS,
     VERIFY,
     VERIFY_LAYER,
+    *demo_schema.SECTIONS,
 )
