@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from benchmarks.recording import publish
 from benchmarks.store import read_lines
 from eplb_opt import OptionError, demo_recording
-from eplb_opt.recordings import FOLDER, MODEL, NAMES, path_of
+from eplb_opt.recordings import FOLDER, MODEL, NAMES, demo_routes, path_of
 
 TOP_K = 8
 
@@ -53,15 +51,27 @@ def test_kinds_of_text_are_routed_differently():
 
 
 def test_routes_of_single_tokens():
-    with np.load(FOLDER / f"{MODEL}-tokens.npz") as archive:
-        experts = archive["experts"]
-        kind = archive["kind"]
-        about = json.loads(str(archive["about"]))
-    assert experts.dtype == np.uint8
-    assert experts.shape == (len(kind), 16, TOP_K)
-    assert (np.diff(np.sort(experts, axis=2).astype(int), axis=2) > 0).all()  # all different
-    assert experts.max() == 63
-    assert about["shape"]["experts"] == 64
+    routes = demo_routes()
+    assert routes.experts.dtype == np.uint8
+    assert routes.experts.shape == (len(routes.kinds), 16, TOP_K)
+    assert routes.experts.max() == 63
+    ordered = np.sort(routes.experts.astype(int), axis=2)
+    assert (np.diff(ordered, axis=2) > 0).all()  # nobody is chosen twice
+    assert set(routes.kinds) == set(demo_recording("kinds").windows)
+    assert routes.layer_ids == demo_recording().layer_ids
+
+
+def test_single_tokens_go_where_windows_of_their_kind_do():
+    routes = demo_routes()
+    loads = demo_recording("kinds")
+    labels = np.array(loads.windows)
+    of_token = np.array(routes.kinds)
+    for kind in set(loads.windows):
+        load = loads.load[labels == kind].sum(axis=0)
+        chosen = routes.experts[of_token == kind]
+        counted = np.stack([np.bincount(chosen[:, layer].ravel(), minlength=64) for layer in range(16)])
+        alike = np.corrcoef(load.ravel(), counted.ravel())[0, 1]
+        assert alike > 0.7, kind
 
 
 def test_a_name_that_there_is_not():

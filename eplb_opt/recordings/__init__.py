@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..errors import OptionError, shown
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from ..formats import Loads
 
 MODEL = "small-moe"
@@ -48,6 +53,48 @@ def demo_recording(name: str = "days") -> Loads:
     from ..formats import read_loads
 
     return read_loads(path_of(name))
+
+
+@dataclass(frozen=True, eq=False)
+class Routes:
+    """Where single tokens went.
+
+    Attributes
+    ----------
+    experts : array [tokens, layers, top-k], uint8
+        The experts of a token in each layer, the strongest first.
+    layer_ids : tuple of int
+        Absolute layer indices.
+    kinds : tuple of str
+        The kind of text of each token; tokens of a kind are in the order of the text.
+    """
+
+    experts: npt.NDArray[np.uint8]
+    layer_ids: tuple[int, ...]
+    kinds: tuple[str, ...]
+
+
+def demo_routes() -> Routes:
+    """The experts of single tokens, 2,048 of each kind of text, by the model of `demo_recording`.
+
+    Their text is in none of the windows of `demo_recording`.
+
+    Returns
+    -------
+    Routes
+
+    Examples
+    --------
+    >>> routes = demo_routes()
+    >>> routes.experts.shape
+    (16384, 16, 8)
+    >>> int(np.bincount(routes.experts[:, 0].ravel()).sum())  # as in loads, a token counts 8 times
+    131072
+    """
+    with np.load(FOLDER / f"{MODEL}-tokens.npz") as archive:
+        layer_ids = tuple(archive["layer_ids"].tolist())
+        kinds = tuple(archive["kind"].tolist())
+        return Routes(archive["experts"], layer_ids, kinds)
 
 
 def path_of(name: str) -> Path:
