@@ -110,8 +110,8 @@ def foot_lines(report: Mapping[str, Any]) -> Iterator[str]:
     if report["proven"] is not None:
         layers = counted(report["layers"], "layer")
         yield (
-            f"proven: in {report['proven']} of {layers} no map has {report['gap']:.1%} less on "
-            "day 1's sum than optimal"
+            f"proven: no map beats optimal by {report['gap']:.1%} on day 1's sum, "
+            f"in {report['proven']} of {layers}"
         )
     yield from _worth_lines(report)
     yield ""
