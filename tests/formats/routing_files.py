@@ -1,0 +1,134 @@
+"""Files of the experts of tokens, as their writers make them: 3 hidden layers of which 0 is dense, 4 experts, top 2."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+# [tokens, hidden layers, top k]; of the dense layer 0
+TOKENS = np.array(
+    [
+        [[0, 0], [0, 1], [3, 2]],
+        [[0, 0], [2, 0], [3, 1]],
+        [[0, 0], [0, 3], [2, 3]],
+        [[0, 0], [1, 2], [0, 3]],
+    ]
+)
+# In windows of 2 tokens, counted by hand: [windows, MoE layers, experts]
+COUNTS = [[[2, 1, 1, 0], [0, 1, 1, 2]], [[1, 1, 1, 1], [1, 0, 1, 2]]]
+IDS, HIDDEN = (1, 2), 3
+SLOTS = [[0, 1, 2, 3, 0], [3, 2, 1, 0, 3], [0, 0, 1, 2, 3]]  # [hidden layers, slots]
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def in_text(array: np.ndarray) -> str:
+    """As vLLM's server sends an array."""
+    return base64.b64encode(npy_bytes(array)).decode()
+
+
+def without_shape(array: np.ndarray) -> str:
+    """As SGLang sends it."""
+    return base64.b64encode(array.astype("<i4").tobytes()).decode()
+
+
+def npy(path: Path) -> None:
+    path.write_bytes(npy_bytes(TOKENS.astype(np.uint8)))
+
+
+def folder_of_npy(path: Path) -> None:
+    path.mkdir()
+    for i, part in enumerate((TOKENS[:1], TOKENS[1:])):
+        (path / f"request_{i}.npy").write_bytes(npy_bytes(part.astype(np.uint16)))
+
+
+def npz(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, routed_experts=TOKENS.astype(np.uint8))
+
+
+def torch_tensor(path: Path) -> None:
+    torch.save(torch.from_numpy(TOKENS).to(torch.int32), path)
+
+
+def bare_json(path: Path) -> None:
+    path.write_text(json.dumps(TOKENS.tolist()))
+
+
+def json_of_requests(path: Path) -> None:
+    path.write_text(json.dumps([TOKENS[:3].tolist(), TOKENS[3:].tolist()]))
+
+
+def vllm_reply(path: Path) -> None:
+    choice = {"index": 0, "text": "a", "finish_reason": "length", "routed_experts": in_text(TOKENS.astype(np.uint8))}
+    reply = {"id": "cmpl-1", "object": "text_completion", "choices": [choice]}
+    path.write_text(json.dumps(reply | {"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}))
+
+
+def vllm_outputs(path: Path) -> None:
+    """Of ``LLM.generate``, one JSON line a request."""
+    parts = (TOKENS[:2], TOKENS[2:])
+    lines = [json.dumps({"request_id": str(i), "outputs": [{"index": 0, "routed_experts": part.tolist()}]})
+             for i, part in enumerate(parts)]  # fmt: skip
+    path.write_text("\n".join(lines))
+
+
+def sglang_reply(path: Path) -> None:
+    """Of ``/generate`` with two prompts."""
+    replies = []
+    for part in (TOKENS[:1], TOKENS[1:]):
+        meta = {"id": "x", "prompt_tokens": len(part), "completion_tokens": 1, "routed_experts": without_shape(part)}
+        replies.append({"text": "a", "meta_info": meta})
+    path.write_text(json.dumps(replies))
+
+
+def sglang_openai_reply(path: Path) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "a"}}
+    usage = {"prompt_tokens": 2, "completion_tokens": 3}
+    reply = {"choices": [choice], "usage": usage, "sglext": {"routed_experts": without_shape(TOKENS)}}
+    path.write_text(json.dumps(reply))
+
+
+def on_slots(tokens: np.ndarray) -> torch.Tensor:
+    """[hidden layers, tokens, 4]: each expert's first slot or, of every other token, its last; -1 pads."""
+    ids = np.full((HIDDEN, len(tokens), 4), -1)
+    for token, layers in enumerate(tokens.tolist()):
+        for layer in IDS:
+            for place, expert in enumerate(layers[layer]):
+                slots = [slot for slot, holds in enumerate(SLOTS[layer]) if holds == expert]
+                ids[layer, token, place] = slots[-(token % 2)]
+    return torch.from_numpy(ids).int()
+
+
+def sglang_per_token(path: Path) -> None:
+    """Two passes of one rank, as older versions write them."""
+    records = [
+        {"forward_pass_id": number, "rank": 0, "topk_ids_of_layer": on_slots(part), "misc_objects": []}
+        for number, part in ((7, TOKENS[:3]), (8, TOKENS[3:]))
+    ]
+    torch.save({"records": records, "last_physical_to_logical_map": torch.tensor(SLOTS)}, path)
+
+
+# name -> (writer, format); of the first ones the format must be named
+ROUTING = {
+    "npy": (npy, "routed-experts"),
+    "folder of npy": (folder_of_npy, "routed-experts"),
+    "torch": (torch_tensor, "routed-experts"),
+    "bare json": (bare_json, "routed-experts"),
+    "json of requests": (json_of_requests, "routed-experts"),
+    "npz": (npz, None),
+    "vllm reply": (vllm_reply, None),
+    "vllm outputs": (vllm_outputs, None),
+    "sglang reply": (sglang_reply, None),
+    "sglang openai reply": (sglang_openai_reply, None),
+    "sglang per_token": (sglang_per_token, None),
+}
