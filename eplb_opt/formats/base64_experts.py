@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from ..errors import FormatError
 from .arrays import first_line, parse_npy
-from .routing import repeated
+from .top_k import top_k_of
 
 NPY = "k05VTVBZ"  # base64 of what an npy file begins with, but for its last bits
-MOST_TOP_K = 64  # of a router
 Experts = npt.NDArray[np.int32]
 
 
@@ -53,26 +52,6 @@ def in_layers(parts: list[Experts], source: str) -> list[Experts]:
         )
     top_k = top_k_of(np.concatenate(parts))
     return [part.reshape(len(part), -1, top_k) for part in parts]
-
-
-def top_k_of(rows: npt.NDArray[np.integer]) -> int:
-    """Experts that a token goes to in a layer, of rows [tokens, layers * top_k].
-
-    A token goes to different experts. So top k is the largest divisor with which none goes to one twice: with a larger
-    one the experts of two layers would be mixed, and of many tokens some go to the same one in both. Layers without
-    a record are the same id all over.
-    """
-    width = rows.shape[1]
-    for top_k in range(min(width, MOST_TOP_K), 1, -1):
-        if width % top_k == 0 and not _has_repeats(rows.reshape(-1, top_k)):
-            return top_k
-    return 1
-
-
-def _has_repeats(experts: npt.NDArray[np.integer]) -> bool:
-    """Whether a row [top_k] has an expert twice, unless it is the same all over."""
-    is_constant = (experts == experts[:, :1]).all(axis=1)
-    return bool((repeated(experts) & ~is_constant).any())
 
 
 def _bytes(text: str, source: str) -> bytes:

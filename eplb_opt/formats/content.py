@@ -14,6 +14,7 @@ from .arrays import first_line, parse_npy, parse_zip
 from .reading import JSON, YAML, OversizeError, read_bytes, text_kind
 from .tables import parse_table
 from .text import parse_json, parse_yaml
+from .traces import is_trace, parse_trace
 
 
 def read_content(path: Path) -> Any:
@@ -21,7 +22,7 @@ def read_content(path: Path) -> Any:
 
     Returns
     -------
-    content : mapping, `Records`, nested lists, array or `Table`
+    content : mapping, `Records`, nested lists, array, `Table` or `Trace`
         Of a folder: its path.
 
     Raises
@@ -77,6 +78,8 @@ def _parse(data: bytes, source: str) -> Any:
     if b"\0" in data:
         raise ValueError("text with zero bytes")
     text = data.decode("utf-8-sig")
+    if is_trace(text):
+        return parse_trace(text)
     kind = text_kind(text)
     if kind == JSON:
         return parse_json(text)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ..errors import FormatError
 from . import (
+    esft,
+    llama_cpp,
     lmdeploy,
     plain,
     recordings,
@@ -26,6 +28,8 @@ FORMATS: tuple[Format, ...] = (
     lmdeploy.FORMAT,
     recordings.FORMAT,
     routed_experts.FORMAT,
+    esft.FORMAT,
+    llama_cpp.FORMAT,
     plain.FORMAT,
     plain.NPZ,
     plain.JSON,

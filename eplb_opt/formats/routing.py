@@ -14,6 +14,7 @@ from ..errors import FormatError, FormatWarning
 from .held import MOST_EXPERTS, Loads
 from .layers import listed
 from .reading import OversizeError, check_unpacked
+from .top_k import repeated
 
 NOBODY = -1  # in place of an expert
 MOST_LAYERS = 1024  # [layers, tokens, top k] would have more
@@ -82,8 +83,8 @@ class Routing:
         FormatWarning
             Tokens behind the last whole window, or without a record in a layer, are left out.
         """
-        experts = without_unrecorded(self._checked(source), source)
-        _warn_of_layers(*experts.shape[:2], source)
+        experts = self._recorded(self._checked(source), source)
+        _warn_of_layers(len(experts), experts.shape[1], source)
         width = self._num_experts(experts, num_experts, source)
         tokens = tokens_per_window or len(experts)
         windows = _windows(len(experts), tokens, source)
@@ -110,6 +111,13 @@ class Routing:
                 f"{source}: {experts.shape[1]} layers, expected [tokens, layers, top k]: no model has more than "
                 f"{MOST_LAYERS}"
             )
+        return experts
+
+    def _recorded(self, experts: npt.NDArray[Any], source: str) -> npt.NDArray[Any]:
+        """The experts, different ones of each token; -1 where recorders with a row for every layer have none."""
+        if self.has_dense_layers:
+            return without_unrecorded(experts, source)
+        _check_distinct(experts, np.zeros(experts.shape[:2], dtype=bool), source)
         return experts
 
     def _num_experts(
@@ -200,13 +208,6 @@ def _check_distinct(
             f"{source}: token {token} goes to one expert twice in layer row {layer} ({ids}): expected different "
             "experts, [tokens, layers, top k]"
         )
-
-
-def repeated(experts: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Whether an expert is there twice among the last axis, [..., top_k] -> [...]; none is no expert."""
-    in_order = np.sort(experts, axis=-1)
-    is_same = in_order[..., 1:] == in_order[..., :-1]
-    return np.asarray((is_same & (in_order[..., 1:] >= 0)).any(axis=-1))
 
 
 def _warn_of_lost(is_lost: npt.NDArray[np.bool_], source: str) -> None:

@@ -22,6 +22,7 @@ TOKENS = np.array(
 # In windows of 2 tokens, counted by hand: [windows, MoE layers, experts]
 COUNTS = [[[2, 1, 1, 0], [0, 1, 1, 2]], [[1, 1, 1, 1], [1, 0, 1, 2]]]
 IDS, HIDDEN = (1, 2), 3
+WITHOUT_DENSE = ("esft", "llama")  # which have no rows of dense layers
 SLOTS = [[0, 1, 2, 3, 0], [3, 2, 1, 0, 3], [0, 0, 1, 2, 3]]  # [hidden layers, slots]
 
 
@@ -118,6 +119,41 @@ def sglang_per_token(path: Path) -> None:
     torch.save({"records": records, "last_physical_to_logical_map": torch.tensor(SLOTS)}, path)
 
 
+def esft(path: Path) -> None:
+    """Two ranks, one folder each; a weight is 1/2."""
+    for rank, part in enumerate((TOKENS[:3], TOKENS[3:])):
+        (path / f"rank_{rank}").mkdir(parents=True)
+        for layer in IDS:
+            lines = ["\t".join(map(str, ids)) + "\t\t0.5\t0.5\n" for ids in part[:, layer].tolist()]
+            (path / f"rank_{rank}" / f"expert_weights_{layer}.txt").write_text("".join(lines))
+
+
+def passes() -> list[tuple[int, int, int, int, list[int]]]:
+    """Call, token in it, token, layer and experts, as llama.cpp computes: a batch of 3 tokens and one of 1."""
+    return [
+        (call, row, token, layer, TOKENS[token, layer].tolist())
+        for call, tokens in enumerate(([0, 1, 2], [3]))
+        for layer in IDS
+        for row, token in enumerate(tokens)
+    ]
+
+
+def llama_experts(path: Path) -> None:
+    rows = [f"{layer},{expert}" for _, _, _, layer, experts in passes() for expert in experts]
+    path.write_text("layer,expert\n" + "\n".join(rows) + "\n")
+
+
+def llama_calls(path: Path) -> None:
+    rows = [f"{call},{'pd'[call]},{row},{layer},{expert}"
+            for call, row, _, layer, experts in passes() for expert in experts]  # fmt: skip
+    path.write_text("call,phase,row,layer,expert\n" + "\n".join(rows) + "\n")
+
+
+def llama_tokens(path: Path) -> None:
+    rows = [f"{layer},{' '.join(map(str, experts))}" for _, _, _, layer, experts in passes()]
+    path.write_text("layer_id,expert_ids\n" + "\n".join(rows) + "\n")
+
+
 # name -> (writer, format); of the first ones the format must be named
 ROUTING = {
     "npy": (npy, "routed-experts"),
@@ -131,4 +167,8 @@ ROUTING = {
     "sglang reply": (sglang_reply, None),
     "sglang openai reply": (sglang_openai_reply, None),
     "sglang per_token": (sglang_per_token, None),
+    "esft": (esft, None),
+    "llama.cpp experts": (llama_experts, None),
+    "llama.cpp calls": (llama_calls, None),
+    "llama.cpp tokens": (llama_tokens, None),
 }

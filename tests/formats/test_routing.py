@@ -11,7 +11,7 @@ from eplb_opt import FormatError, cli
 from eplb_opt.errors import FormatWarning
 from eplb_opt.formats import Routing, read_loads, routing
 
-from .routing_files import COUNTS, HIDDEN, IDS, ROUTING, SLOTS, TOKENS, npy_bytes, without_shape
+from .routing_files import COUNTS, HIDDEN, IDS, ROUTING, SLOTS, TOKENS, WITHOUT_DENSE, npy_bytes, without_shape
 
 
 @pytest.mark.parametrize("name", ROUTING)
@@ -20,7 +20,8 @@ def test_layouts_are_read(name, tmp_path):
     write(tmp_path / "recording")
     loads = read_loads(tmp_path / "recording", input_format, tokens_per_window=2)
     assert loads.load.tolist() == COUNTS
-    assert (loads.layer_ids, loads.windows, loads.hidden_layers) == (IDS, ("0", "1"), HIDDEN)
+    hidden = None if name.startswith(WITHOUT_DENSE) else HIDDEN
+    assert (loads.layer_ids, loads.windows, loads.hidden_layers) == (IDS, ("0", "1"), hidden)
 
 
 @pytest.mark.parametrize("name", [name for name in ROUTING if name != "sglang per_token"])
@@ -57,7 +58,7 @@ def test_a_window_that_is_not_whole_is_left_out():
         loads = Routing(TOKENS, has_dense_layers=True).loads("x", 3)
     assert loads.load.sum() == 3 * 2 * 2
     with pytest.raises(FormatError, match="4 tokens, fewer than one window of 5"):
-        Routing(TOKENS).loads("x", 5)
+        Routing(TOKENS, has_dense_layers=True).loads("x", 5)
 
 
 def test_experts_that_no_token_went_to():
@@ -161,6 +162,59 @@ def test_experts_are_added_to_counts_too(tmp_path):
     assert read_loads(tmp_path / "loads.json", experts=4).load.tolist() == [[[1, 2, 0, 0]]]
     with pytest.raises(FormatError, match="it has 2 experts, --experts says 1"):
         read_loads(tmp_path / "loads.json", experts=1)
+
+
+def test_the_last_layer_of_a_batch_may_have_its_last_token_only(tmp_path):
+    rows = ["layer_id,expert_ids", "3,0 1", "3,2 0", "4,1 3", "3,1 2", "4,0 2"]  # a batch of 2 tokens, one of 1
+    (tmp_path / "trace.csv").write_text("\n".join(rows))
+    with pytest.warns(FormatWarning, match="left out"):
+        loads = read_loads(tmp_path / "trace.csv", tokens_per_window=2)
+    assert loads.layer_ids == (3, 4)
+    assert loads.load.tolist() == [[[2, 1, 1, 0], [0, 1, 0, 1]]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("layer,expert\n", "without rows"),
+        ("layer,expert\n3,x\n", "damaged or in no known format"),
+        ("layer,expert\n3,1,2\n3\n", "damaged or in no known format"),
+        ("layer,expert\n3,1.5\n", "damaged or in no known format"),
+        ("layer,expert\n-3,1\n", "layers -3..-3"),
+        ("layer,expert\n3,-1\n", "experts -1..-1"),
+        ("layer,expert\n3,99999999\n", "experts 99999999"),
+        ("layer_id,expert_ids\n3\n", "without experts"),
+        ("layer_id,expert_ids\n3,1 2\n3,1\n", "damaged or in no known format"),
+        ("layer_id,expert_ids\n3,1 1\n4,1 0", "goes to one expert twice"),
+        ("call,phase,row,layer,expert\n0,p,0,3,1\n0,p,0,3,2\n0,p,1,3,1\n", "other numbers of rows"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::eplb_opt.errors.FormatWarning")
+def test_traces_that_are_refused(text, message, tmp_path):
+    (tmp_path / "trace.csv").write_text(text)
+    with pytest.raises(FormatError, match=message):
+        read_loads(tmp_path / "trace.csv")
+
+
+def test_files_of_esft_that_are_refused(tmp_path):
+    ROUTING["esft"][0](tmp_path / "x")
+    path = tmp_path / "x" / "rank_1" / "expert_weights_2.txt"
+    good = path.read_text()
+    for text, message in {
+        "": "is empty",
+        "0\t1\t\t0.5\n": "expected experts and as many weights",
+        "0 1 0.5 0.5\n": "expected experts and as many weights",
+        "0\tx\t\t0.5\t0.5\n": "no experts of tokens",
+        good + good: "expected all of one run, to its end",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(FormatError, match=message):
+            read_loads(tmp_path / "x")
+    path.unlink()
+    with pytest.raises(FormatError, match="other layers than the ranks before"):
+        read_loads(tmp_path / "x")
+    with pytest.raises(FormatError, match="no folder with"):
+        read_loads(tmp_path, "esft")
 
 
 def test_layers_that_were_not_recorded(tmp_path):
