@@ -1,7 +1,8 @@
 """ESFT of DeepSeek: what its models log of their routers (read at commit 36c6194 of deepseek-ai/ESFT).
 
 A folder with ``expert_weights_{layer}.txt``, or with one such folder a rank (``rank_0``). A line is a token: its
-experts and their weights, with tabs between them and two tabs between the lists. Layers are absolute. Ranks run other tokens.
+experts and their weights, with tabs between them and two tabs between the lists. Layers are absolute. Ranks run
+other tokens.
 """
 
 from __future__ import annotations

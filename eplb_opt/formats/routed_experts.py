@@ -123,9 +123,17 @@ def _values(
 ) -> Iterator[tuple[Any, Mapping[str, Any]]]:
     """The value itself; of a column of a table, or of lists four deep, each of its requests."""
     is_several = isinstance(value, list) and value and _is_list_of_requests(value)
-    for one in value if is_several else [value]:
+    for i, one in enumerate(value if is_several else [value]):
         if one is not None:
-            yield one, request
+            yield one, _at(request, i, len(value)) if is_several else request
+
+
+def _at(request: Mapping[str, Any], row: int, rows: int) -> dict[str, Any]:
+    """What columns say of one of so many requests."""
+    return {
+        name: said[row] if isinstance(said, list) and len(said) == rows else said
+        for name, said in request.items()
+    }
 
 
 def _sizes(content: Mapping[str, Any]) -> dict[str, Any]:

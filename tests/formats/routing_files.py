@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 # [tokens, hidden layers, top k]; of the dense layer 0
@@ -99,6 +100,24 @@ def sglang_openai_reply(path: Path) -> None:
     path.write_text(json.dumps(reply))
 
 
+def parquet(path: Path) -> None:
+    """A row a request, its experts as nested lists."""
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    parts = [TOKENS[:3].tolist(), TOKENS[3:].tolist()]
+    pq.write_table(pa.table({"request_id": ["a", "b"], "routed_experts": parts}), path)
+
+
+def arrow(path: Path) -> None:
+    """A row a request, its experts as SGLang sends them."""
+    pa = pytest.importorskip("pyarrow")
+    parts = (TOKENS[:1], TOKENS[1:])
+    counts = {"prompt_tokens": [1, 2], "completion_tokens": [1, 2]}
+    table = pa.table({"routed_experts": [without_shape(part) for part in parts]} | counts)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
 def on_slots(tokens: np.ndarray) -> torch.Tensor:
     """[hidden layers, tokens, 4]: each expert's first slot or, of every other token, its last; -1 pads."""
     ids = np.full((HIDDEN, len(tokens), 4), -1)
@@ -166,6 +185,8 @@ ROUTING = {
     "vllm outputs": (vllm_outputs, None),
     "sglang reply": (sglang_reply, None),
     "sglang openai reply": (sglang_openai_reply, None),
+    "parquet": (parquet, None),
+    "arrow": (arrow, None),
     "sglang per_token": (sglang_per_token, None),
     "esft": (esft, None),
     "llama.cpp experts": (llama_experts, None),
