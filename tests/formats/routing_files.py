@@ -23,7 +23,7 @@ TOKENS = np.array(
 # In windows of 2 tokens, counted by hand: [windows, MoE layers, experts]
 COUNTS = [[[2, 1, 1, 0], [0, 1, 1, 2]], [[1, 1, 1, 1], [1, 0, 1, 2]]]
 IDS, HIDDEN = (1, 2), 3
-WITHOUT_DENSE = ("esft", "llama")  # which have no rows of dense layers
+WITHOUT_DENSE = ("esft", "llama", "megatron")  # which have no rows of dense layers
 SLOTS = [[0, 1, 2, 3, 0], [3, 2, 1, 0, 3], [0, 0, 1, 2, 3]]  # [hidden layers, slots]
 
 
@@ -147,6 +147,19 @@ def esft(path: Path) -> None:
             (path / f"rank_{rank}" / f"expert_weights_{layer}.txt").write_text("".join(lines))
 
 
+def megatron(path: Path) -> None:
+    """A record a step, layer and rank: a step of two tokens on each of two ranks, one of none more."""
+    path.mkdir()
+    for rank, part in enumerate((TOKENS[:2], TOKENS[2:])):
+        records = [
+            {"step": 0, "stage": "pre_dispatch", "block": "decoder", "layer": layer, "rank": rank, "num_tokens": 2,
+             "topk": 2, "top_indices": part[:, layer].tolist()}
+            for layer in IDS
+        ]  # fmt: skip
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        (path / f"router_trace_rank{rank}.jsonl").write_text(lines)
+
+
 def passes() -> list[tuple[int, int, int, int, list[int]]]:
     """Call, token in it, token, layer and experts, as llama.cpp computes: a batch of 3 tokens and one of 1."""
     return [
@@ -189,6 +202,7 @@ ROUTING = {
     "arrow": (arrow, None),
     "sglang per_token": (sglang_per_token, None),
     "esft": (esft, None),
+    "megatron": (megatron, None),
     "llama.cpp experts": (llama_experts, None),
     "llama.cpp calls": (llama_calls, None),
     "llama.cpp tokens": (llama_tokens, None),

@@ -196,6 +196,33 @@ def test_traces_that_are_refused(text, message, tmp_path):
         read_loads(tmp_path / "trace.csv")
 
 
+def test_traces_of_megatron_that_are_refused_or_in_part(tmp_path):
+    ROUTING["megatron"][0](tmp_path / "x")
+    path = tmp_path / "x" / "router_trace_rank1.jsonl"
+    good = [json.loads(line) for line in path.read_text().splitlines()]
+
+    def write(*records):
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+    for records, message in (
+        ([good[0], good[0]], "step 0, layer 1 of rank 1 is there twice"),
+        ([good[0], good[1] | {"num_tokens": 3}], r"shape \(2, 2\) and dtype int64 for 3 tokens"),
+        ([good[0], good[1] | {"top_indices": [[1, 2], [3]]}], "not rectangular"),
+        ([good[0], good[1] | {"layer": "x"}], "step, rank and layer 0, 1, x"),
+        ([good[0], {"layer": 1}], "not what Megatron's tracer writes"),
+        ([good[0], good[1] | {"num_tokens": 1, "top_indices": [[1, 2]]}], "in step 0 of rank 1"),
+    ):
+        write(*records)
+        with pytest.raises(FormatError, match=message):
+            read_loads(tmp_path / "x")
+    write(*good, good[0] | {"block": "mtp", "mtp_idx": 0})
+    with pytest.warns(FormatWarning, match="1 records of multi-token prediction are left out"):
+        assert read_loads(tmp_path / "x").load.tolist() == np.sum(COUNTS, axis=0, keepdims=True).tolist()
+    write(*good, good[0] | {"step": 1})
+    with pytest.warns(FormatWarning, match="1 steps of ranks lack layers"):
+        assert read_loads(tmp_path / "x").load.sum() == 16
+
+
 def test_files_of_esft_that_are_refused(tmp_path):
     ROUTING["esft"][0](tmp_path / "x")
     path = tmp_path / "x" / "rank_1" / "expert_weights_2.txt"
