@@ -231,6 +231,8 @@ class ExpertMap:
         Logical experts, ranks, and layers of the model with the dense ones, where the file says so.
     dense_layers_unknown : bool
         There is a row for every hidden layer, and nothing says which of them are dense.
+    one_for_all : bool
+        The one row is the map of every layer.
 
     Examples
     --------
@@ -246,17 +248,21 @@ class ExpertMap:
     num_ranks: int | None = None
     hidden_layers: int | None = None
     dense_layers_unknown: bool = False
+    one_for_all: bool = False
 
     def with_layers(self, ids: Sequence[int] | None, source: str) -> ExpertMap:
         """The layers of these absolute ids; a file without ids holds just these (see `Loads.with_layers`)."""
         if ids is None:
             return self
-        rows = rows_of(ids, self.layer_ids, len(self.phy2log), source)
+        rows = [0] * len(ids)
+        if not self.one_for_all:
+            rows = rows_of(ids, self.layer_ids, len(self.phy2log), source)
         return replace(
             self,
             phy2log=self.phy2log[rows],
             layer_ids=tuple(ids),
             dense_layers_unknown=False,
+            one_for_all=False,
         )
 
 

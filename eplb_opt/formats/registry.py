@@ -19,6 +19,7 @@ from . import (
     tensorrt_llm,
     vllm,
     vllm_ascend,
+    vllm_static,
 )
 from .format import Format, Need
 
@@ -27,6 +28,7 @@ FORMATS: tuple[Format, ...] = (
     sglang.FORMAT,
     vllm.FORMAT,
     vllm_ascend.FORMAT,
+    vllm_static.FORMAT,
     tensorrt_llm.FORMAT,
     lmdeploy.FORMAT,
     fastdeploy.FORMAT,
@@ -52,8 +54,8 @@ def input_formats() -> tuple[str, ...]:
     Examples
     --------
     >>> from eplb_opt.formats import input_formats
-    >>> input_formats()[:4]
-    ('sglang', 'vllm', 'vllm-ascend', 'tensorrt-llm')
+    >>> input_formats()[:3]
+    ('sglang', 'vllm', 'vllm-ascend')
     """
     return tuple(record.name for record in FORMATS if record.is_read)
 
@@ -69,7 +71,7 @@ def output_formats() -> tuple[str, ...]:
     --------
     >>> from eplb_opt.formats import output_formats
     >>> output_formats()
-    ('sglang', 'vllm', 'vllm-ascend', 'tensorrt-llm', 'lmdeploy', 'npz', 'json')
+    ('sglang', 'vllm', 'vllm-ascend', 'vllm-lists', 'tensorrt-llm', 'lmdeploy', 'npz', 'json')
     """
     return tuple(record.name for record in FORMATS if record.is_written)
 
