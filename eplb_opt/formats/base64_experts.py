@@ -8,7 +8,7 @@ import binascii
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError
+from ..errors import FormatError, is_fault_of_ours
 from .arrays import first_line, parse_npy
 from .top_k import top_k_of
 
@@ -25,7 +25,12 @@ def decode_npy(text: str, source: str) -> npt.NDArray[np.generic]:
     """The array of an npy file in base64."""
     try:
         array: npt.NDArray[np.generic] = parse_npy(_bytes(text, source))
-    except (ValueError, EOFError, OSError) as error:
+    except FormatError:
+        raise
+    # Whatever damaged bytes make the parser of a header raise.
+    except Exception as error:
+        if is_fault_of_ours(error):
+            raise
         raise FormatError(
             f"{source}: routed_experts is no npy file in base64 ({first_line(error)})"
         ) from None

@@ -91,6 +91,8 @@ def _counts(row: Any, source: str) -> dict[int, Any]:
         found = {_expert_of(key, source): value for key, value in row.items()}
         if len(found) < len(row):
             raise FormatError(f"{source}: an expert is there twice in a layer")
+    elif isinstance(row, list):
+        found = dict(enumerate(row))
     else:
         array = np.asarray(row)
         if array.ndim != 1 or array.dtype.kind not in "iuf":
