@@ -22,7 +22,7 @@ FLOORS = (
     ("certificates", "external", "sampling"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
-    ("highs", "random_numbers", "moves", "recordings"),
+    ("highs", "random_numbers", "moves", "record", "recordings"),
     ("outcome", "budget", "heuristics"),
     ("bracket",),
     ("pool_state",),
