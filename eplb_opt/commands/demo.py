@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,6 +41,14 @@ class _Plan(NamedTuple):
     across: str
 
 
+class _Days(NamedTuple):
+    """The windows that are planned on, those that are judged on, and the labels of both."""
+
+    seen: Instance
+    unseen: Instance
+    labels: tuple[str, ...]
+
+
 PLANS = (
     _Plan("greedy", "greedy", "sum"),
     _Plan("refined", "refined", "sum"),
@@ -63,18 +72,17 @@ def _demo(options: argparse.Namespace) -> int:
     for plan in PLANS:
         require_method(plan.method, limits)
     check_files({"--json": json_file(options.json)})
-    seen, unseen, labels = _days()
-    results, interrupted = _planned(seen, limits)
-    report = _report(seen, unseen, labels, results)
-    report |= {"interrupted": interrupted, "gap": limits.gap}
+    days = _days()
+    results, interrupted = _planned(days.seen, limits)
+    report = _head(days, interrupted) | _found(days, results, limits.gap)
     save_json(options.json, report)
     if options.json != STANDARD_OUTPUT:
         _print(report)
     return exit_code_of(interrupted)
 
 
-def _days() -> tuple[Instance, Instance, tuple[str, ...]]:
-    """The first and the second half of the recording, and the labels of all windows."""
+def _days() -> _Days:
+    """The first and the second half of the recording."""
     from ..problem.instance import Instance
     from ..recordings import demo_recording
 
@@ -83,7 +91,7 @@ def _days() -> tuple[Instance, Instance, tuple[str, ...]]:
     middle = len(loads.windows) // 2
     first = replace(both, load=both.load[:middle])
     second = replace(both, load=both.load[middle:])
-    return first, second, loads.windows
+    return _Days(first, second, loads.windows)
 
 
 def _planned(seen: Instance, limits: Limits) -> tuple[dict[str, Result], bool]:
@@ -105,30 +113,33 @@ def _planned(seen: Instance, limits: Limits) -> tuple[dict[str, Result], bool]:
     return results, False
 
 
-def _report(
-    seen: Instance,
-    unseen: Instance,
-    labels: tuple[str, ...],
-    results: dict[str, Result],
-) -> dict[str, Any]:
-    """What `--json` writes."""
+def _head(days: _Days, interrupted: bool) -> dict[str, Any]:
+    """What `--json` says of the loads."""
     from ..recordings import path_of
     from ..report.demo import SCHEMA
 
-    optimal = results.get(OPTIMAL)
+    seen = days.seen
+    added = replace(seen, load=seen.load.sum(axis=0))
     return {
         "schema": SCHEMA,
-        "interrupted": False,
+        "interrupted": interrupted,
         "recording": _from_here(path_of(RECORDING)),
-        "instance": replace(seen, load=seen.load.sum(axis=0)).describe(),
+        "instance": added.describe(),
         "num_replicas": seen.num_replicas,
         "num_ranks": seen.num_ranks,
         "layers": seen.num_layers,
-        "seen": list(labels[: seen.num_windows]),
-        "unseen": list(labels[seen.num_windows :]),
-        "gap": None,
+        "seen": list(days.labels[: seen.num_windows]),
+        "unseen": list(days.labels[seen.num_windows :]),
+    }
+
+
+def _found(days: _Days, results: Mapping[str, Result], gap: float) -> dict[str, Any]:
+    """What `--json` says of the plans."""
+    optimal = results.get(OPTIMAL)
+    return {
+        "gap": gap,
         "proven": None if optimal is None else optimal.totals()["optimal"],
-        "plans": _rows(seen, unseen, results),
+        "plans": _rows(days, results),
     }
 
 
@@ -138,23 +149,21 @@ def _from_here(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _rows(
-    seen: Instance, unseen: Instance, results: dict[str, Result]
-) -> list[dict[str, Any]]:
+def _rows(days: _Days, results: Mapping[str, Result]) -> list[dict[str, Any]]:
     """The plans between doing nothing and what nobody can do."""
     from ..replayer.players import OWN, contiguous
     from ..report.demo import plan_row
 
+    seen, unseen, _ = days
     ids = list(seen.layer_ids or range(seen.num_layers))
     placements = {"contiguous": contiguous(seen)}
     placements |= {name: result.placement for name, result in results.items()}
+    seconds = {name: result.seconds for name, result in results.items()}
     rows = []
     for name, placement in placements.items():
-        result = results.get(name)
-        seconds = None if result is None else result.seconds
         on_seen = placement.window_imbalance(seen)
         on_unseen = placement.window_imbalance(unseen)
-        rows.append(plan_row(name, on_seen, on_unseen, ids, seconds))
+        rows.append(plan_row(name, on_seen, on_unseen, ids, seconds.get(name)))
     return [*rows, plan_row(OWN, None, _floor(unseen), ids, None)]
 
 
@@ -167,7 +176,7 @@ def _floor(unseen: Instance) -> Floats:
     return OwnRounds(unseen).outcome([Turn((), served)], None).imbalance
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(report: Mapping[str, Any]) -> None:
     from ..report.demo import foot_lines, head_lines, plan_table
 
     print_lines(head_lines(report))
