@@ -8,6 +8,7 @@ import pytest
 from benchmarks.recording import publish
 from benchmarks.store import read_lines
 from eplb_opt import OptionError, demo_recording
+from eplb_opt.formats import read_loads
 from eplb_opt.recordings import FOLDER, MODEL, NAMES, demo_routes, path_of
 
 TOP_K = 8
@@ -59,6 +60,15 @@ def test_routes_of_single_tokens():
     assert (np.diff(ordered, axis=2) > 0).all()  # nobody is chosen twice
     assert set(routes.kinds) == set(demo_recording("kinds").windows)
     assert routes.layer_ids == demo_recording().layer_ids
+
+
+def test_the_command_counts_single_tokens():
+    path = FOLDER / f"{MODEL}-tokens.npz"
+    loads = read_loads(path, tokens_per_window=2048, experts=64)
+    first = demo_routes().experts[:2048]
+    assert loads.load.shape == (8, 16, 64)
+    for layer in range(16):
+        np.testing.assert_array_equal(loads.load[0, layer], np.bincount(first[:, layer].ravel(), minlength=64))
 
 
 def test_single_tokens_go_where_windows_of_their_kind_do():

@@ -57,7 +57,7 @@ def recorded(model: SmallMoe, text: Text, out: Path, seed: int, about: dict[str,
     tokens = {kind: _first_routes(model, text, pile, kind) for kind in text.kinds}
     np.savez_compressed(
         out / "small-moe-tokens.npz",
-        experts=np.concatenate(list(tokens.values())),
+        routed_experts=np.concatenate(list(tokens.values())),
         layer_ids=layer_ids,
         kind=np.repeat(text.kinds, TOKENS_OF_KIND),
         about=note,

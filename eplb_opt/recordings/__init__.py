@@ -77,7 +77,7 @@ class Routes:
 def demo_routes() -> Routes:
     """The experts of single tokens, 2,048 of each kind of text, by the model of `demo_recording`.
 
-    Their text is in none of the windows of `demo_recording`.
+    Their text is in none of the windows of `demo_recording`. The command reads the file with ``--tokens-per-window``.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def demo_routes() -> Routes:
     with np.load(FOLDER / f"{MODEL}-tokens.npz") as archive:
         layer_ids = tuple(archive["layer_ids"].tolist())
         kinds = tuple(archive["kind"].tolist())
-        return Routes(archive["experts"], layer_ids, kinds)
+        return Routes(archive["routed_experts"], layer_ids, kinds)
 
 
 def path_of(name: str) -> Path:
