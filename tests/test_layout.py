@@ -41,6 +41,7 @@ FLOORS = (
     ("replayer",),
     ("plugins", "commands"),
     ("cli",),
+    ("__main__",),
     (PACKAGE,),  # the names that load when used
 )
 LIGHT = ("checker", "certificates", "problem")  # numpy and the standard library only

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..methods.needs import require_method
+from .common import add_command
 from .files import check_files
 from .options import add_limits, limits_of
 from .output import (
@@ -28,10 +29,19 @@ DEMO_MODEL = "deepseek-v3-decode"
 METHODS = ("greedy", "optimal")
 
 
+EXAMPLES = """
+eplb-opt demo
+eplb-opt demo --time-limit 10 --json report.json
+"""
+
+
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
-        "demo", help="solve synthetic DeepSeek-V3 loads: no file needed, under a minute"
+    parser = add_command(
+        commands,
+        "demo",
+        "solve synthetic DeepSeek-V3 loads: no file needed, under a minute",
+        EXAMPLES,
     )
     add_limits(parser, seconds=40.0)
     parser.set_defaults(run=_demo)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InstanceError, OptionError
 from ..problem.across import ACROSS
+from .common import add_command
 from .compared import Compared, notes_of, read_compared
 from .files import check_files
 from .options import add_json, add_reading, layer_ids, positive
@@ -19,6 +20,7 @@ from .output import (
     print_table,
     save_json,
 )
+from .parser import one_of, real
 from .stated import said_of_options
 from .units import bytes_in, speed_in
 
@@ -35,10 +37,23 @@ NEEDS = {  # an option and the one that it is of no use without
 }
 
 
+EXAMPLES = """
+eplb-opt diff old.npz new.npz --loads loads.npz
+eplb-opt diff old.npz new.npz --loads loads.npz \\
+    --nodes 4 --bytes-per-expert 44MiB \\
+    --within-node 400GB/s --across-nodes 50GB/s \\
+    --schedule --moves-per-rank 2
+"""
+
+
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
-        "diff", help="what moves from one map to another, and what it gains"
+    parser = add_command(
+        commands,
+        "diff",
+        "what moves from one map to another, and what it gains",
+        EXAMPLES,
+        usage="OLD NEW [options]",
     )
     parser.add_argument(
         "old", type=Path, metavar="OLD", help="the map in use, in any format"
@@ -75,11 +90,14 @@ def _add_topology(parser: argparse.ArgumentParser) -> None:
         metavar="RANKS",
         help="of OLD, such as 3,7 or 8:16: they hold nothing any more; if NEW has fewer ranks, the others move up",
     )
-    parser.add_argument("--nodes", type=positive, default=1, help="nodes; default: 1")
+    parser.add_argument(
+        "--nodes", type=positive, default=1, metavar="N", help="default: 1"
+    )
     parser.add_argument(
         "--groups",
         type=positive,
         default=1,
+        metavar="N",
         help="expert groups of the router; default: 1",
     )
     parser.add_argument(
@@ -106,18 +124,22 @@ def _add_loads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--windows",
         default="all",
+        metavar="WHICH",
         help="of the loads: index, range 0:16, label, or all (the default)",
     )
     parser.add_argument(
         "--across",
+        type=one_of(ACROSS),
         choices=ACROSS,
+        metavar="NAME",
         help="what counts of several windows, see solve; default: mean",
     )
     parser.add_argument(
         "--level",
-        type=float,
+        type=real,
         default=0.9,
-        help="of cvar: the worst 1 - LEVEL of the windows count; default: %(default)s",
+        metavar="X",
+        help="of cvar: the worst 1 - X of the windows count; default: %(default)s",
     )
 
 

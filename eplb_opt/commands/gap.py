@@ -10,11 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import OptionError
+from ..errors import OptionError, did_you_mean
 from ..limits import Limits
 from ..methods import METHODS
 from ..methods.needs import require_method
+from .common import add_command
+from .dry_run import add_dry_run, end_dry_run, plan_of
 from .files import check_files
+from .messages import RESULTS
 from .options import (
     add_input,
     limits_of,
@@ -32,11 +35,23 @@ from .output import (
 from .stated import instance_of, read_selected, say_no_effect
 from .step import add_step, copies_in, look_in_current_folder
 
+EXAMPLES = """
+eplb-opt gap loads.npz --replicas 288 --ranks 32
+eplb-opt gap loads.npz --replicas 288 --ranks 32 \\
+    --methods optimal --map served.npz
+eplb-opt gap loads.npz --replicas 288 --ranks 32 \\
+    --policy my_package.my_module:MyPolicy
+"""
+
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
-        "gap", help="how far methods, and your own map, are from optimal"
+    parser = add_command(
+        commands,
+        "gap",
+        "how far methods, and your own map, are from optimal",
+        EXAMPLES,
+        usage="FILE --replicas N --ranks N [options]",
     )
     add_input(parser)
     parser.add_argument(
@@ -46,6 +61,7 @@ def add_parser(commands: Any) -> None:
     )
     _add_own(parser)
     add_step(parser)
+    add_dry_run(parser)
     parser.set_defaults(run=_gap)
 
 
@@ -74,9 +90,17 @@ def _gap(options: argparse.Namespace) -> int:
     copies = _copies(options)
     check_files({"--json": json_file(options.json)}, [options.loads, *options.map])
     policies = _policies(options.policy)
-    instance = instance_of(options, read_selected(options), methods)
+    loads = read_selected(options)
+    instance = instance_of(options, loads, methods)
     own = {f"map {path}": _own(path, instance) for path in options.map}
     notes = say_no_effect(options, instance)
+    if options.dry_run:
+        files = [json_file(options.json)]
+        plan = plan_of(options, methods, limits, instance.num_windows, files)
+        judged_too = [f"would judge {name}" for name in [*policies, *own]]
+        return end_dry_run(
+            options, loads, options.replicas, notes, [*plan, *judged_too]
+        )
     judged = _judge(policies, instance)
     results, interrupted = run_methods(instance, methods, limits)
     theirs = _Judged(judged.placements | own, judged.seconds)
@@ -88,7 +112,7 @@ def _gap(options: argparse.Namespace) -> int:
     save_json(options.json, _content(instance, found, step, notes, interrupted))
     if options.json != STANDARD_OUTPUT:
         _print(instance, found, step)
-    return exit_code_of(interrupted)
+    return exit_code_of(interrupted, RESULTS)
 
 
 def _copies(options: argparse.Namespace) -> int | None:
@@ -208,7 +232,10 @@ def _methods(names: str, limits: Limits) -> list[str]:
         raise OptionError("--methods names none: the bound needs at least one")
     for name in methods:
         if name not in METHODS:
-            raise OptionError(f"method {name!r}: choose from {', '.join(METHODS)}")
+            near = did_you_mean(name, METHODS) or ":"
+            raise OptionError(
+                f"--methods: no {name!r}{near} choose from {', '.join(METHODS)}"
+            )
         require_method(name, limits)
     return methods
 

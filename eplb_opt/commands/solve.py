@@ -8,6 +8,8 @@ from typing import Any
 
 from ..methods import METHODS
 from ..methods.needs import require_method
+from .common import add_command
+from .dry_run import add_dry_run, end_dry_run, plan_of
 from .files import check_files, save
 from .options import (
     add_input,
@@ -26,6 +28,7 @@ from .output import (
     save_json,
     unnumbered,
 )
+from .parser import one_of
 from .stated import (
     check_moves,
     check_spare,
@@ -35,16 +38,34 @@ from .stated import (
     say_no_effect,
 )
 
+EXAMPLES = """
+eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
+    -o map.npz --json report.json
+eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
+    --nodes 4 --groups 8 --format sglang -o map.json
+eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
+    --previous served.npz --max-moves 32 -o next.npz
+eplb-opt solve loads.npz --config options.toml --dry-run
+"""
+
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser("solve", help="place experts and certify the map")
+    parser = add_command(
+        commands,
+        "solve",
+        "place experts and certify the map",
+        EXAMPLES,
+        usage="FILE --replicas N --ranks N [options]",
+    )
     add_input(parser)
     parser.add_argument(
         "--method",
+        type=one_of(METHODS),
         choices=list(METHODS),
+        metavar="NAME",
         default="optimal",
-        help="default: %(default)s",
+        help=f"{', '.join(METHODS)}; default: %(default)s",
     )
     parser.add_argument(
         "-o",
@@ -56,6 +77,7 @@ def add_parser(commands: Any) -> None:
     add_output(parser)
     add_previous(parser)
     add_spare(parser)
+    add_dry_run(parser)
     parser.set_defaults(run=_solve)
 
 
@@ -73,6 +95,11 @@ def _solve(options: argparse.Namespace) -> int:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
     from_map = moves_of(options, instance)
+    if options.dry_run:
+        files = [options.output, json_file(options.json)]
+        windows = instance.num_windows
+        plan = plan_of(options, [options.method], limits, windows, files)
+        return end_dry_run(options, loads, options.replicas, notes, plan)
     (result, *_), interrupted = run_methods(
         instance, [options.method], limits, from_map | {"spare": options.spare}
     )

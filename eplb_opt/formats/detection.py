@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
-from ..errors import FormatError
+from ..errors import FormatError, did_you_mean
 from ..problem.placement import Placement
 from . import plain, registry
 from .checks import warn_of_idle
@@ -264,8 +264,9 @@ def _read(kind: _Kind[Held], content: Any, source: str, name: str | None) -> Hel
     readers = kind.readers()
     if name is not None:
         if name not in readers:
+            near = did_you_mean(name, readers) or ":"
             raise FormatError(
-                f"input format {name!r} holds no {kind.what}: use {' or '.join(readers)}"
+                f"input format {name!r} holds no {kind.what}{near} use {' or '.join(readers)}"
             )
         return readers[name].read(content, source)
     for side in readers.values():

@@ -1,0 +1,92 @@
+"""--quiet, --verbose, colour on terminals only, and progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+import pytest
+
+from eplb_opt.cli import main
+from eplb_opt.commands.colour import is_coloured
+from eplb_opt.commands.loudness import Loudness, as_loud_as
+from eplb_opt.commands.progress import Progress
+
+from .common import TOPOLOGY, on_a_terminal, write_loads
+
+SOLVE = ["solve", "loads.npz", *TOPOLOGY, "--groups", "4", "--method", "greedy"]
+ESCAPE = "\033["
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_loads(tmp_path)
+    return tmp_path
+
+
+def test_quiet_says_nothing_and_writes_everything(folder, capsys):
+    assert main([*SOLVE, "-q", "-o", "map.npz", "--json", "report.json"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert (folder / "map.npz").exists()
+    assert json.loads((folder / "report.json").read_text())["notes"]
+    assert main([*SOLVE, "--quiet", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["method"] == "greedy"
+    assert main([*SOLVE, "-q", "--windows", "7"]) == 2
+    assert "no window '7'" in capsys.readouterr().err
+
+
+def test_the_later_of_two_counts(folder, capsys):
+    assert main([*SOLVE, "-q", "-v"]) == 0
+    assert "OPTIMAL" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_plain"),
+    [({"TERM": "xterm"}, False), ({"TERM": "dumb"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, True)],
+)
+def test_colour_is_for_terminals(environ, is_plain, folder):
+    environ = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | environ
+    shown = on_a_terminal(SOLVE, folder, 80, environ)
+    assert (ESCAPE not in re.sub(r"\r\S*\033\[K", "", shown)) == is_plain
+    assert "OPTIMAL" in shown
+
+
+def test_a_pipe_has_no_colour(folder, capsys):
+    assert main(SOLVE) == 0
+    streams = capsys.readouterr()
+    assert ESCAPE not in streams.out + streams.err
+
+
+class Terminal:
+    def isatty(self):
+        return True
+
+
+def test_an_empty_no_color_is_none(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "")
+    assert is_coloured(Terminal())
+    assert not is_coloured(None)
+
+
+@pytest.mark.parametrize(("loudness", "lines"), [(Loudness.QUIET, 0), (Loudness.USUAL, 0), (Loudness.VERBOSE, 1)])
+def test_progress_off_a_terminal_is_for_those_who_ask(loudness, lines, capsys):
+    with as_loud_as(loudness):
+        progress = Progress("optimal", "layers optimal")
+        progress.last -= 6  # seconds
+        progress(3, 58)
+        progress(4, 58)  # a moment later
+        progress.clear()
+    assert capsys.readouterr().err == "optimal: 0 s, 3 of 58 layers optimal\n" * lines
+
+
+def test_a_live_line_never_wraps_and_is_cleared(monkeypatch, capsys):
+    monkeypatch.setattr("eplb_opt.commands.progress.is_terminal", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    progress = Progress("optimal", "layers optimal")
+    progress.last -= 1
+    progress.show("3 of 58 layers, gap at most 1.2 %, at work on layers 4 and 5")
+    progress.clear()
+    assert capsys.readouterr().err == "\roptimal: 0 s, 3 of 58 layers\033[K\r\033[K"
