@@ -12,6 +12,7 @@ YELLOW = "33"
 CYAN = "36"
 OF_KIND = {  # of a message
     "error": RED,
+    "above": RED,
     "warning": YELLOW,
     "interrupted": YELLOW,
     "note": CYAN,

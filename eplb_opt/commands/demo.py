@@ -79,11 +79,14 @@ def _instance(seed: int) -> Instance:
 
 def _print_methods(instance: Instance, results: Sequence[Result], gap: float) -> None:
     """The methods side by side."""
+    from ..replayer.players import contiguous
     from ..report.gap import best_bound, gap_rows
     from ..report.tables import gap_table
+    from ..report.worth import WITHOUT_EPLB, worth_lines
 
     bound, _ = best_bound(results)
-    objectives = {result.method: result.objective for result in results}
+    objectives = {WITHOUT_EPLB: contiguous(instance).objective(instance)}
+    objectives |= {result.method: result.objective for result in results}
     seconds = {result.method: result.seconds for result in results}
     rows = gap_rows(
         instance,
@@ -93,3 +96,4 @@ def _print_methods(instance: Instance, results: Sequence[Result], gap: float) ->
         gap,
     )
     print_table(gap_table(rows))
+    print_lines(worth_lines(rows))

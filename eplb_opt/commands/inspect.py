@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import FormatError, OptionError
+from .baseline import contiguous_imbalance
 from .common import add_command
 from .files import check_files
 from .options import add_json, add_loads, add_topology
 from .output import STANDARD_OUTPUT, json_file, print_lines, print_table, save_json
-from .stated import read_selected, say_no_effect, topology_of
+from .stated import plain_instance, read_selected, say_no_effect, topology_of
 
 EXAMPLES = """
 eplb-opt inspect loads.npz
@@ -110,14 +111,8 @@ def inspected(
 
 def _placed(options: argparse.Namespace, loads: Any, replicas: int) -> dict[str, Any]:
     """The instance in a line, and how uneven it is where the experts lie in order."""
-    from ..replayer.players import contiguous
-    from .stated import plain_instance
-
     instance = plain_instance(options, loads, replicas)
-    heaviest = contiguous(instance).objective(instance)
-    is_loaded = instance.mean > 0
-    ratio = heaviest[is_loaded] / instance.mean[is_loaded]
-    imbalance = float(ratio.mean()) if is_loaded.any() else 1.0
+    imbalance = contiguous_imbalance(instance)
     return {"instance": instance.describe(), "contiguous": imbalance}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..methods import METHODS
 from ..methods.needs import require_method
+from .baseline import contiguous_imbalance
 from .common import add_command
 from .dry_run import add_dry_run, end_dry_run, plan_of
 from .files import check_files, save
@@ -111,8 +112,17 @@ def _solve(options: argparse.Namespace) -> int:
     save_json(options.json, report)
     if options.json != STANDARD_OUTPUT:
         print_report(report, instance.describe())
+        print_lines([_worth(report, instance)])
         print_lines(saved)
     return exit_code_of(interrupted)
+
+
+def _worth(report: dict[str, Any], instance: Any) -> str:
+    """What the map is worth where there was no EPLB."""
+    from ..report.worth import baseline_line
+
+    imbalance = report["totals"]["imbalance_mean"]
+    return baseline_line(imbalance, contiguous_imbalance(instance))
 
 
 def _read(options: argparse.Namespace) -> Any:

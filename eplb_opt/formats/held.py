@@ -144,8 +144,8 @@ class Loads:
             count = len(self.windows)
             near = did_you_mean(part, self.windows)
             raise FormatError(
-                f"no window {part!r}{near or ':'} the file has {count} (0..{count - 1}), use an index, a "
-                f"range such as 0:{count}, {self._labels()}, or all"
+                f"no window {part!r}: the file has {count} (0..{count - 1}), use an index, a "
+                f"range such as 0:{count}, {self._labels()}, or all{near}"
             )
         return chosen
 

@@ -164,9 +164,9 @@ def chosen_players(names: Sequence[str], workers: int) -> list[Player]:
         elif name in known:
             players.append(known[name])
         elif name != OWN:
-            near = did_you_mean(name, NAMES) or ":"
+            near = did_you_mean(name, NAMES)
             raise OptionError(
-                f"policy {name!r}{near} choose from {', '.join(NAMES)}, or write package.module:Name"
+                f"policy {name!r}: choose from {', '.join(NAMES)}, or write package.module:Name{near}"
             )
     if not players:
         raise OptionError(

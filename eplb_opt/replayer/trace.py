@@ -151,9 +151,9 @@ def _labelled(
     for label in chosen:
         if label not in labels:
             known = ", ".join(list(dict.fromkeys(labels))[:12])
-            near = did_you_mean(label, labels) or ";"
+            near = did_you_mean(label, labels)
             raise OptionError(
-                f"{option} {label!r}: no window has this label{near} there are {known}"
+                f"{option} {label!r}: no window has this label; there are {known}{near}"
             )
     return (number for number, label in enumerate(labels) if label in chosen)
 

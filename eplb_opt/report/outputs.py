@@ -106,6 +106,13 @@ GAP = Section(
             or_null(POSITIVE),
             "routed copies of a token, taken as independent; null without `tokens_per_step`",
         ),
+        Field("fail_above", or_null(AT_LEAST_0), "the limit of `--fail-above`"),
+        Field("above", TEXTS, "what is not proven to be within it"),
+        Field(
+            "baseline",
+            an_object(GAP_METHOD),
+            "without EPLB, named `contiguous`: the experts in order, then their further replicas",
+        ),
         Field("methods", objects(GAP_METHOD), "methods, then policies, then maps"),
     ),
 )

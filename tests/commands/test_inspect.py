@@ -124,7 +124,7 @@ def test_without_eplb(folder, load, capsys):
         (["missing.npz"], "cannot read missing.npz"),
         (["loads.npz", "--replicas", "16"], "--replicas needs --ranks"),
         (["loads.npz", "--replicas", "16", "--ranks", "5"], "--replicas 16 is not a multiple of --ranks 5"),
-        (["loads.npz", "--windows", "nigth"], "no window 'nigth': did you mean night?"),
+        (["loads.npz", "--windows", "nigth"], "or all: did you mean night?"),
         (["nan.npy"], "negative or not finite"),
         (["loads.npz", "--json", "loads.npz"], "which it would replace"),
     ],
