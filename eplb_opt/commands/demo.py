@@ -12,6 +12,7 @@ from .files import check_files
 from .options import add_limits, limits_of
 from .output import (
     STANDARD_OUTPUT,
+    add_all_layers,
     exit_code_of,
     json_file,
     print_lines,
@@ -44,6 +45,7 @@ def add_parser(commands: Any) -> None:
         EXAMPLES,
     )
     add_limits(parser, seconds=40.0)
+    add_all_layers(parser)
     parser.set_defaults(run=_demo)
 
 
@@ -61,7 +63,7 @@ def _demo(options: argparse.Namespace) -> int:
     if options.json != STANDARD_OUTPUT:
         origin = f"synthetic loads, {DEMO_MODEL}, seed {options.seed}"
         print_lines([f"{origin} (lognormal, calibrated to recorded loads)"])
-        print_report(report, instance.describe())
+        print_report(report, instance.describe(), options.all_layers)
         _print_methods(instance, results, limits.gap)
     return exit_code_of(interrupted)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import shutil
@@ -110,7 +111,18 @@ def save_json(path: Path | None, content: Mapping[str, Any]) -> None:
         save(path, lambda file: write_json(file, content))
 
 
-def print_report(report: Mapping[str, Any], description: str) -> None:
+def add_all_layers(parser: argparse.ArgumentParser) -> None:
+    """The option that a table of layers is whole on a terminal, too."""
+    parser.add_argument(
+        "--all-layers",
+        action="store_true",
+        help="show all layers on a terminal, too, not only the worst and the open ones of many",
+    )
+
+
+def print_report(
+    report: Mapping[str, Any], description: str, all_layers: bool = True
+) -> None:
     """A report: its layers and totals.
 
     Parameters
@@ -119,12 +131,31 @@ def print_report(report: Mapping[str, Any], description: str) -> None:
         Of `Result.to_dict`.
     description : str
         Of the instance, in a line.
+    all_layers : bool
+        On a terminal, too; otherwise many layers are shortened there to the worst.
     """
+    from ..report.shortened import other_layers_line, worst_layers
     from ..report.tables import layer_table, totals_lines
 
     print_lines([f"{report['method']}: {description}"])
-    print_table(layer_table(report))
+    layers = report["layers"]
+    rows = shown_rows(len(layers), worst_layers(layers), all_layers)
+    print_rows(layer_table(report), rows)
+    if len(rows) < len(layers):
+        print_lines([other_layers_line(layers, rows)])
     print_lines(totals_lines(report))
+
+
+def shown_rows(count: int, worst: Sequence[int], all_layers: bool) -> Sequence[int]:
+    """The rows of a table that are shown: on a terminal, unless all are asked for, the worst."""
+    return range(count) if all_layers or not is_terminal(sys.stdout) else worst
+
+
+def print_rows(columns: Sequence[Column], rows: Sequence[int]) -> None:
+    """Some rows of a table."""
+    from ..report.shortened import kept_rows
+
+    print_table(kept_rows(columns, rows))
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -21,6 +21,7 @@ from .options import (
 )
 from .output import (
     STANDARD_OUTPUT,
+    add_all_layers,
     exit_code_of,
     json_file,
     print_lines,
@@ -79,6 +80,7 @@ def add_parser(commands: Any) -> None:
     add_previous(parser)
     add_spare(parser)
     add_dry_run(parser)
+    add_all_layers(parser)
     parser.set_defaults(run=_solve)
 
 
@@ -111,7 +113,7 @@ def _solve(options: argparse.Namespace) -> int:
     report = in_order(head | result.to_dict())
     save_json(options.json, report)
     if options.json != STANDARD_OUTPUT:
-        print_report(report, instance.describe())
+        print_report(report, instance.describe(), options.all_layers)
         print_lines([_worth(report, instance)])
         print_lines(saved)
     return exit_code_of(interrupted)

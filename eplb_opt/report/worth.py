@@ -50,18 +50,22 @@ def worth_lines(rows: Sequence[Row]) -> Iterator[str]:
         yield f"  {saved:.2%} against {_named(name)}"
 
 
-def baseline_line(imbalance: float, baseline: float) -> str:
+def baseline_line(imbalance: float, baseline: float, name: str = "this map") -> str:
     """What a map is worth where there was no EPLB.
 
     Parameters
     ----------
     imbalance, baseline : float
         Means over layers, of the map and without EPLB.
+    name : str
+        Of the map.
     """
     saved = time_saved(baseline, imbalance)
+    worth = f"saves at most {saved:.2%} of a step's time"
+    if saved < 0:
+        worth = f"costs at most {-saved:.2%} more of a step's time"
     return (
-        f"without EPLB ({WITHOUT_EPLB}) imbalance mean {baseline:.5f}: "
-        f"this map saves at most {saved:.2%} of a step's time"
+        f"without EPLB ({WITHOUT_EPLB}) imbalance mean {baseline:.5f}: {name} {worth}"
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from eplb_opt import Instance, Placement, solve
 from eplb_opt.cli import main
 from eplb_opt.commands.judged import likely_ranks
-from eplb_opt.report.worth import time_saved, worth_lines
+from eplb_opt.report.worth import baseline_line, time_saved, worth_lines
 
 from ..conftest import TWO_LAYERS
 from .common import TOPOLOGY, write_loads
@@ -133,3 +133,10 @@ def test_a_map_for_fewer_ranks_is_noticed(tmp_path, monkeypatch, capsys):
         assert ("it seems to be a map for 8 ranks" in said) == is_noticed
     order = Placement(np.tile(np.arange(96) % 64, (4, 1)), 64)
     assert likely_ranks(order, Instance(load, 96, num_ranks=16)) == 16
+
+
+def test_what_is_heavier_than_no_eplb_is_said_so():
+    assert baseline_line(1.5, 2.0) == (
+        "without EPLB (contiguous) imbalance mean 2.00000: this map saves at most 25.00% of a step's time"
+    )
+    assert baseline_line(3.0, 2.0).endswith("this map costs at most 50.00% more of a step's time")
