@@ -33,7 +33,7 @@ FLOORS = (
     ("grouping", "next_from"),
     ("warmup", "layer", "workers", "spare_plan"),
     ("result", "starts"),
-    ("least_harm", "over_nodes", "certified"),
+    ("least_harm", "over_nodes", "certified", "standing"),
     ("sharing",),
     ("solving",),
     ("solver", "report"),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 
 import pytest
 
+from eplb_opt import Instance, Limits, solve
 from eplb_opt.cli import main
 from eplb_opt.commands.colour import is_coloured
 from eplb_opt.commands.loudness import Loudness, as_loud_as
-from eplb_opt.commands.progress import Progress
+from eplb_opt.commands.progress import Progress, shown_progress
+from eplb_opt.standing import Standing, Watcher
 
+from ..conftest import TWO_LAYERS
 from .common import TOPOLOGY, on_a_terminal, write_loads
 
 SOLVE = ["solve", "loads.npz", *TOPOLOGY, "--groups", "4", "--method", "greedy"]
@@ -90,3 +94,53 @@ def test_a_live_line_never_wraps_and_is_cleared(monkeypatch, capsys):
     progress.show("3 of 58 layers, gap at most 1.2 %, at work on layers 4 and 5")
     progress.clear()
     assert capsys.readouterr().err == "\roptimal: 0 s, 3 of 58 layers\033[K\r\033[K"
+
+
+def test_the_gap_so_far_and_what_is_being_proven(capsys):
+    with as_loud_as(Loudness.VERBOSE):
+        progress = Progress("optimal", "layers optimal")
+        for standing in (Standing(1, 6, 0.001, 0.0123, (5, 8)), Standing(0, 6, math.inf, math.inf, (1, 2, 3, 4))):
+            progress.last -= 6
+            progress.watch(standing)
+        progress.last -= 6
+        progress(2, 6)  # less is known: nothing is said
+    assert capsys.readouterr().err.splitlines() == [
+        "optimal: 0 s, 1 of 6 layers optimal, gap at most 1.2300% (mean 0.1000%), proving layers 5, 8",
+        "optimal: 0 s, 0 of 6 layers optimal, proving layers 1, 2, 3 and 1 more",
+    ]
+
+
+def test_solve_tells_a_watcher_where_its_layers_stand():
+    class Watching:
+        def __init__(self):
+            self.standings = []
+            self.calls = []
+
+        def __call__(self, finished, layers):
+            self.calls.append((finished, layers))
+
+        def watch(self, standing):
+            self.standings.append(standing)
+
+    watching = Watching()
+    instance = Instance(TWO_LAYERS, 16, num_ranks=8, layer_ids=[5, 8])
+    result = solve(instance, "optimal", Limits(seconds=None, work=0.2, gap=0.0), progress=watching)
+    assert isinstance(watching, Watcher)
+    assert {number for standing in watching.standings for number in standing.at_work} <= {5, 8}
+    last = watching.standings[-1]
+    assert (last.finished, last.layers) == watching.calls[-1]
+    assert last.gap_max >= max(result.gap) - 1e-12
+    assert last.gap_mean <= last.gap_max
+
+
+def test_the_time_goes_on_while_a_task_takes_long(folder, monkeypatch):
+    monkeypatch.setattr("eplb_opt.commands.progress.TICK_SECONDS", 0.01)
+    monkeypatch.setattr("eplb_opt.commands.progress.is_terminal", lambda stream: True)
+    said = []
+    monkeypatch.setattr("eplb_opt.commands.progress._print", said.append)
+    with shown_progress("optimal", "layers optimal") as progress:
+        while len(said) < 2:
+            progress.lock.acquire()
+            progress.lock.release()
+    assert said[0].startswith("\roptimal: 0 s, at work")
+    assert said[-1] == "\r\033[K"
