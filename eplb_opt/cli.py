@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .commands import (
+    completion,
     convert,
     demo,
     diff,
@@ -31,7 +32,18 @@ from .errors import EplbError
 from .packages import missing
 from .version import __version__
 
-COMMANDS = (inspect, solve, gap, replay, diff, verify, convert, demo, warmup)
+COMMANDS = (
+    inspect,
+    solve,
+    gap,
+    replay,
+    diff,
+    verify,
+    convert,
+    demo,
+    warmup,
+    completion,
+)
 
 EXAMPLES = """examples:
   eplb-opt demo
@@ -136,6 +148,7 @@ def command_parser() -> Parser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", prog="eplb-opt")
     for command in COMMANDS:
         command.add_parser(commands)
+    parser.set_defaults(of_all_commands=parser)
     return parser
 
 

@@ -16,6 +16,8 @@ EXTRAS = {
     "pulp": "solvers",
     "pyyaml": "files",
     "safetensors": "files",
+    "shtab": "completion",
+    "tomli": "files",
 }
 
 

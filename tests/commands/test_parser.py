@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_help_is_readable_at_60_columns_and_ends_with_examples(command, monkeypa
 def test_examples_of_help_parse(command):
     parser = command_parser()
     text = (COMMANDS[command] if command else parser).epilog.replace("\\\n", " ")
-    lines = [line.split() for line in text.splitlines() if line.startswith("  eplb-opt")]
+    lines = [re.split(r" [>|] ", line)[0].split() for line in text.splitlines() if line.startswith("  eplb-opt")]
     assert lines
     for line in lines:
         assert callable(parser.parse_args(shlex.split(" ".join(line[1:])) + options_from_file(line)).run)
