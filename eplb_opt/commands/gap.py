@@ -16,6 +16,7 @@ from ..methods.needs import require_method
 from .common import add_command
 from .dry_run import add_dry_run, end_dry_run, plan_of
 from .files import check_files
+from .idle import say_idle
 from .judged import Judged, judge, own_map, own_policies
 from .messages import RESULTS
 from .options import (
@@ -32,7 +33,7 @@ from .output import (
     run_methods,
     save_json,
 )
-from .stated import instance_of, read_selected, say_no_effect
+from .stated import instance_in_time, read_selected, say_no_effect
 from .step import add_step, copies_in
 from .verdict import ABOVE, EXIT_CODES, above, add_fail_above, say_above
 
@@ -94,9 +95,11 @@ def _gap(options: argparse.Namespace) -> int:
     check_files({"--json": json_file(options.json)}, [options.loads, *options.map])
     policies = own_policies(options.policy)
     loads = read_selected(options)
-    instance = instance_of(options, loads, methods)
+    instance, is_early = instance_in_time(options, loads, methods)
+    methods = ["greedy"] if is_early else methods
     own = {f"map {path}": own_map(path, instance) for path in options.map}
     notes = say_no_effect(options, instance)
+    notes += say_idle(options, instance.num_windows)
     if options.dry_run:
         files = [json_file(options.json)]
         plan = plan_of(options, methods, limits, instance.num_windows, files)
@@ -106,6 +109,7 @@ def _gap(options: argparse.Namespace) -> int:
         )
     judged = judge(policies, instance)
     results, interrupted = run_methods(instance, methods, limits)
+    interrupted = interrupted or is_early
     theirs = Judged(judged.placements | own, judged.seconds)
     found = _found(instance, results, theirs, limits.gap, copies)
     step = {

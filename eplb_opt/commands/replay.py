@@ -13,6 +13,7 @@ from ..errors import InstanceError, OptionError
 from .common import add_command
 from .dry_run import add_dry_run, end_dry_run
 from .files import check_files
+from .idle import say_idle
 from .messages import RESULTS, say
 from .options import (
     add_json,
@@ -136,6 +137,7 @@ def _replay(options: argparse.Namespace) -> int:
 
     check_files({"--json": json_file(options.json)}, [options.loads])
     notes = say_no_effect(options, topology_of(options))
+    notes += say_idle(options, windows=0)
     look_in_current_folder(_policies(options))
     loads = read_loads(options.loads, options.input_format, options.layers)
     said_of_axes(options, loads)

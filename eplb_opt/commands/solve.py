@@ -12,6 +12,7 @@ from .baseline import contiguous_imbalance
 from .common import add_command
 from .dry_run import add_dry_run, end_dry_run, plan_of
 from .files import check_files, save
+from .idle import say_idle
 from .options import (
     add_input,
     add_output,
@@ -34,7 +35,7 @@ from .parser import one_of
 from .stated import (
     check_moves,
     check_spare,
-    instance_of,
+    instance_in_time,
     moves_of,
     read_selected,
     say_no_effect,
@@ -92,11 +93,13 @@ def _solve(options: argparse.Namespace) -> int:
     require_method(options.method, limits)
     _check_outputs(options)
     loads = _read(options)
-    instance = instance_of(options, loads, [options.method])
+    instance, is_early = instance_in_time(options, loads, [options.method])
+    method = "greedy" if is_early else options.method
     check_spare(options, instance)
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
+    notes += say_idle(options, instance.num_windows)
     from_map = moves_of(options, instance)
     if options.dry_run:
         files = [options.output, json_file(options.json)]
@@ -104,8 +107,9 @@ def _solve(options: argparse.Namespace) -> int:
         plan = plan_of(options, [options.method], limits, windows, files)
         return end_dry_run(options, loads, options.replicas, notes, plan)
     (result, *_), interrupted = run_methods(
-        instance, [options.method], limits, from_map | {"spare": options.spare}
+        instance, [method], limits, from_map | {"spare": options.spare}
     )
+    interrupted = interrupted or is_early
     saved = []
     if options.output is not None:
         saved.append(_write(options, loads, result.placement))

@@ -58,6 +58,16 @@ def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str])
     return over_windows if _helps(over_windows, options.workers) else added
 
 
+def instance_in_time(
+    options: argparse.Namespace, loads: Any, methods: Sequence[str]
+) -> tuple[Any, bool]:
+    """The same, and whether an interrupt came before it was known what counts of the windows: then it is their sum."""
+    try:
+        return instance_of(options, loads, methods), False
+    except KeyboardInterrupt:
+        return _instance(options, loads, options.across or "sum"), True
+
+
 def _helps(over_windows: Any, workers: int) -> bool:
     """Whether plans over windows help on windows that are left out; it is said."""
     from ..foresight.left_out import left_out
