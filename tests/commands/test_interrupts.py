@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import signal
 
 import pytest
@@ -22,9 +21,8 @@ def test_whenever_it_comes_files_are_whole_and_nothing_goes_on(tmp_path):
 
 
 KEPT = "eplb-opt: interrupted: the best maps so far are kept: map.npz, report.json\n"
-GOOD = Ended(
-    "solve", 1.0, True, 130, KEPT, {"map.npz": b"PK", "report.json": json.dumps({"interrupted": True}).encode()}
-)
+FILES = {"map.npz": b"PK", "report.json": b'{"interrupted": true}'}
+GOOD = Ended("solve", 1.0, True, 130, KEPT, FILES)
 
 
 @pytest.mark.parametrize(

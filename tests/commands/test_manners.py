@@ -41,6 +41,30 @@ def test_quiet_says_nothing_and_writes_everything(folder, capsys):
     assert "no window '7'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        (["--level", "0.5"], "--level 0.5 has no effect: it is of --across cvar"),
+        (["--across", "max"], "--across max has no effect on one window"),
+        (["--format", "sglang"], "--format sglang has no effect: without -o no map is written"),
+        (["--across", "sum"], ""),
+        (["--format", "npz", "-o", "map.npz"], ""),
+    ],
+)
+def test_options_without_effect_are_said(options, note, folder, capsys):
+    solve_once = ["solve", "loads.npz", *TOPOLOGY, "--method", "greedy"]
+    assert main([*solve_once, *options, "--json", "report.json"]) == 0
+    said = capsys.readouterr().err
+    assert note in said
+    assert said.count("\n") == bool(note)
+    assert len(json.loads((folder / "report.json").read_text())["notes"]) == bool(note)
+
+
+def test_top_k_without_a_step(folder, capsys):
+    assert main(["gap", "loads.npz", *TOPOLOGY, "--methods", "greedy", "--top-k", "8"]) == 0
+    assert "--top-k 8 has no effect: it is of --tokens-per-step" in capsys.readouterr().err
+
+
 def test_the_later_of_two_counts(folder, capsys):
     assert main([*SOLVE, "-q", "-v"]) == 0
     assert "OPTIMAL" in capsys.readouterr().out
