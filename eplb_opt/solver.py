@@ -14,9 +14,9 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result, SolveInterrupted
-from .sharing import Progress
 from .solving import Solving
 from .spare_plan import SparePlan
+from .standing import Progress
 
 
 def solve(

@@ -19,8 +19,9 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result
-from .sharing import Progress, Sharing
+from .sharing import Sharing
 from .spare_plan import SparePlan
+from .standing import Progress
 from .starts import (
     in_parts,
     pin,

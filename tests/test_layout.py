@@ -33,7 +33,7 @@ FLOORS = (
     ("grouping", "next_from"),
     ("warmup", "layer", "workers", "spare_plan"),
     ("result", "starts"),
-    ("least_harm", "over_nodes", "certified"),
+    ("least_harm", "over_nodes", "certified", "standing"),
     ("sharing",),
     ("solving",),
     ("solver", "report"),
@@ -41,6 +41,7 @@ FLOORS = (
     ("replayer",),
     ("plugins", "commands"),
     ("cli",),
+    ("__main__",),
     (PACKAGE,),  # the names that load when used
 )
 LIGHT = ("checker", "certificates", "problem")  # numpy and the standard library only

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..methods.needs import require_method
+from .common import add_command
 from .files import check_files
 from .options import add_limits, limits_of
 from .output import (
     STANDARD_OUTPUT,
+    add_all_layers,
     exit_code_of,
     json_file,
     print_lines,
@@ -28,12 +30,22 @@ DEMO_MODEL = "deepseek-v3-decode"
 METHODS = ("greedy", "optimal")
 
 
+EXAMPLES = """
+eplb-opt demo
+eplb-opt demo --time-limit 10 --json report.json
+"""
+
+
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
-        "demo", help="solve synthetic DeepSeek-V3 loads: no file needed, under a minute"
+    parser = add_command(
+        commands,
+        "demo",
+        "solve synthetic DeepSeek-V3 loads: no file needed, under a minute",
+        EXAMPLES,
     )
     add_limits(parser, seconds=40.0)
+    add_all_layers(parser)
     parser.set_defaults(run=_demo)
 
 
@@ -51,7 +63,7 @@ def _demo(options: argparse.Namespace) -> int:
     if options.json != STANDARD_OUTPUT:
         origin = f"synthetic loads, {DEMO_MODEL}, seed {options.seed}"
         print_lines([f"{origin} (lognormal, calibrated to recorded loads)"])
-        print_report(report, instance.describe())
+        print_report(report, instance.describe(), options.all_layers)
         _print_methods(instance, results, limits.gap)
     return exit_code_of(interrupted)
 
@@ -69,11 +81,14 @@ def _instance(seed: int) -> Instance:
 
 def _print_methods(instance: Instance, results: Sequence[Result], gap: float) -> None:
     """The methods side by side."""
+    from ..replayer.players import contiguous
     from ..report.gap import best_bound, gap_rows
     from ..report.tables import gap_table
+    from ..report.worth import WITHOUT_EPLB, worth_lines
 
     bound, _ = best_bound(results)
-    objectives = {result.method: result.objective for result in results}
+    objectives = {WITHOUT_EPLB: contiguous(instance).objective(instance)}
+    objectives |= {result.method: result.objective for result in results}
     seconds = {result.method: result.seconds for result in results}
     rows = gap_rows(
         instance,
@@ -83,3 +98,4 @@ def _print_methods(instance: Instance, results: Sequence[Result], gap: float) ->
         gap,
     )
     print_table(gap_table(rows))
+    print_lines(worth_lines(rows))

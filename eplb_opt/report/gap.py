@@ -63,9 +63,7 @@ def _row(
     gap: float,
     seconds: float | None,
 ) -> dict[str, Any]:
-    is_loaded = instance.mean > 0
-    mean = np.where(is_loaded, instance.mean, 1.0)
-    imbalance = np.where(is_loaded, objective / mean, 1.0)
+    imbalance = imbalances(objective, instance)
     gaps = _gaps(objective, bound)
     return {
         "method": method,
@@ -81,6 +79,13 @@ def _row(
         "layer_imbalance": imbalance.tolist(),
         "layer_gap": [gap if np.isfinite(gap) else None for gap in gaps.tolist()],
     }
+
+
+def imbalances(objective: Floats, instance: Instance) -> Floats:
+    """Objectives over the mean rank load, [layers]; 1 in a layer without tokens."""
+    is_loaded = instance.mean > 0
+    mean = np.where(is_loaded, instance.mean, 1.0)
+    return np.where(is_loaded, objective / mean, 1.0)
 
 
 def _gaps(objective: Floats, bound: Floats) -> Floats:

@@ -14,7 +14,7 @@ from ..checker.values import (
     list_of,
     or_null,
 )
-from . import diff_schema, gap, replay_schema
+from . import diff_schema, gap, inspection_schema, replay_schema
 from .replay_schema import NUMBER, an_object
 
 NUMBERS = list_of(AT_LEAST_0, "numbers >= 0, one a layer")
@@ -106,6 +106,13 @@ GAP = Section(
             or_null(POSITIVE),
             "routed copies of a token, taken as independent; null without `tokens_per_step`",
         ),
+        Field("fail_above", or_null(AT_LEAST_0), "the limit of `--fail-above`"),
+        Field("above", TEXTS, "what is not proven to be within it"),
+        Field(
+            "baseline",
+            an_object(GAP_METHOD),
+            "without EPLB, named `contiguous`: the experts in order, then their further replicas",
+        ),
         Field("methods", objects(GAP_METHOD), "methods, then policies, then maps"),
     ),
 )
@@ -177,6 +184,7 @@ SECTIONS = (
     GAP_SAMPLING,
     *replay_schema.SECTIONS,
     *diff_schema.SECTIONS,
+    *inspection_schema.SECTIONS,
     VERIFY,
     VERIFY_LAYER,
 )
