@@ -18,7 +18,7 @@ from .outcome import PoolOutcome
 from .pool_state import PoolState, proofs_of, uncertified
 from .problem.hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .problem.instance import Instance
-from .problem.pool import Ints, Packing, Pool
+from .problem.pool import Ints, Packing
 from .problem.status import StopReason
 
 MOST_OF_GAP = 0.9  # by which a pool's bound may exceed the layer's before another partition is looked for
@@ -50,7 +50,7 @@ class LayerState:
         self.seconds = 0.0
         self.note = ""
         # Hierarchical maps are also global maps: the global bounds hold (H1).
-        pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
+        pool = instance.whole_pool(layer)
         self.floor, self.floor_method = trivial_bound(pool)
         self.start = time.monotonic()
         # Gap milestone -> seconds after the start.

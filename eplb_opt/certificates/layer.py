@@ -10,7 +10,6 @@ import numpy as np
 
 from ..limits import Limits
 from ..problem.instance import Instance
-from ..problem.pool import Pool
 from ..problem.status import Status, StopReason, exceeds, relative_gap
 from .mean import trivial_bound
 
@@ -212,7 +211,7 @@ def _contradicted(
 ) -> Findings:
     """What is left where the map shows that the bound is wrong: L0."""
     claim = f"{found.bound_method} claimed a bound of {found.lower_bound!r}"
-    pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
+    pool = instance.whole_pool(layer)
     lower_bound, bound_method = trivial_bound(pool)
     return Findings(
         lower_bound,
