@@ -30,6 +30,7 @@ FLOORS = (
     ("bounds",),
     ("exact",),
     ("foresight", "search"),
+    ("costs",),
     ("methods", "replanning", "spare"),
     ("grouping", "next_from"),
     ("warmup", "layer", "workers", "spare_plan"),

@@ -31,7 +31,7 @@ from ..reports import CASES
 EXAMPLES = {
     "cuts": CutCertificate(2.5, (Cut("threshold", 1.5, 0.5, 0.1),), -1.0),
     "patterns": PatternCertificate(0.1, ((0, 1, 7), (1, 2, -3))),
-    "cost": CostCertificate(0.1, 3, ((9, 2, 1),)),
+    "cost": CostCertificate(0.1, 3, (("aggregate", 9, 2, 1),)),
 }
 
 
