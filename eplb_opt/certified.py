@@ -48,12 +48,15 @@ def certified(
         placement, moved = _next(placement, next_from, deadline, spare)
         _require_valid(placement, instance, method)
     objective = placement.objective(instance).tolist()
+    means = placement.mean_ranks(instance).tolist()
     certificates = tuple(
         replace(
-            layer.certificate(value, limits.gap, stop), moves=count, moves_bound=least
+            layer.certificate(value, limits.gap, stop, mean),
+            moves=count,
+            moves_bound=least,
         )
-        for layer, value, stop, (count, least) in zip(
-            layers, objective, untried, moved, strict=True
+        for layer, value, mean, stop, (count, least) in zip(
+            layers, objective, means, untried, moved, strict=True
         )
     )
     if spare is not None:

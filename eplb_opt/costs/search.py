@@ -21,6 +21,7 @@ from .kernel import anneal
 CHUNK = 100_000  # work between two looks at the clock
 ANNEAL = 300_000, 1_000  # work of one annealing run: at least, and a slot
 PATIENCE = 1_000_000  # repacking work without progress after which a restart follows
+MOST_IDLE = 8  # runs in a row that gain nothing, after which it ends
 HOT, COLD = 1e-3, 1e-9  # temperatures of squares, in units of the mean rank time
 HOTTER = 100.0  # factor of the first temperature in every other run
 # Over windows a high power, which looks at the slowest ranks; nothing repacks there.
@@ -62,16 +63,19 @@ def search_times(
     run = _Run(pool, start, goal, budget.scaled(1.0), seed)
     if not run.has_times:
         return start
+    idle = 0
     starts = itertools.cycle(_starts(pool, start))
     for number, packing in enumerate(starts):
-        if not bracket.is_open() or run.over():
+        if not bracket.is_open() or run.over() or idle == MOST_IDLE:
             break
+        before = bracket.upper
         run.set(packing)
         run.anneal(number)
         bracket.offer(run.packing(), METHOD)
         if pool.windows is None and bracket.is_open():
             run.repack()
             bracket.offer(run.packing(), METHOD)
+        idle = 0 if bracket.upper < before else idle + 1
     return bracket.packing
 
 
