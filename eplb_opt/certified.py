@@ -18,6 +18,7 @@ from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result
 from .spare_plan import SparePlan
+from .step_times import step_times
 
 # Of every layer the moves, and a bound of them; None without a map in use.
 Moved = list[tuple[int | None, int | None]]
@@ -71,6 +72,7 @@ def certified(
         limits=limits,
         previous=None if next_from is None else next_from.to_dict(),
         spare=None if spare is None else spare.maps.spare,
+        step_times=step_times(instance, placement, seed=limits.seed),
     )
 
 

@@ -20,7 +20,7 @@ FLOORS = (
     ("errors", "strict", "version"),
     ("atomic",),
     ("limits", "problem", "refined_options", "synthetic"),
-    ("certificates", "external", "sampling"),
+    ("certificates", "external", "sampling", "step_times"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
     ("highs", "random_numbers", "moves", "record"),

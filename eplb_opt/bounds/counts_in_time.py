@@ -29,6 +29,8 @@ MOST_ROUNDS = 60
 MOST_PRICE = 1e3  # of all cuts together, where the mean rank time is one
 NOISE = 1e-7  # violations and prices that do not count
 MARGIN = 1e-9  # of the program's value over the target before it is worth a proof
+MOST_TARGETS = 16
+LEAST_GAP = 1e-5
 FINEST = 0.05  # of the gap: where the search for a larger target ends
 
 
@@ -58,7 +60,9 @@ def counts_in_time(
     low = lower
     high = upper
     target = upper / (1 + gap)
-    while target > low > 0 and budget.stop() is None:
+    for _ in range(MOST_TARGETS):
+        if not target > low > 0 or budget.stop() is not None:
+            break
         try:
             found = _proven(pool, target, budget)
         except SolverError as error:
@@ -72,7 +76,7 @@ def counts_in_time(
         if best is not None and low * (1 + gap) >= upper:
             break
         target = (low + high) / 2
-        if target <= low * (1 + FINEST * gap):
+        if target <= low * (1 + FINEST * max(gap, LEAST_GAP)):
             break
     return best
 

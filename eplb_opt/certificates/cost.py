@@ -121,11 +121,11 @@ class CostCertificate(Certificate):
         if not self.is_of(pool) or not 0 < self.target < math.inf:
             return False
         whole = WholeSizes.of(pool, self.target)
-        if not whole.fits:
-            return True
         prices = priced(pool, whole, self.total, self.cuts)
         if prices is None:
             return False
+        if not whole.fits:
+            return True
         cheapest_total, _ = cheapest(prices, whole.least, pool.slots)
         if cheapest_total == NOWHERE:
             return True

@@ -41,6 +41,7 @@ NUMBER = 1
 SCHEMA = f"{NAME}/{NUMBER}"
 COMMAND = "command"  # only the command writes the key
 IN_TIME = "cost"  # only a report in time has the key
+OF_STEPS = "cost and tokens_per_step"
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,21 @@ LAYER = Section(
             or_null(TEXT),
             f"what proved it: `{SPARE_REPLICA}`, the layer's `bound_method`, or `{CP_SAT}`, which is searched",
             is_checked=True,
+        ),
+        Field(
+            "step_time",
+            AT_LEAST_0,
+            "mean time of simulated steps, that of the slowest rank, in the cost's unit; an estimate",
+            is_checked=True,
+            since=1,
+            optional=OF_STEPS,
+        ),
+        Field(
+            "step_time_error",
+            AT_LEAST_0,
+            "its standard error",
+            since=1,
+            optional=OF_STEPS,
         ),
     ),
 )

@@ -26,6 +26,7 @@ from .checks import LayerCheck, ReportCheck
 from .claims import Fields, read_head, read_layer, read_totals, schema_of, unknown_keys
 from .consistency import derived_faults, head_faults, totals_faults
 from .spare import is_proven, spare_bound_faults, spare_head_faults
+from .steps import step_faults
 
 THE_REPORT = "the report"
 CHOOSE_LAYERS = "--layers says which layers the loads have, or are wanted of them"
@@ -108,6 +109,7 @@ def verify_report(
     totals = read_totals(head["totals"], schema)
     faults = head_faults(instance, head, layers) + totals_faults(layers, totals)
     faults += spare_head_faults(instance, placement, head, layers)
+    faults += step_faults(instance, placement, layers)
     return ReportCheck(
         layers=tuple(_checks(instance, placement, layers)),
         faults=tuple(faults),

@@ -30,7 +30,7 @@ from .output import (
     save_json,
 )
 from .stated import instance_of, read_selected, say_no_effect
-from .step import add_step, copies_in, look_in_current_folder
+from .step import add_cost, add_step, copies_in, look_in_current_folder, top_k_in
 
 
 def add_parser(commands: Any) -> None:
@@ -46,6 +46,7 @@ def add_parser(commands: Any) -> None:
     )
     _add_own(parser)
     add_step(parser)
+    add_cost(parser)
     parser.set_defaults(run=_gap)
 
 
@@ -72,7 +73,9 @@ def _gap(options: argparse.Namespace) -> int:
     limits = limits_of(options)
     methods = _methods(options.methods, limits)
     copies = _copies(options)
-    check_files({"--json": json_file(options.json)}, [options.loads, *options.map])
+    costs = [] if options.cost is None else [options.cost]
+    inputs = [options.loads, *options.map, *costs]
+    check_files({"--json": json_file(options.json)}, inputs)
     policies = _policies(options.policy)
     instance = instance_of(options, read_selected(options), methods)
     own = {f"map {path}": _own(path, instance) for path in options.map}
@@ -83,7 +86,7 @@ def _gap(options: argparse.Namespace) -> int:
     found = _found(instance, results, theirs, limits.gap, copies)
     step = {
         "tokens_per_step": options.tokens_per_step,
-        "top_k": None if copies is None else options.top_k,
+        "top_k": None if options.tokens_per_step is None else top_k_in(options),
     }
     save_json(options.json, _content(instance, found, step, notes, interrupted))
     if options.json != STANDARD_OUTPUT:
@@ -92,7 +95,9 @@ def _gap(options: argparse.Namespace) -> int:
 
 
 def _copies(options: argparse.Namespace) -> int | None:
-    """Routed tokens of a step, where one is given; known for these objectives only."""
+    """Routed tokens of a step, where what sampling adds is asked for; known for these objectives only."""
+    if options.cost is not None:
+        return None
     is_known = options.across in (None, "sum", "mean")
     if options.tokens_per_step is not None and not is_known:
         raise OptionError(
@@ -164,6 +169,7 @@ def _found(
         seconds | theirs.seconds,
         bound,
         gap,
+        {name: placements[name].mean_ranks(instance) for name in objectives},
     )
     for row in rows:
         row["sampling"] = _sampling(placements[row["method"]], instance, copies)
@@ -196,7 +202,7 @@ def _print(instance: Any, found: _Found, step: dict[str, Any]) -> None:
     layers_of = Counter(found.proofs)
     counted = ", ".join(f"{proof} ({count})" for proof, count in layers_of.items())
     print_lines([f"bound proved by (layers): {counted}"])
-    if step["tokens_per_step"] is not None:
+    if any(row["sampling"] is not None for row in found.rows):
         print_lines(["", *step_lines(**step)])
         print_table(sampling_table(found.rows))
 

@@ -12,6 +12,7 @@ from ..methods import METHODS
 from ..packages import is_usable
 from .options import reading_of
 from .output import say
+from .step import cost_in
 
 SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
 SPARE = re.compile(r"\bspare='(\w+)'")
@@ -39,6 +40,9 @@ def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str])
         return _instance(options, loads, options.across)
     added = _instance(options, loads, "sum")
     if added.num_windows == 1 or not is_usable("numba"):
+        return added
+    if added.objective.timed_by is not None:
+        say("note", "planned for the sum of the windows, in time (--across chooses)")
         return added
     over_windows = _instance(options, loads, "mean")
     if any(METHODS[method].supports(over_windows) for method in methods):
@@ -77,7 +81,7 @@ def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:
             num_ranks=options.ranks,
             distinct=options.distinct,
             layer_ids=loads.layer_ids,
-            objective=Objective(across, level=options.level),
+            objective=Objective(across, level=options.level, **cost_in(options)),
         )
     except InstanceError as error:
         raise InstanceError(said_of_options(str(error))) from error

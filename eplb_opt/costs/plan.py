@@ -76,12 +76,13 @@ def in_tokens(instance: Instance) -> Instance:
 
 
 def _best_start(instance: Instance) -> Ints:
-    """Layer by layer the better of the greedy's map and `refined`'s, [layers, replicas]."""
+    """Layer by layer the best of the greedy's maps (of mix and sum) and `refined`'s, [layers, replicas]."""
     tokens = in_tokens(instance)
-    first = greedy(tokens)
-    second = refined(tokens)
-    is_better = second.objective(instance) < first.objective(instance)
-    return np.where(is_better[:, None], second.phy2log, first.phy2log)
+    starts = [greedy(instance), greedy(tokens), refined(tokens)]
+    values = np.stack([start.objective(instance) for start in starts])
+    rows = np.stack([start.phy2log for start in starts])
+    best: Ints = rows[values.argmin(axis=0), np.arange(instance.num_layers)]
+    return best
 
 
 def _improved(instance: Instance, layer: int, row: Ints) -> Ints:

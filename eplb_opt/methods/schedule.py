@@ -200,6 +200,13 @@ def _adds_windows(at: Attempt) -> bool:
 # With a cost. Over windows nothing but the exact model proves more than that the slowest rank is above the mean.
 TIME_SCHEDULE = (
     Step(
+        "counts in time",
+        steps.counts_in_time,
+        _adds_windows,
+        _exact_share,
+        modules=TIME_BOUND,
+    ),
+    Step(
         "search in time",
         steps.search_times,
         _always,

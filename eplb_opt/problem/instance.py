@@ -279,9 +279,12 @@ class Instance:
         weight = self.step_weight
         loads = weight[layer] if experts is None else weight[layer, experts]
         windows = None
-        # A node's windows say nothing: the heaviest rank of all nodes counts, window by window.
+        # A node's windows say nothing: the heaviest rank of all nodes counts, window by window. With a cost they stand
+        # for that nothing is known of it, as the loads alone have no times.
         if not self.objective.adds_windows and self.num_pools == 1:
             windows = self._windows(layer)
+        elif not self.objective.adds_windows and self.objective.timed_by is not None:
+            windows = self._windows(layer, experts)
         return Pool(
             loads,
             self.slots_per_pool,
@@ -308,8 +311,11 @@ class Instance:
             cost=cost,
         )
 
-    def _windows(self, layer: int) -> Windows:
-        return Windows(self.step_windows(layer), self.shares[:, layer], self.objective)
+    def _windows(self, layer: int, experts: Ints | None = None) -> Windows:
+        loads = self.step_windows(layer)
+        if experts is not None:
+            loads = loads[:, experts]
+        return Windows(loads, self.shares[:, layer], self.objective)
 
     def describe(self) -> str:
         """One line for people."""
