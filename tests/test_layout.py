@@ -18,8 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Folders and single files, lowest floor first. What stands on one floor does not import each other.
 FLOORS = (
     ("errors", "strict", "version"),
+    ("atomic",),
     ("limits", "problem", "refined_options", "synthetic"),
-    ("certificates", "external", "sampling"),
+    ("certificates", "external", "sampling", "step_times"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
     ("highs", "random_numbers", "moves", "record"),
@@ -29,6 +30,7 @@ FLOORS = (
     ("bounds",),
     ("exact",),
     ("foresight", "search"),
+    ("costs",),
     ("methods", "replanning", "spare"),
     ("grouping", "next_from"),
     ("warmup", "layer", "workers", "spare_plan"),

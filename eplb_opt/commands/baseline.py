@@ -10,4 +10,6 @@ def contiguous_imbalance(instance: Any) -> float:
     from ..replayer.players import contiguous
     from ..report.gap import imbalances
 
-    return float(imbalances(contiguous(instance).objective(instance), instance).mean())
+    placement = contiguous(instance)
+    means = placement.mean_ranks(instance)
+    return float(imbalances(placement.objective(instance), means).mean())

@@ -34,7 +34,7 @@ from .output import (
     save_json,
 )
 from .stated import instance_in_time, read_selected, say_no_effect
-from .step import add_step, copies_in
+from .step import add_cost, add_step, copies_in, top_k_in
 from .verdict import ABOVE, EXIT_CODES, above, add_fail_above, say_above
 
 EXAMPLES = """
@@ -66,6 +66,7 @@ def add_parser(commands: Any) -> None:
     add_fail_above(parser)
     add_step(parser)
     add_dry_run(parser)
+    add_cost(parser)
     parser.set_defaults(run=_gap)
 
 
@@ -92,7 +93,9 @@ def _gap(options: argparse.Namespace) -> int:
     limits = limits_of(options)
     methods = _methods(options.methods, limits)
     copies = _copies(options)
-    check_files({"--json": json_file(options.json)}, [options.loads, *options.map])
+    costs = [] if options.cost is None else [options.cost]
+    inputs = [options.loads, *options.map, *costs]
+    check_files({"--json": json_file(options.json)}, inputs)
     policies = own_policies(options.policy)
     loads = read_selected(options)
     instance, is_early = instance_in_time(options, loads, methods)
@@ -114,7 +117,7 @@ def _gap(options: argparse.Namespace) -> int:
     found = _found(instance, results, theirs, limits.gap, copies)
     step = {
         "tokens_per_step": options.tokens_per_step,
-        "top_k": None if copies is None else options.top_k,
+        "top_k": None if options.tokens_per_step is None else top_k_in(options),
     }
     failed = above(found.rows, theirs.placements, options.fail_above)
     verdict = {"fail_above": options.fail_above, "above": failed}
@@ -129,7 +132,9 @@ def _gap(options: argparse.Namespace) -> int:
 
 
 def _copies(options: argparse.Namespace) -> int | None:
-    """Routed tokens of a step, where one is given; known for these objectives only."""
+    """Routed tokens of a step, where what sampling adds is asked for; known for these objectives only."""
+    if options.cost is not None:
+        return None
     is_known = options.across in (None, "sum", "mean")
     if options.tokens_per_step is not None and not is_known:
         raise OptionError(
@@ -196,6 +201,7 @@ def _found(
         seconds | theirs.seconds,
         bound,
         gap,
+        {name: placements[name].mean_ranks(instance) for name in objectives},
     )
     for row in rows:
         row["sampling"] = _sampling(placements[row["method"]], instance, copies)
@@ -232,7 +238,7 @@ def _print(instance: Any, found: _Found, step: dict[str, Any]) -> None:
     layers_of = Counter(found.proofs)
     counted = ", ".join(f"{proof} ({count})" for proof, count in layers_of.items())
     print_lines([f"bound proved by (layers): {counted}", *worth_lines(rows)])
-    if step["tokens_per_step"] is not None:
+    if any(row["sampling"] is not None for row in found.rows):
         print_lines(["", *step_lines(**step)])
         print_table(sampling_table(rows))
 

@@ -33,7 +33,7 @@ from .output import (
 from .parser import expecting
 from .progress import shown_progress
 from .stated import said_of_axes, said_of_options, say_no_effect, topology_of
-from .step import add_step, look_in_current_folder
+from .step import add_step, look_in_current_folder, top_k_in
 
 # An argument of `replay` at the beginning of an error.
 ARGUMENT = re.compile(r"^(window|history|interval|train|test|policies|policy)\b=?\s*")
@@ -208,7 +208,7 @@ def _played(options: argparse.Namespace, loads: Any) -> dict[str, Any]:
                 train=options.train,
                 test=options.test,
                 tokens_per_step=options.tokens_per_step,
-                top_k=options.top_k,
+                top_k=top_k_in(options),
                 workers=options.workers,
                 progress=progress,
             ).to_dict()

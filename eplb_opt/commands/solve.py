@@ -40,6 +40,7 @@ from .stated import (
     read_selected,
     say_no_effect,
 )
+from .step import add_cost, add_step, require_cost
 
 EXAMPLES = """
 eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
@@ -82,6 +83,8 @@ def add_parser(commands: Any) -> None:
     add_spare(parser)
     add_dry_run(parser)
     add_all_layers(parser)
+    add_cost(parser)
+    add_step(parser)
     parser.set_defaults(run=_solve)
 
 
@@ -90,6 +93,7 @@ def _solve(options: argparse.Namespace) -> int:
 
     limits = limits_of(options)
     check_moves(options)
+    require_cost(options)
     require_method(options.method, limits)
     _check_outputs(options)
     loads = _read(options)
@@ -144,7 +148,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
     if options.output is not None:
         options.format = output_format(options.output, options.format)
     outputs = {"-o": options.output, "--json": json_file(options.json)}
-    inputs = [options.loads, options.previous]
+    inputs = [options.loads, options.previous, options.cost]
     check_files(outputs, [path for path in inputs if path is not None])
 
 

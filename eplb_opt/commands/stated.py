@@ -13,6 +13,7 @@ from ..packages import is_usable
 from ..problem.objective import SUM, Objective
 from .messages import say
 from .options import reading_of
+from .step import cost_in
 
 SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
 SPARE = re.compile(r"\bspare='(\w+)'")
@@ -53,6 +54,9 @@ def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str])
     added = _instance(options, loads, "sum")
     if added.num_windows == 1 or not is_usable("numba"):
         return added
+    if added.objective.timed_by is not None:
+        say("note", "planned for the sum of the windows, in time (--across chooses)")
+        return added
     over_windows = _instance(options, loads, "mean")
     if any(METHODS[method].supports(over_windows) for method in methods):
         return added
@@ -88,7 +92,7 @@ def _helps(over_windows: Any, workers: int) -> bool:
 
 
 def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:
-    objective = Objective(across, level=options.level)
+    objective = Objective(across, level=options.level, **cost_in(options))
     return plain_instance(options, loads, options.replicas, objective)
 
 

@@ -154,11 +154,14 @@ def _read(options: argparse.Namespace) -> _Inputs:
 
 def _objective(report: dict[str, Any]) -> Objective:
     """The objective that the report says it is of; windows were added before reports said so."""
+    from ..problem.cost import Cost
     from ..problem.objective import Objective
 
     said = report.get("objective", {})
     given = {name: value for name, value in said.items() if value is not None}
-    names = ("across", "level", "weights")
+    names = ("across", "level", "weights", "cost", "tokens_per_step", "top_k")
+    if "cost" in given:
+        given["cost"] = Cost.from_dict(given["cost"])
     return Objective(**{name: given[name] for name in names if name in given})
 
 

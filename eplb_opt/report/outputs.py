@@ -66,7 +66,7 @@ GAP_METHOD = Section(
         Field(
             "layer_objective",
             NUMBERS,
-            "the objective: tokens, or an imbalance over windows",
+            "the objective: tokens, or an imbalance over windows; with `--cost` in its unit",
         ),
         Field("layer_imbalance", NUMBERS, "objective over mean rank load"),
         Field(
@@ -77,7 +77,7 @@ GAP_METHOD = Section(
         Field(
             "sampling",
             or_null(an_object(GAP_SAMPLING)),
-            "with `--tokens-per-step`; otherwise null",
+            "with `--tokens-per-step` and without `--cost`; otherwise null",
         ),
     ),
 )
