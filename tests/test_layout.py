@@ -22,7 +22,7 @@ FLOORS = (
     ("certificates", "external", "sampling"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
-    ("highs", "random_numbers", "moves"),
+    ("highs", "random_numbers", "moves", "calibration"),
     ("outcome", "budget", "heuristics"),
     ("bracket",),
     ("pool_state",),
