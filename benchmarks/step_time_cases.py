@@ -110,8 +110,13 @@ def maps_of(case: Case, load: np.ndarray) -> Iterator[Placed]:
 
 
 def routed(load: np.ndarray, copies: int, random: np.random.Generator) -> np.ndarray:
-    """Tokens of each expert in a sampled step of each layer, [layers, experts]."""
-    return np.stack([random.multinomial(copies, row / row.sum()) for row in load])
+    """Tokens of each expert in a sampled step of each layer, [layers, experts]; the same on every machine."""
+    rows = []
+    for row in load:
+        ends = np.cumsum(row)
+        drawn = np.searchsorted(ends, random.random(copies) * ends[-1], side="right")
+        rows.append(np.bincount(drawn, minlength=len(row)))
+    return np.stack(rows)
 
 
 def tokens_of_slots(tokens: np.ndarray, slots: np.ndarray, random: np.random.Generator) -> np.ndarray:

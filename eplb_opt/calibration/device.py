@@ -14,8 +14,8 @@ from .steps import MOST_TOKENS, Step
 WARM_UP = 3  # runs of a step before those that count
 REPEATS = 15
 # The GPU waits before a step's runs for as long as it takes to ask for them, so that none of them waits to be asked
-# for: so many cycles a run, about 0.15 ms.
-CYCLES_A_RUN = 250_000
+# for: so many cycles a run, about 0.2 ms.
+CYCLES_A_RUN = 400_000
 LEAST_CAPABILITY = {"bf16": (8, 0), "fp8": (9, 0)}
 
 Measure = Callable[[Step], float]  # seconds of a step

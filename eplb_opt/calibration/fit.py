@@ -12,8 +12,9 @@ from ..problem.arrays import Floats
 from .least_squares import non_negative
 from .steps import Step
 
-# Tokens between which seconds are on a line. An idle expert costs nothing; one token reads all weights.
-FEW = (0, 1, 16, 64, 128, 192, 256, 384, 512, 768)
+# Tokens between which seconds are on a line. An idle expert costs nothing; one token reads all weights;
+# products take tiles of 128 tokens.
+FEW = (0, 1, 16, 64, 128, 129, 192, 256, 257, 384, 512, 768)
 KNOTS = (*FEW, 1024, 1536, 2048, 3072, 4096, 8192, 16384)
 SWEEPS = 20  # of reweighting, which makes squares of errors their sizes
 LEAST_ERROR = 1e-3  # relative; smaller ones weigh no more

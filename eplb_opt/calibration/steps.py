@@ -9,7 +9,18 @@ import numpy as np
 Step = tuple[int, ...]  # tokens of each expert that the rank holds
 
 EQUAL = (1, 4, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
-MEANS = (1, 4, 16, 64, 128, 256, 512, 1024)  # tokens an expert, of unequal steps
+MEANS = (
+    1,
+    4,
+    16,
+    64,
+    96,
+    128,
+    160,
+    256,
+    512,
+    1024,
+)  # tokens an expert, of unequal steps
 SPREADS = (0.5, 1.0, 1.5)  # of the logarithm of an expert's share
 DRAWS = 2
 HOT = (
