@@ -9,7 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from .commands import calibrate, convert, demo, diff, gap, replay, solve, verify, warmup
+from .commands import (
+    calibrate,
+    convert,
+    demo,
+    diff,
+    gap,
+    replay,
+    solve,
+    sweep,
+    verify,
+    warmup,
+)
 from .commands.files import written
 from .commands.output import one_line_messages, say, say_interrupted
 from .commands.signals import INTERRUPTED, ending_signals
@@ -18,7 +29,7 @@ from .errors import EplbError
 from .packages import missing
 from .version import __version__
 
-COMMANDS = (solve, gap, replay, diff, verify, convert, demo, calibrate, warmup)
+COMMANDS = (solve, gap, replay, sweep, diff, verify, convert, demo, calibrate, warmup)
 BAD = 2  # bad input, or what was to be shown is lost
 
 

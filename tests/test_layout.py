@@ -38,7 +38,7 @@ FLOORS = (
     ("solving",),
     ("solver", "report"),
     ("policies",),
-    ("replayer",),
+    ("replayer", "sweeping"),
     ("plugins", "commands"),
     ("cli",),
     (PACKAGE,),  # the names that load when used
