@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Folders and single files, lowest floor first. What stands on one floor does not import each other.
 FLOORS = (
-    ("errors", "strict", "version"),
+    ("errors", "strict", "version", "costs_measured"),
     ("limits", "problem", "refined_options", "synthetic"),
     ("certificates", "external", "sampling"),
     ("checker", "packages"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import OptionError
 from ..problem.arrays import Floats
@@ -37,6 +38,15 @@ class FittedCost:
     tokens: tuple[int, ...]
     seconds: tuple[float, ...]
     per_rank: float
+
+    def replica_seconds(self, tokens: npt.ArrayLike) -> Floats:
+        """Seconds of replicas with so many tokens, without ``per_rank``, of the same shape."""
+        given = np.asarray(tokens, dtype=np.float64)
+        knots = np.array(self.tokens)
+        seconds = np.array(self.seconds)
+        slope = (seconds[-1] - seconds[-2]) / (knots[-1] - knots[-2])
+        beyond = np.maximum(given - knots[-1], 0.0)
+        return np.asarray(np.interp(given, knots, seconds) + slope * beyond)
 
     def step_seconds(self, steps: Sequence[Step]) -> Floats:
         """What the steps of ranks take, [steps] in seconds."""
