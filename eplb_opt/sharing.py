@@ -15,6 +15,7 @@ from .starts import assign_groups
 
 ASSIGN_SHARE = 0.1  # part of the time that choosing the groups of nodes may take
 LEAST_SHARE = 0.05  # seconds
+LEAST_AGAIN = 0.5  # of a further attempt, which in less hardly comes to its searches
 MOST_ASSIGNMENTS = 64  # of a layer's groups without a clock: each partition brings pools with work of their own
 
 Progress = Callable[[int, int], None]
@@ -55,10 +56,13 @@ class Sharing:
     def next_task(self) -> tuple[Key, Task] | None:
         """The key and task for a free worker; None if there is none now."""
         candidates = list(self._candidates())
-        limits = self._share(len(candidates))
-        if not candidates or limits is None:
+        if not candidates:
             return None
-        _, _, row, node_set = min(candidates)
+        attempts, _, row, node_set = min(candidates)
+        least = LEAST_AGAIN if attempts else LEAST_SHARE
+        limits = self._share(len(candidates), least)
+        if limits is None:
+            return None
         key = (row, node_set)
         self.busy.add(key)
         task = self.layers[row].task(node_set, limits, self.deadline)
@@ -106,7 +110,7 @@ class Sharing:
             return False
         return layer.is_stale(self.limits.gap) and layer.is_open(self.limits.gap)
 
-    def _share(self, open_layers: int) -> Limits | None:
+    def _share(self, open_layers: int, least: float) -> Limits | None:
         """The limits of the next task; None if hardly any time is left."""
         if self.deadline is None:
             return self.limits
@@ -114,5 +118,5 @@ class Sharing:
         if left <= LEAST_SHARE / 2:
             return None
         sharing = max(open_layers + len(self.busy), 1)
-        share = max(LEAST_SHARE, left * self.limits.workers / sharing)
+        share = max(least, left * self.limits.workers / sharing)
         return self.limits.with_seconds(min(left, share))
