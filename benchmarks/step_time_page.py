@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eplb_opt.calibration.fit import FittedCost
-from eplb_opt.costs_measured import measured_path
+from eplb_opt.calibration.measured import MeasuredCost, load_cost
 from eplb_opt.sweeping.judge import Judge
 from eplb_opt.sweeping.setting import Setting
 
@@ -47,27 +45,6 @@ the median size over ranks and steps.
 """
 
 
-class ShippedCost:
-    """A shipped cost as a sweep's judge takes it."""
-
-    def __init__(self, name: str) -> None:
-        path = measured_path(name)
-        if path is None:
-            raise SystemExit(f"no cost {name!r} ships with the package")
-        self.content = json.loads(path.read_text())
-        self.per_rank = self.content["per_rank"]
-        self.unit = self.content["unit"]
-        self.fitted = FittedCost(tuple(self.content["tokens"]), tuple(self.content["seconds"]), self.per_rank)
-
-    def __call__(self, tokens: Any) -> Any:
-        """Seconds of replicas."""
-        return self.fitted.replica_seconds(tokens)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What its file says."""
-        return dict(self.content)
-
-
 def cells_of(case: Case, lines: list[Line]) -> Iterator[Line]:
     """Each cell of a case with its measured mean, interval and prediction, in microseconds.
 
@@ -76,7 +53,7 @@ def cells_of(case: Case, lines: list[Line]) -> Iterator[Line]:
     SystemExit
         The results are not of the steps that this code samples.
     """
-    cost = ShippedCost(case.cost)
+    cost = load_cost(case.cost)
     load = sampled_layers(case)
     maps = list(maps_of(case, load))
     found = {(line["map"], line["tokens"]): line for line in lines}
@@ -91,15 +68,15 @@ def cells_of(case: Case, lines: list[Line]) -> Iterator[Line]:
             yield _cell(line, judge.step(placed.slots).mean, slots, cost)
 
 
-def _setting(case: Case, load: np.ndarray, tokens: int, cost: ShippedCost) -> Setting:
+def _setting(case: Case, load: np.ndarray, tokens: int, cost: MeasuredCost) -> Setting:
     replicas, ranks = case.places[0]
     return Setting(load[None], [replicas], [ranks], [tokens], cost=cost, top_k=case.top_k)
 
 
-def _cell(line: Line, predicted: float, slots: list[np.ndarray], cost: ShippedCost) -> Line:
+def _cell(line: Line, predicted: float, slots: list[np.ndarray], cost: MeasuredCost) -> Line:
     seconds = np.array(line["seconds"])
     slowest = seconds.max(axis=1)
-    by_rank = np.array([cost.fitted.step_seconds([tuple(rank) for rank in step.tolist()]) for step in slots])
+    by_rank = np.array([cost.curve.step_seconds([tuple(rank) for rank in step.tolist()]) for step in slots])
     worked = seconds > 0
     low, high = interval(slowest)
     return {

@@ -27,7 +27,7 @@ class FittedCost:
 
     Attributes
     ----------
-    tokens : tuple of int
+    tokens : tuple of float
         Ascending, from 0.
     seconds : tuple of float
         Of a replica with so many tokens, never falling; in between on a line, and so on beyond the last.
@@ -35,7 +35,7 @@ class FittedCost:
         Seconds that a rank takes besides, once a step.
     """
 
-    tokens: tuple[int, ...]
+    tokens: tuple[float, ...]
     seconds: tuple[float, ...]
     per_rank: float
 
@@ -121,7 +121,7 @@ def _least_error(matrix: Floats) -> Floats:
     return found
 
 
-def _expert_rows(steps: Sequence[Step], knots: Sequence[int]) -> Floats:
+def _expert_rows(steps: Sequence[Step], knots: Sequence[float]) -> Floats:
     """How often each step counts the seconds of each knot, [steps, knots]."""
     rows = np.zeros((len(steps), len(knots)))
     for row, step in zip(rows, steps, strict=True):

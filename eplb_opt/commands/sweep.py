@@ -23,6 +23,7 @@ from .output import (
     shown_progress,
 )
 from .stated import said_of_options
+from .units import bytes_in
 
 if TYPE_CHECKING:
     from ..sweeping.setting import Setting
@@ -103,6 +104,12 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     from ..sweeping.setting import TOP_K
 
     parser.add_argument(
+        "--cost",
+        metavar="FILE",
+        help="what a replica costs, of eplb-opt calibrate, or the name of one that ships with the package; "
+        "default: ranks are judged by their tokens",
+    )
+    parser.add_argument(
         "--top-k",
         type=positive,
         default=TOP_K,
@@ -111,9 +118,9 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--bytes-per-expert",
-        type=positive,
-        metavar="N",
-        help="of an expert's weights: say the memory that slots take",
+        type=bytes_in,
+        metavar="SIZE",
+        help="of one replica in one layer, such as 44MiB: say the memory of the slots",
     )
 
 
@@ -140,7 +147,10 @@ def _range(part: str) -> list[int]:
 def _sweep(options: argparse.Namespace) -> None:
     from ..sweeping.sweep import sweep
 
-    check_files({"--json": json_file(options.json)}, [options.loads])
+    inputs = (
+        [options.loads] if options.cost is None else [options.loads, Path(options.cost)]
+    )
+    check_files({"--json": json_file(options.json)}, inputs)
     known = _known(options)
     setting = _setting(options)
     require_method(options.method, setting.limits)
@@ -194,6 +204,7 @@ def _setting(options: argparse.Namespace) -> Setting:
     from ..sweeping.setting import Setting
 
     limits = limits_of(options)
+    cost = _cost(options.cost)
     loads = read_loads(options.loads, options.input_format, options.layers)
     loads = loads.select(options.windows)
     try:
@@ -202,6 +213,7 @@ def _setting(options: argparse.Namespace) -> Setting:
             options.replicas,
             options.ranks,
             options.tokens_per_step,
+            cost=cost,
             top_k=options.top_k,
             num_groups=options.groups,
             num_nodes=options.nodes,
@@ -214,6 +226,15 @@ def _setting(options: argparse.Namespace) -> Setting:
         )
     except OptionError as error:
         raise OptionError(_of_option(str(error))) from error
+
+
+def _cost(given: str | None) -> Any:
+    """The cost that a file or a name states; None without one."""
+    if given is None:
+        return None
+    from ..calibration.measured import load_cost
+
+    return load_cost(given)
 
 
 def _of_option(message: str) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .figures import percent
+from .figures import counted
 from .layout import Column
 
 OFF = "off"
@@ -46,10 +45,10 @@ def cell_table(report: Report, ranks: int) -> list[Column]:
         Column("map", [cell["map"] for cell in cells], left=True),
         Column("imbalance", [_figure(cell["imbalance"]) for cell in cells], order=3),
         Column("bound", [_figure(cell["bound"]) for cell in cells], order=5),
-        Column("gap %", [_percent(cell["gap"]) for cell in cells], order=4),
+        Column("gap %", [_percent(cell["gap"], 2) for cell in cells], order=4),
         Column(name, [step_text(cell["step"], report) for cell in cells]),
         Column("least", [step_text(cell["step_bound"], report) for cell in cells], order=1),
-        Column("above %", [_short_percent(cell["step_gap"]) for cell in cells], order=2),
+        Column("above %", [_percent(cell["step_gap"], 1) for cell in cells], order=2),
         Column("best", [ON_FRONTIER if cell["frontier"] else "" for cell in cells], left=True),
     ]  # fmt: skip
     if report["bytes_per_expert"] is not None:
@@ -69,43 +68,44 @@ def legend_lines(report: Report) -> list[str]:
 
 def advice_lines(report: Report) -> list[str]:
     """What to do at each number of ranks and tokens, in words."""
-    return [_advice_line(row, report) for row in report["advice"]]
+    return [line for row in report["advice"] for line in _advice_of(row, report)]
 
 
-def _advice_line(row: Row, report: Report) -> str:
+def _advice_of(row: Row, report: Report) -> list[str]:
+    """The map to take, then what it gains and what other maps would cost."""
     place = f"{row['ranks']} ranks, {row['tokens_per_step']} tokens a step"
-    return f"{place}: {_choice(row, report)}{_most(row)}"
-
-
-def _choice(row: Row, report: Report) -> str:
-    """The map to take, and what it gains."""
     step = step_text(row["step"], report, with_unit=True)
+    compared = "; ".join([*_gains(row, report), *_losses(row)])
+    lines = [f"{place}: {_choice(row)}, {step}"]
+    return [*lines, f"  {compared}"] if compared else lines
+
+
+def _choice(row: Row) -> str:
+    """The map to take."""
     if row["map"] == OFF:
-        return f"leave it off ({step}); no plan gains 1 %"
+        return "leave it off, no plan gains 1%"
     redundant = row["redundant"]
-    experts = (
-        f"{redundant} redundant experts"
-        if redundant
-        else "no redundant expert, balanced"
-    )
-    if row["gain"] is None:
-        return f"{experts} ({step})"
-    off = step_text(row["off_step"], report, with_unit=True)
-    return f"{experts} ({step}): {row['gain']:.1%} less than off ({off}){_of_redundancy(row)}"
+    if not redundant:
+        return "no redundant expert, balanced"
+    return counted(redundant, "redundant expert")
 
 
-def _of_redundancy(row: Row) -> str:
-    """What the redundant experts gain of that."""
-    if not row["redundant"] or row["redundancy_gain"] is None:
-        return ""
-    return f", {row['redundancy_gain']:.1%} less than balanced without them"
+def _gains(row: Row, report: Report) -> list[str]:
+    """How much less a step takes than without balancing, and than without redundant experts."""
+    found = []
+    if row["map"] != OFF and row["gain"] is not None:
+        off = step_text(row["off_step"], report, with_unit=True)
+        found.append(f"{row['gain']:.1%} less than off ({off})")
+    if row["redundant"] and row["redundancy_gain"] is not None:
+        found.append(f"{row['redundancy_gain']:.1%} than balanced alone")
+    return [", ".join(found)] if found else []
 
 
-def _most(row: Row) -> str:
+def _losses(row: Row) -> list[str]:
     """What the most slots would cost more."""
     if row["most_replicas"] == row["replicas"] or row["most_loss"] < WORTH:
-        return ""
-    return f"; {row['most_replicas']} slots would take {row['most_loss']:.1%} more"
+        return []
+    return [f"{row['most_replicas']} slots: +{row['most_loss']:.1%}"]
 
 
 def summary_lines(report: Report) -> list[str]:
@@ -127,7 +127,8 @@ def _from_which_batch(advice: Sequence[Row], ranks: int) -> str:
     if first is None:
         return f"On {ranks} ranks redundant experts pay at none of these batches."
     tokens = first["tokens_per_step"]
-    return f"On {ranks} ranks redundant experts pay from {tokens} tokens a step on ({first['redundant']} of them)."
+    count = first["redundant"]
+    return f"On {ranks} ranks redundant experts pay from {tokens} tokens a step on: {count} there."
 
 
 def step_text(value: float, report: Report, with_unit: bool = False) -> str:
@@ -141,9 +142,5 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _percent(value: float | None) -> str:
-    return percent(math.inf if value is None else value)
-
-
-def _short_percent(value: float | None) -> str:
-    return "-" if value is None else f"{value * 100:.1f}"
+def _percent(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value * 100:.{digits}f}"

@@ -7,8 +7,7 @@ import pytest
 
 from benchmarks import step_time as bench
 from benchmarks.step_time_cases import Placed, routed, tokens_of_slots
-from benchmarks.step_time_page import ShippedCost, interval, ordered_pairs, summary
-from eplb_opt.costs_measured import measured_names
+from benchmarks.step_time_page import interval, ordered_pairs, summary
 
 
 def test_replicas_take_turns():
@@ -93,12 +92,3 @@ def test_pairs_whose_intervals_overlap_are_not_ordered():
     pairs, apart, wrong = ordered_pairs(cells)
     assert (pairs, apart, [(one["map"], other["map"]) for one, other in wrong]) == (3, 2, [("a 4/2", "c 8/2")])
     assert "a 4/2 10 us (predicted 11), c 8/2 20 us" in summary(cells)
-
-
-@pytest.mark.parametrize("name", measured_names())
-def test_a_shipped_cost_predicts(name):
-    cost = ShippedCost(name)
-    assert cost(0) == 0 < cost(1) <= cost(64) < cost(40_000)
-    tokens = np.array([3, 0, 500])
-    step = cost.fitted.step_seconds([tuple(tokens.tolist())])
-    assert step == pytest.approx(cost(tokens).sum() + cost.per_rank)

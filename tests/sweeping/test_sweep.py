@@ -166,6 +166,14 @@ def test_the_command_says_what_to_do(loads, tmp_path, capsys):
     assert "GiB" in out
 
 
+def test_the_command_judges_in_time_by_a_cost_that_ships(loads, capsys):
+    assert main(arguments(loads, "--cost", "h100-deepseek-v3")) == 0
+    out = capsys.readouterr().out
+    assert "planned on tokens, and judged by the cost" in out
+    assert "step us" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_the_command_goes_on_with_its_file(loads, tmp_path, monkeypatch, capsys):
     path = tmp_path / "sweep.json"
     assert main(arguments(loads, "--json", str(path))) == 0
@@ -182,6 +190,7 @@ def test_the_command_goes_on_with_its_file(loads, tmp_path, monkeypatch, capsys)
     [
         (["--resume"], "--resume goes on with a file: give --json FILE"),
         (["--tokens-per-step", "1073741824"], "--tokens-per-step 1073741824 times top_k=8"),
+        (["--cost", "none.json"], "cannot read none.json"),
         (["--replicas", "11"], "--replicas 11 is not a multiple of --ranks 2"),
         (["--replicas", "1:2"], "argument --replicas: '1:2': give numbers a,b or first:end:step"),
     ],
