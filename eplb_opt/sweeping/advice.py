@@ -7,8 +7,7 @@ from typing import Any
 
 from .cells import OFF, PLANNED, Cell
 
-NEAR = 0.005  # relative: of cells so near to the best the one with the fewest slots is taken
-LEAST_GAIN = 0.01  # of a step; what gains less is not worth the weights that it moves
+WORTH = 0.01  # of a step: what gains less is worth neither weights that move nor memory
 
 
 def with_frontier(cells: Sequence[Cell]) -> list[Cell]:
@@ -99,7 +98,7 @@ def _gain(chosen: Cell, other: Cell | None) -> float | None:
 def _chosen(planned: Sequence[Cell], off: Cell | None) -> Cell:
     """The fewest slots near the best step; no balancing, unless that costs a hundredth."""
     best = min(cell["step"] for cell in planned)
-    if off is not None and best > off["step"] * (1 - LEAST_GAIN):
+    if off is not None and best > off["step"] * (1 - WORTH):
         return off
-    near = [cell for cell in planned if cell["step"] <= best * (1 + NEAR)]
+    near = [cell for cell in planned if cell["step"] <= best * (1 + WORTH)]
     return min(near, key=lambda cell: int(cell["replicas"]))
