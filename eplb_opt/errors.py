@@ -13,6 +13,7 @@ EXTRAS = {
     "numba": "solvers",
     "ortools": "solvers",
     "pulp": "solvers",
+    "pyarrow": "arrow",
     "pyyaml": "files",
     "safetensors": "files",
 }

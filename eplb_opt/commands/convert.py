@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from .files import check_files, save
-from .options import add_output, add_reading, formats_needing, positive
+from .options import (
+    add_output,
+    add_reading,
+    formats_needing,
+    positive,
+    reading_of,
+)
 from .output import print_lines, unnumbered
 
 
@@ -67,7 +73,7 @@ def _convert_loads(options: argparse.Namespace, name: str) -> str:
     """Write the loads that the input holds; returns what to say."""
     from ..formats import format_named, read_loads, write_loads
 
-    loads = read_loads(options.input, options.input_format, options.layers)
+    loads = read_loads(options.input, **reading_of(options))
     loads = loads.with_hidden_layers(options.hidden_layers, str(options.input))
     output = format_named(name)
     save(options.output, lambda path: write_loads(path, loads, name))

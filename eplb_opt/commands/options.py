@@ -103,8 +103,32 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         type=layer_ids,
         metavar="IDS",
         help="absolute layer ids (3:61 or 1,3,5): a choice, or, where the "
-        "input numbers only its MoE layers, what they are",
+        "input numbers only its MoE layers, what they are; unrecorded ones get a valid "
+        "map",
     )
+    parser.add_argument(
+        "--tokens-per-window",
+        type=positive,
+        metavar="N",
+        help="tokens of a window, where the input holds the experts of each token "
+        "(default: all in one window)",
+    )
+    parser.add_argument(
+        "--experts",
+        type=positive,
+        metavar="N",
+        help="experts of the model, where the input does not show the last ones",
+    )
+
+
+def reading_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of the loads, as `read_loads` takes it."""
+    return {
+        "input_format": options.input_format,
+        "layers": options.layers,
+        "tokens_per_window": options.tokens_per_window,
+        "experts": options.experts,
+    }
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

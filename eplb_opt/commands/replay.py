@@ -15,6 +15,7 @@ from .options import (
     add_loads,
     add_topology,
     positive,
+    reading_of,
 )
 from .output import (
     STANDARD_OUTPUT,
@@ -148,7 +149,7 @@ def _played(options: argparse.Namespace) -> dict[str, Any]:
 
     policies = list(NAMES) if options.policies is None else options.policies
     look_in_current_folder(policies)
-    loads = read_loads(options.loads, options.input_format, options.layers)
+    loads = read_loads(options.loads, **reading_of(options))
     try:
         with shown_progress("replay", "policies have played") as progress:
             return replay(

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import InstanceError, OptionError
 from ..methods import METHODS
 from ..packages import is_usable
+from .options import reading_of
 from .output import say
 
 SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
@@ -20,9 +21,7 @@ def read_selected(options: argparse.Namespace) -> Any:
     """The loads that the options name, of the windows that they select."""
     from ..formats import read_loads
 
-    return read_loads(options.loads, options.input_format, options.layers).select(
-        options.windows
-    )
+    return read_loads(options.loads, **reading_of(options)).select(options.windows)
 
 
 def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str]) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import EplbError, FormatError
 from .files import check_files
 from .misplaced import LOADS, MAP, REPORT, misplaced
-from .options import add_json, add_loads
+from .options import add_json, add_loads, reading_of
 from .output import STANDARD_OUTPUT, json_file, print_lines, save_json
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _read(options: argparse.Namespace) -> _Inputs:
     from ..problem.instance import Instance
 
     report = read_report(options.report)
-    recorded = read_loads(options.loads, options.input_format, options.layers)
+    recorded = read_loads(options.loads, **reading_of(options))
     loads = recorded.select(report["windows"])
     instance = Instance(
         loads.load,

@@ -38,7 +38,7 @@ def plan_windows(
         Its objective looks at windows: ``across`` is not ``"sum"``. In hierarchical mode groups stay where `refined`
         puts them.
     moves : int, default 20000
-        Proposals for each layer, the work.
+        Proposals for each layer, the work. With none it is the better of these two maps, and needs no numba.
     workers : int, default 1
         Threads, each of which anneals a layer at a time; the map is the same with any number.
 
@@ -49,9 +49,9 @@ def plan_windows(
     Raises
     ------
     MissingPackageError
-        numba is not installed.
+        numba is not installed, and ``moves`` is above 0.
     OptionError
-        ``moves`` is no number of proposals, ``workers`` none of threads, or there are too many ranks.
+        ``moves`` is no number of proposals, ``workers`` none of threads, or there are too many ranks for any.
 
     Examples
     --------
@@ -68,17 +68,24 @@ def plan_windows(
             f"moves={shown(moves)}: give a number of proposals, 0 or more"
         )
     workers = checked("workers", workers, worker_count, WORKERS_ARE)
+    if moves:
+        _require_search(instance)
+    start = refined(instance)
+    best = _Best(instance, greedy(_added(instance)))
+    best.offer(start)
+    if moves:
+        for plan in _plans(instance, start, moves, workers):
+            best.offer(plan)
+    return best.placement
+
+
+def _require_search(instance: Instance) -> None:
+    """Raise if no search over the instance's windows is possible here."""
     if instance.num_ranks > MOST_RANKS:
         raise OptionError(
             f"num_ranks={instance.num_ranks}: at most {MOST_RANKS} for plans over windows"
         )
     require("planning over windows", "numba")
-    start = refined(instance)
-    best = _Best(instance, greedy(_added(instance)))
-    best.offer(start)
-    for plan in _plans(instance, start, moves, workers):
-        best.offer(plan)
-    return best.placement
 
 
 class _Best:

@@ -13,6 +13,7 @@ from .registry import (
     output_formats,
 )
 from .reports import read_report
+from .routing import Routing
 from .writing import (
     check_map_format,
     encode_loads,
@@ -28,6 +29,7 @@ __all__ = [
     "Format",
     "Loads",
     "Need",
+    "Routing",
     "Side",
     "agreed",
     "atomic_write",

@@ -11,9 +11,19 @@ from typing import Any
 from ..errors import EplbError, FormatError, is_fault_of_ours
 from ..packages import missing
 from .arrays import first_line, parse_npy, parse_zip
-from .reading import JSON, YAML, OversizeError, read_bytes, text_kind
+from .columns import parse_columns
+from .reading import (
+    ARROW,
+    JSON,
+    PARQUET,
+    YAML,
+    OversizeError,
+    read_bytes,
+    text_kind,
+)
 from .tables import parse_table
 from .text import parse_json, parse_yaml
+from .traces import is_trace, parse_trace
 
 
 def read_content(path: Path) -> Any:
@@ -21,7 +31,7 @@ def read_content(path: Path) -> Any:
 
     Returns
     -------
-    content : mapping, `Records`, nested lists, array or `Table`
+    content : mapping, `Records`, nested lists, array, `Table` or `Trace`
         Of a folder: its path.
 
     Raises
@@ -74,9 +84,13 @@ def _parse(data: bytes, source: str) -> Any:
         )
     if data.startswith(b"\x93NUMPY"):
         return parse_npy(data)
+    if data.startswith((PARQUET, ARROW)):
+        return parse_columns(data, source)
     if b"\0" in data:
         raise ValueError("text with zero bytes")
     text = data.decode("utf-8-sig")
+    if is_trace(text):
+        return parse_trace(text)
     kind = text_kind(text)
     if kind == JSON:
         return parse_json(text)

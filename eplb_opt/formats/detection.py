@@ -2,57 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any
 
 from ..errors import FormatError
 from ..problem.placement import Placement
 from . import plain, registry
 from .checks import warn_of_idle
+from .choice import MAPS, read_held, read_or_count
 from .content import read_content
-from .format import Format, Held, Side
 from .held import ExpertMap, Loads
 from .layers import check_ids
-
-
-@dataclass(frozen=True)
-class _Kind(Generic[Held]):
-    """Loads or maps.
-
-    Attributes
-    ----------
-    what : str
-        Its name in messages.
-    side_of : callable
-        The side of a format that holds it.
-    unclaimed : str
-        What to say where no format recognises the content.
-    """
-
-    what: str
-    side_of: Callable[[Format], Side[Held]]
-    unclaimed: str
-
-    def readers(self) -> dict[str, Side[Held]]:
-        """The formats that are read, by name."""
-        sides = {record.name: self.side_of(record) for record in registry.FORMATS}
-        return {name: side for name, side in sides.items() if side.reads is not None}
-
-
-LOADS = _Kind(
-    "loads",
-    lambda record: record.loads,
-    "a folder that holds no recording of an engine",
-)
-MAPS = _Kind("maps", lambda record: record.maps, "a folder, give the map's file")
 
 
 def read_loads(
     path: str | Path,
     input_format: str | None = None,
     layers: Sequence[int] | None = None,
+    tokens_per_window: int | None = None,
+    experts: int | None = None,
 ) -> Loads:
     r"""Read recorded loads; the format is detected from the content.
 
@@ -63,7 +32,12 @@ def read_loads(
     input_format : str, optional
         One of `input_formats` that holds loads, instead of detection.
     layers : sequence of int, optional
-        Absolute ids: of the layers wanted, or of all layers where the file does not say.
+        Absolute ids: of the layers wanted, or of all layers where the file does not say. Of those that were not
+        recorded the loads are 0.
+    tokens_per_window : int, optional
+        Of a file that holds the experts of each token: tokens that make a window; default: all of them.
+    experts : int, optional
+        Experts of the model, where the file does not show the last ones.
 
     Returns
     -------
@@ -73,12 +47,14 @@ def read_loads(
     Raises
     ------
     FormatError
-        The file is missing, truncated, too large, holds no loads, or lacks a layer that is wanted.
+        The file is missing, truncated, too large, holds no loads, or none of the layers that are wanted; it has more
+        experts, or no tokens that make windows.
 
     Warns
     -----
     FormatWarning
-        The loads may not be what they are taken for: layers without a token, experts without one anywhere.
+        The loads may not be what they are taken for: layers without a token, experts without one anywhere. Layers
+        that are wanted were not recorded.
 
     Examples
     --------
@@ -93,7 +69,8 @@ def read_loads(
     ([[[10, 20], [30, 40]]], (3, 4))
     """
     source = str(path)
-    loads = _read(LOADS, read_content(Path(path)), source, input_format)
+    content = read_content(Path(path))
+    loads = read_or_count(content, source, input_format, tokens_per_window, experts)
     check_ids(loads.layer_ids or (), None, path)
     chosen = loads.with_layers(layers, source)
     check_ids(chosen.layer_ids or (), None, path)
@@ -135,7 +112,7 @@ def read_expert_map(path: str | Path, input_format: str | None = None) -> Expert
     ([[0, 1, 0]], (3,), None)
     """
     source = str(path)
-    expert_map = _read(MAPS, read_content(Path(path)), source, input_format)
+    expert_map = read_held(MAPS, read_content(Path(path)), source, input_format)
     check_ids(expert_map.layer_ids or (), None, source)
     return expert_map
 
@@ -238,7 +215,7 @@ def holds_map(path: str | Path, name: str) -> bool:
         return answer
     claiming = [record for record in registry.FORMATS if not record.takes_rest]
     if isinstance(content, Path) or any(
-        record.loads.holds(content) for record in claiming
+        record.holds_loads(content) for record in claiming
     ):
         return False
     if any(record.maps.holds(content) for record in claiming):
@@ -257,18 +234,3 @@ def _told(content: Any, source: str) -> bool | None:
         if answer is not None:
             return answer
     return None
-
-
-def _read(kind: _Kind[Held], content: Any, source: str, name: str | None) -> Held:
-    """What the format that is named, or that recognises the content, makes of it."""
-    readers = kind.readers()
-    if name is not None:
-        if name not in readers:
-            raise FormatError(
-                f"input format {name!r} holds no {kind.what}: use {' or '.join(readers)}"
-            )
-        return readers[name].read(content, source)
-    for side in readers.values():
-        if side.holds(content):
-            return side.read(content, source)
-    raise FormatError(f"cannot read {source}: {kind.unclaimed}")

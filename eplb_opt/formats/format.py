@@ -12,8 +12,9 @@ from ..errors import EplbError, FormatError, is_fault_of_ours
 from ..packages import require
 from .arrays import first_line
 from .held import ExpertMap, Loads
+from .routing import Routing
 
-Held = TypeVar("Held", Loads, ExpertMap)
+Held = TypeVar("Held", Loads, ExpertMap, Routing)
 # What code that expects a well-made file raises of another.
 SURPRISES = (
     ValueError,
@@ -38,13 +39,13 @@ class Need(enum.Enum):
 
 @dataclass(frozen=True)
 class Side(Generic[Held]):
-    """How a format holds one thing: loads, or maps.
+    """How a format holds one thing: loads, maps, or the experts of tokens.
 
     Attributes
     ----------
     recognises : callable (content) -> bool, optional
         Whether what `read_content` made of a file is in this format.
-    reads : callable (content, source) -> `Loads` or `ExpertMap`, optional
+    reads : callable (content, source) -> `Loads`, `ExpertMap` or `Routing`, optional
         Reads such content, or raises `FormatError`; ``source`` is the file's name, for messages. None: not read.
     writes : callable (`Loads` or `ExpertMap`, path) -> bytes, optional
         The bytes of the file at ``path``. None: not written.
@@ -93,6 +94,8 @@ class Format:
         What it is, in one line.
     loads, maps : Side
         How it holds the one and the other; a side that says nothing: not at all.
+    routing : Side
+        How it holds the experts of tokens, of which loads are counted in windows; it is read only.
     needs : frozenset of Need
         What has to be known to write it.
     takes : mapping from Need to str
@@ -127,6 +130,7 @@ class Format:
     summary: str
     loads: Side[Loads] = field(default_factory=lambda: Side[Loads]())
     maps: Side[ExpertMap] = field(default_factory=lambda: Side[ExpertMap]())
+    routing: Side[Routing] = field(default_factory=lambda: Side[Routing]())
     needs: frozenset[Need] = frozenset()
     takes: Mapping[Need, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
@@ -139,8 +143,13 @@ class Format:
 
     @property
     def is_read(self) -> bool:
-        """Whether it reads loads or maps."""
-        return self.loads.reads is not None or self.maps.reads is not None
+        """Whether it reads loads, maps or the experts of tokens."""
+        sides = (self.loads, self.maps, self.routing)
+        return any(side.reads is not None for side in sides)
+
+    def holds_loads(self, content: Any) -> bool:
+        """Whether content is in this format, and loads are read or counted of it."""
+        return self.loads.holds(content) or self.routing.holds(content)
 
     @property
     def is_written(self) -> bool:
@@ -180,9 +189,10 @@ class Format:
         require(f"writing {path}", *self.packages)
         return side.writes(held, path)
 
-    def _what_it_lacks(self, held: Loads | ExpertMap, width: int) -> str | None:
+    def _what_it_lacks(self, held: object, width: int) -> str | None:
         """What is needed and not known, in a line that names the option that tells it."""
-        if Need.HIDDEN_LAYERS in self.needs and held.hidden_layers is None:
+        hidden_layers = getattr(held, "hidden_layers", None)
+        if Need.HIDDEN_LAYERS in self.needs and hidden_layers is None:
             return (
                 "this format has a row for every hidden layer of the model, dense ones too, and the input does not "
                 f"say how many: use {Need.HIDDEN_LAYERS.value}"

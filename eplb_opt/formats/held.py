@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..errors import FormatError, FormatWarning
 from .layers import MOST_LAYERS, agreed, check_ids, listed, number_layers, rows_of
 
+MOST_EXPERTS = 1 << 16  # of a model
 MOST_LABELS = 6  # of windows, in an error
 
 
@@ -72,42 +73,88 @@ class Loads:
         check_ids(ids or (), hidden_layers, source)
         return replace(self, layer_ids=ids, hidden_layers=hidden_layers)
 
+    def with_experts(self, experts: int | None, source: str) -> Loads:
+        """With so many experts: the last ones, which the file does not show, have no token.
+
+        Raises
+        ------
+        FormatError
+            The file has more.
+        """
+        width = self.load.shape[-1]
+        if experts is None or experts == width:
+            return self
+        if experts < width:
+            raise FormatError(
+                f"{source}: it has {width} experts, --experts says {experts}: leave it out"
+            )
+        _check_width(experts, source)
+        added = [(0, 0), (0, 0), (0, experts - width)]
+        return replace(self, load=np.pad(self.load, added))
+
     def with_layers(self, ids: Sequence[int] | None, source: str) -> Loads:
         """The layers of these absolute ids; a file without ids holds just these; silent layers may be among them.
 
         Raises
         ------
         FormatError
-            A layer is not in the file, or their number differs.
+            None of the layers is in the file, or their number differs where it has no ids.
 
         Warns
         -----
         FormatWarning
-            Nobody asks for layers, and there are silent ones after the first recorded one.
+            Layers asked for were not recorded: their loads are 0. Nobody asks for layers, and there are silent ones
+            after the first recorded one.
         """
         if ids is None:
             self._warn_of_silent(source)
             return self
-        present = None
-        if self.layer_ids is not None:
-            present = (*self.layer_ids, *self.silent_layers)
-            if set(ids) <= set(self.silent_layers):
-                raise FormatError(
-                    f"{source}: no token recorded in any of the layers asked for ({listed(ids)})"
-                )
-        load = self._with_silence()
-        rows = rows_of(ids, present, load.shape[1], source)
+        if self.layer_ids is None:
+            rows_of(ids, None, self.load.shape[1], source)
+            return replace(self, layer_ids=tuple(ids))
+        return self._chosen(self.layer_ids, ids, source)
+
+    def _chosen(
+        self, recorded: tuple[int, ...], ids: Sequence[int], source: str
+    ) -> Loads:
+        """The layers of these ids; what was not recorded has loads of 0."""
+        row_of = {layer: row for row, layer in enumerate(recorded)}
+        places = [i for i, layer in enumerate(ids) if layer in row_of]
+        if not places:
+            raise FormatError(
+                f"{source}: no token recorded in any of the layers asked for ({listed(ids)}), its layers are "
+                f"{listed(recorded)}"
+            )
+        windows, _, experts = self.load.shape
+        load = np.zeros((windows, len(ids), experts), dtype=self.load.dtype)
+        load[:, places] = self.load[:, [row_of[ids[i]] for i in places]]
         silent = tuple(i for i in self.silent_layers if i not in ids)
+        self._warn_of_unrecorded(ids, source)
+        last = self._with_last(max(ids))
         return replace(
-            self, load=load[:, rows], layer_ids=tuple(ids), silent_layers=silent
+            self,
+            load=load,
+            layer_ids=tuple(ids),
+            silent_layers=silent,
+            hidden_layers=last,
         )
 
-    def _with_silence(self) -> npt.NDArray[Any]:
-        """The loads with rows of 0, behind the others, for silent layers, which have no row."""
-        windows, _, experts = self.load.shape
-        shape = (windows, len(self.silent_layers), experts)
-        silence = np.zeros(shape, dtype=self.load.dtype)
-        return np.concatenate((self.load, silence), axis=1)
+    def _with_last(self, layer: int) -> int | None:
+        """Layers of the model, with one that the recording does not reach, such as that of multi-token prediction."""
+        if self.hidden_layers is None:
+            return None
+        return max(self.hidden_layers, layer + 1)
+
+    def _warn_of_unrecorded(self, ids: Sequence[int], source: str) -> None:
+        known = {*(self.layer_ids or ()), *self.silent_layers}
+        absent = [i for i in ids if i not in known]
+        if absent:
+            warnings.warn(
+                f"{source}: layers {listed(absent)} are not recorded (it has {listed(self.layer_ids or ())}): their "
+                "loads are 0, so their map is valid and no more",
+                FormatWarning,
+                stacklevel=5,
+            )
 
     def _warn_of_silent(self, source: str) -> None:
         first = min(self.layer_ids or (0,))
@@ -184,6 +231,8 @@ class ExpertMap:
         Logical experts, ranks, and layers of the model with the dense ones, where the file says so.
     dense_layers_unknown : bool
         There is a row for every hidden layer, and nothing says which of them are dense.
+    one_for_all : bool
+        The one row is the map of every layer.
 
     Examples
     --------
@@ -199,17 +248,29 @@ class ExpertMap:
     num_ranks: int | None = None
     hidden_layers: int | None = None
     dense_layers_unknown: bool = False
+    one_for_all: bool = False
 
     def with_layers(self, ids: Sequence[int] | None, source: str) -> ExpertMap:
         """The layers of these absolute ids; a file without ids holds just these (see `Loads.with_layers`)."""
         if ids is None:
             return self
-        rows = rows_of(ids, self.layer_ids, len(self.phy2log), source)
+        rows = [0] * len(ids)
+        if not self.one_for_all:
+            rows = rows_of(ids, self.layer_ids, len(self.phy2log), source)
         return replace(
             self,
             phy2log=self.phy2log[rows],
             layer_ids=tuple(ids),
             dense_layers_unknown=False,
+            one_for_all=False,
+        )
+
+
+def _check_width(experts: int, source: str) -> None:
+    """Raise `FormatError` for more experts than models have."""
+    if experts > MOST_EXPERTS:
+        raise FormatError(
+            f"{source}: {experts} experts: no model has more than {MOST_EXPERTS}"
         )
 
 

@@ -1,7 +1,8 @@
 """Plain files: a load matrix as npz, npy, json, table (csv) or torch .pt; a map as npz or json.
 
 Loads: an array ``load`` [layers, experts] or [windows, layers, experts], alone or under that key, with optional
-``layer_ids`` and ``window`` labels. Maps: ``physical_to_logical_map`` [layers, replicas] and ``layer_ids``, with
+``layer_ids`` and ``window`` labels; or a mapping of layers to counts. Maps: ``physical_to_logical_map``
+[layers, replicas] and ``layer_ids``, with
 ``num_experts``, ``num_ranks`` and ``hidden_layers`` where they are known.
 """
 
@@ -21,10 +22,11 @@ from ..errors import FormatError, FormatWarning
 from .files import as_ids, as_loads, as_map
 from .format import Format, Side
 from .held import ExpertMap, Loads
+from .mappings import is_by_layer, loads_by_layer
 from .table_loads import folder_loads, loads_of, tables_in
 from .table_sheet import Table
 
-LOAD_KEYS = ("load", "loads", "weight", "weights")
+LOAD_KEYS = ("load", "loads", "weight", "weights", "counts")
 MAP_KEY = "physical_to_logical_map"
 LIKE_A_MAP = (
     "looks like a map (each row holds all of 0, 1, 2 and so on): "
@@ -67,10 +69,14 @@ def decode_loads(content: Any, source: str) -> Loads:
 def _named_loads(content: Mapping[str, Any], source: str) -> Loads:
     """Loads under their key; of one array alone, whatever its name."""
     keys = [key for key in LOAD_KEYS if key in content]
+    if not keys and is_by_layer(content):
+        return loads_by_layer(content, source)
     if not keys and len(content) == 1 and MAP_KEY not in content:
         keys = list(content)
     if not keys:
         raise FormatError(f"{source}: no array 'load' among {_listed_keys(content)}")
+    if is_by_layer(content[keys[0]]):
+        return loads_by_layer(content[keys[0]], source)
     loads = as_loads(
         content[keys[0]], content.get("layer_ids"), content.get("window"), source
     )

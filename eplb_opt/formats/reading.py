@@ -23,6 +23,9 @@ ARRAYS = "arrays"
 JSON = "JSON"
 TABLE = "a table"
 YAML = "YAML"
+# What files of columns begin with.
+PARQUET = b"PAR1"
+ARROW = b"ARROW1"
 SHARE = {ARRAYS: 1, JSON: 4, TABLE: 16, YAML: 64}  # the limit is divided by this
 # Pandas names a column so.
 YAML_KEY = re.compile(r"^\s*(#[^\n]*\n\s*)*(---|(?!Unnamed: \d)[A-Za-z_]\w*\s*:(\s|$))")
@@ -90,7 +93,7 @@ def _read_regular(path: Path, kind: str | None) -> bytes:
 
 def kind_of(head: bytes) -> str:
     """What a file that begins like this holds, a key of `SHARE`."""
-    if head.startswith((b"PK", b"\x80", b"\x93NUMPY")):
+    if head.startswith((b"PK", b"\x80", b"\x93NUMPY", PARQUET, ARROW)):
         return ARRAYS
     return text_kind(head.decode("utf-8-sig", errors="replace"))
 

@@ -5,7 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import FormatError
-from . import lmdeploy, plain, recordings, sglang, tensorrt_llm, vllm, vllm_ascend
+from . import (
+    esft,
+    fastdeploy,
+    llama_cpp,
+    lmdeploy,
+    megatron,
+    plain,
+    plumb,
+    recordings,
+    routed_experts,
+    sglang,
+    tensorrt_llm,
+    vllm,
+    vllm_ascend,
+    vllm_static,
+)
 from .format import Format, Need
 
 # In the order of asking and of help texts; plain takes whatever no engine claims. A new format is one line here.
@@ -13,9 +28,16 @@ FORMATS: tuple[Format, ...] = (
     sglang.FORMAT,
     vllm.FORMAT,
     vllm_ascend.FORMAT,
+    vllm_static.FORMAT,
     tensorrt_llm.FORMAT,
     lmdeploy.FORMAT,
+    fastdeploy.FORMAT,
+    plumb.FORMAT,
     recordings.FORMAT,
+    routed_experts.FORMAT,
+    megatron.FORMAT,
+    esft.FORMAT,
+    llama_cpp.FORMAT,
     plain.FORMAT,
     plain.NPZ,
     plain.JSON,
@@ -32,8 +54,8 @@ def input_formats() -> tuple[str, ...]:
     Examples
     --------
     >>> from eplb_opt.formats import input_formats
-    >>> input_formats()
-    ('sglang', 'vllm', 'vllm-ascend', 'tensorrt-llm', 'lmdeploy', 'recordings', 'plain')
+    >>> input_formats()[:3]
+    ('sglang', 'vllm', 'vllm-ascend')
     """
     return tuple(record.name for record in FORMATS if record.is_read)
 
@@ -49,7 +71,7 @@ def output_formats() -> tuple[str, ...]:
     --------
     >>> from eplb_opt.formats import output_formats
     >>> output_formats()
-    ('sglang', 'vllm', 'vllm-ascend', 'tensorrt-llm', 'lmdeploy', 'npz', 'json')
+    ('sglang', 'vllm', 'vllm-ascend', 'vllm-lists', 'tensorrt-llm', 'lmdeploy', 'npz', 'json')
     """
     return tuple(record.name for record in FORMATS if record.is_written)
 

@@ -4,8 +4,8 @@ Loads, torch .pt. Modes ``stat`` and ``stat_approx``: ``logical_count`` [steps, 
 ranks by SGLang; dumps with ``ep_rank`` and an ``ep_size`` above 1 (TokenSpeed's) are one rank's. Modes ``per_pass`` and
 ``per_token``: ``records`` with ``forward_pass_id``, ``rank`` and ``global_physical_count`` [hidden layers, slots], and
 the ``last_physical_to_logical_map`` of the same shape, one file a rank: give one file, or the folder of all to add up
-the ranks. Older ``per_token`` records have ``topk_ids_of_layer`` [hidden layers, tokens, top k] only: the slots that
-tokens went to. Dense layers are rows of 0.
+the ranks. ``per_token`` records have ``topk_ids_of_layer`` [hidden layers, tokens, top k], too, older ones it alone:
+the slots that tokens went to, of which windows of tokens are made if these are asked for. Dense layers are rows of 0.
 
 Maps, .json or .pt: only ``physical_to_logical_map`` [hidden layers, slots]; SGLang passes any other key on as an
 argument.
@@ -28,8 +28,10 @@ from .files import as_map, recorded
 from .format import Format, Need, Side
 from .held import ExpertMap, Loads, experts_of
 from .plain import MAP_KEY, json_bytes
+from .routing import Routing
 from .sglang_counts import COUNTED, counted
 from .sglang_passes import passes_of
+from .sglang_tokens import has_tokens, routing_of
 
 
 def has_loads(content: Any) -> bool:
@@ -52,6 +54,18 @@ def decode_loads(content: Any, source: str) -> Loads:
     is_counted = isinstance(dump, Mapping) and COUNTED in dump
     load, labels = counted(dumps, source) if is_counted else passes_of(dumps, source)
     return recorded(load, labels, source)
+
+
+def has_routing(content: Any) -> bool:
+    """A dump that says where each token went; of a folder only its files do."""
+    if isinstance(content, Path):
+        return has_loads(content)
+    return has_loads(content) and has_tokens(content)
+
+
+def decode_routing(content: Any, source: str) -> Routing:
+    """The tokens of all dumps; dense layers are dropped when they are counted."""
+    return routing_of(_dumps(content, source), source)
 
 
 def _dumps(content: Any, source: str) -> Iterator[tuple[str, Any]]:
@@ -112,5 +126,6 @@ FORMAT = Format(
     summary="SGLang: dumps of its expert distribution recorder (.pt); the map of --init-expert-location (.json, .pt)",
     loads=Side(recognises=has_loads, reads=decode_loads),
     maps=Side(recognises=has_map, reads=decode_map, writes=encode_map, refuses=refuses),
+    routing=Side(recognises=has_routing, reads=decode_routing),
     needs=frozenset({Need.HIDDEN_LAYERS}),
 )

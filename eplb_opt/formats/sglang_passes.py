@@ -38,7 +38,7 @@ class _SumOfPasses:
 
     def add(self, dump: Any, name: str) -> None:
         """Add the records of a dump."""
-        self.slots = _slots(dump, self.slots, name)
+        self.slots = slots_of_dump(dump, self.slots, name)
         for record in dump["records"]:
             self._add_record(_record(record, self.slots.shape, name), name)
 
@@ -76,7 +76,7 @@ def passes_of(dumps: Iterable[tuple[str, Any]], source: str) -> tuple[Loaded, La
     return to_logical(physical, passes.slots), labels
 
 
-def _slots(dump: Any, before: Loaded | None, name: str) -> Loaded:
+def slots_of_dump(dump: Any, before: Loaded | None, name: str) -> Loaded:
     """The map of a dump, which must be that of the dumps before."""
     has_records = isinstance(dump, Mapping) and isinstance(dump.get("records"), list)
     if not has_records or LAST_MAP not in dump:
@@ -122,7 +122,7 @@ def _count(record: Any, shape: tuple[int, ...], source: str) -> Loaded:
 def _count_ids(ids: Any, shape: tuple[int, ...], source: str) -> npt.NDArray[np.int64]:
     """Tokens of each slot, of the slots [hidden layers, tokens, top k] that tokens went to; -1 pads."""
     ids = np.asarray(ids)
-    _check_top_ids(ids, shape, source)
+    check_top_ids(ids, shape, source)
     layers, slots = shape
     is_slot = ids >= 0
     layer_numbers = np.arange(layers)[:, None, None]
@@ -134,7 +134,7 @@ def _count_ids(ids: Any, shape: tuple[int, ...], source: str) -> npt.NDArray[np.
     return counts.reshape(layers, slots)
 
 
-def _check_top_ids(ids: npt.NDArray[Any], shape: tuple[int, ...], source: str) -> None:
+def check_top_ids(ids: npt.NDArray[Any], shape: tuple[int, ...], source: str) -> None:
     """Raise `FormatError` unless these are slots of a map of that shape, [hidden layers, slots]."""
     layers, slots = shape
     if ids.ndim != 3 or len(ids) != layers or ids.dtype.kind not in "iu":

@@ -46,6 +46,11 @@ def parse_table(text: str, source: str) -> Table:
         It is malformed, its header is unknown, or it may be read in two ways.
     """
     header, rows = split_table(text, source)
+    return table_of(header, rows, source)
+
+
+def table_of(header: list[str] | None, rows: Rows, source: str) -> Table:
+    """The loads of a table of which the cells are known (see `parse_table`)."""
     if not rows:
         raise FormatError(
             f"{source}: no rows below the header, in no known format of tables"

@@ -1,13 +1,16 @@
 """TensorRT-LLM: what its ``ExpertStatistic`` dumps, and the load balancer's YAML (read in its main branch, 2026).
 
-Loads: a folder with ``meta_info.json`` and ``rank{r}.safetensors``, keys ``"{iteration}_{layer}"`` -> counts [experts];
-ranks add up, ``*_raw`` files are no counts. Maps: ``num_slots``, ``initial_global_assignments`` {absolute layer: slots}
-and ``layer_updates_per_iter: 0`` (static). The engine refuses other keys.
+Loads: a folder with ``meta_info.json`` and ``rank{r}.safetensors``, keys ``"{iteration}_{layer}"`` -> counts
+[experts]; ranks add up, ``*_raw`` files are no counts. Maps: ``num_slots``, ``initial_global_assignments`` {absolute
+layer: slots} and ``layer_updates_per_iter``, 0 (the default, static) or how many layers change in an iteration: of
+such a map only the first one is in the file. The engine refuses other keys. Also options of the engine with these
+under ``load_balancer`` of ``moe_config``.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError
+from ..errors import FormatError, FormatWarning
 from .arrays import read_safetensors
 from .assignments import ASSIGNMENTS, assignments
 from .content import read_content
@@ -26,6 +29,8 @@ from .table_loads import check_all_ranks
 
 META = "meta_info.json"
 UPDATES = "layer_updates_per_iter"
+CONFIG = "moe_config"
+BALANCER = "load_balancer"
 FILES = "rank*.safetensors"
 RANK = re.compile(r"rank(\d+)")  # of a file's stem; not of rank0_raw
 KEY = re.compile(r"(?P<iteration>[0-9]{1,18})_(?P<layer>[0-9]{1,9})")
@@ -123,27 +128,73 @@ def _add(counts: Counts, place: Place, count: npt.NDArray[Any]) -> None:
 
 
 def has_map(content: Any) -> bool:
-    """The table of assignments, outside of a vLLM record."""
-    return isinstance(content, Mapping) and ASSIGNMENTS in content
+    """The table of assignments, outside of a vLLM record, or options of the engine that hold one."""
+    if not isinstance(content, Mapping):
+        return False
+    return ASSIGNMENTS in content or BALANCER in _moe_config(content)
+
+
+def _moe_config(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What options of the engine say of MoE layers."""
+    config = content.get(CONFIG)
+    return config if isinstance(config, Mapping) else {}
+
+
+def _balancer(content: Any, source: str) -> Mapping[str, Any]:
+    """The load balancer's own keys."""
+    if not has_map(content):
+        raise FormatError(f"{source}: no {ASSIGNMENTS!r}")
+    if ASSIGNMENTS in content:
+        return dict(content)
+    inner = _moe_config(content)[BALANCER]
+    if not isinstance(inner, Mapping):
+        raise FormatError(
+            f"{source}: {CONFIG} names the file of the map, {str(inner)[:60]!r}: give that file"
+        )
+    return inner
 
 
 def decode_map(content: Any, source: str) -> ExpertMap:
-    """Layer ids are absolute."""
-    if not has_map(content):
-        raise FormatError(f"{source}: no {ASSIGNMENTS!r}")
+    """Layer ids are absolute.
+
+    Warns
+    -----
+    FormatWarning
+        The engine changes the map as it runs.
+    """
+    content = _balancer(content, source)
     unknown = set(content) - {"num_slots", ASSIGNMENTS, UPDATES}
     if unknown:
         key = min(str(key) for key in unknown)
         raise FormatError(
             f"{source}: unknown key {key!r}: TensorRT-LLM refuses it, too"
         )
-    updates = content.get(UPDATES)
-    if updates != 0:
-        raise FormatError(
-            f"{source}: {UPDATES} is {updates!r}, expected 0: a static map, whole"
-        )
     phy2log, layers = assignments(content, source)
+    _check_updates(content.get(UPDATES), len(layers), source)
     return ExpertMap(phy2log, layers)
+
+
+def _check_updates(updates: Any, layers: int, source: str) -> None:
+    """Warn of a map that changes, or may be cut off; raise `FormatError` for what is no number of layers."""
+    if updates is None:
+        warnings.warn(
+            f"{source}: no {UPDATES}, which means 0: a static map; as nothing follows its {layers} layers, see that "
+            "these are all",
+            FormatWarning,
+            stacklevel=3,
+        )
+        return
+    if type(updates) is not int or updates < 0:
+        raise FormatError(
+            f"{source}: {UPDATES} is {str(updates)[:40]!r}, expected an integer >= 0"
+        )
+    if updates:
+        warnings.warn(
+            f"{source}: {UPDATES} is {updates}: the engine changes {updates} layers in an iteration, this is the map "
+            "that it begins with",
+            FormatWarning,
+            stacklevel=3,
+        )
 
 
 def encode_map(expert_map: ExpertMap, path: Path) -> bytes:

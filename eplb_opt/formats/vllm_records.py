@@ -88,6 +88,8 @@ def tells(content: Any, source: str) -> bool | None:
     if len(_snapshots(content)) == len(content):
         return False
     kinds = {_type_of(record) for record in content}
+    if kinds == {"None"}:
+        return None
     if kinds not in ({LOADS}, {MAP}):
         types = ", ".join(sorted(kinds)[:4])
         raise FormatError(

@@ -100,6 +100,10 @@ def write_expert_map(path: str | Path, expert_map: ExpertMap, name: str) -> None
             f"{path}: the input has a row for every hidden layer and does not say which are dense: name the MoE layers "
             f"with --layers, e.g. 3:{len(expert_map.phy2log)}"
         )
+    if expert_map.one_for_all:
+        raise FormatError(
+            f"{path}: the input has one map for all layers: name the layers with --layers, e.g. 3:61"
+        )
     ids = number_layers(
         expert_map.layer_ids,
         len(expert_map.phy2log),

@@ -53,7 +53,7 @@ OPTIONS = (
 )
 
 
-def _place(
+def place(
     instance: Instance,
     device: torch.device | str = "cpu",
     workers: int = 1,
@@ -87,7 +87,7 @@ REFINED = Method(
     "refined",
     "the production heuristic: milliseconds, never worse than the greedy",
     options=OPTIONS,
-    place=_place,
+    place=place,
     on_device=True,
     chooses=True,
     compile_all=compile_refined,

@@ -19,6 +19,7 @@ from ..policies.moving import MOVE_OPTIONS
 from ..policies.options import configure, options_of
 from ..policies.policy import DISTINCT, AbstractEplbPolicy
 from ..policies.registry import POLICIES
+from ..policies.windows import WINDOW_OPTIONS
 from .history import HALF_LIFE, HISTORY
 from .recording import RECORD
 
@@ -38,9 +39,9 @@ def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
 
     ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_MAX_MOVES``,
     ``EPLB_OPT_SLACK``, ``EPLB_OPT_MOVE_PRICE`` and ``EPLB_OPT_MIN_GAIN`` (see `MoveRule`), ``EPLB_OPT_HISTORY`` (0, or
-    an integer from 2 to `history.MOST`), ``EPLB_OPT_HALF_LIFE`` (0, or windows), ``EPLB_OPT_RECORD`` (a folder),
-    ``EPLB_OPT_STEPS`` (an
-    integer from 0 to `heuristics.options.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of
+    an integer from 2 to `history.MOST`), ``EPLB_OPT_ACROSS`` and ``EPLB_OPT_LEVEL`` (see `Objective`; of these
+    windows), ``EPLB_OPT_HALF_LIFE`` (0, or windows), ``EPLB_OPT_RECORD`` (a folder), ``EPLB_OPT_STEPS`` (an integer
+    from 0 to `heuristics.options.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of
     `RefinedPolicy`), ``EPLB_OPT_WORK`` (a float above 0, up to `MOST_WORK`) and ``EPLB_OPT_SEED`` (for policies that
     use solvers), or the same names in lower case without prefix in the JSON file that ``EPLB_OPT_CONFIG`` names. Every
     rank must see the same options.
@@ -172,7 +173,8 @@ def _parse(name: str, value: Any, source: str) -> Any:
 def _readable() -> dict[str, Option]:
     """The options that can be written in a variable or a file, by name."""
     of_methods = [o for method in METHODS.values() for o in method.options if o.parse]
-    options = (_POLICY, _DISTINCT, *MOVE_OPTIONS, *_PAST, *of_methods, *_OF_LIMITS)
+    ours = (_POLICY, _DISTINCT, *WINDOW_OPTIONS, *MOVE_OPTIONS, *_PAST)
+    options = (*ours, *of_methods, *_OF_LIMITS)  # of two of one name the later one
     return {option.name: option for option in options}
 
 

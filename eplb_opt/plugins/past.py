@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..methods import METHODS
-from ..methods.refined import REFINED, WORKERS
+from ..methods.refined import REFINED, WORKERS, place
 from ..packages import is_usable
 from ..policies import AbstractEplbPolicy
+from ..policies.windows import ACROSS_OPTION, LEVEL
 from ..problem.instance import Instance
 from ..problem.objective import Objective
 from ..problem.placement import Placement
@@ -26,8 +27,9 @@ from .said import say_once
 
 WINDOWS = (
     "maps are planned for the last windows of loads, this call's and earlier ones: "
-    "the objective is the mean of their imbalances (EPLB_OPT_HISTORY=0: this call's alone)"
+    "the objective is their %s (EPLB_OPT_HISTORY=0: this call's alone)"
 )
+ACROSS_WINDOWS = "mean"  # unless ``EPLB_OPT_ACROSS`` says otherwise
 SUM = "maps are planned for the loads of a call: the objective is their heaviest rank (%s)"
 
 
@@ -40,6 +42,8 @@ class Past:
     recorder : Recorder, optional
     half_life : float, default 0
         As of `weights_by_age`.
+    across, level
+        As of `Objective`: what the windows are planned for.
     """
 
     def __init__(
@@ -47,8 +51,12 @@ class Past:
         history: History | None = None,
         recorder: Recorder | None = None,
         half_life: float = HALF_LIFE.default,
+        across: str = ACROSS_WINDOWS,
+        level: float = LEVEL.default,
     ) -> None:
         self.half_life = half_life
+        self.across = across
+        self.level = level
         self._history = history
         self._recorder = recorder
 
@@ -77,52 +85,42 @@ class Past:
         windows = self._history.remember(newest, place)
         return None if windows is None or len(windows) < 2 else windows
 
-
-def over_windows(
-    windows: Floats,
-    place: Place,
-    policy: type[AbstractEplbPolicy],
-    half_life: float = HALF_LIFE.default,
-) -> Instance:
-    """The instance of several windows, for which the policy plans: their mean imbalance.
-
-    Parameters
-    ----------
-    windows : array [windows, layers, experts]
-    place : Place
-    policy : type
-        Whose ``distinct`` counts.
-    half_life : float, default 0
-        As of `weights_by_age`.
-    """
-    say_once(("objective",), logging.INFO, WINDOWS)
-    return Instance(
-        windows,
-        place.replicas,
-        **asdict(place.topology),
-        distinct=policy.distinct,
-        objective=Objective("mean", weights=weights_by_age(len(windows), half_life)),
-    )
+    def instance(
+        self, windows: Floats, place: Place, policy: type[AbstractEplbPolicy]
+    ) -> Instance:
+        """The instance of several windows [windows, layers, experts], for which the policy plans."""
+        weights = weights_by_age(len(windows), self.half_life)
+        objective = Objective(self.across, level=self.level, weights=weights)
+        say_once(("objective",), logging.INFO, WINDOWS, objective.describe())
+        return Instance(
+            windows,
+            place.replicas,
+            **asdict(place.topology),
+            distinct=policy.distinct,
+            objective=objective,
+        )
 
 
 def planned_over(
     instance: Instance, policy: type[AbstractEplbPolicy], old: Ints | None
 ) -> Ints:
-    """The map [layers, replicas] that is most even over windows, as `refined` plans it, or one near the map in use.
+    """The map [layers, replicas] that is best over windows, as `refined` plans it, or one near the map in use.
 
     Parameters
     ----------
     instance : Instance
-        Of `over_windows`.
+        Of `Past.instance`.
     policy : type
-        Whose options count: what may move, and ``workers`` where it has them.
+        Whose options count: what may move, and those of `refined` where it has them.
     old : array [layers, slots], optional
         The map in use.
     """
-    from ..foresight.plan import plan_windows
-
-    workers = getattr(policy, WORKERS.name, WORKERS.default)
-    placement = plan_windows(instance, workers=workers)
+    told = {
+        option.name: getattr(policy, option.name, option.default)
+        for option in REFINED.options
+    }
+    workers = told[WORKERS.name]
+    placement = place(instance, **told)
     if old is not None:
         in_use = Placement(old, instance.num_experts)
         rule = policy.move_rule()
@@ -151,8 +149,13 @@ def past_of(
     most = options.get(HISTORY.name, HISTORY.default)
     reason = "EPLB_OPT_HISTORY=0" if most == OFF else _why_no_history(policy)
     if not reason:
-        half_life = options.get(HALF_LIFE.name, HALF_LIFE.default)
-        return Past(History(most, ranks_may_join), recorder, half_life)
+        return Past(
+            History(most, ranks_may_join),
+            recorder,
+            options.get(HALF_LIFE.name, HALF_LIFE.default),
+            options.get(ACROSS_OPTION.name, ACROSS_WINDOWS),
+            options.get(LEVEL.name, LEVEL.default),
+        )
     is_asked_for = most != OFF and HISTORY.name in options
     level = logging.WARNING if is_asked_for else logging.INFO
     say_once(("objective", reason), level, SUM, reason)

@@ -17,12 +17,12 @@ import torch
 from ..policies import POLICIES, AbstractEplbPolicy, configure
 from ..problem.instance import Instance
 from ..problem.placement import Placement
-from ..problem.pool import Floats, Ints
+from ..problem.pool import Ints
 from ..problem.topology import Topology
 from .history import Place
 from .in_use import map_in_use, say_what_moves
 from .loads import summed
-from .past import Past, over_windows, planned_over
+from .past import Past, planned_over
 from .said import report, say_once
 
 
@@ -31,7 +31,6 @@ class _Call(NamedTuple):
 
     policy: type[AbstractEplbPolicy]
     place: Place
-    half_life: float = 0.0
 
     def greedy(self) -> _Call:
         """The same of the greedy, which needs no solver."""
@@ -91,14 +90,13 @@ def plan(
     shape = np.shape(weight)
     experts = shape[-1] if shape else 0
     topology = _possible(num_groups, num_nodes, num_ranks, experts)
-    half_life = 0.0 if past is None else past.half_life
-    call = _Call(policy, Place(num_replicas, topology), half_life)
+    call = _Call(policy, Place(num_replicas, topology))
     loads = None
     before = None
     try:
         loads = summed(weight)
         before = map_in_use(old, in_use, len(loads))
-        windows = _taken_in(past, weight, call.place)
+        windows = _taken_in(past, weight, call)
         return _planned(call, loads, windows, before)
     except Exception as error:  # nothing raises into serving
         failure = error
@@ -139,10 +137,15 @@ def _possible(
     return one_pool
 
 
-def _taken_in(past: Past | None, weight: Any, place: Place) -> Floats | None:
+def _taken_in(past: Past | None, weight: Any, call: _Call) -> Instance | None:
     """The windows to plan for, where there are several; what goes wrong there costs them alone."""
+    if past is None:
+        return None
     try:
-        return None if past is None else past.windows(weight, place)
+        windows = past.windows(weight, call.place)
+        if windows is None:
+            return None
+        return past.instance(windows, call.place, call.policy)
     except Exception as error:  # nothing raises into serving
         _say_no_windows(error)
         return None
@@ -155,17 +158,16 @@ def _say_no_windows(error: Exception) -> None:
 
 
 def _planned(
-    call: _Call, loads: torch.Tensor, windows: Floats | None, old: Ints | None
+    call: _Call, loads: torch.Tensor, windows: Instance | None, old: Ints | None
 ) -> Ints:
     """The map of the policy; where no layer has a token, any valid map will do, without waiting for a solver."""
     if not loads.any():
         return call.greedy().map_of(loads, old)
     if windows is not None:
         try:
-            instance = over_windows(windows, call.place, call.policy, call.half_life)
-            phy2log = planned_over(instance, call.policy, old)
-            phy2log = _idle_kept(instance, phy2log, loads, old)
-            say_what_moves(instance, phy2log, old)
+            phy2log = planned_over(windows, call.policy, old)
+            phy2log = _idle_kept(windows, phy2log, loads, old)
+            say_what_moves(windows, phy2log, old)
             return phy2log
         except Exception as error:  # such as too many ranks
             _say_no_windows(error)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from ..errors import FallbackWarning, MissingPackageError, OptionError
 from ..limits import Limits
 from ..methods import METHODS
 from ..methods.cpsat import CPSAT
@@ -106,6 +108,21 @@ class RefinedPolicy(MethodPolicy, of=REFINED):
     """
 
     slack = REFINED_SLACK
+
+    @classmethod
+    def _place(cls, instance: Instance, device: torch.device | str) -> Placement:
+        """Over windows without a search where none is possible here, as without numba."""
+        try:
+            return super()._place(instance, device)
+        except (MissingPackageError, OptionError) as error:
+            if instance.objective.adds_windows:
+                raise
+            cause = error
+        from ..foresight.plan import plan_windows
+
+        message = f"no search over windows, the better of two maps is taken ({cause})"
+        warnings.warn(message, FallbackWarning, stacklevel=4)
+        return plan_windows(instance, moves=0)
 
 
 class SolverPolicy(MethodPolicy):

@@ -13,6 +13,7 @@ from ..methods.option import Option
 from .by_method import MethodPolicy
 from .moving import MOVE_OPTIONS
 from .policy import DISTINCT, AbstractEplbPolicy
+from .windows import WINDOW_OPTIONS
 
 P = TypeVar("P", bound="AbstractEplbPolicy")
 Options = dict[str, Any]
@@ -64,8 +65,8 @@ def configure(policy: type[P], **options: Any) -> type[P]:
     policy : type of AbstractEplbPolicy
         A policy of `POLICIES`, or another subclass.
     **options
-        Its class attributes: ``distinct``, ``max_moves``, ``slack``, ``move_price`` and ``min_gain`` of every policy;
-        ``steps``, ``greedy_check`` and ``compiled`` of
+        Its class attributes: ``distinct``, ``across``, ``level``, ``history``, ``max_moves``, ``slack``, ``move_price``
+        and ``min_gain`` of every policy; ``steps``, ``greedy_check``, ``compiled`` and ``workers`` of
         `RefinedPolicy`; ``limits`` of policies with solvers. In an engine limit work, not time
         (``Limits(seconds=None, work=...)``): under a clock, ranks may compute different maps.
 
@@ -102,9 +103,10 @@ def configure(policy: type[P], **options: Any) -> type[P]:
 
 
 def options_of(policy: type[AbstractEplbPolicy]) -> dict[str, Option]:
-    """What `configure` may set of a policy, by name: ``distinct``, what may move, and the options of its method."""
+    """What `configure` may set of a policy, by name: ``distinct``, windows, moves, and the options of its method."""
     of_method = policy.options if issubclass(policy, MethodPolicy) else ()
-    return {option.name: option for option in (DISTINCT, *MOVE_OPTIONS, *of_method)}
+    options = (DISTINCT, *WINDOW_OPTIONS, *MOVE_OPTIONS, *of_method)
+    return {option.name: option for option in options}
 
 
 def _checked(policy: type[AbstractEplbPolicy], options: Options) -> Options:

@@ -13,7 +13,9 @@ from ..errors import TopologyWarning
 from ..methods.option import Option, instance_of
 from ..moves.rule import MoveRule
 from ..problem.instance import Instance
+from ..problem.objective import Objective
 from .moving import MAX_MOVES, MIN_GAIN, MOVE_PRICE, SLACK
+from .windows import ACROSS_OPTION, LEVEL, WINDOWS, newest
 
 Maps = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 Topology = tuple[int, int, int]  # groups, nodes, ranks
@@ -38,6 +40,14 @@ class AbstractEplbPolicy(ABC):
     ----------
     distinct : bool
         Forbid two replicas of one expert on one rank.
+    across : str
+        What several windows of loads are planned for, as `Objective` says: ``"sum"`` (the default), ``"mean"``,
+        ``"cvar"`` or ``"max"``.
+    level : float
+        Of ``"cvar"``.
+    history : int or None
+        Of the windows that are passed, the newest so many are planned for; None: all. A policy itself remembers
+        nothing: the plug-ins do.
     max_moves : int, float or None
         Replicas of a layer that may move from the map in use, or (a float below 1) their share of its slots. Here and
         below: of policies of this package, called with a map in use; ranks are always renamed so that few move.
@@ -64,6 +74,9 @@ class AbstractEplbPolicy(ABC):
     """
 
     distinct: ClassVar[bool] = DISTINCT.default
+    across: ClassVar[str] = ACROSS_OPTION.default
+    level: ClassVar[float] = LEVEL.default
+    history: ClassVar[int | None] = WINDOWS.default
     max_moves: ClassVar[int | float | None] = MAX_MOVES.default
     slack: ClassVar[float | None] = SLACK.default
     move_price: ClassVar[float | None] = MOVE_PRICE.default
@@ -85,7 +98,8 @@ class AbstractEplbPolicy(ABC):
         Parameters
         ----------
         weight : tensor [layers, experts] or [windows, layers, experts]
-            Routed tokens of each logical expert; any real dtype and device. Windows are summed.
+            Routed tokens of each logical expert; any real dtype and device. Windows, the oldest first, are planned for
+            as ``across`` says: by default they are summed.
         num_replicas, num_groups, num_nodes, num_ranks : int
             See `Instance`. Where whole groups cannot stay on nodes, the mode is global, as in the engines.
         old_global_expert_indices : tensor [layers, slots], optional
@@ -126,12 +140,13 @@ class AbstractEplbPolicy(ABC):
         num_ranks: int,
     ) -> Instance:
         instance = Instance(
-            weight,
+            newest(weight, cls.history),
             num_replicas,
             num_groups=num_groups,
             num_nodes=num_nodes,
             num_ranks=num_ranks,
             distinct=cls.distinct,
+            objective=Objective(cls.across, level=cls.level),
         )
         if instance.why_global:
             cls._warn_once(instance)

@@ -131,7 +131,7 @@ def test_a_terminal_gets_whole_numbers(columns, folder):
 
 
 def test_a_fault_of_ours_is_one_line_and_no_verdict(folder, monkeypatch, capsys):
-    def fails(*_):
+    def fails(*_, **__):
         raise TypeError("an object of\nno type")
 
     monkeypatch.setattr("eplb_opt.formats.read_loads", fails)

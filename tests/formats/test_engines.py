@@ -60,7 +60,7 @@ def test_layers_name_what_a_file_does_not_say(tmp_path):
         read_loads(tmp_path / "vllm", layers=[3, 4, 5])
     LOADS["sglang stat"][0](tmp_path / "sglang")
     assert read_loads(tmp_path / "sglang", layers=[2]).load.tolist() == LOAD[:, 1:].tolist()
-    with pytest.raises(FormatError, match=r"no layer 4 among its layers 0\.\.3"):
+    with pytest.raises(FormatError, match=r"any of the layers asked for \(4\), its layers are 1, 2"):
         read_loads(tmp_path / "sglang", layers=[4])
 
 
@@ -209,7 +209,7 @@ def test_truncated_maps(name, tmp_path):
     path = tmp_path / f"map{ending}"
     for size in range(len(text) - 2):
         path.write_text(text[:size])
-        with pytest.raises(FormatError, match=str(path)) as caught:
+        with pytest.raises((FormatError, FormatWarning), match=str(path)) as caught:
             read_map(path, 3, IDS)
         assert "\n" not in str(caught.value)
 
@@ -328,8 +328,6 @@ def test_malformed_tensorrt_llm_recordings(tmp_path):
         (TABLE + "  1: [0, 1]\n  '1': [1, 0]\n" + STATIC, "no different layers"),
         (TABLE + "  1: [0, 1]\n  01: [1, 0]\n" + STATIC, "a key is there twice"),
         (TABLE + "  1: &a [*a, *a]\n" + STATIC, "alias"),
-        (TABLE + "  1: [0, 1]\n", "layer_updates_per_iter is None"),
-        (TABLE + "  1: [0, 1]\nlayer_updates_per_iter: 5\n", "layer_updates_per_iter is 5"),
         (TABLE + "  1: [0, 1]\nother: 5\n" + STATIC, "unknown key 'other'"),
         ('{"moe_layer_count": 1, "layer_list": [{"layer_id": 0, "device_count": 1, "device_list": [{"device_id": 0, '
          '"device_expert": 5}]}]}', "cannot be read"),

@@ -214,7 +214,7 @@ def test_a_path_with_a_zero_byte():
     refused("a\0b", "null byte")
     with pytest.raises(FormatError, match="null byte"):
         write_json("a\0b", {})
-    with pytest.raises(FormatError, match="no layer 1000000"):
+    with pytest.raises(FormatError, match=r"asked for [(]1000000"):
         Loads(np.ones((1, 2, 3)), (0, 1), ("0",)).with_layers([10**30], "loads")
 
 

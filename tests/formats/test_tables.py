@@ -202,7 +202,7 @@ def test_a_header_that_numpy_wrote(tmp_path):
         ("step,layer,e0,e1\n0,1,2,3\n1,2,3,4\n", "not all steps and ranks have all layers"),
         ("layer,count,e0,e1\n0,1,2,3\n", "together in no known format"),
         ("index,layer,e0,e1\n0,3,1,2\n7,9,3,4\n", "does not count the rows"),
-        ("layer,expert\n0,1\n", "no column says the count"),
+        ("expert,layer\n0,1\n", "no column says the count"),
         ("layer,expert,count,load\n0,0,1,2\n", "'count' and 'load' both say the count"),
         ("layer,expert,count\n0,0,1\n0,0,2\n", "expert 0 of layer 0 is there twice"),
         ("layer,expert,count\n0,1,1\n0,2,2\n", r"experts 1\.\.2, and none is 0"),

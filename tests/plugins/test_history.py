@@ -304,7 +304,7 @@ def test_the_default_is_a_small_ring(log):
         found = plan(REFINED, load, *TOPOLOGY, past=kept)
     assert np.array_equal(found, over(calls))
     plan(REFINED, WEIGHT, *TOPOLOGY, past=kept)
-    assert said_in(log) == [past.WINDOWS]
+    assert said_in(log) == [past.WINDOWS % "mean imbalance"]
 
 
 @pytest.mark.parametrize(
@@ -376,6 +376,16 @@ def test_old_windows_count_less_with_a_half_life():
     instance = Instance(calls[2:], replicas, num_ranks=ranks, num_groups=groups, num_nodes=nodes, objective=objective)
     assert np.array_equal(found, plan_windows(instance).phy2log)
     assert not np.array_equal(found, over(calls[2:]))
+
+
+@pytest.mark.parametrize("across", ["sum", "max", "cvar"])
+def test_the_remembered_windows_are_planned_for_as_asked(across):
+    kept = past_of(read_options({"EPLB_OPT_ACROSS": across, "EPLB_OPT_LEVEL": "0.5"}), REFINED, never, False)
+    calls = traffic(4)
+    for load in calls:
+        found = plan(REFINED, load, *TOPOLOGY, past=kept)
+    policy = configure(REFINED, across=across, level=0.5)
+    assert np.array_equal(found, policy.rebalance_experts(calls, *TOPOLOGY)[0])
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "long", ""])

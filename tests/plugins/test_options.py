@@ -16,7 +16,9 @@ import pytest
 from eplb_opt import POLICIES, MissingPackageError, OptionError
 from eplb_opt.methods import METHODS
 from eplb_opt.plugins import options as options_module
+from eplb_opt.plugins.history import HISTORY
 from eplb_opt.plugins.options import DEFAULT_POLICY, engine_policy, read_options
+from eplb_opt.plugins.past import ACROSS_WINDOWS
 
 
 def test_the_default():
@@ -47,7 +49,7 @@ def test_what_the_plug_ins_keep_is_no_policys(tmp_path):
     path.write_text(json.dumps({"history": 8, "record": "here"}))
     options = read_options({"EPLB_OPT_CONFIG": str(path), "EPLB_OPT_HISTORY": "0"})
     assert options == {"policy": DEFAULT_POLICY, "history": 0, "record": "here"}
-    assert not hasattr(engine_policy(options), "history")
+    assert engine_policy(options).history is None
     assert issubclass(engine_policy(options | {"policy": "greedy"}), POLICIES["greedy"])
 
 
@@ -66,7 +68,9 @@ def documented() -> dict[str, str]:
 def test_the_readme_lists_every_option_and_its_default():
     options = options_module._readable().values()
     policy = POLICIES[DEFAULT_POLICY]
-    defaults = {option.name: getattr(policy, option.name, option.default) for option in options} | {"config": ""}
+    defaults = {option.name: getattr(policy, option.name, option.default) for option in options}
+    # What the plug-ins remember, and plan these windows for, is no matter of the policies.
+    defaults |= {"history": HISTORY.default, "across": ACROSS_WINDOWS, "config": ""}
 
     def written(default):
         if default is None:

@@ -1,0 +1,119 @@
+"""Maps that servers begin with: vLLM's proposals, TensorRT-LLM's options."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+from eplb_opt import FormatError, Placement, cli
+from eplb_opt.errors import FormatWarning
+from eplb_opt.formats import holds_map, read_expert_map, read_map, write_map
+
+ROWS = [[0, 1, 2, 0], [2, 1, 0, 1]]
+V2 = {"version": 2, "model_maps": {"Big": {"physical_to_logical_map": ROWS}}}
+STAGES = {
+    "version": 2,
+    "model_maps": {
+        "Big#pp_rank=1": {"physical_to_logical_map": ROWS[1:]},
+        "Big#pp_rank=0": {"physical_to_logical_map": ROWS[:1]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "name"), [(ROWS, "vllm-lists"), (ROWS, "plain"), (V2, None), (STAGES, None), (V2, "vllm-lists")]
+)
+def test_maps_of_vllm_are_read(content, name, tmp_path):
+    (tmp_path / "map.json").write_text(json.dumps(content))
+    found = read_expert_map(tmp_path / "map.json", name)
+    assert found.phy2log.tolist() == ROWS
+    assert found.layer_ids is None
+    assert read_map(tmp_path / "map.json", 3, [3, 4], name).layer_ids == (3, 4)
+
+
+def test_one_map_for_all_layers(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "map.json").write_text("[0, 1, 2, 0]")
+    assert holds_map("map.json", "npz")
+    assert read_map("map.json", 3, [3, 4, 5]).phy2log.tolist() == [[0, 1, 2, 0]] * 3
+    assert cli.main(["convert", "map.json", "all.npz"]) == 2
+    assert "one map for all layers: name the layers with --layers" in capsys.readouterr().err
+    assert cli.main(["convert", "map.json", "all.npz", "--layers", "3:6"]) == 0
+    assert read_expert_map("all.npz").layer_ids == (3, 4, 5)
+
+
+def test_lists_are_written_in_the_order_of_layers(tmp_path):
+    write_map(tmp_path / "map.json", Placement(np.array(ROWS), 3, (7, 3)), "vllm-lists")
+    assert json.loads((tmp_path / "map.json").read_text()) == ROWS[::-1]
+
+
+def test_the_map_of_the_next_tokens_is_left_out(tmp_path):
+    maps = {**V2["model_maps"], "BigMTP": {"physical_to_logical_map": [[0, 1, 2, 2]]}}
+    (tmp_path / "map.json").write_text(json.dumps(V2 | {"model_maps": maps}))
+    with pytest.warns(FormatWarning, match="the map of Big is taken, that of BigMTP left out"):
+        assert read_expert_map(tmp_path / "map.json").phy2log.tolist() == ROWS
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"model_maps": {}}, "maps of 0 models"),
+        ({"model_maps": {"a": {}, "b": {}}}, r"maps of 2 models \(a, b\)"),
+        ({"model_maps": {"a": {"x": 1}}}, "a has no 'physical_to_logical_map'"),
+        ({"model_maps": {"a": 5}}, "a has no 'physical_to_logical_map'"),
+        ({"model_maps": {"a#pp_rank=1": {"physical_to_logical_map": ROWS}}}, "without pipeline stage 0"),
+        ({"model_maps": {"a": {"physical_to_logical_map": [[0, 1], [0]]}}}, "not rectangular"),
+        ({"model_maps": {"a": {"physical_to_logical_map": [[0, 9]]}}}, "expert 9 in a map of 2 slots"),
+        ([0, 9], "expert 9 in a map of 2 slots"),
+    ],
+)
+def test_maps_that_are_refused(content, message, tmp_path):
+    (tmp_path / "map.json").write_text(json.dumps(content))
+    with pytest.raises(FormatError, match=message):
+        read_expert_map(tmp_path / "map.json")
+
+
+OWN = "num_slots: 4\ninitial_global_assignments:\n  1: [0, 1, 2, 0]\n  2: [2, 1, 0, 1]\n"
+OPTIONS = "enable_attention_dp: true\nmoe_config:\n  backend: DEEPGEMM\n  load_balancer:\n"
+
+
+def indented(text):
+    return "".join(f"    {line}\n" for line in text.splitlines())
+
+
+STATIC = OWN + "layer_updates_per_iter: 0\n"
+
+
+@pytest.mark.parametrize("text", [OWN, STATIC, OPTIONS + indented(OWN), OPTIONS + indented(STATIC)])
+def test_maps_of_tensorrt_llm_are_read(text, tmp_path):
+    (tmp_path / "map.yaml").write_text(text)
+    is_whole = "layer_updates_per_iter" in text
+    with nullcontext() if is_whole else pytest.warns(FormatWarning, match="see that these are all"):
+        found = read_expert_map(tmp_path / "map.yaml")
+    assert found.phy2log.tolist() == ROWS
+    assert found.layer_ids == (1, 2)
+
+
+def test_a_map_that_the_engine_changes_is_its_first_one(tmp_path):
+    (tmp_path / "map.yaml").write_text(OWN + "layer_updates_per_iter: 2\n")
+    with pytest.warns(FormatWarning, match="changes 2 layers in an iteration"):
+        assert read_expert_map(tmp_path / "map.yaml").phy2log.tolist() == ROWS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("moe_config:\n  load_balancer: ./map.yaml\n", "'./map.yaml': give that file"),
+        (OPTIONS + indented("num_slots: 4\n"), "no 'initial_global_assignments'"),
+        (OWN + "layer_updates_per_iter: -1\n", "'-1', expected an integer >= 0"),
+        (OWN + "layer_updates_per_iter: x\n", "'x', expected an integer >= 0"),
+        (OWN + "more: 1\n", "unknown key 'more'"),
+    ],
+)
+def test_maps_of_tensorrt_llm_that_are_refused(text, message, tmp_path):
+    (tmp_path / "map.yaml").write_text(text)
+    with pytest.raises(FormatError, match=message):
+        read_expert_map(tmp_path / "map.yaml")
