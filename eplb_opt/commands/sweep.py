@@ -22,7 +22,7 @@ from .output import (
     save_json,
     shown_progress,
 )
-from .stated import said_of_options
+from .stated import read_selected, said_of_options
 from .units import bytes_in
 
 if TYPE_CHECKING:
@@ -199,14 +199,12 @@ def _known(options: argparse.Namespace) -> dict[str, Any] | None:
 
 def _setting(options: argparse.Namespace) -> Setting:
     """What the options state; what is wrong with them is said of the options."""
-    from ..formats import read_loads
     from ..problem.objective import Objective
     from ..sweeping.setting import Setting
 
     limits = limits_of(options)
     cost = _cost(options.cost)
-    loads = read_loads(options.loads, options.input_format, options.layers)
-    loads = loads.select(options.windows)
+    loads = read_selected(options)
     try:
         return Setting(
             loads.load,
