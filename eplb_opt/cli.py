@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .commands import (
+    calibrate,
     completion,
     convert,
     demo,
@@ -18,6 +19,7 @@ from .commands import (
     inspect,
     replay,
     solve,
+    sweep,
     verify,
     warmup,
 )
@@ -37,10 +39,12 @@ COMMANDS = (
     solve,
     gap,
     replay,
+    sweep,
     diff,
     verify,
     convert,
     demo,
+    calibrate,
     warmup,
     completion,
 )

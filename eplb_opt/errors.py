@@ -132,6 +132,17 @@ class PolicyError(EplbError, RuntimeError):
     """
 
 
+class DeviceError(EplbError, RuntimeError):
+    """There is no GPU, or it cannot do what was asked of it.
+
+    Examples
+    --------
+    >>> from eplb_opt.errors import DeviceError, EplbError
+    >>> issubclass(DeviceError, EplbError)
+    True
+    """
+
+
 class FastPathWarning(UserWarning):
     """Compiled code is there and cannot be used: the same maps come slower."""
 

@@ -17,13 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Folders and single files, lowest floor first. What stands on one floor does not import each other.
 FLOORS = (
-    ("errors", "strict", "version"),
+    ("errors", "strict", "version", "costs_measured"),
     ("atomic",),
     ("limits", "problem", "refined_options", "synthetic"),
     ("certificates", "external", "sampling", "step_times"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
     ("highs", "random_numbers", "moves", "record"),
+    ("calibration",),
     ("outcome", "budget", "heuristics"),
     ("bracket",),
     ("pool_state",),
@@ -40,7 +41,7 @@ FLOORS = (
     ("solving",),
     ("solver", "report"),
     ("policies",),
-    ("replayer",),
+    ("replayer", "sweeping"),
     ("plugins", "commands"),
     ("cli",),
     ("__main__",),

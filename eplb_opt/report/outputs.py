@@ -14,7 +14,7 @@ from ..checker.values import (
     list_of,
     or_null,
 )
-from . import diff_schema, gap, inspection_schema, replay_schema
+from . import diff_schema, gap, inspection_schema, replay_schema, sweep_schema
 from .replay_schema import NUMBER, an_object
 
 NUMBERS = list_of(AT_LEAST_0, "numbers >= 0, one a layer")
@@ -183,6 +183,7 @@ SECTIONS = (
     GAP_METHOD,
     GAP_SAMPLING,
     *replay_schema.SECTIONS,
+    *sweep_schema.SECTIONS,
     *diff_schema.SECTIONS,
     *inspection_schema.SECTIONS,
     VERIFY,
