@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .problem.objective import Objective
     from .problem.placement import Placement
     from .problem.status import Status, StopReason
+    from .recordings import demo_recording
     from .replayer.play import replay
     from .replayer.result import ReplayInterrupted
     from .result import Result, SolveInterrupted
@@ -58,6 +59,7 @@ _NAMES = {  # module -> public names
     "problem.objective": ("Objective",),
     "problem.placement": ("Placement",),
     "problem.status": ("Status", "StopReason"),
+    "recordings": ("demo_recording",),
     "replayer.play": ("replay",),
     "replayer.result": ("ReplayInterrupted",),
     "result": ("Result", "SolveInterrupted"),
@@ -90,6 +92,7 @@ __all__ = [
     "TopologyWarning",
     "__version__",
     "configure",
+    "demo_recording",
     "match_ranks",
     "replay",
     "solve",

@@ -23,7 +23,7 @@ FLOORS = (
     ("certificates", "external", "sampling", "step_times"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
-    ("highs", "random_numbers", "moves", "record"),
+    ("highs", "random_numbers", "moves", "record", "recordings"),
     ("calibration",),
     ("outcome", "budget", "heuristics"),
     ("bracket",),

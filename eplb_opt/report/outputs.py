@@ -14,7 +14,14 @@ from ..checker.values import (
     list_of,
     or_null,
 )
-from . import diff_schema, gap, inspection_schema, replay_schema, sweep_schema
+from . import (
+    demo_schema,
+    diff_schema,
+    gap,
+    inspection_schema,
+    replay_schema,
+    sweep_schema,
+)
 from .replay_schema import NUMBER, an_object
 
 NUMBERS = list_of(AT_LEAST_0, "numbers >= 0, one a layer")
@@ -188,4 +195,5 @@ SECTIONS = (
     *inspection_schema.SECTIONS,
     VERIFY,
     VERIFY_LAYER,
+    *demo_schema.SECTIONS,
 )
