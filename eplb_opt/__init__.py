@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .moves.renaming import match_ranks
     from .policies import POLICIES, AbstractEplbPolicy, configure
+    from .problem.cost import Cost
     from .problem.instance import Instance
     from .problem.objective import Objective
     from .problem.placement import Placement
@@ -53,6 +54,7 @@ _NAMES = {  # module -> public names
     "limits": ("Limits",),
     "moves.renaming": ("match_ranks",),
     "policies": ("POLICIES", "AbstractEplbPolicy", "configure"),
+    "problem.cost": ("Cost",),
     "problem.instance": ("Instance",),
     "problem.objective": ("Objective",),
     "problem.placement": ("Placement",),
@@ -68,6 +70,7 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "POLICIES",
     "AbstractEplbPolicy",
+    "Cost",
     "EplbError",
     "FallbackWarning",
     "FormatError",

@@ -17,30 +17,34 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Folders and single files, lowest floor first. What stands on one floor does not import each other.
 FLOORS = (
-    ("errors", "strict", "version"),
+    ("errors", "strict", "version", "costs_measured"),
+    ("atomic",),
     ("limits", "problem", "refined_options", "synthetic"),
-    ("certificates", "external", "sampling"),
+    ("certificates", "external", "sampling", "step_times"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
     ("highs", "random_numbers", "moves", "record", "recordings"),
+    ("calibration",),
     ("outcome", "budget", "heuristics"),
     ("bracket",),
     ("pool_state",),
     ("bounds",),
     ("exact",),
     ("foresight", "search"),
+    ("costs",),
     ("methods", "replanning", "spare"),
     ("grouping", "next_from"),
     ("warmup", "layer", "workers", "spare_plan"),
     ("result", "starts"),
-    ("least_harm", "over_nodes", "certified"),
+    ("least_harm", "over_nodes", "certified", "standing"),
     ("sharing",),
     ("solving",),
     ("solver", "report"),
     ("policies",),
-    ("replayer",),
+    ("replayer", "sweeping"),
     ("plugins", "commands"),
     ("cli",),
+    ("__main__",),
     (PACKAGE,),  # the names that load when used
 )
 LIGHT = ("checker", "certificates", "problem")  # numpy and the standard library only

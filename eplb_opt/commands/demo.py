@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..limits import Limits
 from ..methods.needs import require_method
+from .common import add_command
 from .files import check_files
+from .messages import RESULTS
 from .options import add_limits, limits_of
 from .output import (
     STANDARD_OUTPUT,
@@ -57,11 +59,19 @@ PLANS = (
 )
 
 
+EXAMPLES = """
+eplb-opt demo
+eplb-opt demo --time-limit 10 --json report.json
+"""
+
+
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "demo",
-        help="what maps are worth on traffic they did not see: a real recording, no file needed, under a minute",
+        "what maps are worth on traffic they did not see: a real recording, no file needed, under a minute",
+        EXAMPLES,
     )
     add_limits(parser, seconds=20.0)
     parser.set_defaults(run=_demo)
@@ -78,7 +88,7 @@ def _demo(options: argparse.Namespace) -> int:
     save_json(options.json, report)
     if options.json != STANDARD_OUTPUT:
         _print(report)
-    return exit_code_of(interrupted)
+    return exit_code_of(interrupted, RESULTS)
 
 
 def _days() -> _Days:
