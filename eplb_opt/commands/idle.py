@@ -35,6 +35,6 @@ def _idle(options: argparse.Namespace, windows: int) -> Iterator[str]:
         yield f"--across {across} has no effect on one window: any objective of it has the same best maps"
     if getattr(options, "format", None) is not None and options.output is None:
         yield f"--format {options.format} has no effect: without -o no map is written"
-    top_k = getattr(options, "top_k", 1)
-    if top_k != 1 and options.tokens_per_step is None:
+    top_k = getattr(options, "top_k", None)
+    if top_k is not None and options.tokens_per_step is None:
         yield f"--top-k {top_k} has no effect: it is of --tokens-per-step"
