@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
         "calibrate",
         "measure what experts cost on this machine's GPU",
         EXAMPLES,
-        usage="--hidden H --intermediate I --experts S -o FILE [options]",
+        usage="-o FILE [options]",
     )
     parser.add_argument(
         "--hidden", type=int, required=True, metavar="H", help="width of a token"

@@ -40,7 +40,7 @@ from .stated import (
     read_selected,
     say_no_effect,
 )
-from .step import add_cost, add_step, require_cost
+from .step import add_cost, add_step
 
 EXAMPLES = """
 eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
@@ -93,7 +93,6 @@ def _solve(options: argparse.Namespace) -> int:
 
     limits = limits_of(options)
     check_moves(options)
-    require_cost(options)
     require_method(options.method, limits)
     _check_outputs(options)
     loads = _read(options)
@@ -103,7 +102,7 @@ def _solve(options: argparse.Namespace) -> int:
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
-    notes += say_idle(options, instance.num_windows)
+    notes += say_idle(options, instance.num_windows, of_cost=["tokens_per_step"])
     from_map = moves_of(options, instance)
     if options.dry_run:
         files = [options.output, json_file(options.json)]

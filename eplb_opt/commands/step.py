@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import OptionError
 from .options import positive
 
 ONE_COPY = 1  # of a token, whose bound of sampling holds for any routing
@@ -67,16 +66,6 @@ def cost_in(options: argparse.Namespace) -> dict[str, Any]:
     cost = Cost.load(options.cost)
     step = options.tokens_per_step
     return {"cost": cost, "tokens_per_step": step, "top_k": top_k_in(options)}
-
-
-def require_cost(options: argparse.Namespace) -> None:
-    """Raise `OptionError` where a step is given of a command that looks at steps with a cost only."""
-    if options.cost is not None:
-        return
-    for option in ("tokens_per_step", "top_k"):
-        if getattr(options, option) is not None:
-            name = option.replace("_", "-")
-            raise OptionError(f"--{name} is about the time of a step: give --cost FILE")
 
 
 def copies_in(options: argparse.Namespace) -> int | None:

@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
         "sweep",
         "how many redundant experts, on how many ranks, at which batch?",
         EXAMPLES,
-        usage="FILE --replicas N,N --ranks N,N [options]",
+        usage="FILE --replicas N --ranks N [options]",
     )
     add_loads(parser)
     _add_swept(parser)
