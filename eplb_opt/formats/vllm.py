@@ -20,7 +20,8 @@ from ..errors import FormatError
 from .assignments import ASSIGNMENTS, assignments
 from .files import as_ids, check_experts, rectangular
 from .format import Format, Side
-from .held import ExpertMap, Loads, experts_of
+from .held import Loads
+from .held_map import ExpertMap, experts_of
 from .plain import json_bytes
 from .slots import to_logical
 from .text import Records
