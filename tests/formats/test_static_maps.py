@@ -10,7 +10,7 @@ import pytest
 
 from eplb_opt import FormatError, Placement, cli
 from eplb_opt.errors import FormatWarning
-from eplb_opt.formats import holds_map, read_expert_map, read_map, write_map
+from eplb_opt.formats import holds_map, read_expert_map, read_loads, read_map, write_map
 
 ROWS = [[0, 1, 2, 0], [2, 1, 0, 1]]
 V2 = {"version": 2, "model_maps": {"Big": {"physical_to_logical_map": ROWS}}}
@@ -74,6 +74,38 @@ def test_maps_that_are_refused(content, message, tmp_path):
     (tmp_path / "map.json").write_text(json.dumps(content))
     with pytest.raises(FormatError, match=message):
         read_expert_map(tmp_path / "map.json")
+
+
+META = {"record_type": "eplb_load_meta", "version": 1, "model": "m", "num_ranks": 2, "num_groups": 1, "num_nodes": 1,
+        "num_layers": 2, "num_redundant_experts": 1}  # fmt: skip
+STATS = {"record_type": "eplb_load_stats", "version": 1, "step": 1, "expert_load": [[1, 2, 3, 4], [5, 6, 7, 8]],
+         "p2l_map": ROWS}  # fmt: skip
+
+
+def test_loads_of_vllm_behind_their_first_record(tmp_path):
+    path = tmp_path / "stats.jsonl"
+    path.write_text("\n".join(map(json.dumps, [META, STATS, STATS | {"step": 2}])))
+    loads = read_loads(path)
+    assert loads.load.tolist() == [[[5, 2, 3], [7, 14, 5]]] * 2
+    assert loads.windows == ("1", "2")
+    assert not holds_map(path, "npz")
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([META, META, STATS], "2 records of type 'eplb_load_meta'"),
+        ([META | {"version": 2}, STATS], "eplb_load_meta of version 2"),
+        ([META | {"num_layers": 3}, STATS], "2 layers, 'eplb_load_meta' says 3"),
+        ([META | {"num_redundant_experts": 0}, STATS], "3 experts in the maps, num_logical_experts is 4"),
+        ([META], "no record of type 'eplb_load_stats'"),
+    ],
+)
+def test_loads_of_vllm_that_are_refused(records, message, tmp_path):
+    path = tmp_path / "stats.jsonl"
+    path.write_text("\n".join(map(json.dumps, records)))
+    with pytest.raises(FormatError, match=message):
+        read_loads(path, "vllm")
 
 
 LIGHT = {"redundancy_expert_num": 1, "3": [0], "default": [3]}
