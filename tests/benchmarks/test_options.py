@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.options import chosen
+from benchmarks.options import chosen, folders
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 RUN = [path for path in sorted(FOLDER.rglob("*.py")) if '__name__ == "__main__"' in path.read_text()]
@@ -16,7 +16,7 @@ PARTS = {"page": "the page", "times": "times"}
 @pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
 def test_every_module_that_runs_reads_its_options(path):
     source = path.read_text()
-    assert "parse_args(" in source or "chosen(__doc__" in source
+    assert any(reader in source for reader in ("parse_args(", "chosen(__doc__", "folders(__doc__"))
     assert "sys.argv" not in source
 
 
@@ -40,3 +40,13 @@ def test_help_says_what_is_measured(capsys):
             chosen("What is measured.", parts, ["--help"])
         assert stopped.value.code == 0
     assert capsys.readouterr().out.count("What is measured.") == 2
+
+
+def test_folders(capsys):
+    assert [folder.name for folder in folders("text", "FOLDER", "RUN", arguments=["a", "b"])] == ["a", "b"]
+    assert folders("text", "FOLDER", or_none=True, arguments=[]) == []
+    for arguments in ([], ["a"], ["a", "b", "c"], ["--nothing"]):
+        with pytest.raises(SystemExit) as stopped:
+            folders("text", "FOLDER", "RUN", arguments=arguments)
+        assert stopped.value.code == 2
+    assert "give FOLDER and RUN" in capsys.readouterr().err
