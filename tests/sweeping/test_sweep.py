@@ -192,7 +192,7 @@ def test_the_command_goes_on_with_its_file(loads, tmp_path, monkeypatch, capsys)
         (["--tokens-per-step", "1073741824"], "--tokens-per-step 1073741824 times top_k=8"),
         (["--cost", "none.json"], "cannot read none.json"),
         (["--replicas", "11"], "--replicas 11 is not a multiple of --ranks 2"),
-        (["--replicas", "1:2"], "argument --replicas: '1:2': give numbers a,b or first:end:step"),
+        (["--replicas", "1:2"], "--replicas: '1:2': give numbers a,b or first:end:step"),
     ],
 )
 def test_what_is_wrong_is_one_line(given, said, loads, capsys):
