@@ -79,11 +79,20 @@ def all_maps(experts, ranks, slots):
 @pytest.mark.parametrize("cost", [None, Roofline()])
 @pytest.mark.parametrize("seed", range(3))
 def test_no_map_is_below_the_bound(seed, cost):
-    judge = Judge(setting(experts=3, layers=1, seed=seed, cost=cost), 8, draws=10)
+    judge = Judge(setting(experts=3, layers=1, seed=seed, cost=cost, replicas=[4, 6]), 8, draws=10)
     for slots in (2, 3):
         least = min(judge.step(placed[None]).mean for placed in all_maps(3, 2, slots))
         bound = judge.bound(2 * slots, 2)
         assert 0 < bound <= least * (1 + 1e-12)
+
+
+def test_without_spare_slots_the_dearest_expert_and_its_cheapest_company_bound_a_step():
+    load = np.array([[[400.0, 1.0, 1.0, 1.0]]])
+    judge = Judge(Setting(load, [4], [2], [64], cost=Roofline()), 64, draws=20)
+    least = min(
+        judge.step(np.array([[[0, other], rest]])).mean for other, rest in ((1, [2, 3]), (2, [1, 3]), (3, [1, 2]))
+    )
+    assert judge.bound(4, 2) == pytest.approx(least, rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(20))
