@@ -18,11 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # Folders and single files, lowest floor first. What stands on one floor does not import each other.
 FLOORS = (
     ("errors", "strict", "version", "costs_measured"),
+    ("atomic",),
     ("limits", "problem", "refined_options", "synthetic"),
-    ("certificates", "external", "sampling"),
+    ("certificates", "external", "sampling", "step_times"),
     ("checker", "packages"),
     ("compiled", "native", "formats"),
-    ("highs", "random_numbers", "moves", "record"),
+    ("highs", "random_numbers", "moves", "record", "recordings"),
     ("calibration",),
     ("outcome", "budget", "heuristics"),
     ("bracket",),
@@ -30,11 +31,12 @@ FLOORS = (
     ("bounds",),
     ("exact",),
     ("foresight", "search"),
+    ("costs",),
     ("methods", "replanning", "spare"),
     ("grouping", "next_from"),
     ("warmup", "layer", "workers", "spare_plan"),
     ("result", "starts"),
-    ("least_harm", "over_nodes", "certified"),
+    ("least_harm", "over_nodes", "certified", "standing"),
     ("sharing",),
     ("solving",),
     ("solver", "report"),
@@ -42,6 +44,7 @@ FLOORS = (
     ("replayer", "sweeping"),
     ("plugins", "commands"),
     ("cli",),
+    ("__main__",),
     (PACKAGE,),  # the names that load when used
 )
 LIGHT = ("checker", "certificates", "problem")  # numpy and the standard library only

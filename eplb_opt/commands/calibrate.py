@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
+from .common import add_command
 from .files import check_files, save
-from .output import print_lines, print_table, shown_progress
+from .output import print_lines, print_table
+from .progress import shown_progress
 
 if TYPE_CHECKING:
     from ..calibration.run import Calibration
@@ -20,10 +22,20 @@ if TYPE_CHECKING:
 ARGUMENT = re.compile(r"^(hidden|intermediate|experts|dtype)=")  # of `ExpertShape`
 
 
+EXAMPLES = """
+eplb-opt calibrate --hidden 7168 --intermediate 2048 \\
+    --experts 10 -o cost.json
+"""
+
+
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
-        "calibrate", help="measure what experts cost on this machine's GPU"
+    parser = add_command(
+        commands,
+        "calibrate",
+        "measure what experts cost on this machine's GPU",
+        EXAMPLES,
+        usage="--hidden H --intermediate I --experts S -o FILE [options]",
     )
     parser.add_argument(
         "--hidden", type=int, required=True, metavar="H", help="width of a token"

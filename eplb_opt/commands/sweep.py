@@ -12,6 +12,7 @@ from ..errors import InstanceError, OptionError
 from ..methods import METHODS
 from ..methods.needs import require_method
 from ..problem.across import ACROSS
+from .common import add_command
 from .files import check_files, save, written
 from .options import add_limits, add_loads, limits_of, positive
 from .output import (
@@ -20,14 +21,21 @@ from .output import (
     print_lines,
     print_table,
     save_json,
-    shown_progress,
 )
+from .progress import shown_progress
 from .stated import read_selected, said_of_options
 from .units import bytes_in
 
 if TYPE_CHECKING:
     from ..sweeping.setting import Setting
 
+EXAMPLES = """
+eplb-opt sweep loads.npz --replicas 256:352:32 \\
+    --ranks 16,32 --tokens-per-step 1024,16384
+eplb-opt sweep loads.npz --replicas 256:352:32 \\
+    --ranks 32 --tokens-per-step 1024:8193:1024 \\
+    --cost h100-deepseek-v3 --bytes-per-expert 44MiB
+"""
 # An argument of `Setting` at the beginning of an error.
 ARGUMENT = re.compile(r"^(replicas|ranks|tokens_per_step|top_k)=?\s*")
 USUAL_SECONDS = 10.0
@@ -37,9 +45,12 @@ LIST = "numbers a,b or first:end:step, the end excluded"
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "sweep",
-        help="how many redundant experts, on how many ranks, at which batch?",
+        "how many redundant experts, on how many ranks, at which batch?",
+        EXAMPLES,
+        usage="FILE --replicas N,N --ranks N,N [options]",
     )
     add_loads(parser)
     _add_swept(parser)
