@@ -241,9 +241,9 @@ def _cost(given: str | None) -> Any:
     """The cost that a file or a name states; None without one."""
     if given is None:
         return None
-    from ..calibration.measured import load_cost
+    from ..problem.cost import Cost
 
-    return load_cost(given)
+    return Cost.load(given)
 
 
 def _of_option(message: str) -> str:

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from eplb_opt import Cost
 from eplb_opt.calibration import device
 from eplb_opt.calibration.cost_file import cost_content
 from eplb_opt.calibration.run import calibrated
@@ -59,6 +60,7 @@ def test_the_file_says_what_was_measured():
     found = calibrated(SHAPE, noisy_clock(0.02))
     content = json.loads(json.dumps(cost_content(found, GPU)))
     assert content["schema"] == "eplb-opt/cost/1"
+    assert Cost.from_dict(content)(64) == content["seconds"][content["tokens"].index(64)]
     assert content["kind"] == "table"
     assert content["tokens"][0] == content["seconds"][0] == 0
     assert len(content["tokens"]) == len(content["seconds"])
