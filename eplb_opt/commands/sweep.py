@@ -23,7 +23,7 @@ from .output import (
     save_json,
 )
 from .progress import shown_progress
-from .stated import read_selected, said_of_options
+from .stated import read_selected, said_of_options, say_no_effect
 from .units import bytes_in
 
 if TYPE_CHECKING:
@@ -166,6 +166,8 @@ def _sweep(options: argparse.Namespace) -> None:
     setting = _setting(options)
     require_method(options.method, setting.limits)
     try:
+        places, _ = setting.places()
+        say_no_effect(options, places[0])
         with shown_progress("sweep", "plans") as progress:
             report = sweep(
                 setting,

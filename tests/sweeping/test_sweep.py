@@ -206,6 +206,11 @@ def test_what_is_wrong_is_one_line(given, said, loads, capsys):
     assert err.count("\n") == 1
 
 
+def test_groups_without_effect_are_said(loads, capsys):
+    assert main(arguments(loads, "--groups", "4")) == 0
+    assert "--groups 4 has no effect: one node" in capsys.readouterr().err
+
+
 def test_standard_output_may_be_the_report_alone(loads, capsys):
     assert main(arguments(loads, "--json", "-")) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == "eplb_opt.sweep/1"
