@@ -24,7 +24,7 @@ from .output import (
 )
 from .parser import integer, one_of
 from .progress import shown_progress
-from .stated import read_selected, said_of_options
+from .stated import read_selected, said_of_options, say_no_effect
 from .units import bytes_in
 
 if TYPE_CHECKING:
@@ -185,6 +185,8 @@ def _sweep(options: argparse.Namespace) -> None:
     setting = _setting(options)
     require_method(options.method, setting.limits)
     try:
+        places, _ = setting.places()
+        say_no_effect(options, places[0])
         with shown_progress("sweep", "plans") as progress:
             report = sweep(
                 setting,
@@ -260,9 +262,9 @@ def _cost(given: str | None) -> Any:
     """The cost that a file or a name states; None without one."""
     if given is None:
         return None
-    from ..calibration.measured import load_cost
+    from ..problem.cost import Cost
 
-    return load_cost(given)
+    return Cost.load(given)
 
 
 def _of_option(message: str) -> str:
