@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from .commands import convert, demo, diff, gap, replay, solve, verify, warmup
+from .commands import convert, demo, diff, gap, replay, report, solve, verify, warmup
 from .commands.files import written
 from .commands.output import one_line_messages, say, say_interrupted
 from .commands.signals import INTERRUPTED, ending_signals
@@ -18,7 +18,7 @@ from .errors import EplbError
 from .packages import missing
 from .version import __version__
 
-COMMANDS = (solve, gap, replay, diff, verify, convert, demo, warmup)
+COMMANDS = (solve, gap, replay, report, diff, verify, convert, demo, warmup)
 BAD = 2  # bad input, or what was to be shown is lost
 
 

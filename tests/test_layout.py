@@ -39,6 +39,7 @@ FLOORS = (
     ("solver", "report"),
     ("policies",),
     ("replayer",),
+    ("pages",),
     ("plugins", "commands"),
     ("cli",),
     (PACKAGE,),  # the names that load when used
