@@ -32,6 +32,7 @@ FLOORS = (
     ("methods", "replanning", "spare"),
     ("grouping", "next_from"),
     ("warmup", "layer", "workers", "spare_plan"),
+    ("views",),
     ("result", "starts"),
     ("least_harm", "over_nodes", "certified"),
     ("sharing",),
