@@ -19,7 +19,7 @@ from .replay_figures import (
     shown_rows,
     window_figure,
 )
-from .words import percentage
+from .words import at_most, percentage
 
 TITLE = "Replay of recorded traffic"
 
@@ -80,7 +80,7 @@ def _sentences(report: Report) -> Iterator[str]:
         yield _against(greedy, report["advice"])
     floor = _compared(FLOOR, report)
     if floor is not None:
-        above = percentage(floor["imbalance"] - 1)
+        above = at_most(floor["imbalance"] - 1)
         yield (
             f"Even a map made for each window by itself would leave its heaviest rank {above} above the mean: much "
             "less is out of reach for any placement."

@@ -12,6 +12,7 @@ LEAST_HEIGHT = 280
 MOST_HEIGHT = 540
 HEAD = 78  # pixels above the heat maps: the colour bar and names
 FOOT = 48
+SCALE = "load against the layer's mean"
 GAP = 0.06  # between two heat maps side by side, as a part of the width
 BETWEEN = 62  # pixels between two of which one is below the other
 
@@ -51,7 +52,7 @@ def side_by_side(pair: Sequence[str], grid: Grid, is_narrow: bool) -> dict[str, 
     layout: dict[str, Any] = {
         "height": height + HEAD + FOOT,
         "margin": {"t": HEAD, "b": FOOT},
-        "coloraxis": _colours(grid.scale),
+        "coloraxis": _colours(grid.scale, is_narrow),
         "annotations": [],
     }
     between = BETWEEN / height if is_narrow else GAP
@@ -113,7 +114,7 @@ def _heading(name: str, x: float, y: float) -> dict[str, Any]:
     }
 
 
-def _colours(scale: list[Any]) -> dict[str, Any]:
+def _colours(scale: list[Any], is_narrow: bool) -> dict[str, Any]:
     return {
         "colorscale": COLOURS,
         "cmin": scale[0],
@@ -125,11 +126,11 @@ def _colours(scale: list[Any]) -> dict[str, Any]:
             "y": 1,
             "yref": "container",
             "yanchor": "top",
-            "len": 0.6,
+            "len": 1 if is_narrow else 0.6,
             "thickness": 10,
             "ticksuffix": " %",
             "title": {
-                "text": " load against the layer's mean",
+                "text": "" if is_narrow else SCALE,
                 "side": "right",
                 "font": {"size": 12},
             },
