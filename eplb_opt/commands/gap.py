@@ -29,6 +29,7 @@ from .output import (
     run_methods,
     save_json,
 )
+from .page import add_page, save_page
 from .stated import instance_of, read_selected, say_no_effect
 from .step import add_step, copies_in, look_in_current_folder
 
@@ -46,6 +47,7 @@ def add_parser(commands: Any) -> None:
     )
     _add_own(parser)
     add_step(parser)
+    add_page(parser)
     parser.set_defaults(run=_gap)
 
 
@@ -72,9 +74,11 @@ def _gap(options: argparse.Namespace) -> int:
     limits = limits_of(options)
     methods = _methods(options.methods, limits)
     copies = _copies(options)
-    check_files({"--json": json_file(options.json)}, [options.loads, *options.map])
+    outputs = {"--json": json_file(options.json), "--report": options.report}
+    check_files(outputs, [options.loads, *options.map])
     policies = _policies(options.policy)
-    instance = instance_of(options, read_selected(options), methods)
+    loads = read_selected(options)
+    instance = instance_of(options, loads, methods)
     own = {f"map {path}": _own(path, instance) for path in options.map}
     notes = say_no_effect(options, instance)
     judged = _judge(policies, instance)
@@ -85,9 +89,12 @@ def _gap(options: argparse.Namespace) -> int:
         "tokens_per_step": options.tokens_per_step,
         "top_k": None if copies is None else options.top_k,
     }
-    save_json(options.json, _content(instance, found, step, notes, interrupted))
+    content = _content(instance, found, step, notes, interrupted)
+    save_json(options.json, content)
+    saved = save_page(options.report, lambda: _page(content, instance, found, loads))
     if options.json != STANDARD_OUTPUT:
         _print(instance, found, step)
+        print_lines(saved)
     return exit_code_of(interrupted)
 
 
@@ -120,6 +127,7 @@ def _content(
         "layer_ids": list(instance.layer_ids),
         "lower_bound": found.bound.tolist(),
         "bound_method": found.proofs,
+        "gap_limit": found.gap_limit,
         **step,
         "methods": finite(found.rows),
     }
@@ -133,11 +141,22 @@ class _Judged(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """The best bound [layers], what proved it, and a row for each method, policy and map."""
+    """The best bound [layers], what proved it, and a row and a placement for each method, policy and map."""
 
     bound: Any
     proofs: list[str]
     rows: list[dict[str, Any]]
+    placements: dict[str, Any]
+    gap_limit: float
+
+
+def _page(content: dict[str, Any], instance: Any, found: _Found, loads: Any) -> Any:
+    """The page that ``--report`` writes."""
+    from ..pages.of_maps import page_of_maps
+    from ..pages.studies import study_of_methods
+
+    placements = found.placements
+    return page_of_maps(study_of_methods(content, instance, placements, loads.windows))
 
 
 def _found(
@@ -167,7 +186,7 @@ def _found(
     )
     for row in rows:
         row["sampling"] = _sampling(placements[row["method"]], instance, copies)
-    return _Found(bound, proofs, rows)
+    return _Found(bound, proofs, rows, placements, gap)
 
 
 def _sampling(

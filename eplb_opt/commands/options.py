@@ -22,16 +22,13 @@ OPTION_OF_LIMIT = {
 }
 # Within it there are maps that do little harm, and harmless ones are found fast; --gap 1e-4 asks for the proof.
 USUAL_GAP = 1e-3
-LOADS = "recorded loads: npz, npy, json, csv, torch .pt, or an engine's dump; a file, or a folder with one a rank"
 
 
-def add_input(
-    parser: argparse.ArgumentParser, loads: str = LOADS, needs_topology: bool = True
-) -> None:
-    """The loads, what their help says, and the topology to solve for."""
-    add_loads(parser, loads)
+def add_input(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
+    """The loads and the topology to solve for."""
+    add_loads(parser)
     _add_windows(parser)
-    add_topology(parser, needed=needs_topology)
+    add_topology(parser, is_required=is_required)
     add_limits(parser, seconds=60.0)
 
 
@@ -61,16 +58,17 @@ def add_topology(
     parser: argparse.ArgumentParser,
     replicas: Callable[[str], Any] = int,
     more: str = "",
-    needed: bool = True,
+    *,
+    is_required: bool = True,
 ) -> None:
     """Slots, ranks, nodes and groups; how the slots are read, and what else their help says."""
     parser.add_argument(
         "--replicas",
         type=replicas,
-        required=needed,
+        required=is_required,
         help=f"physical experts (slots) a layer{more}",
     )
-    parser.add_argument("--ranks", type=int, required=needed, help="GPUs")
+    parser.add_argument("--ranks", type=int, required=is_required, help="GPUs")
     parser.add_argument("--nodes", type=int, default=1, help="nodes; default: 1")
     parser.add_argument(
         "--groups", type=int, default=1, help="expert groups of the router; default: 1"
@@ -82,9 +80,13 @@ def add_topology(
     )
 
 
-def add_loads(parser: argparse.ArgumentParser, said: str = LOADS) -> None:
-    """The loads, with what their help says, and what their file does not say."""
-    parser.add_argument("loads", type=Path, help=said)
+def add_loads(parser: argparse.ArgumentParser) -> None:
+    """The loads, and what their file does not say."""
+    parser.add_argument(
+        "loads",
+        type=Path,
+        help="recorded loads: npz, npy, json, csv, torch .pt, or an engine's dump; a file, or a folder with one a rank",
+    )
     add_reading(parser)
 
 

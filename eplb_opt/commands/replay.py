@@ -27,6 +27,7 @@ from .output import (
     say,
     shown_progress,
 )
+from .page import add_page, save_page
 from .stated import said_of_options, say_no_effect
 from .step import add_step, look_in_current_folder
 
@@ -60,6 +61,7 @@ def add_parser(commands: Any) -> None:
         help="processes of optimal, threads of refined-windows; default: all cores",
     )
     add_json(parser)
+    add_page(parser)
     parser.set_defaults(run=_replay)
 
 
@@ -115,15 +117,18 @@ def _numbers(text: str) -> list[int]:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    check_files({"--json": json_file(options.json)}, [options.loads])
+    outputs = {"--json": json_file(options.json), "--report": options.report}
+    check_files(outputs, [options.loads])
     notes = _topology_notes(options)
     report = _played(options)
     for note in report["notes"]:
         say("note", note)
     report["notes"] = notes + report["notes"]
     save_json(options.json, report)
+    saved = save_page(options.report, lambda: _page(report))
     if options.json != STANDARD_OUTPUT:
         _print(report)
+        print_lines(saved)
     return exit_code_of(bool(report["interrupted"]))
 
 
@@ -186,6 +191,13 @@ def _of_option(message: str) -> str:
     name = found[1]
     option = OPTION_OF.get(name, f"--{name}")
     return f"{option} {message[found.end() :]}"
+
+
+def _page(report: Mapping[str, Any]) -> Any:
+    """The page that ``--report`` writes."""
+    from ..pages.of_replay import page_of_replay
+
+    return page_of_replay(report)
 
 
 def _print(report: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +20,16 @@ from .output import (
     run_methods,
     save_json,
 )
-from .page import save_page
+from .page import page_of_result, save_page
 from .stated import check_moves, instance_of, moves_of, read_selected, say_no_effect
 
 if TYPE_CHECKING:
-    from ..formats import Loads
     from ..pages.content import Page
     from ..pages.reading import Found
     from ..problem.instance import Instance
     from ..problem.placement import Placement
-    from ..result import Result
 
-INPUT = "recorded loads, or a file that solve, gap or replay wrote with --json"
+INPUT = "The input is recorded loads, or a file that solve, gap or replay wrote with --json."
 
 
 def add_parser(commands: Any) -> None:
@@ -40,8 +37,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "report",
         help="one page with figures: who waits for whom, how good maps are, what is proven",
+        description=INPUT,
     )
-    add_input(parser, INPUT, needs_topology=False)
+    add_input(parser, is_required=False)
     parser.add_argument(
         "-o",
         "--output",
@@ -128,33 +126,6 @@ def _check_topology(options: argparse.Namespace) -> None:
         raise OptionError(
             f"--loads {options.of_report} goes with a file that solve wrote: {options.loads} holds loads itself"
         )
-
-
-def page_of_result(
-    report: Mapping[str, Any],
-    result: Result,
-    loads: Loads,
-    previous: Placement | None,
-) -> Page:
-    """The page about a map that was found.
-
-    Parameters
-    ----------
-    report : mapping
-        What ``--json`` writes of it.
-    result : Result
-    loads : Loads
-        For the labels of windows.
-    previous : Placement or None
-        The map in use.
-    """
-    from ..pages.of_maps import page_of_maps
-    from ..pages.studies import study_of_report
-
-    study = study_of_report(
-        report, result.instance, result.placement, previous, loads.windows
-    )
-    return page_of_maps(study)
 
 
 def _page_of(kind: str, content: Found, options: argparse.Namespace) -> Page:

@@ -26,6 +26,7 @@ from .output import (
     save_json,
     unnumbered,
 )
+from .page import add_page, page_of_result, save_page
 from .stated import (
     check_moves,
     check_spare,
@@ -56,6 +57,7 @@ def add_parser(commands: Any) -> None:
     add_output(parser)
     add_previous(parser)
     add_spare(parser)
+    add_page(parser)
     parser.set_defaults(run=_solve)
 
 
@@ -82,6 +84,10 @@ def _solve(options: argparse.Namespace) -> int:
     head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
     report = in_order(head | result.to_dict())
     save_json(options.json, report)
+    previous = from_map.get("previous")
+    saved += save_page(
+        options.report, lambda: page_of_result(report, result, loads, previous)
+    )
     if options.json != STANDARD_OUTPUT:
         print_report(report, instance.describe())
         print_lines(saved)
@@ -100,7 +106,11 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
     if options.output is not None:
         options.format = output_format(options.output, options.format)
-    outputs = {"-o": options.output, "--json": json_file(options.json)}
+    outputs = {
+        "-o": options.output,
+        "--json": json_file(options.json),
+        "--report": options.report,
+    }
     inputs = [options.loads, options.previous]
     check_files(outputs, [path for path in inputs if path is not None])
 

@@ -108,3 +108,23 @@ def test_what_is_wrong_is_one_line_and_no_page(case, run, tmp_path):
     (line,) = [line for line in err.splitlines() if "error" in line]
     assert expected in line
     assert not (tmp_path / "p.html").exists()
+
+
+def test_solve_gap_and_replay_write_a_page_of_what_they_found(run, tmp_path):
+    code, out, _ = run("solve", LOADS, *TOPOLOGY, "--method", "greedy", "-o", "map.npz", "--report", "solve.html")
+    assert (code, out.splitlines()[-1]) == (0, "page: solve.html (open it in a browser)")
+    assert figures_of(tmp_path / "solve.html") == ["ranks", "layers", "experts"]
+    code, out, _ = run("gap", LOADS, *TOPOLOGY, "--methods", "refined", "--map", "map.npz", "--report", "gap.html")
+    assert (code, out.splitlines()[-1]) == (0, "page: gap.html (open it in a browser)")
+    assert figures_of(tmp_path / "gap.html") == ["ranks", "layers", "experts"]
+    assert "map map.npz" in (tmp_path / "gap.html").read_text()
+    np.savez("trace.npz", load=np.random.default_rng(0).integers(1, 99, (6, 2, 12)))
+    code, out, _ = run("replay", "trace.npz", *TOPOLOGY, "--policies", "greedy", "--report", "replay.html")
+    assert (code, out.splitlines()[-1]) == (0, "page: replay.html (open it in a browser)")
+
+
+@pytest.mark.parametrize("command", ["solve", "gap", "replay"])
+def test_a_page_does_not_replace_an_input(command, run):
+    code, _, err = run(command, LOADS, *TOPOLOGY, "--report", LOADS)
+    assert code == 2
+    assert "--report loads.npz is the input" in err

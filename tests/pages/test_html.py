@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+import eplb_opt
 from eplb_opt.pages.content import Card, Figure, Number, Page, Section, Table
 from eplb_opt.pages.html import page_html, write_page
 
@@ -85,6 +87,15 @@ def test_numbers_stand_on_the_right():
     assert '<td>b</td><td class="number">-</td>' in text
     assert '<td>c</td><td class="number">3</td>' in text
     assert '<th scope="col" class="number">value</th>' in text
+
+
+def test_the_library_is_the_one_that_the_notice_names():
+    root = Path(eplb_opt.__file__).parent
+    notice = (root.parent / "NOTICE").read_text()
+    head = (root / "pages" / "assets" / "plotly-cartesian.min.js").read_text()[:200]
+    version = re.search(r"v([\d.]+)", head)[1]
+    assert f"plotly.js {version}," in notice
+    assert "MIT" in head
 
 
 def test_a_page_is_the_same_each_time(tmp_path):
