@@ -17,7 +17,7 @@ from ..problem.pool import Floats
 from ..problem.status import agrees
 from ..replayer.players import contiguous
 from .figures import CONTIGUOUS, GREEDY, IN_USE
-from .study import ShownMap, Study
+from .study import ShownMap, Study, rank_loads
 
 Report = Mapping[str, Any]
 
@@ -183,7 +183,9 @@ def map_in_use(
     if failed_ranks:
         slots = slots_in_use(previous, instance, failed_ranks)
     imbalance = imbalance_of(slots, instance)
-    return ShownMap(IN_USE, imbalance, slots)
+    of_others = rank_loads(slots, instance.weight).max(axis=1)
+    is_whole = np.isfinite(imbalance)
+    return ShownMap(IN_USE, np.where(is_whole, imbalance, of_others), slots)
 
 
 def baselines(instance: Instance, known: Sequence[str]) -> list[ShownMap]:

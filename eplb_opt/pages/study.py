@@ -107,7 +107,11 @@ class Study:
 
     def gaps(self, shown: ShownMap) -> Floats:
         """How far a map may be above the best one, [layers]: imbalance / bound - 1."""
-        return np.maximum(shown.imbalance / self.bound - 1, 0.0)
+        infinite = np.full_like(self.bound, np.inf)
+        is_proven = self.bound > 0
+        ratio = np.divide(shown.imbalance, self.bound, out=infinite, where=is_proven)
+        gaps: Floats = np.maximum(ratio - 1, 0.0)
+        return gaps
 
 
 def rank_loads(slots: Ints, weight: Floats) -> Floats:

@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..moves.worth import imbalance_of
-from ..problem.instance import Instance
-from ..problem.objective import Objective
 from ..problem.pool import Floats, Ints
 from .content import Figure, Plot, Section
 from .figures import above_mean, colour, label, styles_of
-from .study import Study
+from .study import Study, rank_loads
 
 MOST_POINTS = 800  # of a line; more windows are put together
 HEIGHT = 360
@@ -24,7 +21,7 @@ def window_section(study: Study) -> Section | None:
     if instance is None or instance.num_windows < 2 or not study.slots_of:
         return None
     per_map = {
-        name: window_imbalance(slots, instance)
+        name: window_imbalance(slots, instance.load)
         for name, slots in study.slots_of.items()
     }
     figure = Figure(
@@ -44,27 +41,20 @@ def window_section(study: Study) -> Section | None:
     return Section("Window by window", words, [figure])
 
 
-def window_imbalance(slots: Ints, instance: Instance) -> Floats:
+def window_imbalance(slots: Ints, load: Floats) -> Floats:
     """Heaviest over mean rank load in each window, [windows, layers]; a slot may be empty.
+
+    Parameters
+    ----------
+    slots : array [layers, ranks, slots a rank], int64
+    load : array [windows, layers, experts]
 
     Examples
     --------
-    >>> instance = Instance([[[1, 3]], [[2, 2]]], 2, num_ranks=2)
-    >>> window_imbalance(np.array([[[0], [1]]]), instance).tolist()
+    >>> window_imbalance(np.array([[[0], [1]]]), np.array([[[1.0, 3.0]], [[2.0, 2.0]]])).tolist()
     [[1.5], [1.0]]
     """
-    windows = [_one_window(instance, window) for window in range(instance.num_windows)]
-    return np.array([imbalance_of(slots, window) for window in windows])
-
-
-def _one_window(instance: Instance, window: int) -> Instance:
-    return Instance(
-        instance.load[window : window + 1],
-        instance.num_replicas,
-        num_ranks=instance.num_ranks,
-        layer_ids=instance.layer_ids,
-        objective=Objective(),
-    )
+    return np.array([rank_loads(slots, window).max(axis=1) for window in load])
 
 
 def _plot(study: Study, per_map: dict[str, Floats], of_layers: str) -> Plot:

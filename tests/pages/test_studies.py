@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eplb_opt import FormatError, Instance, Limits, Placement, solve
+from eplb_opt.pages.html import page_html
 from eplb_opt.pages.of_maps import page_of_maps
 from eplb_opt.pages.rank_figures import rank_section
 from eplb_opt.pages.studies import study_of_methods, study_of_report
@@ -14,6 +15,7 @@ from eplb_opt.pages.summary import cards, sentences
 from eplb_opt.pages.window_figures import window_imbalance
 from eplb_opt.report.gap import best_bound, gap_rows
 
+from ..conftest import EDGES, TWO_LAYERS, engine_instance
 from .examples import IN_USE, LIMITS, largest_study, moved_study, two_layers, windows_study
 
 
@@ -28,7 +30,7 @@ def test_rank_loads_are_those_of_the_placement():
 def test_windows_are_judged_as_the_placement_judges_them():
     instance = two_layers(3)
     placement = solve(instance, "greedy").placement
-    found = window_imbalance(placement.phy2log.reshape(2, 8, 2), instance)
+    found = window_imbalance(placement.phy2log.reshape(2, 8, 2), instance.load)
     np.testing.assert_allclose(found, placement.window_imbalance(instance))
 
 
@@ -113,6 +115,42 @@ def test_a_layer_without_tokens_is_even():
     assert study.map_named("greedy").imbalance[0] == 1
     assert study.bound[0] == 1
     assert page_of_maps(study).figures
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_ordinary_input_at_the_edges_has_a_page(name):
+    instance = engine_instance(*EDGES[name])
+    result = solve(instance, "greedy", LIMITS)
+    page = page_of_maps(study_of_report(result.to_dict(), instance, result.placement))
+    assert "NaN" not in page_html(page).partition("</head>")[2].partition("<script>")[0]
+
+
+@pytest.mark.parametrize("options", [{"spare": "rank"}, {}], ids=["spare", "plain"])
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_hierarchical_and_spare_maps_have_a_page(nodes, options):
+    instance = Instance(TWO_LAYERS, 24, num_ranks=8, num_groups=4, num_nodes=nodes)
+    result = solve(instance, "greedy", LIMITS, **options)
+    page = page_of_maps(study_of_report(result.to_dict(), instance, result.placement))
+    assert instance.mode in page.subtitle
+
+
+def test_a_map_in_use_that_lost_ranks_is_judged_by_what_it_holds():
+    instance = two_layers()
+    result = solve(instance, "greedy", LIMITS, previous=IN_USE, failed_ranks=[7, 3])
+    study = study_of_report(result.to_dict(), instance, result.placement, IN_USE)
+    in_use = study.map_named("map in use")
+    assert (in_use.slots[:, [3, 7]] == -1).all()
+    assert np.isfinite(in_use.imbalance).all()
+    assert page_html(page_of_maps(study))
+
+
+def test_a_map_in_use_may_have_more_ranks():
+    wider = Placement(np.array([[*range(12)] * 2] * 2), 12, (5, 8), num_ranks=12)
+    instance = two_layers()
+    result = solve(instance, "greedy", LIMITS, previous=wider)
+    study = study_of_report(result.to_dict(), instance, result.placement, wider)
+    assert study.slots_of["map in use"].shape == (2, 12, 2)
+    assert page_html(page_of_maps(study))
 
 
 def test_the_largest_models_fit():
