@@ -22,7 +22,7 @@ python_of = $(firstword $(wildcard $(HOME)/.pyenv/versions/$(1).*/bin/python) $(
 .PHONY: help demo test test-newest test-matrix test-engines coverage dist lint models peers bench bench-quick clean
 
 help:
-	@echo "make demo    solve synthetic DeepSeek-V3 loads, under a minute"
+	@echo "make demo    plan a real recording, judge the maps on a day they did not see, under a minute"
 	@echo "make test    run the tests"
 	@echo "make test-newest  run the tests with the newest versions of what the package needs (own environment)"
 	@echo "make test-matrix  a short part of the tests on Python $(MATRIX), and with the oldest dependencies (own environments)"
@@ -76,6 +76,7 @@ dist: $(VENV)/.installed
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/python -m zipfile --list dist/*.whl | grep eplb_opt/py.typed
+	$(BIN)/python -m zipfile --list dist/*.whl | grep eplb_opt/recordings/small-moe-days.npz
 	$(BIN)/python -m zipfile --list dist/*.whl | grep eplb_opt/pages/assets/plotly-cartesian.min.js
 	tar --list --file dist/*.tar.gz | grep eplb_opt/py.typed
 

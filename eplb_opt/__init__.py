@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .moves.renaming import match_ranks
     from .policies import POLICIES, AbstractEplbPolicy, configure
+    from .problem.cost import Cost
     from .problem.instance import Instance
     from .problem.objective import Objective
     from .problem.placement import Placement
     from .problem.status import Status, StopReason
+    from .recordings import demo_recording
     from .replayer.play import replay
     from .replayer.result import ReplayInterrupted
     from .result import Result, SolveInterrupted
@@ -52,10 +54,12 @@ _NAMES = {  # module -> public names
     "limits": ("Limits",),
     "moves.renaming": ("match_ranks",),
     "policies": ("POLICIES", "AbstractEplbPolicy", "configure"),
+    "problem.cost": ("Cost",),
     "problem.instance": ("Instance",),
     "problem.objective": ("Objective",),
     "problem.placement": ("Placement",),
     "problem.status": ("Status", "StopReason"),
+    "recordings": ("demo_recording",),
     "replayer.play": ("replay",),
     "replayer.result": ("ReplayInterrupted",),
     "result": ("Result", "SolveInterrupted"),
@@ -66,6 +70,7 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "POLICIES",
     "AbstractEplbPolicy",
+    "Cost",
     "EplbError",
     "FallbackWarning",
     "FormatError",
@@ -87,6 +92,7 @@ __all__ = [
     "TopologyWarning",
     "__version__",
     "configure",
+    "demo_recording",
     "match_ranks",
     "replay",
     "solve",

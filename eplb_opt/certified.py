@@ -18,6 +18,7 @@ from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result
 from .spare_plan import SparePlan
+from .step_times import step_times
 
 # Of every layer the moves, and a bound of them; None without a map in use.
 Moved = list[tuple[int | None, int | None]]
@@ -48,12 +49,15 @@ def certified(
         placement, moved = _next(placement, next_from, deadline, spare)
         _require_valid(placement, instance, method)
     objective = placement.objective(instance).tolist()
+    means = placement.mean_ranks(instance).tolist()
     certificates = tuple(
         replace(
-            layer.certificate(value, limits.gap, stop), moves=count, moves_bound=least
+            layer.certificate(value, limits.gap, stop, mean),
+            moves=count,
+            moves_bound=least,
         )
-        for layer, value, stop, (count, least) in zip(
-            layers, objective, untried, moved, strict=True
+        for layer, value, mean, stop, (count, least) in zip(
+            layers, objective, means, untried, moved, strict=True
         )
     )
     if spare is not None:
@@ -68,6 +72,7 @@ def certified(
         limits=limits,
         previous=None if next_from is None else next_from.to_dict(),
         spare=None if spare is None else spare.maps.spare,
+        step_times=step_times(instance, placement, seed=limits.seed),
     )
 
 

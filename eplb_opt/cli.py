@@ -7,29 +7,57 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-from .commands import convert, demo, diff, gap, replay, report, solve, verify, warmup
+from .commands import (
+    calibrate,
+    completion,
+    convert,
+    demo,
+    diff,
+    gap,
+    inspect,
+    replay,
+    report,
+    solve,
+    sweep,
+    verify,
+    warmup,
+)
+from .commands.config import with_config
 from .commands.files import written
-from .commands.output import one_line_messages, say, say_interrupted
+from .commands.loudness import as_loud_as
+from .commands.messages import FILES, one_line_messages, say, say_interrupted
+from .commands.parser import BAD, Parser
 from .commands.signals import INTERRUPTED, ending_signals
 from .commands.streams import standard_streams
 from .errors import EplbError
 from .packages import missing
 from .version import __version__
 
-COMMANDS = (solve, gap, replay, report, diff, verify, convert, demo, warmup)
-BAD = 2  # bad input, or what was to be shown is lost
+COMMANDS = (
+    inspect,
+    solve,
+    gap,
+    replay,
+    report,
+    sweep,
+    diff,
+    verify,
+    convert,
+    demo,
+    calibrate,
+    warmup,
+    completion,
+)
 
-
-class _Parser(argparse.ArgumentParser):
-    """argparse that says one line, as every other error here."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(
-            BAD,
-            f"{self.prog}: error: {' '.join(message.splitlines())} (see {self.prog} --help)\n",
-        )
+EXAMPLES = """examples:
+  eplb-opt demo
+  eplb-opt inspect loads.npz
+  eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
+      -o map.npz
+  eplb-opt gap loads.npz --replicas 288 --ranks 32 \\
+      --map served.npz"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,16 +106,18 @@ def _end_of(arguments: Sequence[str] | None) -> _End:
 
 def _say_what_is_left() -> None:
     if written:
-        say_interrupted()
+        say_interrupted(FILES)
     else:
         say("interrupted", "nothing written")
 
 
 def _run(arguments: Sequence[str] | None) -> tuple[int, bool]:
     """The command's exit code, and whether it is a verdict; all errors but an interrupt are one line."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = command_parser()
     try:
-        with one_line_messages():
+        options = parser.parse_args(with_config(given, parser))
+        with as_loud_as(options.loudness), one_line_messages():
             return int(options.run(options) or 0), options.run is verify.run
     except EplbError as error:
         say("error", error)
@@ -109,12 +139,14 @@ def _place(error: Exception) -> str:
     return f"{Path(frame.filename).name}:{frame.lineno}, eplb-opt {__version__}, Python {sys.version.split()[0]}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    usage = "eplb-opt [--version] COMMAND [options], or eplb-opt COMMAND --help"
-    parser = _Parser(
+def command_parser() -> Parser:
+    """The parser of the command and all that it has."""
+    parser = Parser(
         "eplb-opt",
         description="Optimal placement of replicated experts, with a certificate.",
-        usage=usage,
+        usage="eplb-opt COMMAND [options]; eplb-opt COMMAND --help",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--version", action="version", version=f"eplb-opt {__version__}"
@@ -122,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", prog="eplb-opt")
     for command in COMMANDS:
         command.add_parser(commands)
+    parser.set_defaults(of_all_commands=parser)
     return parser
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 from types import ModuleType
 
 MOST_SHOWN = 60  # characters of a value in an error's line
@@ -17,6 +18,8 @@ EXTRAS = {
     "pyarrow": "arrow",
     "pyyaml": "files",
     "safetensors": "files",
+    "shtab": "completion",
+    "tomli": "files",
 }
 
 
@@ -130,6 +133,17 @@ class PolicyError(EplbError, RuntimeError):
     """
 
 
+class DeviceError(EplbError, RuntimeError):
+    """There is no GPU, or it cannot do what was asked of it.
+
+    Examples
+    --------
+    >>> from eplb_opt.errors import DeviceError, EplbError
+    >>> issubclass(DeviceError, EplbError)
+    True
+    """
+
+
 class FastPathWarning(UserWarning):
     """Compiled code is there and cannot be used: the same maps come slower."""
 
@@ -202,3 +216,30 @@ def is_fault_of_ours(error: Exception) -> bool:
 def _is_ours(module: str | None) -> bool:
     """Whether a module of this name is in this package."""
     return (module or "").partition(".")[0] == __name__.partition(".")[0]
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """What an error says between an unknown name and the known ones: the nearest, if one is near.
+
+    Parameters
+    ----------
+    name : str
+        What somebody wrote.
+    names : iterable of str
+        What would have been understood.
+
+    Returns
+    -------
+    str
+        Begins with a colon and ends without a full stop; empty if none is near.
+
+    Examples
+    --------
+    >>> from eplb_opt.errors import did_you_mean
+    >>> did_you_mean("gredy", ["greedy", "optimal"]), did_you_mean("paint", ["greedy"])
+    (': did you mean greedy?', '')
+    """
+    import difflib
+
+    nearest = difflib.get_close_matches(name, list(names), n=1)
+    return f": did you mean {nearest[0]}?" if nearest else ""

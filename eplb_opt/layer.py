@@ -18,7 +18,7 @@ from .outcome import PoolOutcome
 from .pool_state import PoolState, proofs_of, uncertified
 from .problem.hierarchy import NodeSet, bottleneck_partition, group_loads, members
 from .problem.instance import Instance
-from .problem.pool import Ints, Packing, Pool
+from .problem.pool import Ints, Packing
 from .problem.status import StopReason
 
 MOST_OF_GAP = 0.9  # by which a pool's bound may exceed the layer's before another partition is looked for
@@ -50,7 +50,7 @@ class LayerState:
         self.seconds = 0.0
         self.note = ""
         # Hierarchical maps are also global maps: the global bounds hold (H1).
-        pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
+        pool = instance.whole_pool(layer)
         self.floor, self.floor_method = trivial_bound(pool)
         self.start = time.monotonic()
         # Gap milestone -> seconds after the start.
@@ -131,8 +131,11 @@ class LayerState:
     def assign_groups(self, limits: Limits) -> list[NodeSet]:
         """Too many node sets: the layer's bound, and of its partition the node sets not yet known (H3).
 
-        Where it fails, the layer keeps the partitions that it has, and its note says why.
+        Where it fails, the layer keeps the partitions that it has, and its note says why. With a cost it has those of
+        the greedy: H3 is of loads.
         """
+        if self.instance.objective.timed_by is not None:
+            return []
         from .grouping import assign_groups
 
         known = self._bounds()
@@ -170,7 +173,7 @@ class LayerState:
 
     def is_stale(self, gap: float) -> bool:
         """A pool of the assignment's partition cannot attain the layer's bound within the gap: it should know (H3)."""
-        if self.complete:
+        if self.complete or self.instance.objective.timed_by is not None:
             return False
         enough = self.lower_bound * (1 + gap * MOST_OF_GAP)
         for node_set in self.hopeful:
@@ -254,7 +257,11 @@ class LayerState:
         )
 
     def certificate(
-        self, objective: float, gap: float, untried: StopReason = StopReason.COMPLETED
+        self,
+        objective: float,
+        gap: float,
+        untried: StopReason = StopReason.COMPLETED,
+        mean: float | None = None,
     ) -> LayerCertificate:
         """The certificate for an objective recomputed from the placement.
 
@@ -264,6 +271,8 @@ class LayerState:
             The gap at which a layer is OPTIMAL.
         untried : StopReason
             Why the layer stays as it is if no task worked on it.
+        mean : float, optional
+            Of the map's rank loads or times, if it is not that of the instance.
         """
         worst = _heaviest(self.pools[node_set] for node_set in self.partition)
         tried = [state for state in self.pools.values() if state.attempts]
@@ -277,7 +286,7 @@ class LayerState:
             reached=tuple(self.reached.get(milestone) for milestone in MILESTONES),
             proofs=tuple(proofs_of(self.pools)),
         )
-        return certify(self.instance, self.layer, objective, found, gap)
+        return certify(self.instance, self.layer, objective, found, gap, mean)
 
     def _proved_by(self) -> str:
         """The name of the bound: a certified one only if L0 and the certificates alone give the bound (H2)."""

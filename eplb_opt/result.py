@@ -17,6 +17,7 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.pool import Floats, Ints
 from .problem.status import Status, StopReason
+from .step_times import StepTime
 from .version import PACKAGE, __version__, installed_commit
 
 LIMITS_SAID = ("seconds", "work", "gap", "workers")
@@ -43,6 +44,8 @@ class Result:
         What the report says of the map in use and of how much may change; None without such a map.
     spare : {"rank", "node"} or None
         Of which any one may fail, and every expert still has a replica; None if that was not asked for.
+    step_times : tuple of StepTime or None, one a layer
+        Expected times of steps of a finite batch, by simulation; None without a cost and the tokens of a step.
 
     Examples
     --------
@@ -65,6 +68,7 @@ class Result:
     limits: Limits = field(default_factory=Limits)
     previous: dict[str, Any] | None = None
     spare: str | None = None
+    step_times: tuple[StepTime, ...] | None = None
 
     def __repr__(self) -> str:
         """The method and the totals; imbalance and gap are means over layers."""
@@ -259,9 +263,17 @@ class Result:
             "previous": self.previous,
             "spare": self.spare,
             "seed": limits.seed,
-            "layers": [_plain_values(asdict(c)) for c in self.certificates],
+            "layers": self._layers(),
             "totals": _plain_values(self.totals()),
         }
+
+    def _layers(self) -> list[dict[str, Any]]:
+        """What the report says of each layer."""
+        layers = [_plain_values(asdict(c)) for c in self.certificates]
+        if self.step_times is None:
+            return layers
+        steps = [asdict(step) for step in self.step_times]
+        return [layer | step for layer, step in zip(layers, steps, strict=True)]
 
 
 def _plain_values(values: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from .layer import LayerState
 from .limits import Limits
@@ -11,6 +11,7 @@ from .methods import METHODS
 from .methods.task import Task
 from .outcome import PoolOutcome
 from .problem.hierarchy import NodeSet
+from .standing import Progress, Watcher, standing_of
 from .starts import assign_groups
 
 ASSIGN_SHARE = 0.1  # part of the time that choosing the groups of nodes may take
@@ -18,7 +19,6 @@ LEAST_SHARE = 0.05  # seconds
 LEAST_AGAIN = 0.5  # of a further attempt, which in less hardly comes to its searches
 MOST_ASSIGNMENTS = 64  # of a layer's groups without a clock: each partition brings pools with work of their own
 
-Progress = Callable[[int, int], None]
 Key = tuple[int, NodeSet]  # of a pool: its layer's row, and its groups
 
 
@@ -65,6 +65,7 @@ class Sharing:
             return None
         key = (row, node_set)
         self.busy.add(key)
+        self._show()
         task = self.layers[row].task(node_set, limits, self.deadline)
         return key, task
 
@@ -73,10 +74,17 @@ class Sharing:
         row, node_set = key
         self.busy.discard(key)
         self.layers[row].update(node_set, outcome, seconds)
+        self._show()
         if self.progress is not None:
             open_layers = sum(layer.is_open(self.limits.gap) for layer in self.layers)
             total = len(self.layers)
             self.progress(total - open_layers, total)
+
+    def _show(self) -> None:
+        """Tell where the layers stand, if that is asked for."""
+        if isinstance(self.progress, Watcher):
+            rows = {row for row, _ in self.busy}
+            self.progress.watch(standing_of(self.layers, rows, self.limits.gap))
 
     def assign_groups(self, layer: LayerState, layers_left: int) -> None:
         """Choose the groups of a layer's nodes, within a share of the time."""

@@ -19,19 +19,21 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result
-from .sharing import Progress, Sharing
+from .sharing import Sharing
 from .spare_plan import SparePlan
+from .standing import Progress
 from .starts import (
     in_parts,
     pin,
     replace_packings,
     start_layers,
     take,
+    take_in_time,
     take_planned,
     take_refined,
     timed_greedy,
 )
-from .warmup import warm_up, warm_up_moves, warm_up_spare
+from .warmup import warm_up, warm_up_moves, warm_up_spare, warm_up_times
 from .workers import run_tasks
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ LEAST_SECONDS = 0.5  # left for it; what it calls takes some time to load
 def _chooses(instance: Instance, method: Method) -> bool:
     """Whether a choice among maps that are as good follows the method."""
     if not method.chooses or not instance.objective.adds_windows:
+        return False
+    if instance.objective.timed_by is not None:
         return False
     if instance.num_ranks > MOST_RANKS or not is_usable("numba"):
         return False
@@ -113,7 +117,11 @@ class Solving:
         if self.over_nodes is not None:
             self._improve_over_nodes(self.over_nodes, [warm_start, in_use])
             return
-        if self.instance.objective.adds_windows:
+        if self.instance.objective.timed_by is not None:
+            take_in_time(
+                self.instance, self.layers, self._deadline(), self.limits.workers
+            )
+        elif self.instance.objective.adds_windows:
             take_refined(self.instance, self.layers, self._deadline())
         else:
             take_planned(
@@ -163,7 +171,8 @@ class Solving:
 
     def _place_all(self, place: Callable[..., Placement]) -> None:
         """Take the method's placement; over windows, which takes longer, layer by layer before the deadline."""
-        over_windows = not self.instance.objective.adds_windows
+        objective = self.instance.objective
+        over_windows = not objective.adds_windows
         keep = replace_packings if over_windows else take
         has_workers = METHODS[self.method].has("workers")
         told = {"workers": self.limits.workers} if has_workers else {}
@@ -174,13 +183,17 @@ class Solving:
             pin(part, layers, placement)
             self.placed.update(layer.layer for layer in layers)
 
-        deadline = self._deadline() if over_windows else None
+        is_slow = over_windows or objective.timed_by is not None
+        deadline = self._deadline() if is_slow else None
         in_parts(self.instance, self.layers, place_part, deadline)
 
     def _compile(self, method: str, *, windows: bool = False) -> None:
         """Compile what a method calls; no clock counts it."""
+        is_in_time = self.instance.objective.timed_by is not None
         over_windows = windows or not self.instance.objective.adds_windows
-        seconds = warm_up(method, windows=over_windows)
+        seconds = warm_up(method, windows=over_windows and not is_in_time)
+        if is_in_time:
+            seconds += warm_up_times()
         self.compile_seconds += seconds
         for layer in self.layers:
             layer.start += seconds

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from .costs.plan import in_tokens, plan_in_time
 from .foresight.plan import plan_windows
 from .heuristics.greedy import greedy, greedy_pools
 from .heuristics.refine import refined
@@ -154,6 +155,25 @@ def take_planned(
     plan = refined
     if is_usable("numba"):
         plan = functools.partial(plan_windows, workers=workers)
+
+    def place(part: Instance, part_layers: list[LayerState]) -> None:
+        take(part, part_layers, plan(part), "refined")
+
+    in_parts(instance, layers, place, deadline)
+
+
+def take_in_time(
+    instance: Instance,
+    layers: list[LayerState],
+    deadline: float | None,
+    workers: int,
+) -> None:
+    """Start from the plan in time, in as many layers as fit before a deadline; without numba from `refined`'s."""
+
+    def plan(part: Instance) -> Placement:
+        if not is_usable("numba"):
+            return refined(in_tokens(part))
+        return plan_in_time(part, workers=workers)
 
     def place(part: Instance, part_layers: list[LayerState]) -> None:
         take(part, part_layers, plan(part), "refined")

@@ -1,4 +1,4 @@
-"""Calibrated synthetic loads, for the demo and for benchmarks without recorded data.
+"""Calibrated synthetic loads, for benchmarks and trials of large models without recorded data.
 
 Calibration: lognormal loads, one sigma a layer, drawn from the range measured on recorded loads of the model; windows
 of one domain correlate with r = 0.8 (in log load). Sources of the recordings:

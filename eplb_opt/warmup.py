@@ -81,6 +81,17 @@ def warm_up_spare() -> float:
     return _timed("spare", _call_spare)
 
 
+def warm_up_times() -> float:
+    """Compile what searches with a cost call; 0.0 without numba, where methods do without.
+
+    Returns
+    -------
+    float
+        Seconds that compiling took.
+    """
+    return _timed("costs", _call_times)
+
+
 def _timed(what: str, call: Callable[[], None]) -> float:
     """Seconds that a call compiled for; 0.0 where it compiled nothing."""
     if not is_usable("numba"):
@@ -132,6 +143,14 @@ def _call_windows(method: str) -> None:
 def _call_moves() -> None:
     """As `_call_all`, of what plans from a map in use call."""
     compile_kernels()
+
+
+@functools.cache
+def _call_times() -> None:
+    """As `_call_all`, of what searches with a cost call."""
+    from .costs.search import compile_kernels as compile_times
+
+    compile_times()
 
 
 @functools.cache

@@ -364,13 +364,6 @@ def test_what_is_compiled_is_said(loads, monkeypatch, capsys):
     assert "compiled for 3.0 s first, once for this installation; not counted above" in streams.out
 
 
-def test_demo(capsys):
-    assert main(["demo", "--time-limit", "3"]) == 0
-    shown = capsys.readouterr().out
-    assert "synthetic" in shown
-    assert "58 layers x 256 experts" in shown
-
-
 def test_layers_that_nobody_numbered_are_not_guessed(tmp_path, capsys):
     loads = tmp_path / "loads.npy"
     np.save(loads, np.random.default_rng(0).lognormal(size=(3, 8)))

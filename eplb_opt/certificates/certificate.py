@@ -41,6 +41,10 @@ class Certificate(ABC):
 
     target: float
 
+    def is_of(self, pool: Pool) -> bool:
+        """Whether it says anything of such a pool: of sizes that are loads, but for kinds that say otherwise."""
+        return pool.cost is None
+
     @abstractmethod
     def holds(self, pool: Pool) -> bool:
         """Whether it proves what it says, without a solver and without rounding in its favour.
@@ -68,7 +72,8 @@ class Certificate(ABC):
 
     def proves(self, pool: Pool, bound: float, name: str) -> bool:
         """Whether a bound of this name, in units of load, is one that it proves if it holds."""
-        return name in self.names and self.bound(pool) >= bound
+        is_named = name in self.names and self.is_of(pool)
+        return is_named and self.bound(pool) >= bound
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types for JSON, which keeps every float exactly; the key ``kind`` says what it is."""

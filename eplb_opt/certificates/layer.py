@@ -10,7 +10,6 @@ import numpy as np
 
 from ..limits import Limits
 from ..problem.instance import Instance
-from ..problem.pool import Pool
 from ..problem.status import Status, StopReason, exceeds, relative_gap
 from .mean import trivial_bound
 
@@ -161,6 +160,7 @@ def certify(
     objective: float,
     found: Findings,
     gap_limit: float,
+    mean: float | None = None,
 ) -> LayerCertificate:
     """The certificate of a layer from its recomputed objective and its proven bound.
 
@@ -177,6 +177,8 @@ def certify(
     found : Findings
     gap_limit : float
         The gap up to which the layer counts as OPTIMAL.
+    mean : float, optional
+        Of the placement's rank loads or times; by default the instance's, which all placements have in tokens.
     """
     is_contradicted = exceeds(found.lower_bound, objective)
     if is_contradicted:
@@ -186,7 +188,7 @@ def certify(
     status = Status.OPTIMAL if gap <= gap_limit else Status.FEASIBLE
     if status is Status.OPTIMAL and not is_contradicted:
         found = replace(found, stop=StopReason.GAP)
-    mean = float(instance.mean[layer])
+    mean = float(instance.mean[layer]) if mean is None else mean
     imbalance = objective / mean if objective > 0 and mean > 0 else 1.0
     return LayerCertificate(
         layer_id=(instance.layer_ids or ())[layer],
@@ -212,7 +214,7 @@ def _contradicted(
 ) -> Findings:
     """What is left where the map shows that the bound is wrong: L0."""
     claim = f"{found.bound_method} claimed a bound of {found.lower_bound!r}"
-    pool = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
+    pool = instance.whole_pool(layer)
     lower_bound, bound_method = trivial_bound(pool)
     return Findings(
         lower_bound,

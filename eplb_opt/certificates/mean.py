@@ -9,11 +9,17 @@ import numpy as np
 
 from ..problem.pool import Pool
 from ..problem.water_filling import candidates, values_of
+from .least_total import least_total_bound, max_size_bound
 from .names import MEAN, REPLICA
 
 
 def mean_bound(pool: Pool) -> float:
-    """L0a: total load over ranks, rounded down."""
+    """L0a: total load over ranks, rounded down; of a pool with a cost the least total of all counts (K1).
+
+    Over windows with a cost it is 1: the slowest rank is at least the mean of all.
+    """
+    if pool.cost is not None:
+        return 1.0 if pool.windows else floor_float(least_total_bound(pool))
     return floor_float(pool.total / pool.ranks)
 
 
@@ -21,8 +27,10 @@ def max_replica_bound(pool: Pool) -> float:
     """L0b: the load that the largest replica has under the best counts, rounded down.
 
     It is the (slots - experts + 1)-th largest of all ``w_e / k``, k >= 1; with ``distinct`` also
-    ``max w_e / max_count``.
+    ``max w_e / max_count``. With a cost sizes take the place of loads (K1).
     """
+    if pool.cost is not None:
+        return 1.0 if pool.windows else max_size_bound(pool)
     rank = pool.slots - pool.num_experts + 1
     position, copies = candidates(pool.num_experts, rank, rank + 1)
     loads = np.sort(pool.loads)[::-1]

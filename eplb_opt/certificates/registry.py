@@ -9,6 +9,7 @@ from ..errors import FormatError
 from ..problem.pool import Pool
 from ..strict import shown
 from .certificate import Certificate
+from .cost import CostCertificate
 from .cuts import CutCertificate
 from .names import MEAN, REPLICA, SEARCHED
 from .patterns import PatternCertificate
@@ -26,6 +27,7 @@ __all__ = [
 KINDS: dict[str, type[Certificate]] = {
     CutCertificate.kind: CutCertificate,
     PatternCertificate.kind: PatternCertificate,
+    CostCertificate.kind: CostCertificate,
 }
 
 

@@ -59,7 +59,7 @@ def _layer_bound(
     instance: Instance, layer: int, proofs: Sequence[Proof]
 ) -> tuple[float, BoundsByName, list[str]]:
     """The layer's bound; the most that each method proves of one of its pools; and the proofs that are wrong."""
-    whole = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
+    whole = instance.whole_pool(layer)
     of_whole = _trivial(whole)
     by_name = dict(of_whole)
     proofs_of = _by_node_set(proofs)
@@ -114,7 +114,7 @@ def _pool_bounds(pool: Pool, proofs: Sequence[Proof]) -> tuple[BoundsByName, lis
     if len(proofs) > 1:
         wrong.append(f"{len(proofs)} certificates")
     for _, certificate in proofs[:1]:
-        if certificate.holds(pool):
+        if certificate.is_of(pool) and certificate.holds(pool):
             bound = certificate.bound(pool)
             by_name |= dict.fromkeys(certificate.names, bound)
         else:

@@ -89,7 +89,7 @@ def derived_faults(mean: float, fields: Fields) -> list[str]:
     Parameters
     ----------
     mean : float
-        Mean rank load of the layer in tokens.
+        Mean rank load of the layer in tokens, or with a cost its mean rank time; NaN: not known, nothing follows.
     fields : mapping
         What the report says of the layer.
     """
@@ -99,6 +99,8 @@ def derived_faults(mean: float, fields: Fields) -> list[str]:
     faults = []
     if not _is_same_gap(claimed_gap, gap):
         faults.append(f"gap {claimed_gap}, objective and bound give {gap}")
+    if math.isnan(mean):
+        return faults + _status_faults(claimed_gap, fields)
     imbalance = objective / mean if objective > 0 and mean > 0 else 1.0
     for name, true in (("imbalance", imbalance), ("balancedness", 1 / imbalance)):
         claimed = fields.get(name, true)

@@ -16,6 +16,7 @@ from .values import (
     ABOVE_0,
     AT_LEAST_0,
     BOOLEAN,
+    COST_VALUE,
     COUNT,
     DIGEST,
     GAP,
@@ -39,6 +40,8 @@ NAME = "eplb_opt.report"
 NUMBER = 1
 SCHEMA = f"{NAME}/{NUMBER}"
 COMMAND = "command"  # only the command writes the key
+IN_TIME = "cost"  # only a report in time has the key
+OF_STEPS = "cost and tokens_per_step"
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,30 @@ OBJECTIVE = Section(
             or_null(list_of(AT_LEAST_0, "numbers >= 0")),
             "of the windows, where they were given",
         ),
+        Field(
+            "cost",
+            COST_VALUE,
+            "what a replica takes for the tokens of a step, as a cost's file has it",
+            is_checked=True,
+            since=1,
+            optional=IN_TIME,
+        ),
+        Field(
+            "tokens_per_step",
+            or_null(POSITIVE),
+            "tokens of a step, before routing; null: the cost is that of the loads as they are",
+            is_checked=True,
+            since=1,
+            optional=IN_TIME,
+        ),
+        Field(
+            "top_k",
+            POSITIVE,
+            "experts of a token",
+            is_checked=True,
+            since=1,
+            optional=IN_TIME,
+        ),
     ),
 )
 LIMITS = Section(
@@ -165,7 +192,7 @@ LAYER = Section(
         _checked(
             "objective",
             AT_LEAST_0,
-            "heaviest rank in tokens, or the windows' imbalance; recomputed from the map",
+            "heaviest rank in tokens, or in the cost's unit, or the windows' imbalance; recomputed from the map",
         ),
         _checked(
             "lower_bound",
@@ -174,7 +201,9 @@ LAYER = Section(
         ),
         _checked("gap", GAP, "objective / lower_bound - 1"),
         _checked(
-            "imbalance", AT_LEAST_0, "objective over mean rank load; 1 is perfect"
+            "imbalance",
+            AT_LEAST_0,
+            "objective over mean rank load, or over the map's mean rank time; 1 is perfect",
         ),
         _checked("balancedness", AT_LEAST_0, "1 / imbalance"),
         _checked("status", STATUS, "whether the gap is at most the gap limit"),
@@ -223,6 +252,21 @@ LAYER = Section(
             or_null(TEXT),
             f"what proved it: `{SPARE_REPLICA}`, the layer's `bound_method`, or `{CP_SAT}`, which is searched",
             is_checked=True,
+        ),
+        Field(
+            "step_time",
+            AT_LEAST_0,
+            "mean time of simulated steps, that of the slowest rank, in the cost's unit; an estimate",
+            is_checked=True,
+            since=1,
+            optional=OF_STEPS,
+        ),
+        Field(
+            "step_time_error",
+            AT_LEAST_0,
+            "its standard error",
+            since=1,
+            optional=OF_STEPS,
         ),
     ),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..certificates.layer import MILESTONES
+from ..problem.cost import Cost
 from ..problem.status import Status, StopReason
 from ..strict import integer, number, shown, text
 
@@ -90,6 +91,11 @@ def _times(value: Any) -> tuple[float | None, ...]:
     return times
 
 
+def _cost(value: Any) -> dict[str, Any]:
+    """A cost, as it is written again."""
+    return Cost.from_dict(_mapping(value)).to_dict()
+
+
 def _digest(value: Any) -> str:
     result = text(value)
     if not DIGEST_FORM.fullmatch(result):
@@ -141,5 +147,6 @@ STATUS = Value(
 )
 STOP = Value("text, one of `StopReason`", lambda value: StopReason(text(value)))
 DIGEST = Value("64 hexadecimal digits", _digest)
+COST_VALUE = Value("keys and values of a cost's file", _cost)
 LIST = Value("list", _items)
 MAPPING = Value("keys and values", _mapping)

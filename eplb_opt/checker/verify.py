@@ -26,6 +26,7 @@ from .checks import LayerCheck, ReportCheck
 from .claims import Fields, read_head, read_layer, read_totals, schema_of, unknown_keys
 from .consistency import derived_faults, head_faults, totals_faults
 from .spare import is_proven, spare_bound_faults, spare_head_faults
+from .steps import step_faults
 
 THE_REPORT = "the report"
 CHOOSE_LAYERS = "--layers says which layers the loads have, or are wanted of them"
@@ -108,6 +109,7 @@ def verify_report(
     totals = read_totals(head["totals"], schema)
     faults = head_faults(instance, head, layers) + totals_faults(layers, totals)
     faults += spare_head_faults(instance, placement, head, layers)
+    faults += step_faults(instance, placement, layers)
     return ReportCheck(
         layers=tuple(_checks(instance, placement, layers)),
         faults=tuple(faults),
@@ -147,20 +149,24 @@ def _checks(
         return [
             _layer_check(fields, math.nan, 0.0, math.inf, [fault]) for fields in layers
         ]
-    objective, invalid = _objectives(instance, placement)
+    objective, means, invalid = _objectives(instance, placement)
     return [
-        _check(instance, i, float(objective[i]), fields, invalid[i])
+        _check(instance, i, float(objective[i]), float(means[i]), fields, invalid[i])
         for i, fields in enumerate(layers)
     ]
 
 
 def _objectives(
     instance: Instance, placement: Placement
-) -> tuple[Floats, list[list[str]]]:
-    """The objective of each layer, NaN where the map is not valid; and what makes it so, [layers]."""
+) -> tuple[Floats, Floats, list[list[str]]]:
+    """The objective of each layer and its mean rank, NaN where the map is not valid; and what makes it so, [layers]."""
     if not placement.violations(instance):
-        return placement.objective(instance), [[] for _ in range(instance.num_layers)]
+        objective = placement.objective(instance)
+        nothing: list[list[str]] = [[] for _ in range(instance.num_layers)]
+        return objective, placement.mean_ranks(instance), nothing
     objective = np.full(instance.num_layers, math.nan)
+    is_in_time = instance.objective.timed_by is not None
+    means = np.where(is_in_time, math.nan, instance.mean)
     invalid: list[list[str]] = []
     for i, layer_id in enumerate(instance.layer_ids or ()):
         one = replace(instance, load=instance.load[:, [i]], layer_ids=(layer_id,))
@@ -172,11 +178,17 @@ def _objectives(
         else:
             invalid.append([])
             objective[i] = row.objective(one)[0]
-    return objective, invalid
+            means[i] = row.mean_ranks(one)[0]
+    return objective, means, invalid
 
 
 def _check(
-    instance: Instance, layer: int, objective: float, fields: Fields, invalid: list[str]
+    instance: Instance,
+    layer: int,
+    objective: float,
+    mean: float,
+    fields: Fields,
+    invalid: list[str],
 ) -> LayerCheck:
     """Re-check one layer.
 
@@ -186,6 +198,8 @@ def _check(
         Row of the instance.
     objective : float
         Of the map; NaN where it is not valid.
+    mean : float
+        Of its rank loads or times; NaN where it is not valid and the loads alone do not say it.
     invalid : list of str
         Why it is not; empty where it is.
     """
@@ -200,7 +214,7 @@ def _check(
         bound = min(bound, objective)
         if exceeds(claimed["lower_bound"], objective):
             faults.append(_above_objective(claimed["lower_bound"], objective))
-    faults += derived_faults(float(instance.mean[layer]), fields)
+    faults += derived_faults(mean, fields)
     faults += spare_bound_faults(instance, layer, fields)
     gap = math.inf if invalid else relative_gap(objective, bound)
     found = _layer_check(claimed, objective, bound, gap, faults)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import FormatError, InstanceError, OptionError
-from .output import say
+from .messages import say
 from .stated import instance_of, read_selected, say_no_effect
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .common import add_command
 from .files import check_files, save
 from .options import (
     add_output,
@@ -17,11 +18,21 @@ from .options import (
 )
 from .output import print_lines, unnumbered
 
+EXAMPLES = """
+eplb-opt convert map.npz map.json --format sglang \\
+    --hidden-layers 61
+eplb-opt convert dump.pt loads.csv
+"""
+
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
-        "convert", help="write a map, or loads, in another format"
+    parser = add_command(
+        commands,
+        "convert",
+        "write a map, or loads, in another format",
+        EXAMPLES,
+        usage="INPUT OUTPUT [options]",
     )
     parser.add_argument(
         "input", type=Path, help="a map or recorded loads, in any format that is read"

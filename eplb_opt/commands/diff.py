@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InstanceError, OptionError
 from ..problem.across import ACROSS
+from .baseline import contiguous_imbalance
+from .common import add_command
 from .compared import Compared, notes_of, read_compared
 from .files import check_files
 from .options import add_json, add_reading, layer_ids, positive
 from .output import (
     STANDARD_OUTPUT,
+    add_all_layers,
     json_file,
     print_lines,
+    print_rows,
     print_table,
     save_json,
+    shown_rows,
 )
+from .parser import one_of, real
 from .stated import said_of_options
 from .units import bytes_in, speed_in
 
 if TYPE_CHECKING:
     from ..moves.links import Links
     from ..moves.traffic import MoveLimits
+    from ..problem.instance import Instance
 
 NEEDS = {  # an option and the one that it is of no use without
     "within_node": "bytes_per_expert",
@@ -35,10 +42,23 @@ NEEDS = {  # an option and the one that it is of no use without
 }
 
 
+EXAMPLES = """
+eplb-opt diff old.npz new.npz --loads loads.npz
+eplb-opt diff old.npz new.npz --loads loads.npz \\
+    --nodes 4 --bytes-per-expert 44MiB \\
+    --within-node 400GB/s --across-nodes 50GB/s \\
+    --schedule --moves-per-rank 2
+"""
+
+
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
-        "diff", help="what moves from one map to another, and what it gains"
+    parser = add_command(
+        commands,
+        "diff",
+        "what moves from one map to another, and what it gains",
+        EXAMPLES,
+        usage="OLD NEW [options]",
     )
     parser.add_argument(
         "old", type=Path, metavar="OLD", help="the map in use, in any format"
@@ -51,6 +71,7 @@ def add_parser(commands: Any) -> None:
     _add_cost(parser)
     _add_schedule(parser)
     add_json(parser)
+    add_all_layers(parser)
     parser.set_defaults(run=_diff)
 
 
@@ -75,11 +96,14 @@ def _add_topology(parser: argparse.ArgumentParser) -> None:
         metavar="RANKS",
         help="of OLD, such as 3,7 or 8:16: they hold nothing any more; if NEW has fewer ranks, the others move up",
     )
-    parser.add_argument("--nodes", type=positive, default=1, help="nodes; default: 1")
+    parser.add_argument(
+        "--nodes", type=positive, default=1, metavar="N", help="default: 1"
+    )
     parser.add_argument(
         "--groups",
         type=positive,
         default=1,
+        metavar="N",
         help="expert groups of the router; default: 1",
     )
     parser.add_argument(
@@ -106,18 +130,22 @@ def _add_loads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--windows",
         default="all",
+        metavar="WHICH",
         help="of the loads: index, range 0:16, label, or all (the default)",
     )
     parser.add_argument(
         "--across",
+        type=one_of(ACROSS),
         choices=ACROSS,
+        metavar="NAME",
         help="what counts of several windows, see solve; default: mean",
     )
     parser.add_argument(
         "--level",
-        type=float,
+        type=real,
         default=0.9,
-        help="of cvar: the worst 1 - LEVEL of the windows count; default: %(default)s",
+        metavar="X",
+        help="of cvar: the worst 1 - X of the windows count; default: %(default)s",
     )
 
 
@@ -176,7 +204,7 @@ def _diff(options: argparse.Namespace) -> int:
     report = _report(options, compared) | {"notes": notes}
     save_json(options.json, report)
     if options.json != STANDARD_OUTPUT:
-        _print(report)
+        _print(report, compared.instance, options.all_layers)
     return 0
 
 
@@ -234,13 +262,28 @@ def _limits(options: argparse.Namespace) -> MoveLimits | None:
     return MoveLimits(options.moves_per_rank, options.moves_per_pair)
 
 
-def _print(report: Mapping[str, Any]) -> None:
+def _worth(report: Mapping[str, Any], instance: Instance) -> Iterator[str]:
+    """What the new map is worth where there was no EPLB, if there are loads."""
+    from ..report.worth import baseline_line
+
+    after = report["totals"]["imbalance_after"]
+    if after is not None:
+        yield baseline_line(after, contiguous_imbalance(instance), "the new map")
+
+
+def _print(report: Mapping[str, Any], instance: Instance, all_layers: bool) -> None:
     """What moves, layer by layer, and in all; then the schedule."""
     from ..report import diff_tables as tables
+    from ..report.shortened import moved_layers, other_moves_line
 
     print_lines(tables.head_lines(report))
-    print_table(tables.layer_table(report))
+    layers = report["layers"]
+    rows = shown_rows(len(layers), moved_layers(layers), all_layers)
+    print_rows(tables.layer_table(report), rows)
+    if len(rows) < len(layers):
+        print_lines([other_moves_line(layers, rows)])
     print_lines(tables.totals_lines(report))
+    print_lines(_worth(report, instance))
     if report["schedule"] is None:
         return
     print_lines(["", *tables.schedule_lines(report)])

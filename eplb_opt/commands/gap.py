@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import OptionError
+from ..errors import OptionError, did_you_mean
 from ..limits import Limits
 from ..methods import METHODS
 from ..methods.needs import require_method
+from .common import add_command
+from .dry_run import add_dry_run, end_dry_run, plan_of
 from .files import check_files
+from .idle import say_idle
+from .judged import Judged, judge, own_map, own_policies
+from .messages import RESULTS
 from .options import (
     add_input,
     limits_of,
@@ -30,14 +34,28 @@ from .output import (
     save_json,
 )
 from .page import add_page, save_page
-from .stated import instance_of, read_selected, say_no_effect
-from .step import add_step, copies_in, look_in_current_folder
+from .stated import instance_in_time, read_selected, say_no_effect
+from .step import add_cost, add_step, copies_in, top_k_in
+from .verdict import ABOVE, EXIT_CODES, above, add_fail_above, say_above
+
+EXAMPLES = """
+eplb-opt gap loads.npz --replicas 288 --ranks 32
+eplb-opt gap loads.npz --replicas 288 --ranks 32 \\
+    --methods optimal --map served.npz --fail-above 1%
+eplb-opt gap loads.npz --replicas 288 --ranks 32 \\
+    --policy my_package.my_module:MyPolicy
+"""
 
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
-        "gap", help="how far methods, and your own map, are from optimal"
+    parser = add_command(
+        commands,
+        "gap",
+        "how far methods, and your own map, are from optimal",
+        EXAMPLES,
+        further=EXIT_CODES,
+        usage="FILE --replicas N --ranks N [options]",
     )
     add_input(parser)
     parser.add_argument(
@@ -46,8 +64,11 @@ def add_parser(commands: Any) -> None:
         help="comma-separated; default: %(default)s",
     )
     _add_own(parser)
+    add_fail_above(parser)
     add_step(parser)
     add_page(parser)
+    add_dry_run(parser)
+    add_cost(parser)
     parser.set_defaults(run=_gap)
 
 
@@ -74,32 +95,51 @@ def _gap(options: argparse.Namespace) -> int:
     limits = limits_of(options)
     methods = _methods(options.methods, limits)
     copies = _copies(options)
+    costs = [] if options.cost is None else [options.cost]
+    inputs = [options.loads, *options.map, *costs]
     outputs = {"--json": json_file(options.json), "--report": options.report}
-    check_files(outputs, [options.loads, *options.map])
-    policies = _policies(options.policy)
+    check_files(outputs, inputs)
+    policies = own_policies(options.policy)
     loads = read_selected(options)
-    instance = instance_of(options, loads, methods)
-    own = {f"map {path}": _own(path, instance) for path in options.map}
+    instance, is_early = instance_in_time(options, loads, methods)
+    methods = ["greedy"] if is_early else methods
+    own = {f"map {path}": own_map(path, instance) for path in options.map}
     notes = say_no_effect(options, instance)
-    judged = _judge(policies, instance)
+    notes += say_idle(options, instance.num_windows)
+    if options.dry_run:
+        files = [json_file(options.json), options.report]
+        plan = plan_of(options, methods, limits, instance.num_windows, files)
+        judged_too = [f"would judge {name}" for name in [*policies, *own]]
+        return end_dry_run(
+            options, loads, options.replicas, notes, [*plan, *judged_too]
+        )
+    judged = judge(policies, instance)
     results, interrupted = run_methods(instance, methods, limits)
-    theirs = _Judged(judged.placements | own, judged.seconds)
+    interrupted = interrupted or is_early
+    theirs = Judged(judged.placements | own, judged.seconds)
     found = _found(instance, results, theirs, limits.gap, copies)
     step = {
         "tokens_per_step": options.tokens_per_step,
-        "top_k": None if copies is None else options.top_k,
+        "top_k": None if options.tokens_per_step is None else top_k_in(options),
     }
-    content = _content(instance, found, step, notes, interrupted)
+    failed = above(found.rows, theirs.placements, options.fail_above)
+    verdict = {"fail_above": options.fail_above, "above": failed}
+    content = _content(instance, found, step | verdict, notes, interrupted)
     save_json(options.json, content)
     saved = save_page(options.report, lambda: _page(content, instance, found, loads))
     if options.json != STANDARD_OUTPUT:
         _print(instance, found, step)
         print_lines(saved)
-    return exit_code_of(interrupted)
+    if interrupted or not failed:
+        return exit_code_of(interrupted, RESULTS)
+    say_above(found.rows, failed, options.fail_above)
+    return ABOVE
 
 
 def _copies(options: argparse.Namespace) -> int | None:
-    """Routed tokens of a step, where one is given; known for these objectives only."""
+    """Routed tokens of a step, where what sampling adds is asked for; known for these objectives only."""
+    if options.cost is not None:
+        return None
     is_known = options.across in (None, "sum", "mean")
     if options.tokens_per_step is not None and not is_known:
         raise OptionError(
@@ -127,25 +167,22 @@ def _content(
         "layer_ids": list(instance.layer_ids),
         "lower_bound": found.bound.tolist(),
         "bound_method": found.proofs,
-        "gap_limit": found.gap_limit,
         **step,
+        "baseline": finite([found.baseline])[0],
         "methods": finite(found.rows),
     }
 
 
-class _Judged(NamedTuple):
-    """Placements of others by name, and seconds where they were computed here."""
-
-    placements: dict[str, Any]
-    seconds: dict[str, float]
-
-
 class _Found(NamedTuple):
-    """The best bound [layers], what proved it, and a row and a placement for each method, policy and map."""
+    """The best bound [layers], what proved it, and a row for each method, policy and map, and without EPLB.
+
+    Also the placement of each, and the gap up to which a layer is optimal.
+    """
 
     bound: Any
     proofs: list[str]
     rows: list[dict[str, Any]]
+    baseline: dict[str, Any]
     placements: dict[str, Any]
     gap_limit: float
 
@@ -162,31 +199,34 @@ def _page(content: dict[str, Any], instance: Any, found: _Found, loads: Any) -> 
 def _found(
     instance: Any,
     results: Sequence[Any],
-    theirs: _Judged,
+    theirs: Judged,
     gap: float,
     copies: int | None,
 ) -> _Found:
+    from ..replayer.players import contiguous
     from ..report.gap import best_bound, gap_rows
+    from ..report.worth import WITHOUT_EPLB
 
     bound, proofs = best_bound(results)
     objectives = {result.method: result.objective for result in results}
     seconds = {result.method: result.seconds for result in results}
     placements = {result.method: result.placement for result in results}
-    placements |= theirs.placements
-    objectives |= {
-        name: placement.objective(instance)
-        for name, placement in theirs.placements.items()
-    }
+    others = {WITHOUT_EPLB: contiguous(instance), **theirs.placements}
+    objectives |= {name: map_.objective(instance) for name, map_ in others.items()}
+    placements |= others
     rows = gap_rows(
         instance,
         objectives,
         seconds | theirs.seconds,
         bound,
         gap,
+        {name: placements[name].mean_ranks(instance) for name in objectives},
     )
     for row in rows:
         row["sampling"] = _sampling(placements[row["method"]], instance, copies)
-    return _Found(bound, proofs, rows, placements, gap)
+    baseline = next(row for row in rows if row["method"] == WITHOUT_EPLB)
+    rows.remove(baseline)
+    return _Found(bound, proofs, rows, baseline, placements, gap)
 
 
 def _sampling(
@@ -209,15 +249,17 @@ def _print(instance: Any, found: _Found, step: dict[str, Any]) -> None:
     """The tables, and what proved the bounds."""
     from ..report.replay import sampling_table, step_lines
     from ..report.tables import gap_table
+    from ..report.worth import worth_lines
 
     print_lines([instance.describe()])
-    print_table(gap_table(found.rows))
+    rows = [found.baseline, *found.rows]
+    print_table(gap_table(rows))
     layers_of = Counter(found.proofs)
     counted = ", ".join(f"{proof} ({count})" for proof, count in layers_of.items())
-    print_lines([f"bound proved by (layers): {counted}"])
-    if step["tokens_per_step"] is not None:
+    print_lines([f"bound proved by (layers): {counted}", *worth_lines(rows)])
+    if any(row["sampling"] is not None for row in found.rows):
         print_lines(["", *step_lines(**step)])
-        print_table(sampling_table(found.rows))
+        print_table(sampling_table(rows))
 
 
 def _methods(names: str, limits: Limits) -> list[str]:
@@ -227,37 +269,9 @@ def _methods(names: str, limits: Limits) -> list[str]:
         raise OptionError("--methods names none: the bound needs at least one")
     for name in methods:
         if name not in METHODS:
-            raise OptionError(f"method {name!r}: choose from {', '.join(METHODS)}")
+            near = did_you_mean(name, METHODS) or ":"
+            raise OptionError(
+                f"--methods: no {name!r}{near} choose from {', '.join(METHODS)}"
+            )
         require_method(name, limits)
     return methods
-
-
-def _own(path: Path, instance: Any) -> Any:
-    from ..formats import read_map
-
-    placement = read_map(
-        path, instance.num_experts, instance.layer_ids, num_ranks=instance.num_ranks
-    )
-    placement.require_valid(instance)
-    return placement
-
-
-def _policies(specs: list[str]) -> dict[str, Any]:
-    """The user's policies by name; modules are also looked for in the current folder, as `python -m` does."""
-    from ..external import load_policy
-
-    look_in_current_folder(specs)
-    return {f"policy {spec}": load_policy(spec) for spec in specs}
-
-
-def _judge(policies: dict[str, Any], instance: Any) -> _Judged:
-    """What each policy places, each called once."""
-    from ..external import call_policy
-
-    judged = _Judged({}, {})
-    for name, policy in policies.items():
-        start = time.monotonic()
-        placement = call_policy(policy, instance, name)
-        judged.seconds[name] = time.monotonic() - start
-        judged.placements[name] = placement
-    return judged

@@ -23,13 +23,13 @@ def misplaced(expected: Mapping[Path, str]) -> str:
     expected : path -> `MAP`, `REPORT` or `LOADS`
     """
     for path, what in expected.items():
-        found = _content_of(path)
+        found = content_of(path)
         if found not in (what, None):
             return f"{path} holds {found}, where {what} should be: {ORDER}"
     return ""
 
 
-def _content_of(path: Path) -> str | None:
+def content_of(path: Path) -> str | None:
     """What a file holds; None if it cannot be read."""
     from ..formats import holds_map, read_loads
 

@@ -12,6 +12,7 @@ from ..errors import OptionError
 from ..limits import Limits, expected_of
 from ..problem.across import ACROSS
 from ..problem.spare import SPARE
+from .parser import expecting, integer, one_of, real
 
 OPTION_OF_LIMIT = {
     "seconds": "--time-limit",
@@ -37,26 +38,30 @@ def _add_windows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--windows",
         default="all",
+        metavar="WHICH",
         help="index, range 0:16, label, or all (the default)",
     )
     parser.add_argument(
         "--across",
+        type=one_of(ACROSS),
         choices=ACROSS,
+        metavar="NAME",
         help="what counts of several windows: their sum, or heaviest over mean rank "
-        "load in the mean, the worst of them by --level (cvar) or the worst one "
-        "(max); default: mean, or sum in hierarchical mode with an exact method",
+        "load in the mean, in the worst of them by --level (cvar) or in the worst "
+        "one (max): sum, mean, cvar or max; default: mean, or sum in hierarchical mode with an exact method",
     )
     parser.add_argument(
         "--level",
-        type=float,
+        type=real,
         default=0.9,
-        help="of cvar: the worst 1 - LEVEL of the windows count; default: %(default)s",
+        metavar="X",
+        help="of cvar: the worst 1 - X of the windows count; default: %(default)s",
     )
 
 
 def add_topology(
     parser: argparse.ArgumentParser,
-    replicas: Callable[[str], Any] = int,
+    replicas: Callable[[str], Any] = integer,
     more: str = "",
     *,
     is_required: bool = True,
@@ -66,12 +71,20 @@ def add_topology(
         "--replicas",
         type=replicas,
         required=is_required,
+        metavar="N",
         help=f"physical experts (slots) a layer{more}",
     )
-    parser.add_argument("--ranks", type=int, required=is_required, help="GPUs")
-    parser.add_argument("--nodes", type=int, default=1, help="nodes; default: 1")
     parser.add_argument(
-        "--groups", type=int, default=1, help="expert groups of the router; default: 1"
+        "--ranks", type=integer, required=is_required, metavar="N", help="GPUs"
+    )
+    parser.add_argument(
+        "--nodes", type=integer, default=1, metavar="N", help="default: 1"
+    )
+    parser.add_argument(
+        "--groups",
+        type=integer,
+        default=1,
+        help="expert groups of the router; default: 1",
     )
     parser.add_argument(
         "--distinct",
@@ -176,6 +189,7 @@ def _further_uses(option: str) -> str:
     return "".join(f"; {use}" for use in uses)
 
 
+@expecting("an integer >= 1")
 def positive(text: str) -> int:
     """An integer >= 1."""
     if int(text) < 1:
@@ -183,6 +197,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
+@expecting("different numbers, such as 3:61 (the end is excluded) or 1,3,5")
 def layer_ids(text: str) -> list[int]:
     """Layer ids as ``3:61`` (the end is excluded), ``1,3,5``, or both."""
     ids = [layer for part in text.split(",") for layer in _range(part)]
@@ -219,13 +234,13 @@ def add_previous(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--slack",
-        type=float,
+        type=real,
         metavar="X",
         help="as few moves as leave the objective at most so much above the method's best: 0.005 is half a percent",
     )
     parser.add_argument(
         "--move-price",
-        type=float,
+        type=real,
         metavar="X",
         help="what a move costs, in units of the mean rank load, instead of --slack",
     )
@@ -242,12 +257,15 @@ def add_spare(parser: argparse.ArgumentParser) -> None:
     """What may fail without the loss of an expert."""
     parser.add_argument(
         "--spare",
+        type=one_of(SPARE),
         choices=SPARE,
-        help="any one of them may fail and every expert still has a replica: each is "
+        metavar="WHAT",
+        help="rank or node: any one of them may fail and every expert still has a replica: each is "
         "on two ranks (nodes), which takes two slots an expert",
     )
 
 
+@expecting("an integer, or a share below 1")
 def number_or_share(text: str) -> int | float:
     """An integer, or a number with a point."""
     return int(text) if text.lstrip("-").isdecimal() else float(text)
@@ -259,18 +277,22 @@ def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
     _add_spending(parser, seconds)
     parser.add_argument(
         "--gap",
-        type=float,
+        type=real,
         default=USUAL_GAP,
+        metavar="X",
         help="gap at which a layer is OPTIMAL; of the maps within it, one that other "
         "loads hurt least is taken; default: %(default)s",
     )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=integer,
         default=os.cpu_count() or 1,
+        metavar="N",
         help="processes; default: all cores",
     )
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument(
+        "--seed", type=integer, default=0, metavar="N", help="default: 0"
+    )
     add_json(parser)
 
 
@@ -278,13 +300,13 @@ def _add_spending(parser: argparse.ArgumentParser, seconds: float) -> None:
     """The time or the work that a command may take."""
     parser.add_argument(
         "--time-limit",
-        type=float,
+        type=real,
         metavar="SECONDS",
         help=f"default: {seconds}; with --work: none",
     )
     parser.add_argument(
         "--work",
-        type=float,
+        type=real,
         metavar="N",
         help="limit of what is computed for each pool, in roughly seconds of one core, "
         "instead of the time: the same loads give the same map in every run",

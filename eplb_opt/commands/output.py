@@ -1,30 +1,26 @@
-"""What commands print: tables, progress, one-line warnings; and running methods with their progress shown."""
+"""What commands print: results, in tables, lines or JSON; and running methods with their progress shown."""
 
 from __future__ import annotations
 
-import contextlib
+import argparse
 import json
-import logging
 import math
 import shutil
 import sys
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..limits import Limits
 from ..result import SolveInterrupted
-from .files import save, written
+from .colour import is_coloured, is_terminal, with_coloured_words
+from .files import save
+from .loudness import is_quiet
+from .messages import BEST_MAPS, say_interrupted
+from .progress import USUAL_WIDTH, shown_progress
 from .signals import INTERRUPTED
 
-PACKAGE = __name__.partition(".")[0]
 STANDARD_OUTPUT = Path("-")  # as the file of --json: nothing else is then printed there
-USUAL_WIDTH = 80  # of a terminal that does not say
-LIVE_SECONDS = 0.2  # between updates of the line on a terminal
-LINE_SECONDS = 5.0  # between lines elsewhere
-TO_END = "\033[K"  # clears the rest of the line
 
 if TYPE_CHECKING:
     from ..report.layout import Column
@@ -77,98 +73,11 @@ def run_methods(
     return results, False
 
 
-@contextlib.contextmanager
-def shown_progress(name: str, done: str) -> Iterator[Callable[[int, int], None]]:
-    """A live line on a terminal, a line every few seconds elsewhere; both on standard error."""
-    line = _ProgressLine(name, done)
-    try:
-        yield line.show
-    finally:
-        line.clear()
-
-
-class _ProgressLine:
-    """What is shown of a work's progress, not more often than somebody reads it."""
-
-    def __init__(self, name: str, done: str) -> None:
-        self.name = name
-        self.done = done
-        self.is_live = _is_terminal(sys.stderr)
-        self.least = LIVE_SECONDS if self.is_live else LINE_SECONDS
-        self.start = time.monotonic()
-        self.last = self.start
-        self.is_shown = False
-
-    def show(self, done: int, total: int) -> None:
-        """Say how many parts are done, unless that was said a moment ago."""
-        now = time.monotonic()
-        if now - self.last < self.least:
-            return
-        self.last = now
-        self.is_shown = True
-        elapsed = now - self.start
-        text = f"{self.name}: {done} of {total} {self.done}, {elapsed:.0f} s"
-        _show_progress(f"\r{text}{TO_END}" if self.is_live else f"{text}\n")
-
-    def clear(self) -> None:
-        """Leave no live line behind."""
-        if self.is_live and self.is_shown:
-            _show_progress(f"\r{TO_END}")
-
-
-def _show_progress(text: str) -> None:
-    print(text, end="", file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def one_line_messages() -> Iterator[None]:
-    """Warnings, and what the package logs, as one line each, as errors are."""
-
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        say("warning", message)
-
-    logger = logging.getLogger(PACKAGE)
-    handler = _Handler(logging.INFO)
-    level = logger.level
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-            logger.removeHandler(handler)
-
-
-class _Handler(logging.Handler):
-    """The log on standard error."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say a record."""
-        what = "note" if record.levelno < logging.WARNING else "warning"
-        say(what, record.getMessage())
-
-
-def say(what: str, message: object) -> None:
-    """A line on standard error."""
-    text = " ".join(str(message).splitlines())
-    print(f"eplb-opt: {what}: {text}", file=sys.stderr, flush=True)
-
-
-def say_interrupted() -> None:
-    """What an interrupt has left."""
-    files = ", ".join(str(path) for path in written)
-    kept = f"the best maps so far are kept: {files}"
-    nothing = "no file was asked for, none is written"
-    say("interrupted", kept if files else nothing)
-
-
-def exit_code_of(interrupted: bool) -> int:
-    """The exit code of a command that has written what it has; an interrupt is said."""
+def exit_code_of(interrupted: bool, kept: str = BEST_MAPS) -> int:
+    """The exit code of a command that has written what it has; an interrupt is said, and what is kept."""
     if not interrupted:
         return 0
-    say_interrupted()
+    say_interrupted(kept)
     return INTERRUPTED
 
 
@@ -202,7 +111,18 @@ def save_json(path: Path | None, content: Mapping[str, Any]) -> None:
         save(path, lambda file: write_json(file, content))
 
 
-def print_report(report: Mapping[str, Any], description: str) -> None:
+def add_all_layers(parser: argparse.ArgumentParser) -> None:
+    """The option that a table of layers is whole on a terminal, too."""
+    parser.add_argument(
+        "--all-layers",
+        action="store_true",
+        help="show all layers on a terminal, too, not only the worst and the open ones of many",
+    )
+
+
+def print_report(
+    report: Mapping[str, Any], description: str, all_layers: bool = True
+) -> None:
     """A report: its layers and totals.
 
     Parameters
@@ -211,12 +131,31 @@ def print_report(report: Mapping[str, Any], description: str) -> None:
         Of `Result.to_dict`.
     description : str
         Of the instance, in a line.
+    all_layers : bool
+        On a terminal, too; otherwise many layers are shortened there to the worst.
     """
+    from ..report.shortened import other_layers_line, worst_layers
     from ..report.tables import layer_table, totals_lines
 
     print_lines([f"{report['method']}: {description}"])
-    print_table(layer_table(report))
+    layers = report["layers"]
+    rows = shown_rows(len(layers), worst_layers(layers), all_layers)
+    print_rows(layer_table(report), rows)
+    if len(rows) < len(layers):
+        print_lines([other_layers_line(layers, rows)])
     print_lines(totals_lines(report))
+
+
+def shown_rows(count: int, worst: Sequence[int], all_layers: bool) -> Sequence[int]:
+    """The rows of a table that are shown: on a terminal, unless all are asked for, the worst."""
+    return range(count) if all_layers or not is_terminal(sys.stdout) else worst
+
+
+def print_rows(columns: Sequence[Column], rows: Sequence[int]) -> None:
+    """Some rows of a table."""
+    from ..report.shortened import kept_rows
+
+    print_table(kept_rows(columns, rows))
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -228,7 +167,8 @@ def print_lines(lines: Iterable[str]) -> None:
 
     width = _width()
     for line in lines:
-        print("\n".join(text_lines(line, width)))
+        for part in text_lines(line, width):
+            _print(part)
 
 
 def print_table(columns: Sequence[Column]) -> None:
@@ -236,7 +176,13 @@ def print_table(columns: Sequence[Column]) -> None:
     from ..report.layout import table_lines
 
     for line in table_lines(columns, _width()):
-        print(line)
+        _print(line)
+
+
+def _print(line: str) -> None:
+    """A line of results, unless the command is to be quiet."""
+    if not is_quiet():
+        print(with_coloured_words(line) if is_coloured(sys.stdout) else line)
 
 
 def finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -251,10 +197,6 @@ def _or_null(value: Any) -> Any:
 
 def _width() -> int | None:
     """Characters of a line on the terminal; None where standard output is none."""
-    if not _is_terminal(sys.stdout):
+    if not is_terminal(sys.stdout):
         return None
     return shutil.get_terminal_size().columns or USUAL_WIDTH
-
-
-def _is_terminal(stream: Any) -> bool:
-    return bool(stream is not None and stream.isatty())

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import InstanceError, OptionError
+from .common import add_command
+from .dry_run import add_dry_run, end_dry_run
 from .files import check_files
+from .idle import say_idle
+from .messages import RESULTS, say
 from .options import (
     add_json,
     add_loads,
@@ -24,23 +29,35 @@ from .output import (
     print_lines,
     print_table,
     save_json,
-    say,
-    shown_progress,
 )
 from .page import add_page, save_page
-from .stated import said_of_options, say_no_effect
-from .step import add_step, look_in_current_folder
+from .parser import expecting
+from .progress import shown_progress
+from .stated import said_of_axes, said_of_options, say_no_effect, topology_of
+from .step import add_step, look_in_current_folder, top_k_in
 
 # An argument of `replay` at the beginning of an error.
 ARGUMENT = re.compile(r"^(window|history|interval|train|test|policies|policy)\b=?\s*")
 OPTION_OF = {"policy": "--policies"}
 
 
+EXAMPLES = """
+eplb-opt replay windows.npz --replicas 72,80 --ranks 8
+eplb-opt replay windows.npz --replicas 72 --ranks 8 \\
+    --policies greedy,refined-windows --interval 4
+eplb-opt replay windows.npz --replicas 72 --ranks 8 \\
+    --train code,chat --test maths
+"""
+
+
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "replay",
-        help="play recorded windows through policies: who would have been best?",
+        "play recorded windows through policies: who would have been best?",
+        EXAMPLES,
+        usage="FILE --replicas N --ranks N [options]",
     )
     add_loads(parser)
     add_topology(parser, _numbers, ", or several numbers to compare: 72,80")
@@ -62,6 +79,7 @@ def add_parser(commands: Any) -> None:
     )
     add_json(parser)
     add_page(parser)
+    add_dry_run(parser)
     parser.set_defaults(run=_replay)
 
 
@@ -111,16 +129,26 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+@expecting("numbers between commas")
 def _numbers(text: str) -> list[int]:
     """Numbers between commas, at least one."""
     return [int(part) for part in text.split(",")]
 
 
 def _replay(options: argparse.Namespace) -> int:
+    from ..formats import read_loads
+
     outputs = {"--json": json_file(options.json), "--report": options.report}
     check_files(outputs, [options.loads])
-    notes = _topology_notes(options)
-    report = _played(options)
+    notes = say_no_effect(options, topology_of(options))
+    notes += say_idle(options, windows=0)
+    look_in_current_folder(_policies(options))
+    loads = read_loads(options.loads, **reading_of(options))
+    said_of_axes(options, loads)
+    if options.dry_run:
+        plan = list(_plan(options, loads))
+        return end_dry_run(options, loads, options.replicas[0], notes, plan)
+    report = _played(options, loads)
     for note in report["notes"]:
         say("note", note)
     report["notes"] = notes + report["notes"]
@@ -129,34 +157,48 @@ def _replay(options: argparse.Namespace) -> int:
     if options.json != STANDARD_OUTPUT:
         _print(report)
         print_lines(saved)
-    return exit_code_of(bool(report["interrupted"]))
+    return exit_code_of(bool(report["interrupted"]), RESULTS)
 
 
-def _topology_notes(options: argparse.Namespace) -> list[str]:
-    """What is said of options without effect, before the work."""
-    from ..problem.topology import Topology
-
-    try:
-        topology = Topology(
-            num_ranks=options.ranks, num_groups=options.groups, num_nodes=options.nodes
-        )
-    except InstanceError as error:
-        raise InstanceError(said_of_options(str(error))) from error
-    return say_no_effect(options, topology)
-
-
-def _played(options: argparse.Namespace) -> dict[str, Any]:
-    """The report of the replay that the options state; what is wrong with them is said of the options."""
-    from ..formats import read_loads
-    from ..replayer.play import replay
+def _policies(options: argparse.Namespace) -> list[str]:
+    """The policies asked for, by default all of this package."""
     from ..replayer.players import NAMES
+
+    return list(NAMES) if options.policies is None else options.policies
+
+
+def _plan(options: argparse.Namespace, loads: Any) -> Iterator[str]:
+    """What would be played."""
+    from ..replayer.game import game_of
+    from ..replayer.players import chosen_players
+    from ..replayer.trace import as_trace
+
+    policies = _policies(options)
+    with _said_of_options():
+        chosen_players(policies, options.workers)
+        trace = as_trace(loads).joined(options.window)
+        game = game_of(
+            trace, options.history, options.interval, options.train, options.test
+        )
+    slots = " and ".join(str(number) for number in options.replicas)
+    yield f"would play {', '.join(policies)} with {slots} replicas"
+    seen = len(game.turns[None][0].seen)
+    yield f"{len(trace)} windows: a plan sees {seen}, {len(game.served)} are judged"
+    intervals = ["never" if every is None else str(every) for every in game.turns]
+    yield f"re-planned every: {', '.join(intervals)}"
+
+
+def _played(options: argparse.Namespace, loads: Any) -> dict[str, Any]:
+    """The report of the replay that the options state; what is wrong with them is said of the options."""
+    from ..replayer.play import replay
     from ..replayer.result import ReplayInterrupted
 
-    policies = list(NAMES) if options.policies is None else options.policies
-    look_in_current_folder(policies)
-    loads = read_loads(options.loads, **reading_of(options))
+    policies = _policies(options)
     try:
-        with shown_progress("replay", "policies have played") as progress:
+        with (
+            _said_of_options(),
+            shown_progress("replay", "policies have played") as progress,
+        ):
             return replay(
                 loads,
                 options.replicas,
@@ -171,12 +213,19 @@ def _played(options: argparse.Namespace) -> dict[str, Any]:
                 train=options.train,
                 test=options.test,
                 tokens_per_step=options.tokens_per_step,
-                top_k=options.top_k,
+                top_k=top_k_in(options),
                 workers=options.workers,
                 progress=progress,
             ).to_dict()
     except ReplayInterrupted as stopped:
         return stopped.result.to_dict()
+
+
+@contextlib.contextmanager
+def _said_of_options() -> Iterator[None]:
+    """What is wrong with an argument is said of the option."""
+    try:
+        yield
     except InstanceError as error:
         raise InstanceError(said_of_options(str(error))) from error
     except OptionError as error:

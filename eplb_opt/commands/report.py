@@ -10,7 +10,9 @@ from ..checker.schema import in_order
 from ..errors import FormatError, OptionError
 from ..methods import METHODS
 from ..methods.needs import require_method
+from .common import add_command
 from .files import check_files
+from .idle import say_idle
 from .options import add_input, add_previous, limits_of, reading_of
 from .output import (
     STANDARD_OUTPUT,
@@ -21,7 +23,14 @@ from .output import (
     save_json,
 )
 from .page import page_of_result, save_page
-from .stated import check_moves, instance_of, moves_of, read_selected, say_no_effect
+from .parser import one_of
+from .stated import (
+    check_moves,
+    instance_in_time,
+    moves_of,
+    read_selected,
+    say_no_effect,
+)
 
 if TYPE_CHECKING:
     from ..pages.content import Page
@@ -29,15 +38,27 @@ if TYPE_CHECKING:
     from ..problem.instance import Instance
     from ..problem.placement import Placement
 
-INPUT = "The input is recorded loads, or a file that solve, gap or replay wrote with --json."
+EXAMPLES = """
+eplb-opt report loads.npz --replicas 288 --ranks 32 \\
+    --map served.npz -o page.html
+eplb-opt report report.json --loads loads.npz \\
+    --map map.npz -o page.html
+eplb-opt report replay.json -o page.html
+"""
+INPUT = """input:
+  recorded loads, for which a map is planned, or a file that
+  solve, gap or replay wrote with --json"""
 
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "report",
-        help="one page with figures: who waits for whom, how good maps are, what is proven",
-        description=INPUT,
+        "one page with figures: who waits for whom, what is proven",
+        EXAMPLES,
+        usage="FILE -o PAGE [options]",
+        further=INPUT,
     )
     add_input(parser, is_required=False)
     parser.add_argument(
@@ -50,9 +71,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--method",
+        type=one_of(METHODS),
         choices=list(METHODS),
+        metavar="NAME",
         default="optimal",
-        help="what makes the new map, of loads; default: %(default)s",
+        help=f"of loads: {', '.join(METHODS)}; default: %(default)s",
     )
     add_previous(parser)
     parser.add_argument(
@@ -103,12 +126,13 @@ def _of_loads(options: argparse.Namespace) -> int:
     require_method(options.method, limits)
     loads = read_selected(options)
     _check_topology(options)
-    instance = instance_of(options, loads, [options.method])
+    instance, is_early = instance_in_time(options, loads, [options.method])
+    method = "greedy" if is_early else options.method
     notes = say_no_effect(options, instance)
+    notes += say_idle(options, instance.num_windows)
     from_map = moves_of(options, instance)
-    (result, *_), interrupted = run_methods(
-        instance, [options.method], limits, from_map
-    )
+    (result, *_), interrupted = run_methods(instance, [method], limits, from_map)
+    interrupted = interrupted or is_early
     head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
     report = in_order(head | result.to_dict())
     page = page_of_result(report, result, loads, from_map.get("previous"))

@@ -35,6 +35,14 @@ class Signals:
         return 128 + (self.number or signal.SIGINT)
 
 
+def forget_interrupt() -> None:
+    """Let the exit code be ours: Python ends by the signal itself after one that came while a text was executed.
+
+    It remembers such an interrupt (dataclasses and numba execute texts) though it was handled, until the next text.
+    """
+    exec("")
+
+
 @contextlib.contextmanager
 def ending_signals() -> Iterator[Signals]:
     """Handle Ctrl-C, SIGTERM and SIGHUP; those that the caller ignores (``nohup``) stay ignored.
@@ -50,6 +58,8 @@ def ending_signals() -> Iterator[Signals]:
     try:
         yield signals
     finally:
-        if not signals.number:
+        if signals.number:
+            forget_interrupt()
+        else:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -8,7 +8,11 @@ from typing import Any
 
 from ..methods import METHODS
 from ..methods.needs import require_method
+from .baseline import contiguous_imbalance
+from .common import add_command
+from .dry_run import add_dry_run, end_dry_run, plan_of
 from .files import check_files, save
+from .idle import say_idle
 from .options import (
     add_input,
     add_output,
@@ -18,6 +22,7 @@ from .options import (
 )
 from .output import (
     STANDARD_OUTPUT,
+    add_all_layers,
     exit_code_of,
     json_file,
     print_lines,
@@ -27,25 +32,45 @@ from .output import (
     unnumbered,
 )
 from .page import add_page, page_of_result, save_page
+from .parser import one_of
 from .stated import (
     check_moves,
     check_spare,
-    instance_of,
+    instance_in_time,
     moves_of,
     read_selected,
     say_no_effect,
 )
+from .step import add_cost, add_step, require_cost
+
+EXAMPLES = """
+eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
+    -o map.npz --json report.json
+eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
+    --nodes 4 --groups 8 --format sglang -o map.json
+eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
+    --previous served.npz --max-moves 32 -o next.npz
+eplb-opt solve loads.npz --config options.toml --dry-run
+"""
 
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser("solve", help="place experts and certify the map")
+    parser = add_command(
+        commands,
+        "solve",
+        "place experts and certify the map",
+        EXAMPLES,
+        usage="FILE --replicas N --ranks N [options]",
+    )
     add_input(parser)
     parser.add_argument(
         "--method",
+        type=one_of(METHODS),
         choices=list(METHODS),
+        metavar="NAME",
         default="optimal",
-        help="default: %(default)s",
+        help=f"{', '.join(METHODS)}; default: %(default)s",
     )
     parser.add_argument(
         "-o",
@@ -58,6 +83,10 @@ def add_parser(commands: Any) -> None:
     add_previous(parser)
     add_spare(parser)
     add_page(parser)
+    add_dry_run(parser)
+    add_all_layers(parser)
+    add_cost(parser)
+    add_step(parser)
     parser.set_defaults(run=_solve)
 
 
@@ -66,18 +95,27 @@ def _solve(options: argparse.Namespace) -> int:
 
     limits = limits_of(options)
     check_moves(options)
+    require_cost(options)
     require_method(options.method, limits)
     _check_outputs(options)
     loads = _read(options)
-    instance = instance_of(options, loads, [options.method])
+    instance, is_early = instance_in_time(options, loads, [options.method])
+    method = "greedy" if is_early else options.method
     check_spare(options, instance)
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
+    notes += say_idle(options, instance.num_windows)
     from_map = moves_of(options, instance)
+    if options.dry_run:
+        files = [options.output, json_file(options.json), options.report]
+        windows = instance.num_windows
+        plan = plan_of(options, [options.method], limits, windows, files)
+        return end_dry_run(options, loads, options.replicas, notes, plan)
     (result, *_), interrupted = run_methods(
-        instance, [options.method], limits, from_map | {"spare": options.spare}
+        instance, [method], limits, from_map | {"spare": options.spare}
     )
+    interrupted = interrupted or is_early
     saved = []
     if options.output is not None:
         saved.append(_write(options, loads, result.placement))
@@ -89,9 +127,18 @@ def _solve(options: argparse.Namespace) -> int:
         options.report, lambda: page_of_result(report, result, loads, previous)
     )
     if options.json != STANDARD_OUTPUT:
-        print_report(report, instance.describe())
+        print_report(report, instance.describe(), options.all_layers)
+        print_lines([_worth(report, instance)])
         print_lines(saved)
     return exit_code_of(interrupted)
+
+
+def _worth(report: dict[str, Any], instance: Any) -> str:
+    """What the map is worth where there was no EPLB."""
+    from ..report.worth import baseline_line
+
+    imbalance = report["totals"]["imbalance_mean"]
+    return baseline_line(imbalance, contiguous_imbalance(instance))
 
 
 def _read(options: argparse.Namespace) -> Any:
@@ -111,7 +158,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
         "--json": json_file(options.json),
         "--report": options.report,
     }
-    inputs = [options.loads, options.previous]
+    inputs = [options.loads, options.previous, options.cost]
     check_files(outputs, [path for path in inputs if path is not None])
 
 

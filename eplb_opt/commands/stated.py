@@ -10,8 +10,10 @@ from typing import Any
 from ..errors import InstanceError, OptionError
 from ..methods import METHODS
 from ..packages import is_usable
+from ..problem.objective import SUM, Objective
+from .messages import say
 from .options import reading_of
-from .output import say
+from .step import cost_in
 
 SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
 SPARE = re.compile(r"\bspare='(\w+)'")
@@ -21,7 +23,18 @@ def read_selected(options: argparse.Namespace) -> Any:
     """The loads that the options name, of the windows that they select."""
     from ..formats import read_loads
 
-    return read_loads(options.loads, **reading_of(options)).select(options.windows)
+    loads = read_loads(options.loads, **reading_of(options))
+    return said_of_axes(options, loads).select(options.windows)
+
+
+def said_of_axes(options: argparse.Namespace, loads: Any) -> Any:
+    """The loads, and where their axes seem to be others, a warning."""
+    from ..report.inspection import guessed_axes
+
+    guess = guessed_axes(loads.load)
+    if guess is not None:
+        say("warning", f"{options.loads}: {guess}")
+    return loads
 
 
 def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str]) -> Any:
@@ -35,15 +48,29 @@ def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str])
     InstanceError
         The loads cannot be placed on that topology.
     """
-    if options.across is not None:
-        return _instance(options, loads, options.across)
+    is_dry = getattr(options, "dry_run", False)
+    if options.across is not None or is_dry:  # what windows left out say takes time
+        return _instance(options, loads, options.across or "sum")
     added = _instance(options, loads, "sum")
     if added.num_windows == 1 or not is_usable("numba"):
+        return added
+    if added.objective.timed_by is not None:
+        say("note", "planned for the sum of the windows, in time (--across chooses)")
         return added
     over_windows = _instance(options, loads, "mean")
     if any(METHODS[method].supports(over_windows) for method in methods):
         return added
     return over_windows if _helps(over_windows, options.workers) else added
+
+
+def instance_in_time(
+    options: argparse.Namespace, loads: Any, methods: Sequence[str]
+) -> tuple[Any, bool]:
+    """The same, and whether an interrupt came before it was known what counts of the windows: then it is their sum."""
+    try:
+        return instance_of(options, loads, methods), False
+    except KeyboardInterrupt:
+        return _instance(options, loads, options.across or "sum"), True
 
 
 def _helps(over_windows: Any, workers: int) -> bool:
@@ -65,19 +92,26 @@ def _helps(over_windows: Any, workers: int) -> bool:
 
 
 def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:
+    objective = Objective(across, level=options.level, **cost_in(options))
+    return plain_instance(options, loads, options.replicas, objective)
+
+
+def plain_instance(
+    options: argparse.Namespace, loads: Any, replicas: int, objective: Objective = SUM
+) -> Any:
+    """The instance of so many slots; by default of the sum of the windows."""
     from ..problem.instance import Instance
-    from ..problem.objective import Objective
 
     try:
         return Instance(
             loads.load,
-            options.replicas,
+            replicas,
             num_groups=options.groups,
             num_nodes=options.nodes,
             num_ranks=options.ranks,
             distinct=options.distinct,
             layer_ids=loads.layer_ids,
-            objective=Objective(across, level=options.level),
+            objective=objective,
         )
     except InstanceError as error:
         raise InstanceError(said_of_options(str(error))) from error
@@ -87,6 +121,18 @@ def said_of_options(message: str) -> str:
     """A message about an instance's arguments as one about the command's options."""
     with_sizes = SPARE.sub(r"--spare \1", SIZE.sub(r"--\1 ", message))
     return with_sizes.replace("distinct=True", "--distinct")
+
+
+def topology_of(options: argparse.Namespace) -> Any:
+    """The topology that the options state; what is wrong with them is said of the options."""
+    from ..problem.topology import Topology
+
+    try:
+        return Topology(
+            num_ranks=options.ranks, num_groups=options.groups, num_nodes=options.nodes
+        )
+    except InstanceError as error:
+        raise InstanceError(said_of_options(str(error))) from error
 
 
 def say_no_effect(options: argparse.Namespace, instance: Any) -> list[str]:

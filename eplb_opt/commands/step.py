@@ -1,4 +1,4 @@
-"""What a step of finite size is: options that ``gap`` and ``replay`` share; and policies from the current folder."""
+"""A step of finite size, and what it takes: options that commands share; and policies from the current folder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+from ..errors import OptionError
 from .options import positive
+
+ONE_COPY = 1  # of a token, whose bound of sampling holds for any routing
 
 
 def add_step(parser: argparse.ArgumentParser) -> None:
@@ -21,11 +26,57 @@ def add_step(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top-k",
         type=positive,
-        default=1,
         metavar="K",
         help="experts of a token, taken as independent of each other; default: 1, with which the upper bound of "
-        "sampling holds for any routing, and is too large for tokens with several experts",
+        "sampling holds for any routing, and is too large for tokens with several experts; with --cost: 8",
     )
+
+
+def add_cost(parser: argparse.ArgumentParser) -> None:
+    """What a replica takes."""
+    parser.add_argument(
+        "--cost",
+        type=Path,
+        metavar="FILE",
+        help="plan in time: what a replica takes for its tokens of a step (a file of Cost.save or calibrate); with "
+        "--tokens-per-step loads become shares of a step's tokens, and its expected time is said",
+    )
+
+
+def top_k_in(options: argparse.Namespace) -> int:
+    """Experts of a token, as given or by default."""
+    from ..problem.objective import TOP_K
+
+    if options.top_k is not None:
+        return int(options.top_k)
+    return ONE_COPY if getattr(options, "cost", None) is None else TOP_K
+
+
+def cost_in(options: argparse.Namespace) -> dict[str, Any]:
+    """The cost and the step that the options state, as `Objective` takes them; empty without a cost.
+
+    Raises
+    ------
+    FormatError
+        The file cannot be read, or holds no cost.
+    """
+    from ..problem.cost import Cost
+
+    if getattr(options, "cost", None) is None:
+        return {}
+    cost = Cost.load(options.cost)
+    step = options.tokens_per_step
+    return {"cost": cost, "tokens_per_step": step, "top_k": top_k_in(options)}
+
+
+def require_cost(options: argparse.Namespace) -> None:
+    """Raise `OptionError` where a step is given of a command that looks at steps with a cost only."""
+    if options.cost is not None:
+        return
+    for option in ("tokens_per_step", "top_k"):
+        if getattr(options, option) is not None:
+            name = option.replace("_", "-")
+            raise OptionError(f"--{name} is about the time of a step: give --cost FILE")
 
 
 def copies_in(options: argparse.Namespace) -> int | None:
@@ -34,7 +85,7 @@ def copies_in(options: argparse.Namespace) -> int | None:
 
     if options.tokens_per_step is None:
         return None
-    return copies_of(options.tokens_per_step, options.top_k)
+    return copies_of(options.tokens_per_step, top_k_in(options))
 
 
 def look_in_current_folder(specs: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import EplbError, FormatError
+from .common import add_command
 from .files import check_files
 from .misplaced import LOADS, MAP, REPORT, misplaced
 from .options import add_json, add_loads, reading_of
@@ -27,17 +28,26 @@ EXIT_CODES = """exit codes:
   0  valid map, true report, every bound re-proven
   1  something contradicts the report
   2  a file cannot be read, or is not of these loads
-  3  nothing contradicts the report, but not every bound is re-proven
-     (those of search trees cannot be)"""
+  3  nothing contradicts the report, but not every bound is
+     re-proven (those of search trees cannot be)"""
+
+
+EXAMPLES = """
+eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
+    -o map.npz --json report.json
+eplb-opt verify map.npz report.json loads.npz
+"""
 
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "verify",
-        help="re-check a map and its --json report without a solver",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "re-check a map and its --json report without a solver",
+        EXAMPLES,
+        usage="MAP REPORT LOADS [options]",
+        further=EXIT_CODES,
     )
     parser.add_argument("map", type=Path, help="the map that solve wrote")
     parser.add_argument("report", type=Path, help="the report that solve --json wrote")
@@ -150,11 +160,14 @@ def instance_of_report(report: Mapping[str, Any], recorded: Loads) -> Instance:
 
 def _objective(report: Mapping[str, Any]) -> Objective:
     """The objective that the report says it is of; windows were added before reports said so."""
+    from ..problem.cost import Cost
     from ..problem.objective import Objective
 
     said = report.get("objective", {})
     given = {name: value for name, value in said.items() if value is not None}
-    names = ("across", "level", "weights")
+    names = ("across", "level", "weights", "cost", "tokens_per_step", "top_k")
+    if "cost" in given:
+        given["cost"] = Cost.from_dict(given["cost"])
     return Objective(**{name: given[name] for name in names if name in given})
 
 

@@ -7,19 +7,31 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..methods import METHODS
+from .common import add_command
 from .output import print_lines
+from .parser import one_of
+
+EXAMPLES = """
+eplb-opt warmup
+eplb-opt warmup --method refined
+"""
 
 
 def add_parser(commands: Any) -> None:
     """The command's options."""
-    parser = commands.add_parser(
-        "warmup", help="compile once for this installation what the methods call"
+    parser = add_command(
+        commands,
+        "warmup",
+        "compile once for this installation what the methods call",
+        EXAMPLES,
     )
     parser.add_argument(
         "--method",
+        type=one_of(METHODS),
         choices=list(METHODS),
+        metavar="NAME",
         default="optimal",
-        help="default: %(default)s",
+        help=f"{', '.join(METHODS)}; default: %(default)s",
     )
     parser.set_defaults(run=_warmup)
 

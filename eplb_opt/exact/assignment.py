@@ -16,7 +16,7 @@ from ..certificates.mean import trivial_bound
 from ..errors import SolverError
 from ..limits import Limits
 from ..problem.pool import Ints, Packing, Pool
-from ..problem.value import rank_times
+from .sizes import Sizes, allowed_by_size, window_sizes
 
 # The incumbent's objective is a rounded sum; this much above it is safely an upper bound.
 UPPER_MARGIN = 1e-9
@@ -113,13 +113,30 @@ class Assignment:
         return [] if windows is None else windows.caps[windows.shares > 0].tolist()
 
     @property
+    def divides(self) -> bool:
+        """Whether rank times are over their mean, which depends on the counts (K4)."""
+        return self.pool.cost is not None and self.pool.windows is not None
+
+    @property
     def window_loads(self) -> list[list[float]]:
-        """The loads of these windows, or of a plain pool its own: what (C4) and (V2) are about."""
+        """The loads of these windows, or of a pool without windows its own."""
         windows = self.pool.windows
         if windows is None:
             return [self.pool.loads.tolist()]
         loads: list[list[float]] = windows.loads[windows.shares > 0].tolist()
         return loads
+
+    @cached_property
+    def window_sizes(self) -> list[Sizes]:
+        """What a replica of each (expert, count) adds to its rank in these windows: what (C4) and (V2) are about."""
+        return window_sizes(self.pool, self.expert_counts(), self.incumbent)
+
+    @property
+    def typical(self) -> float:
+        """What a rank carries, about: the unit of numbers in models; 0 where nothing is carried."""
+        if self.pool.cost is None:
+            return self.pool.mean
+        return 1.0 if self.divides else self.upper
 
     @property
     def caps_bind(self) -> bool:
@@ -138,9 +155,11 @@ class Assignment:
 
     def hint_heaviest(self) -> list[float]:
         """Warm start of the heaviest rank in each of them."""
-        loads = np.array(self.window_loads)
-        times = rank_times(loads[None], self.incumbent.experts[None])[0]
-        heaviest: list[float] = times.max(axis=1).tolist()
+        times = self.incumbent.window_times(self.pool)
+        windows = self.pool.windows
+        if windows is None:
+            return [float(times.max())]
+        heaviest: list[float] = windows.imbalance(times)[windows.shares > 0].tolist()
         return heaviest
 
     @cached_property
@@ -151,12 +170,15 @@ class Assignment:
     def conflicts(
         self,
     ) -> Iterator[tuple[list[tuple[int, int]], list[tuple[int, int]]]]:
-        """For (V4): pairs (e, k) whose replica has load >= v > limit / 2, and those with limit - v < load < v.
+        """For (V4): pairs (e, k) whose replica has size >= v > limit / 2, and those with limit - v < load < v.
 
         One yield for every v that gives other sets; limit is the incumbent's objective (and the safe margin).
         """
+        if self.divides:
+            return
         limit = self.upper * (1 + UPPER_MARGIN)
-        loads = {(e, k): float(self.pool.loads[e]) / k for e, k in self.expert_counts()}
+        sizes = self.pool.sizes.tolist()
+        loads = {(e, k): sizes[e][k - 1] for e, k in self.expert_counts()}
         above_half = {load for load in loads.values() if 2 * load > limit}
         seen = set()
         for v in sorted(above_half):
@@ -252,6 +274,8 @@ def allowed_counts(pool: Pool, upper: float) -> list[range]:
     list of range
         One an expert.
     """
+    if pool.cost is not None:
+        return allowed_by_size(pool, upper)
     most = pool.max_count
     if upper <= 0:
         return [range(1, most + 1)] * pool.num_experts

@@ -14,6 +14,7 @@ from ortools.sat.python import cp_model
 
 from ..problem.pool import Pool
 from .assignment import Assignment
+from .mean_times_cpsat import add_divided
 
 # The mean rank load has about this many bits: rounding costs at most slots_per_rank / 2^24 of it.
 MEAN_BITS = 24
@@ -42,23 +43,25 @@ class CpSatModel:
     unit: Fraction
 
 
-def scale_of(pool: Pool) -> Fraction:
+def scale_of(pool: Pool, typical: float | None = None) -> Fraction:
     """Power of two that brings the mean rank load, or the slots a rank if they are more, near 2^24 (section 3.3).
 
     Parameters
     ----------
     pool : Pool
+    typical : float, optional
+        What to take for the mean, of a pool with a cost.
 
     Returns
     -------
     Fraction
         Integer loads a unit of load.
     """
-    if pool.total == 0:
+    mean = pool.total / pool.ranks if typical is None else Fraction(typical)
+    if mean == 0:
         return Fraction(1)
-    bits = MEAN_BITS if pool.is_plain else WINDOW_BITS
+    bits = MEAN_BITS if pool.windows is None else WINDOW_BITS
     bits += math.ceil(math.log2(pool.slots_per_rank))
-    mean = pool.total / pool.ranks
     magnitude = mean.numerator.bit_length() - mean.denominator.bit_length()
     return Fraction(2) ** (bits - magnitude)
 
@@ -74,9 +77,11 @@ def build(a: Assignment) -> CpSatModel:
     -------
     CpSatModel
     """
-    scale = scale_of(a.pool)
-    loads = [integer_loads(a, row, scale) for row in a.window_loads]
+    scale = scale_of(a.pool) if a.pool.cost is None else scale_of(a.pool, a.typical)
+    loads = whole_loads(a, scale)
     tops = [_heaviest(a, load) for load in loads]
+    if a.divides:
+        tops = [math.ceil(top * scale) for top in a.hint_heaviest()]
     model = cp_model.CpModel()
     heaviest = _new_heaviest(a, model, scale, tops)
     chosen = {(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()}
@@ -90,7 +95,7 @@ def build(a: Assignment) -> CpSatModel:
         scale=scale,
         unit=scale * CAP_UNIT if a.caps else scale,
     )
-    for add_family in FAMILIES:
+    for add_family in DIVIDED if a.divides else FAMILIES:
         add_family(a, m)
     minimise(a, m)
     add_hints(a, m, tops)
@@ -144,6 +149,16 @@ def new_copies(a: Assignment, model: cp_model.CpModel) -> Copies:
     }
 
 
+def whole_loads(a: Assignment, scale: Fraction) -> list[Loads]:
+    """What a replica of each (expert, count) adds to its rank in each window, rounded down."""
+    if a.pool.cost is None:
+        return [integer_loads(a, row, scale) for row in a.window_loads]
+    return [
+        {pair: math.floor(scale * Fraction(size)) for pair, size in sizes.items()}
+        for sizes in a.window_sizes
+    ]
+
+
 def integer_loads(a: Assignment, loads: list[float], scale: Fraction) -> Loads:
     """Load of one of k replicas of expert e, rounded down."""
     return {
@@ -186,6 +201,10 @@ def c4_heaviest(a: Assignment, m: CpSatModel) -> None:
         for r in a.ranks:
             copies = [m.x[e, k, r] for e, k in pairs]
             m.model.add(cp_model.LinearExpr.weighted_sum(copies, weights) <= top)
+
+
+def k4_mean_times(a: Assignment, m: CpSatModel) -> None:
+    add_divided(a, m.model, m.heaviest, m.y, m.x, int(m.scale))
 
 
 def c5_per_rank(a: Assignment, m: CpSatModel) -> None:
@@ -236,6 +255,16 @@ FAMILIES = (
     c5_per_rank,
     v2_replica,
     v4_conflicts,
+    s1_ranks,
+    s2_experts,
+)
+# Where rank times are over their mean (K4).
+DIVIDED = (
+    c1_one_count,
+    c2_all_replicas,
+    c3_full_ranks,
+    k4_mean_times,
+    c5_per_rank,
     s1_ranks,
     s2_experts,
 )

@@ -16,6 +16,7 @@ from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
 from ..problem.status import StopReason
 from .assignment import OUT_OF_TIME, Assignment, too_large
+from .mean_times_milp import Parts, hint_parts, link_parts, mean_times, new_parts
 from .milp_solvers import SOLVERS, Run, run_milp
 
 # Rank loads are scaled to a mean of SCALE, so that the solvers' absolute tolerances (1e-6) are small beside them; the
@@ -32,12 +33,15 @@ Copies = dict[tuple[int, int, int], pulp.LpVariable]  # of e's k replicas on ran
 class MilpModel:
     """The PuLP problem with its variables; loads are multiplied by ``scale``.
 
-    ``heaviest`` has a variable for each window, the heaviest rank there; of a plain pool it is T alone.
+    ``heaviest`` has a variable for each window, the heaviest rank there; of a pool without windows it is T alone.
+    ``most`` is what a rank may carry in each; ``parts`` are the variables of (K4), none where times are not divided.
     """
 
     problem: pulp.LpProblem
     T: pulp.LpVariable
     heaviest: list[pulp.LpVariable]
+    most: list[pulp.LpAffineExpression]
+    parts: list[Parts]
     y: dict[tuple[int, int], pulp.LpVariable]
     x: Copies
     scale: float
@@ -55,12 +59,14 @@ def build(a: Assignment) -> MilpModel:
     MilpModel
     """
     problem = pulp.LpProblem("pool", pulp.LpMinimize)
-    scale = SCALE / a.pool.mean if a.pool.mean > 0 else 1.0
+    scale = SCALE / a.typical if a.typical > 0 else 1.0
     objective = problem.add_variable("T", lowBound=a.lower * scale)  # (V1)
     # (V1) in each window follows from (C2) to (C4)
+    least = scale if a.divides else 0.0
     heaviest = [
-        problem.add_variable(f"T_{k}", lowBound=0.0) for k in range(len(a.caps))
+        problem.add_variable(f"T_{k}", lowBound=least) for k in range(len(a.caps))
     ]
+    parts = new_parts(a, problem)
     chosen = {
         (e, k): problem.add_variable(f"y_{e}_{k}", 0, 1, pulp.LpInteger)
         for e, k in a.expert_counts()
@@ -70,6 +76,8 @@ def build(a: Assignment) -> MilpModel:
         problem,
         T=objective,
         heaviest=heaviest or [objective],
+        most=mean_times(a, parts) if parts else heaviest or [objective],
+        parts=parts,
         y=chosen,
         x=copies,
         scale=scale,
@@ -109,13 +117,19 @@ def c3_full_ranks(a: Assignment, m: MilpModel) -> None:
 
 
 def c4_heaviest(a: Assignment, m: MilpModel) -> None:
-    for top, weight in zip(m.heaviest, a.window_loads, strict=True):
+    for top, most, sizes in zip(m.heaviest, m.most, a.window_sizes, strict=True):
         for r in a.ranks:
             terms = (
-                (m.x[e, k, r], weight[e] / k * m.scale) for e, k in a.expert_counts()
+                (m.x[e, k, r], sizes[e, k] * m.scale) for e, k in a.expert_counts()
             )
             load = pulp.LpAffineExpression(terms)
-            m.problem.addConstraint(load <= top, _named(f"C4_{r}", top, m))
+            m.problem.addConstraint(load <= most, _named(f"C4_{r}", top, m))
+
+
+def k4_mean_times(a: Assignment, m: MilpModel) -> None:
+    most = a.pool.ranks * m.scale
+    for top, parts in zip(m.heaviest, m.parts, strict=False):
+        link_parts(a, m.problem, top, parts, m.y, most)
 
 
 def c6_windows(a: Assignment, m: MilpModel) -> None:
@@ -148,11 +162,10 @@ def c5_per_rank(a: Assignment, m: MilpModel) -> None:
 
 
 def v2_replica(a: Assignment, m: MilpModel) -> None:
-    for top, weight in zip(m.heaviest, a.window_loads, strict=True):
+    for top, most, sizes in zip(m.heaviest, m.most, a.window_sizes, strict=True):
         for e, counts in enumerate(a.counts):
-            load = weight[e] * m.scale
-            replica = pulp.lpSum(load / k * m.y[e, k] for k in counts)
-            m.problem.addConstraint(replica <= top, _named(f"V2_{e}", top, m))
+            replica = pulp.lpSum(sizes[e, k] * m.scale * m.y[e, k] for k in counts)
+            m.problem.addConstraint(replica <= most, _named(f"V2_{e}", top, m))
 
 
 def v4_conflicts(a: Assignment, m: MilpModel) -> None:
@@ -191,6 +204,7 @@ FAMILIES = (
     c2_all_replicas,
     c3_full_ranks,
     c4_heaviest,
+    k4_mean_times,
     c5_per_rank,
     c6_windows,
     v2_replica,
@@ -206,6 +220,7 @@ def _set_warm_start(a: Assignment, m: MilpModel) -> None:
     for top, load in zip(m.heaviest, a.hint_heaviest(), strict=True):
         top.setInitialValue(max(load * m.scale, top.lowBound))
     m.T.setInitialValue(max(a.upper, a.lower) * m.scale)
+    hint_parts(a, m.parts, m.scale)
     for (e, k), variable in m.y.items():
         variable.setInitialValue(a.hint_y(e, k))
     for key, variable in m.x.items():

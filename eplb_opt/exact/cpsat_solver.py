@@ -89,7 +89,10 @@ def _bound(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> float:
     """The solver's bound in the unit of the loads, or L0 if that is larger."""
     # the objective is an integer
     proven = math.ceil(solver.best_objective_bound - BOUND_NOISE)
-    return max(floor_float(Fraction(proven) / m.unit), a.lower)
+    bound = Fraction(proven) / m.unit
+    if a.divides:  # T is rounded up there (K4)
+        bound -= 1 / m.scale
+    return max(floor_float(bound), a.lower)
 
 
 def _packing(a: Assignment, m: CpSatModel, solver: cp_model.CpSolver) -> Packing:

@@ -85,6 +85,8 @@ def _require_search(instance: Instance) -> None:
         raise OptionError(
             f"num_ranks={instance.num_ranks}: at most {MOST_RANKS} for plans over windows"
         )
+    if instance.objective.timed_by is not None:
+        raise OptionError("plans over windows have no cost: give costs.plan_in_time")
     require("planning over windows", "numba")
 
 

@@ -1,6 +1,6 @@
 """Files: loads in, maps in and out. One module an engine; what a file is, its content says."""
 
-from .atomic import atomic_write, check_writable
+from ..atomic import atomic_write, check_writable
 from .detection import holds_map, read_expert_map, read_loads, read_map
 from .format import Format, Need, Side
 from .held import ExpertMap, Loads

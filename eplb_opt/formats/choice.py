@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from ..errors import FormatError
+from ..errors import FormatError, did_you_mean
 from . import registry
 from .format import Format, Held, Side
 from .held import Loads
@@ -55,8 +55,9 @@ def read_held(kind: Kind[Held], content: Any, source: str, name: str | None) -> 
     readers = kind.readers()
     if name is not None:
         if name not in readers:
+            near = did_you_mean(name, readers) or ":"
             raise FormatError(
-                f"input format {name!r} holds no {kind.what}: use {' or '.join(readers)}"
+                f"input format {name!r} holds no {kind.what}{near} use {' or '.join(readers)}"
             )
         return readers[name].read(content, source)
     for side in readers.values():

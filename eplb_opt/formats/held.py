@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError, FormatWarning
+from ..errors import FormatError, FormatWarning, did_you_mean
 from .layers import MOST_LAYERS, agreed, check_ids, listed, number_layers, rows_of
 
 MOST_EXPERTS = 1 << 16  # of a model
@@ -189,9 +189,10 @@ class Loads:
         chosen = self._by_number(part)
         if not chosen:
             count = len(self.windows)
+            near = did_you_mean(part, self.windows)
             raise FormatError(
-                f"no window {part!r}: the file has {count} (0..{count - 1}), use an index, a range such as 0:{count}, "
-                f"{self._labels()}, or all"
+                f"no window {part!r}: the file has {count} (0..{count - 1}), use an index, a "
+                f"range such as 0:{count}, {self._labels()}, or all{near}"
             )
         return chosen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import FormatError
+from ..errors import FormatError, did_you_mean
 from . import (
     esft,
     fastdeploy,
@@ -122,9 +122,9 @@ def format_named(name: str) -> Format:
     for record in FORMATS:
         if record.name == name:
             return record
-    raise FormatError(
-        f"no format {name!r}: use {' or '.join(record.name for record in FORMATS)}"
-    )
+    names = [record.name for record in FORMATS]
+    near = did_you_mean(name, names) or ":"
+    raise FormatError(f"no format {name!r}{near} use {' or '.join(names)}")
 
 
 def output_format(path: str | Path, name: str | None = None) -> str:
@@ -160,5 +160,8 @@ def output_format(path: str | Path, name: str | None = None) -> str:
         is_chosen = record.name == name if name else ending in record.endings
         if is_chosen and record.is_written:
             return record.name
+    near = did_you_mean(name or "", output_formats()) or ":"
     what = f"no format {name!r}" if name else f"no map format for {path}"
-    raise FormatError(f"{what}: use --format {' or '.join(sorted(output_formats()))}")
+    raise FormatError(
+        f"{what}{near} use --format {' or '.join(sorted(output_formats()))}"
+    )

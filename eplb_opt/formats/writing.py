@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import atomic_write
 from ..errors import FormatError
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from . import plain, registry
-from .atomic import atomic_write
 from .checks import check_loads, check_map
 from .format import Format, Need
 from .held import ExpertMap, Loads

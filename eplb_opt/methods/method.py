@@ -16,10 +16,24 @@ def _anything(_: Instance) -> str:
     return ""
 
 
+def no_times_over_nodes(instance: Instance) -> str:
+    """Of a method that works pool by pool in time: why it cannot do windows of several nodes with a cost."""
+    objective = instance.objective
+    is_in_time = objective.timed_by is not None and not objective.adds_windows
+    if not is_in_time or instance.num_pools == 1:
+        return ""
+    return (
+        "in hierarchical mode it does not plan over windows with a cost "
+        f"(objective: their {objective.across}): take the sum of the windows"
+    )
+
+
 def only_plans_of_one_node(instance: Instance) -> str:
     """Of a method that works pool by pool: why it cannot do windows of several nodes, whose heaviest rank counts."""
     if instance.objective.adds_windows or instance.num_pools == 1:
         return ""
+    if instance.objective.timed_by is not None:
+        return no_times_over_nodes(instance)
     return (
         "in hierarchical mode it does not plan over windows "
         f"(objective: their {instance.objective.across}): take 'refined', or the sum of the windows"

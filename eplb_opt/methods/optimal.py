@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..outcome import PoolOutcome
 from ..problem.status import StopReason
 from .attempt import Attempt
-from .method import Method
+from .method import Method, no_times_over_nodes
 from .option import LIMITS
 from .refined import compile_refined, compile_windows
-from .schedule import SCHEDULE, WINDOW_SCHEDULE
+from .schedule import SCHEDULE, TIME_SCHEDULE, WINDOW_SCHEDULE
 from .task import Report, Task
 
 MOST_MATCHED_SLOTS = 2  # a rank, up to which counts alone decide
@@ -16,6 +16,8 @@ MOST_MATCHED_SLOTS = 2  # a rank, up to which counts alone decide
 
 def _improve(task: Task, report: Report) -> PoolOutcome:
     attempt = Attempt(task, report)
+    if task.pool.cost is not None:
+        return attempt.run(TIME_SCHEDULE)
     if not task.pool.is_plain:
         return attempt.run(WINDOW_SCHEDULE)
     if task.pool.slots_per_rank <= MOST_MATCHED_SLOTS:
@@ -52,6 +54,7 @@ OPTIMAL = Method(
     improve=_improve,
     repeats=True,
     chooses=True,
+    supports=no_times_over_nodes,
     compile_all=_compile,
     compile_windows=compile_windows,
 )

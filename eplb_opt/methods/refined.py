@@ -16,7 +16,7 @@ from ..refined_options import (
     step_count,
     worker_count,
 )
-from .method import Method
+from .method import Method, no_times_over_nodes
 from .option import Option, instance_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,11 @@ def place(
     workers: int = 1,
     **options: Any,
 ) -> Placement:
-    """Plans over windows take the number of workers only; the other options are those of one load vector a layer."""
+    """Plans over windows and in time take the number of workers only; the other options are those of tokens, added."""
+    if instance.objective.timed_by is not None:
+        from ..costs.plan import plan_in_time
+
+        return plan_in_time(instance, workers=workers)
     if not instance.objective.adds_windows:
         from ..foresight.plan import plan_windows
 
@@ -90,6 +94,7 @@ REFINED = Method(
     place=place,
     on_device=True,
     chooses=True,
+    supports=no_times_over_nodes,
     compile_all=compile_refined,
     compile_windows=compile_windows,
     may_do_without=("numba",),

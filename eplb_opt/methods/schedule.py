@@ -179,6 +179,72 @@ def _exact_share(at: Attempt) -> float:
     return EXACT_SHARE * at.remaining()
 
 
+FIRST_TIMES = (
+    0.5  # seconds of the first search in time, or the same in units of Limits.work
+)
+TIME_SEARCH = ("costs.search",)
+TIME_BOUND = ("bounds.counts_in_time",)
+
+
+def _is_small_in_time(at: Attempt) -> bool:
+    """Whether the exact model with a cost may end."""
+    windows = 1 if at.pool.windows is None else len(at.pool.windows.shares)
+    most = at.pool.max_count * at.pool.num_experts * at.pool.ranks
+    return at.number == 0 and most * windows <= MOST_EXACT
+
+
+def _adds_windows(at: Attempt) -> bool:
+    return at.pool.windows is None
+
+
+# With a cost. Over windows nothing but the exact model proves more than that the slowest rank is above the mean.
+TIME_SCHEDULE = (
+    Step(
+        "counts in time",
+        steps.counts_in_time,
+        _adds_windows,
+        _exact_share,
+        modules=TIME_BOUND,
+    ),
+    Step(
+        "search in time",
+        steps.search_times,
+        _always,
+        lambda at: FIRST_TIMES,
+        lambda at: 2 * at.number,
+        TIME_SEARCH,
+    ),
+    Step(
+        "counts in time",
+        steps.counts_in_time,
+        _adds_windows,
+        _exact_share,
+        modules=TIME_BOUND,
+    ),
+    Step(
+        "exact in time",
+        steps.exact,
+        _is_small_in_time,
+        _exact_share,
+        modules=CPSAT_MODEL,
+    ),
+    Step(
+        "search in time",
+        steps.search_times,
+        _always,
+        Attempt.remaining,
+        lambda at: 2 * at.number + 1,
+        TIME_SEARCH,
+    ),
+    Step(
+        "counts in time",
+        steps.counts_in_time,
+        _adds_windows,
+        Attempt.remaining,
+        modules=TIME_BOUND,
+    ),
+)
+
 # Over windows. The mix's bounds hold, and are loose: only small pools are proven.
 WINDOW_SCHEDULE = (
     Step(
@@ -192,7 +258,7 @@ WINDOW_SCHEDULE = (
     Step("cuts", steps.cuts, _is_first, _exact_share, modules=CUTS),
     Step(
         "exact over windows",
-        steps.exact_windows,
+        steps.exact,
         _is_small,
         Attempt.remaining,
         modules=CPSAT_MODEL,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..budget import Budget
-from ..certificates.names import CUTS, PATTERNS
+from ..certificates.names import COST, CUTS, PATTERNS
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
@@ -33,8 +33,26 @@ def search_windows(at: Attempt, budget: Budget, seed: int) -> None:
     _improve(at, improve, budget.scaled(WORK), seed, METHOD)
 
 
-def exact_windows(at: Attempt, budget: Budget, seed: int) -> None:
-    """The reference CP-SAT model, one (C4) a window."""
+def search_times(at: Attempt, budget: Budget, seed: int) -> None:
+    """Anneal and repack replicas of sizes in time."""
+    from ..costs.search import METHOD
+    from ..costs.search import search_times as improve
+
+    _improve(at, improve, budget.scaled(SEARCH_WORK), seed, METHOD)
+
+
+def counts_in_time(at: Attempt, budget: Budget, seed: int) -> None:
+    """Bound L1 with a cost: counts within a target, and cuts on them."""
+    from ..bounds.counts_in_time import counts_in_time as prove
+
+    bracket = at.bracket
+    found = prove(at.pool, bracket.lower, bracket.upper, bracket.gap, budget)
+    if found is not None:
+        bracket.raise_to(found.target, COST, found)
+
+
+def exact(at: Attempt, budget: Budget, seed: int) -> None:
+    """The reference CP-SAT model, over windows or in time: one (C4) a window."""
     from ..exact.cpsat_solver import solve_cpsat
 
     at.take(solve_cpsat(at.pool, at.bracket.packing, _limits(at, budget)))

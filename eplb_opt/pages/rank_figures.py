@@ -52,6 +52,8 @@ def _words(instance: Instance) -> list[str]:
         "A layer is finished when its most loaded rank is. Ranks that are brighter than the rest of their row hold up "
         "all others."
     ]
+    if instance.objective.timed_by is not None:
+        words.append("Ranks are shown by their time, as the cost of replicas gives it.")
     windows = instance.num_windows
     if not instance.objective.adds_windows:
         words.append(
@@ -66,11 +68,15 @@ def _words(instance: Instance) -> list[str]:
 
 def _loads(slots: Ints, instance: Instance) -> Floats:
     """Load of each rank over the mean, [layers, ranks]: of the sum of windows, or in each rank's worst one."""
+    cost = instance.objective.timed_by
     if instance.objective.adds_windows:
-        return rank_loads(slots, instance.weight)
-    worst = rank_loads(slots, instance.load[0])
-    for window in instance.load[1:]:
-        np.maximum(worst, rank_loads(slots, window), out=worst)
+        return rank_loads(slots, instance.step_weight, cost)
+    loads = instance.load
+    if cost is not None:
+        loads = instance.objective.step_loads(loads)
+    worst = rank_loads(slots, loads[0], cost)
+    for window in loads[1:]:
+        np.maximum(worst, rank_loads(slots, window, cost), out=worst)
     return worst
 
 

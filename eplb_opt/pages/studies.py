@@ -56,13 +56,16 @@ def study_of_report(
     layers = report["layers"]
     imbalance = np.array([layer["imbalance"] for layer in layers], dtype=np.float64)
     after = ShownMap(report["method"], imbalance, seconds=report["totals"]["seconds"])
-    if instance is not None and placement is not None:
-        after = shown_map(after.name, placement, instance, after.seconds)
-        _check_same(after.imbalance, imbalance)
-    others = [] if instance is None else baselines(instance, [after.name])
-    if instance is not None and previous is not None:
-        failed = (report.get("previous") or {}).get("failed_ranks", ())
-        others.append(map_in_use(previous, instance, failed))
+    others: list[ShownMap] = []
+    if instance is not None:
+        unit = _unit_of(layers, instance)
+        if placement is not None:
+            after = shown_map(after.name, placement, instance, unit, after.seconds)
+            _check_same(after.imbalance, imbalance)
+        others = baselines(instance, unit, [after.name])
+        if previous is not None:
+            failed = (report.get("previous") or {}).get("failed_ranks", ())
+            others.append(map_in_use(previous, instance, failed))
     maps = (*others, after)
     return Study(
         _description(report) if instance is None else instance.describe(),
@@ -79,6 +82,15 @@ def study_of_report(
         slots=report["num_replicas"] * len(layers),
         notes=report.get("notes", ()),
     )
+
+
+def _unit_of(layers: Sequence[Report], instance: Instance) -> Floats:
+    """What objectives are over, [layers]: the mean rank load; in time that of the report's map, for all maps."""
+    if instance.objective.timed_by is None:
+        return instance.mean
+    objective = np.array([layer["objective"] for layer in layers], dtype=np.float64)
+    imbalance = np.array([layer["imbalance"] for layer in layers], dtype=np.float64)
+    return objective / np.maximum(imbalance, 1.0)
 
 
 def _bounds(layers: Sequence[Report], imbalance: Floats) -> Floats:
@@ -126,14 +138,16 @@ def study_of_methods(
     Study
     """
     placed = placements or {}
+    row = min(found["methods"], key=lambda row: float(np.mean(row["layer_objective"])))
+    unit = _unit(row)
     maps = [
-        _of_row(row, placed.get(row["method"]), instance) for row in found["methods"]
+        _of_row(row, placed.get(row["method"]), instance, unit)
+        for row in found["methods"]
     ]
     if instance is not None:
-        maps = baselines(instance, [shown.name for shown in maps]) + maps
+        maps = baselines(instance, unit, [shown.name for shown in maps]) + maps
     after = min(maps, key=lambda shown: float(shown.imbalance.mean())).name
-    row = found["methods"][0]
-    bound = np.array(found["lower_bound"]) * _unit(row)
+    bound = np.array(found["lower_bound"]) / unit
     return Study(
         found["instance"],
         tuple(found["layer_ids"]),
@@ -150,33 +164,46 @@ def study_of_methods(
 
 
 def _of_row(
-    row: Report, placement: Placement | None, instance: Instance | None
+    row: Report, placement: Placement | None, instance: Instance | None, unit: Floats
 ) -> ShownMap:
-    imbalance = np.array(row["layer_imbalance"], dtype=np.float64)
+    imbalance = _over(np.array(row["layer_objective"], dtype=np.float64), unit)
     if placement is None or instance is None:
         return ShownMap(row["method"], imbalance, seconds=row["seconds"])
-    return shown_map(row["method"], placement, instance, row["seconds"])
+    return shown_map(row["method"], placement, instance, unit, row["seconds"])
 
 
 def _unit(row: Report) -> Floats:
-    """What turns an objective into an imbalance, [layers]."""
+    """What objectives are over to be imbalances, [layers]; 1 in a layer without tokens."""
     objective = np.array(row["layer_objective"], dtype=np.float64)
     imbalance = np.array(row["layer_imbalance"], dtype=np.float64)
-    return np.divide(
-        imbalance, objective, out=np.ones_like(objective), where=objective > 0
-    )
+    is_known = (objective > 0) & (imbalance > 0)
+    ones = np.ones_like(objective)
+    return np.divide(objective, imbalance, out=ones, where=is_known)
+
+
+def _over(objective: Floats, unit: Floats) -> Floats:
+    """Objectives as imbalances, [layers]; 1 in a layer without tokens."""
+    is_loaded = (unit > 0) & (objective > 0)
+    return np.divide(objective, unit, out=np.ones_like(objective), where=is_loaded)
 
 
 def shown_map(
-    name: str, placement: Placement, instance: Instance, seconds: float | None = None
+    name: str,
+    placement: Placement,
+    instance: Instance,
+    unit: Floats,
+    seconds: float | None = None,
 ) -> ShownMap:
-    """A valid map of the instance."""
+    """A valid map of the instance; ``unit`` [layers] is what objectives are over."""
     slots = placement.phy2log.reshape(instance.num_layers, instance.num_ranks, -1)
-    return ShownMap(name, imbalance_of(slots, instance), slots, seconds)
+    imbalance = _over(placement.objective(instance), unit)
+    return ShownMap(name, imbalance, slots, seconds)
 
 
 def map_in_use(
-    previous: Placement, instance: Instance, failed_ranks: Sequence[int] = ()
+    previous: Placement,
+    instance: Instance,
+    failed_ranks: Sequence[int] = (),
 ) -> ShownMap:
     """The map in use; if an expert has no replica on ranks that are left, its imbalance is that of the others."""
     slots = own_slots(previous, instance)
@@ -188,7 +215,7 @@ def map_in_use(
     return ShownMap(IN_USE, np.where(is_whole, imbalance, of_others), slots)
 
 
-def baselines(instance: Instance, known: Sequence[str]) -> list[ShownMap]:
+def baselines(instance: Instance, unit: Floats, known: Sequence[str]) -> list[ShownMap]:
     """Maps that everybody knows, of those that are valid and not known yet."""
     from ..heuristics.greedy import greedy
 
@@ -198,7 +225,7 @@ def baselines(instance: Instance, known: Sequence[str]) -> list[ShownMap]:
             continue
         placement = place(instance)
         if not placement.violations(instance):
-            found.append(shown_map(name, placement, instance))
+            found.append(shown_map(name, placement, instance, unit))
     return found
 
 

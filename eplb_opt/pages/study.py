@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..problem.cost import Cost
 from ..problem.instance import Instance
 from ..problem.pool import Floats, Ints
 from ..problem.value import rank_times
@@ -114,7 +115,7 @@ class Study:
         return gaps
 
 
-def rank_loads(slots: Ints, weight: Floats) -> Floats:
+def rank_loads(slots: Ints, weight: Floats, cost: Cost | None = None) -> Floats:
     """Load of each rank over the mean of all ranks, [layers, ranks]; 1 where nothing was routed.
 
     Parameters
@@ -122,6 +123,8 @@ def rank_loads(slots: Ints, weight: Floats) -> Floats:
     slots : array [layers, ranks, slots a rank], int64
         -1 for an empty slot.
     weight : array [layers, experts], float64
+    cost : Cost, optional
+        Times in place of loads: what a replica takes for its tokens.
 
     Examples
     --------
@@ -131,10 +134,26 @@ def rank_loads(slots: Ints, weight: Floats) -> Floats:
     layers, experts = weight.shape
     padded = np.zeros((layers, 1, experts + 1))
     padded[:, 0, :experts] = weight
-    loads = rank_times(padded, np.where(slots < 0, experts, slots))[:, 0]
+    loads = rank_times(padded, np.where(slots < 0, experts, slots), cost)[:, 0]
     mean = loads.mean(axis=1, keepdims=True)
     relative: Floats = np.divide(loads, mean, out=np.ones_like(loads), where=mean > 0)
     return relative
+
+
+def window_imbalance(slots: Ints, instance: Instance) -> Floats:
+    """Heaviest over mean rank load, or time, in each window, [windows, layers]; a slot may be empty.
+
+    Examples
+    --------
+    >>> instance = Instance([[[1, 3]], [[2, 2]]], 2, num_ranks=2)
+    >>> window_imbalance(np.array([[[0], [1]]]), instance).tolist()
+    [[1.5], [1.0]]
+    """
+    cost = instance.objective.timed_by
+    loads = (
+        instance.load if cost is None else instance.objective.step_loads(instance.load)
+    )
+    return np.array([rank_loads(slots, window, cost).max(axis=1) for window in loads])
 
 
 def replica_counts(slots: Ints, num_experts: int) -> Ints:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..problem.pool import Floats, Ints
+from ..problem.pool import Floats
 from .content import Figure, Plot, Section
 from .figures import above_mean, colour, label, styles_of
-from .study import Study, rank_loads
+from .study import Study, window_imbalance
 
 MOST_POINTS = 800  # of a line; more windows are put together
 HEIGHT = 360
@@ -21,7 +21,7 @@ def window_section(study: Study) -> Section | None:
     if instance is None or instance.num_windows < 2 or not study.slots_of:
         return None
     per_map = {
-        name: window_imbalance(slots, instance.load)
+        name: window_imbalance(slots, instance)
         for name, slots in study.slots_of.items()
     }
     figure = Figure(
@@ -39,22 +39,6 @@ def window_section(study: Study) -> Section | None:
         "that of all windows added."
     ]
     return Section("Window by window", words, [figure])
-
-
-def window_imbalance(slots: Ints, load: Floats) -> Floats:
-    """Heaviest over mean rank load in each window, [windows, layers]; a slot may be empty.
-
-    Parameters
-    ----------
-    slots : array [layers, ranks, slots a rank], int64
-    load : array [windows, layers, experts]
-
-    Examples
-    --------
-    >>> window_imbalance(np.array([[[0], [1]]]), np.array([[[1.0, 3.0]], [[2.0, 2.0]]])).tolist()
-    [[1.5], [1.0]]
-    """
-    return np.array([rank_loads(slots, window).max(axis=1) for window in load])
 
 
 def _plot(study: Study, per_map: dict[str, Floats], of_layers: str) -> Plot:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..errors import InstanceError
-from ..problem.instance import MAX_EXACT_COUNT
+from ..problem.loads import MAX_EXACT_COUNT
 from ..problem.pool import Floats
 
 

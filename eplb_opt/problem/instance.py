@@ -8,15 +8,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InstanceError, shown
+from .loads import as_load
 from .objective import SUM, Objective
 from .pool import Floats, Ints, Pool
 from .topology import Topology, positive_int
 from .windows import Windows
-
-MAX_EXACT_COUNT = 2**53
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +75,7 @@ class Instance:
         for name, value in asdict(self.topology).items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "distinct", bool(self.distinct))
-        object.__setattr__(self, "load", _as_load(self.load))
+        object.__setattr__(self, "load", as_load(self.load))
         object.__setattr__(
             self, "layer_ids", _as_layer_ids(self.layer_ids, self.num_layers)
         )
@@ -130,6 +128,22 @@ class Instance:
         if weights is not None and len(weights) != self.num_windows:
             raise InstanceError(
                 f"{len(weights)} weights for {self.num_windows} windows: give one a window"
+            )
+        self._check_times()
+
+    def _check_times(self) -> None:
+        """Whether every rank time is finite: at most that of all experts, each on one slot, over and over."""
+        cost = self.objective.timed_by
+        if cost is None:
+            return
+        with np.errstate(over="ignore"):
+            slowest = max(
+                float(cost(self.step_weight).max()),
+                float(cost(self.objective.step_loads(self.load)).max()),
+            )
+        if not slowest * self.num_replicas + cost.per_rank < np.inf:
+            raise InstanceError(
+                f"the cost of these loads is {slowest}, which overflows: give another unit, or tokens_per_step"
             )
 
     @property
@@ -235,6 +249,19 @@ class Instance:
         return np.asarray(self.load.sum(axis=2) / self.num_ranks)
 
     @cached_property
+    def step_weight(self) -> Floats:
+        """What rank loads or times are made of, [layers, experts]: `weight`, or with a cost the tokens of a step."""
+        if self.objective.timed_by is None:
+            return self.weight
+        return self.objective.step_loads(self.weight)
+
+    def step_windows(self, layer: int) -> Floats:
+        """The windows of a layer, by row, as the objective looks at them, [windows, experts]; with a cost tokens."""
+        if self.objective.timed_by is None:
+            return self.normalised_layer(layer)
+        return self.objective.step_loads(self.load[:, layer])
+
+    @cached_property
     def mean(self) -> Floats:
         """Mean rank load of each layer, [layers], in the unit of `weight`: the same for every placement."""
         return np.asarray(self.weight.sum(axis=1) / self.num_ranks, dtype=np.float64)
@@ -249,16 +276,46 @@ class Instance:
 
     def pool(self, layer: int, experts: Ints | None = None) -> Pool:
         """The pool of some experts of a layer on one node's ranks (all experts in global mode)."""
-        loads = self.weight[layer] if experts is None else self.weight[layer, experts]
+        weight = self.step_weight
+        loads = weight[layer] if experts is None else weight[layer, experts]
         windows = None
-        # A node's windows say nothing: the heaviest rank of all nodes counts, window by window.
+        # A node's windows say nothing: the heaviest rank of all nodes counts, window by window. With a cost they stand
+        # for that nothing is known of it, as the loads alone have no times.
         if not self.objective.adds_windows and self.num_pools == 1:
-            windows = Windows(
-                self.normalised_layer(layer), self.shares[:, layer], self.objective
-            )
+            windows = self._windows(layer)
+        elif not self.objective.adds_windows and self.objective.timed_by is not None:
+            windows = self._windows(layer, experts)
         return Pool(
-            loads, self.slots_per_pool, self.ranks_per_pool, self.distinct, windows
+            loads,
+            self.slots_per_pool,
+            self.ranks_per_pool,
+            self.distinct,
+            windows,
+            self.objective.timed_by,
         )
+
+    def whole_pool(self, layer: int) -> Pool:
+        """A layer's experts on all ranks, whatever the mode, whose trivial bounds hold for the layer.
+
+        Windows are left out where their mix says as much; with a cost it does not.
+        """
+        cost = self.objective.timed_by
+        windows = None
+        if cost is not None and not self.objective.adds_windows:
+            windows = self._windows(layer)
+        return Pool(
+            self.step_weight[layer],
+            self.num_replicas,
+            self.num_ranks,
+            windows=windows,
+            cost=cost,
+        )
+
+    def _windows(self, layer: int, experts: Ints | None = None) -> Windows:
+        loads = self.step_windows(layer)
+        if experts is not None:
+            loads = loads[:, experts]
+        return Windows(loads, self.shares[:, layer], self.objective)
 
     def describe(self) -> str:
         """One line for people."""
@@ -278,82 +335,15 @@ class Instance:
 
     def _of_windows(self) -> str:
         """What `describe` says of several windows."""
+        cost = self.objective.describe_cost()
+        of_cost = f"; {cost}" if cost else ""
         if self.objective.adds_windows and self.num_windows == 1:
-            return ""
-        return f"; objective: {self.objective.describe()} of {self.num_windows} windows"
+            return of_cost
+        return f"; objective: {self.objective.describe()} of {self.num_windows} windows{of_cost}"
 
 
 def _next_multiple(value: int, of: int) -> int:
     return -(-value // of) * of
-
-
-def _to_numpy(load: Any) -> npt.NDArray[Any]:
-    try:
-        # A torch tensor; torch itself need not be imported here.
-        if hasattr(load, "detach"):
-            load = load.detach().cpu().resolve_neg()
-            load = load.to_dense() if load.is_sparse else load
-            is_small = str(load.dtype).startswith(
-                ("torch.bfloat16", "torch.float16", "torch.float8")
-            )
-            load = (load.float() if is_small else load).numpy()
-        return np.asarray(load)
-    # NotImplementedError is a RuntimeError.
-    except (
-        ValueError,
-        TypeError,
-        RuntimeError,
-    ) as error:
-        raise InstanceError(
-            f"loads are no rectangular array of numbers ({error})"
-        ) from None
-
-
-def _as_load(load: Any) -> Floats:
-    array = _to_numpy(load)
-    if array.dtype.kind not in "biuf":
-        raise InstanceError(f"loads have dtype {array.dtype}: give real numbers")
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise InstanceError(
-            f"loads have shape {array.shape}: give [layers, experts] or [windows, layers, experts], none empty"
-        )
-    array = array if array.ndim == 3 else array[None]
-    # A float128 beyond float64 becomes infinite and is refused below.
-    with np.errstate(over="ignore"):
-        result = np.array(array, dtype=np.float64, order="C")
-    _check_values(array, result)
-    result.setflags(write=False)
-    return result
-
-
-def _check_values(array: npt.NDArray[Any], result: Floats) -> None:
-    good = (result >= 0) & (result < np.inf)
-    if not good.all():
-        for bad, what in (
-            (np.isnan(result), "NaN"),
-            (np.isinf(result), "infinite"),
-            (result < 0, "negative"),
-        ):
-            if bad.any():
-                where = np.unravel_index(int(np.argmax(bad)), bad.shape)
-                raise InstanceError(
-                    f"load of window {where[0]}, layer {where[1]}, expert {where[2]} is {what} "
-                    f"({array[where]}): loads must be finite and >= 0"
-                )
-    with np.errstate(over="ignore"):
-        window_sums, totals = result.sum(axis=0), result.sum(axis=(0, 2))
-    if (
-        array.dtype.kind in "iu"
-        and max(int(array.max()), float(window_sums.max())) > MAX_EXACT_COUNT
-    ):
-        raise InstanceError(
-            f"an integer load (windows summed) is {max(int(array.max()), int(window_sums.max()))}, beyond 2^53, "
-            "and would be rounded: divide the loads or give them as floats"
-        )
-    if not np.isfinite(totals).all():
-        raise InstanceError(
-            "a layer's total load overflows float64: divide the loads by a constant"
-        )
 
 
 def _as_layer_ids(ids: Any, layers: int) -> tuple[int, ...]:

@@ -109,6 +109,8 @@ class Placement:
     def rank_loads(self, instance: Instance) -> Floats:
         """Load of each rank in the instance's `Instance.weight`, [layers, ranks]: tokens where windows are added.
 
+        With a cost that makes a difference, the rank's time.
+
         Raises
         ------
         InstanceError
@@ -116,11 +118,28 @@ class Placement:
         """
         self.require_valid(instance)
         placed = self.phy2log.reshape(len(self.phy2log), instance.num_ranks, -1)
-        return rank_times(instance.weight[:, None, :], placed)[:, 0]
+        cost = instance.objective.timed_by
+        return rank_times(instance.step_weight[:, None, :], placed, cost)[:, 0]
+
+    def mean_ranks(self, instance: Instance) -> Floats:
+        """What the objective of each layer, [layers], is over to give its imbalance: the mean rank load, or time.
+
+        Raises
+        ------
+        InstanceError
+            The map is not valid for the instance.
+        """
+        if instance.objective.timed_by is None:
+            return instance.mean
+        if not instance.objective.adds_windows:
+            return np.ones(instance.num_layers)
+        return np.asarray(self.rank_loads(instance).mean(axis=1))
 
     def window_imbalance(self, instance: Instance) -> Floats:
         """Heaviest over mean rank load in each recorded window, [windows, layers]; 1 where nothing was routed.
 
+        With a cost that makes a difference, the slowest rank's time over the mean of the ranks.
+
         Raises
         ------
         InstanceError
@@ -128,9 +147,15 @@ class Placement:
         """
         self.require_valid(instance)
         placed = self.phy2log.reshape(len(self.phy2log), instance.num_ranks, -1)
-        times = rank_times(instance.load.transpose(1, 0, 2), placed)
+        cost = instance.objective.timed_by
+        loads = instance.load
+        if cost is not None:
+            loads = instance.objective.step_loads(loads)
+        times = rank_times(loads.transpose(1, 0, 2), placed, cost)
         heaviest = times.max(axis=2).T
         mean = instance.load.sum(axis=2) / instance.num_ranks
+        if cost is not None:
+            mean = times.mean(axis=2).T
         imbalance: Floats = np.divide(
             heaviest, mean, out=np.ones_like(mean), where=mean > 0
         )

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InstanceError
 from .arrays import Floats as Floats
 from .arrays import Ints as Ints
+from .cost import Cost
 from .value import rank_times
 from .windows import Windows
 
@@ -20,7 +21,8 @@ class Pool:
     """Experts to be replicated and packed on identical ranks (see ``models/README.md``, section 1).
 
     Choose counts ``c_e >= 1`` with ``sum c_e = slots``; put the replicas, each of load ``loads[e] / c_e``, on the
-    ranks, ``slots / ranks`` to each; minimise the heaviest rank, or what windows make of the ranks.
+    ranks, ``slots / ranks`` to each; minimise the heaviest rank, or what windows make of the ranks. With a cost
+    a replica's size is not its load, but what this takes.
 
     Parameters
     ----------
@@ -33,6 +35,9 @@ class Pool:
     windows : Windows, optional
         What the objective looks at, if it is not the loads alone: these are the windows' mix then, and its heaviest
         rank is at most the objective (``models/README.md``, W1).
+    cost : Cost, optional
+        Of a replica with so many tokens: the heaviest rank is then the slowest one. With windows, the objective is that
+        of their rank times, and the loads are of no use but for heuristics.
 
     Raises
     ------
@@ -45,6 +50,7 @@ class Pool:
     ranks: int
     distinct: bool = False
     windows: Windows | None = None
+    cost: Cost | None = None
 
     def __post_init__(self) -> None:
         loads = np.array(self.loads, dtype=np.float64)
@@ -78,12 +84,26 @@ class Pool:
     @property
     def is_plain(self) -> bool:
         """Whether the loads alone decide."""
-        return self.windows is None
+        return self.windows is None and self.cost is None
 
     @cached_property
     def mix(self) -> Pool:
         """The plain pool of the same loads: what bounds it bounds this one."""
-        return self if self.is_plain else replace(self, windows=None)
+        return self if self.is_plain else replace(self, windows=None, cost=None)
+
+    @cached_property
+    def sizes(self) -> Floats:
+        """What a replica of an expert with 1, 2, .. of them adds to its rank, [experts, counts]; never rising in these.
+
+        Its load, or with a cost what that takes and its share of ``per_rank``, which each of a rank's slots brings.
+        """
+        counts = np.arange(1, self.max_count + 1)
+        loads = self.loads[:, None] / counts
+        if self.cost is None:
+            return np.asarray(loads)
+        sizes = self.cost(loads) + self.cost.per_rank / self.slots_per_rank
+        # Division and our curves are monotone in floats, too; one of somebody else's need not be.
+        return np.asarray(np.minimum.accumulate(sizes, axis=1))
 
     @property
     def num_experts(self) -> int:
@@ -138,20 +158,20 @@ class Packing:
         )
 
     def rank_loads(self, pool: Pool) -> Floats:
-        """Load of each rank, [ranks]."""
-        times = rank_times(pool.loads[None, None, :], self.experts[None])
+        """Load of each rank, or with a cost its time, [ranks]."""
+        times = rank_times(pool.loads[None, None, :], self.experts[None], pool.cost)
         return np.asarray(times[0, 0], dtype=np.float64)
 
     def objective(self, pool: Pool) -> float:
-        """Load of the heaviest rank, or what the pool's windows make of it."""
+        """Load, or time, of the heaviest rank, or what the pool's windows make of it."""
         if pool.windows is None:
             return float(self.rank_loads(pool).max())
         return pool.windows.value(self.window_times(pool))
 
     def window_times(self, pool: Pool) -> Floats:
-        """Load of each rank in each window, [windows, ranks]; of a plain pool its loads are the only one."""
+        """Load, or time, of each rank in each window, [windows, ranks]; without windows, the loads are the only one."""
         loads = pool.loads[None] if pool.windows is None else pool.windows.loads
-        return np.asarray(rank_times(loads[None], self.experts[None])[0])
+        return np.asarray(rank_times(loads[None], self.experts[None], pool.cost)[0])
 
     def violations(self, pool: Pool) -> list[str]:
         """What makes this packing no solution of the pool; empty if it is one."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from .cost import Cost
+
 
 def rank_times(
-    loads: npt.NDArray[np.float64], placed: npt.NDArray[np.int64]
+    loads: npt.NDArray[np.float64],
+    placed: npt.NDArray[np.int64],
+    cost: Cost | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Load of each rank in each window, [layers, windows, ranks].
+    """Load of each rank in each window, or with a cost its time, [layers, windows, ranks].
 
     Parameters
     ----------
@@ -17,11 +21,15 @@ def rank_times(
         Routed tokens of each expert.
     placed : array [layers, ranks, slots a rank], int64
         The expert in every slot. An expert's replicas share its load equally; one without a replica counts for nothing.
+    cost : Cost, optional
+        Of a replica with so many tokens; by default a token counts one.
 
     Examples
     --------
     >>> rank_times(np.array([[[6.0, 2.0, 1.0]]]), np.array([[[0, 1], [0, 2]]]))
     array([[[5., 4.]]])
+    >>> rank_times(np.array([[[6.0, 2.0, 1.0]]]), np.array([[[0, 1], [0, 2]]]), Cost.tiles(2, 1.0))
+    array([[[3., 3.]]])
     """
     layers, windows, experts = loads.shape
     _, ranks, slots = placed.shape
@@ -31,7 +39,9 @@ def rank_times(
     counts = np.bincount(numbered.ravel(), minlength=layers * experts)
     sharing = np.maximum(counts, 1).reshape(layers, 1, experts)
     of_replica = loads / sharing
+    if cost is not None:
+        of_replica = cost(of_replica)
     of_slot = np.take_along_axis(of_replica, flat[:, None, :], axis=2)
     by_rank = of_slot.reshape(layers, windows, ranks, slots)
     times: npt.NDArray[np.float64] = by_rank.sum(axis=3)
-    return times
+    return times if cost is None else times + cost.per_rank

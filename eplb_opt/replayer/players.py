@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import OptionError
+from ..errors import OptionError, did_you_mean
 from ..external import PolicyCall, call_policy, load_policy
 from ..limits import Limits
 from ..moves.rule import MoveRule
@@ -164,8 +164,9 @@ def chosen_players(names: Sequence[str], workers: int) -> list[Player]:
         elif name in known:
             players.append(known[name])
         elif name != OWN:
+            near = did_you_mean(name, NAMES)
             raise OptionError(
-                f"policy {name!r}: choose from {', '.join(NAMES)}, or write package.module:Name"
+                f"policy {name!r}: choose from {', '.join(NAMES)}, or write package.module:Name{near}"
             )
     if not players:
         raise OptionError(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import OptionError, shown
+from ..errors import OptionError, did_you_mean, shown
 from ..formats import Loads, read_loads
 from ..formats.files import as_loads
 from ..problem.pool import Floats
@@ -151,8 +151,9 @@ def _labelled(
     for label in chosen:
         if label not in labels:
             known = ", ".join(list(dict.fromkeys(labels))[:12])
+            near = did_you_mean(label, labels)
             raise OptionError(
-                f"{option} {label!r}: no window has this label; there are {known}"
+                f"{option} {label!r}: no window has this label; there are {known}{near}"
             )
     return (number for number, label in enumerate(labels) if label in chosen)
 

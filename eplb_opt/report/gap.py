@@ -30,6 +30,7 @@ def gap_rows(
     seconds: Mapping[str, float],
     bound: Floats,
     gap: float,
+    means: Mapping[str, Floats] | None = None,
 ) -> list[dict[str, Any]]:
     """One row a method: imbalance and gap to the common bound, over layers and for every layer.
 
@@ -41,31 +42,31 @@ def gap_rows(
         Proven lower bound in tokens.
     gap : float
         The gap at which a layer counts as optimal.
+    means : method -> mean rank load or time of its map, [layers]; by default the instance's.
     """
+    known = means or {}
     return [
         _row(
-            instance,
             method,
             objective,
             bound,
             gap,
             seconds.get(method),
+            known.get(method, instance.mean),
         )
         for method, objective in objectives.items()
     ]
 
 
 def _row(
-    instance: Instance,
     method: str,
     objective: Floats,
     bound: Floats,
     gap: float,
     seconds: float | None,
+    means: Floats,
 ) -> dict[str, Any]:
-    is_loaded = instance.mean > 0
-    mean = np.where(is_loaded, instance.mean, 1.0)
-    imbalance = np.where(is_loaded, objective / mean, 1.0)
+    imbalance = imbalances(objective, means)
     gaps = _gaps(objective, bound)
     return {
         "method": method,
@@ -81,6 +82,13 @@ def _row(
         "layer_imbalance": imbalance.tolist(),
         "layer_gap": [gap if np.isfinite(gap) else None for gap in gaps.tolist()],
     }
+
+
+def imbalances(objective: Floats, means: Floats) -> Floats:
+    """Objectives over mean rank loads, [layers]; 1 in a layer without tokens."""
+    is_loaded = means > 0
+    mean = np.where(is_loaded, means, 1.0)
+    return np.where(is_loaded, objective / mean, 1.0)
 
 
 def _gaps(objective: Floats, bound: Floats) -> Floats:

@@ -14,7 +14,14 @@ from ..checker.values import (
     list_of,
     or_null,
 )
-from . import diff_schema, gap, replay_schema
+from . import (
+    demo_schema,
+    diff_schema,
+    gap,
+    inspection_schema,
+    replay_schema,
+    sweep_schema,
+)
 from .replay_schema import NUMBER, an_object
 
 NUMBERS = list_of(AT_LEAST_0, "numbers >= 0, one a layer")
@@ -66,7 +73,7 @@ GAP_METHOD = Section(
         Field(
             "layer_objective",
             NUMBERS,
-            "the objective: tokens, or an imbalance over windows",
+            "the objective: tokens, or an imbalance over windows; with `--cost` in its unit",
         ),
         Field("layer_imbalance", NUMBERS, "objective over mean rank load"),
         Field(
@@ -77,7 +84,7 @@ GAP_METHOD = Section(
         Field(
             "sampling",
             or_null(an_object(GAP_SAMPLING)),
-            "with `--tokens-per-step`; otherwise null",
+            "with `--tokens-per-step` and without `--cost`; otherwise null",
         ),
     ),
 )
@@ -108,6 +115,13 @@ GAP = Section(
             "top_k",
             or_null(POSITIVE),
             "routed copies of a token, taken as independent; null without `tokens_per_step`",
+        ),
+        Field("fail_above", or_null(AT_LEAST_0), "the limit of `--fail-above`"),
+        Field("above", TEXTS, "what is not proven to be within it"),
+        Field(
+            "baseline",
+            an_object(GAP_METHOD),
+            "without EPLB, named `contiguous`: the experts in order, then their further replicas",
         ),
         Field("methods", objects(GAP_METHOD), "methods, then policies, then maps"),
     ),
@@ -179,7 +193,10 @@ SECTIONS = (
     GAP_METHOD,
     GAP_SAMPLING,
     *replay_schema.SECTIONS,
+    *sweep_schema.SECTIONS,
     *diff_schema.SECTIONS,
+    *inspection_schema.SECTIONS,
     VERIFY,
     VERIFY_LAYER,
+    *demo_schema.SECTIONS,
 )

@@ -10,7 +10,7 @@ from ..certificates.certificate import Certificate
 from ..certificates.registry import KINDS
 from ..checker import checks
 from ..checker.schema import HEAD, NUMBER, PROOF, SCHEMA, SECTIONS, Field, Section
-from . import diff, gap, outputs, replay
+from . import demo, diff, gap, inspection, outputs, replay, sweep_schema
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PATH = DOCS / "report.md"
@@ -32,10 +32,12 @@ command writes.
 OUTPUTS_START = f"""# Further JSON
 
 What the other commands write with `--json FILE`; `-` is standard output, which then has nothing else: `eplb-opt gap`
-(`{gap.SCHEMA}`), `replay` (`{replay.SCHEMA}`), `diff` (`{diff.SCHEMA}`) and `verify` (`{checks.SCHEMA}`). The report of
-`eplb-opt solve` has [a page of its own](report.md). A key that is added keeps the number, one that goes or changes its
-meaning raises it. Loads are in tokens, times in seconds. This page is made of `eplb_opt/report/outputs.py`,
-`replay_schema.py` and `diff_schema.py` by `python -m eplb_opt.report.page`.
+(`{gap.SCHEMA}`), `replay` (`{replay.SCHEMA}`), `sweep` (`{sweep_schema.SCHEMA}`), `diff` (`{diff.SCHEMA}`), `inspect`
+(`{inspection.SCHEMA}`), `verify` (`{checks.SCHEMA}`) and `demo` (`{demo.SCHEMA}`). The report of `eplb-opt solve` has
+[a page of its own](report.md). A key that is added keeps the number, one that goes or changes its meaning raises it.
+Loads are in tokens, times in seconds. This page is made of
+`eplb_opt/report/outputs.py`, `replay_schema.py`, `sweep_schema.py`, `diff_schema.py`, `inspection_schema.py` and
+`demo_schema.py` by `python -m eplb_opt.report.page`.
 """
 KINDS_START = """## Kinds of certificates
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .figures import counted
 from .layout import Column
+from .worth import WITHOUT_EPLB, time_saved
 
 SCHEMA = "eplb_opt.replay/1"  # of what `eplb-opt replay --json` writes
 Rows = Sequence[Mapping[str, Any]]
@@ -207,6 +208,7 @@ def advice_lines(report: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield f"not held out, as the trace is short: chosen and judged on {first}, {mean}"
     yield from _price(advice)
+    yield from _worth(advice)
     yield from _doubts(advice)
 
 
@@ -222,6 +224,15 @@ def _price(advice: Mapping[str, Any]) -> Iterator[str]:
     if advice["moves"]:
         moves = f"{advice['moves']:.1f} of {advice['replicas']} replicas"
         yield f"each re-plan moves {moves} a layer ({advice['moves_share']:.0%} of the slots)"
+
+
+def _worth(advice: Mapping[str, Any]) -> Iterator[str]:
+    """What the advice saves where there was no EPLB, if that was played."""
+    for row in advice["comparisons"]:
+        is_same_size = row["replicas"] == advice["replicas"]
+        saved = time_saved(row["imbalance"], advice["imbalance"])
+        if row["policy"] == WITHOUT_EPLB and is_same_size and saved > 0:
+            yield f"saves at most {saved:.1%} of a step's time against {WITHOUT_EPLB}, which is no EPLB"
 
 
 def _doubts(advice: Mapping[str, Any]) -> Iterator[str]:

@@ -39,9 +39,27 @@ def layer_table(report: Mapping[str, Any]) -> list[Column]:
     if layers[0]["moves"] is not None:
         moves = Column("moves", [str(layer["moves"]) for layer in layers])
         columns.insert(2, moves)
+    if "cost" in report["objective"]:
+        columns[1:1] = _times(report)
     if report["spare"] is not None:
         columns.insert(-4, Column("spare gap %", [_spare_gap(row) for row in layers]))
     return columns
+
+
+def _times(report: Mapping[str, Any]) -> list[Column]:
+    """Of a report in time: the slowest rank at the loads as they are, and the expected time of a step."""
+    layers = report["layers"]
+    unit = report["objective"]["cost"]["unit"]
+    columns = []
+    if report["objective"]["across"] == "sum":
+        columns.append(Column(f"time, {unit}", _short(layers, "objective")))
+    if "step_time" in layers[0]:
+        columns.append(Column(f"step, {unit}", _short(layers, "step_time")))
+    return columns
+
+
+def _short(rows: Rows, key: str) -> list[str]:
+    return [f"{row[key]:.5g}" for row in rows]
 
 
 def _spare_gap(layer: Mapping[str, Any]) -> str:
@@ -87,7 +105,7 @@ def totals_lines(report: Mapping[str, Any]) -> list[str]:
         Of `Result.to_dict`.
     """
     totals = report["totals"]
-    lines = [_summary(totals)]
+    lines = [_summary(totals), *_step_lines(report)]
     if totals["moves"] is not None:
         slots = report["num_replicas"] * totals["layers"]
         lines.append(f"{totals['moves']} of {slots} replicas move from the map in use")
@@ -100,6 +118,19 @@ def totals_lines(report: Mapping[str, Any]) -> list[str]:
         )
     lines += [_milestone_line(milestone) for milestone in totals["reached"]]
     return lines + _open_lines(report["layers"])
+
+
+def _step_lines(report: Mapping[str, Any]) -> list[str]:
+    """All layers of an expected step together, where it is known."""
+    layers = report["layers"]
+    if "step_time" not in layers[0]:
+        return []
+    whole = sum(layer["step_time"] for layer in layers)
+    error = math.hypot(*(layer["step_time_error"] for layer in layers))
+    unit = report["objective"]["cost"]["unit"]
+    return [
+        f"a step's slowest ranks, all layers: {whole:.5g} +- {error:.1g} {unit} expected, by simulation"
+    ]
 
 
 def _summary(totals: Mapping[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 
@@ -23,3 +25,23 @@ def shell(line, folder, **options):
     """A line of bash in which ``$EPLB`` is the command; its exit code is that of the first command of a pipe."""
     script = f"EPLB='{' '.join(COMMAND)}'; {line}; exit ${{PIPESTATUS[0]}}"
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=folder, timeout=120, **options)
+
+
+def on_a_terminal(arguments, folder, columns, environ=None):
+    """What the command shows on a terminal of so many columns, which it must end well on."""
+    leader, follower = pty.openpty()
+    environ = dict(os.environ if environ is None else environ) | {"COLUMNS": str(columns)}
+    with subprocess.Popen([*COMMAND, *arguments], stdout=follower, stderr=follower, cwd=folder, env=environ) as run:
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                part = os.read(leader, 1 << 16)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            shown += part
+    os.close(leader)
+    assert run.returncode == 0, shown
+    return shown.decode()

@@ -211,3 +211,12 @@ def test_an_interrupt_before_anything_has_played_writes_nothing(trace, tmp_path,
     assert main(["replay", str(trace), *TOPOLOGY, *FAST, "--json", str(out)]) == 130
     assert not out.exists()
     assert capsys.readouterr().out == ""
+
+
+def test_the_advice_is_compared_with_no_eplb(trace, capsys):
+    report = report_of(trace, capsys=capsys)
+    assert main(["replay", str(trace), *TOPOLOGY, *FAST]) == 0
+    shown = capsys.readouterr().out
+    rows = [row for row in report["advice"]["comparisons"] if row["policy"] == "contiguous"]
+    saved = 1 - report["advice"]["imbalance"] / rows[0]["imbalance"]
+    assert f"saves at most {saved:.1%} of a step's time against contiguous, which is no EPLB" in shown

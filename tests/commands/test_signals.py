@@ -13,6 +13,8 @@ import pytest
 
 from eplb_opt import SolveInterrupted, solver
 from eplb_opt.cli import main
+from eplb_opt.commands.messages import RESULTS
+from eplb_opt.commands.output import exit_code_of
 
 from .common import TOPOLOGY, write_loads
 
@@ -162,3 +164,37 @@ def started(again, preexec_fn=default_signals):
         [sys.executable, "-c", PROGRAM.format(again=again), *SOLVE], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, preexec_fn=preexec_fn,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [SOLVE, ["gap", "loads.npz", *TOPOLOGY, "--json", "report.json"]])
+def test_before_the_objective_is_chosen_the_greedys_map_is_kept(command, folder, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eplb_opt.foresight.left_out.left_out", interrupted)
+    np.savez("loads.npz", load=np.random.default_rng(0).integers(1, 99, (6, 2, 12)))
+    assert main(command) == 130
+    assert "report.json" in capsys.readouterr().err
+    report = json.loads((folder / "report.json").read_text())
+    assert report["interrupted"]
+    assert "greedy" in (report.get("method"), report.get("methods", [{}])[0].get("method"))
+
+
+def test_a_replay_keeps_results_not_maps(capsys, monkeypatch):
+    monkeypatch.setattr("eplb_opt.commands.messages.written", ["replay.json"])
+    assert exit_code_of(True, RESULTS) == 130
+    assert capsys.readouterr().err == "eplb-opt: interrupted: the results so far are kept: replay.json\n"
+
+
+def test_an_interrupt_within_a_text_that_is_executed_does_not_end_python_by_its_signal():
+    program = """
+import signal, sys
+from eplb_opt.commands.signals import ending_signals
+with ending_signals() as signals:
+    try:
+        exec("signal.raise_signal(signal.SIGINT)")
+    except KeyboardInterrupt:
+        pass
+sys.exit(signals.exit_code())
+"""
+    assert subprocess.run([sys.executable, "-c", program], preexec_fn=default_signals).returncode == 130

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eplb_opt import FormatError, Instance, Limits, Placement, solve
+from eplb_opt import Cost, FormatError, Instance, Limits, Objective, Placement, solve
 from eplb_opt.pages.html import page_html
 from eplb_opt.pages.of_maps import page_of_maps
 from eplb_opt.pages.rank_figures import rank_section
 from eplb_opt.pages.studies import study_of_methods, study_of_report
-from eplb_opt.pages.study import rank_loads
+from eplb_opt.pages.study import rank_loads, window_imbalance
 from eplb_opt.pages.summary import cards, sentences
-from eplb_opt.pages.window_figures import window_imbalance
+from eplb_opt.replayer.players import contiguous
 from eplb_opt.report.gap import best_bound, gap_rows
 
 from ..conftest import EDGES, TWO_LAYERS, engine_instance
@@ -30,7 +30,7 @@ def test_rank_loads_are_those_of_the_placement():
 def test_windows_are_judged_as_the_placement_judges_them():
     instance = two_layers(3)
     placement = solve(instance, "greedy").placement
-    found = window_imbalance(placement.phy2log.reshape(2, 8, 2), instance.load)
+    found = window_imbalance(placement.phy2log.reshape(2, 8, 2), instance)
     np.testing.assert_allclose(found, placement.window_imbalance(instance))
 
 
@@ -150,6 +150,19 @@ def test_a_map_in_use_may_have_more_ranks():
     result = solve(instance, "greedy", LIMITS, previous=wider)
     study = study_of_report(result.to_dict(), instance, result.placement, wider)
     assert study.slots_of["map in use"].shape == (2, 12, 2)
+    assert page_html(page_of_maps(study))
+
+
+@pytest.mark.parametrize("across", ["sum", "mean"])
+def test_maps_are_compared_in_time_where_there_is_a_cost(across):
+    cost = Cost.roofline(per_expert=30.0, per_token=1.0)
+    instance = two_layers(2, objective=Objective(across, cost=cost))
+    result = solve(instance, "refined", LIMITS)
+    study = study_of_report(result.to_dict(), instance, result.placement)
+    first = study.map_named("contiguous").imbalance
+    after = study.map_named("refined").imbalance
+    np.testing.assert_allclose(after, result.imbalance)
+    np.testing.assert_allclose(first / after, contiguous(instance).objective(instance) / result.objective)
     assert page_html(page_of_maps(study))
 
 

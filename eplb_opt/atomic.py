@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from ..errors import FormatError
+from .errors import FormatError
 
 NAME = 64  # characters of a file's name that its temporary file shows
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

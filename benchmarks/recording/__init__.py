@@ -1,0 +1,1 @@
+"""How `eplb_opt/recordings` was made: a small Mixture-of-Experts model trained on free text, and its routes."""

@@ -1,0 +1,267 @@
+"""``eplb-opt sweep``: how many redundant experts, on how many ranks, at which batch, and what that gains."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InstanceError, OptionError
+from ..methods import METHODS
+from ..methods.needs import require_method
+from ..problem.across import ACROSS
+from .common import add_command
+from .files import check_files, save, written
+from .options import add_limits, add_loads, limits_of, positive
+from .output import (
+    STANDARD_OUTPUT,
+    json_file,
+    print_lines,
+    print_table,
+    save_json,
+)
+from .progress import shown_progress
+from .stated import read_selected, said_of_options
+from .units import bytes_in
+
+if TYPE_CHECKING:
+    from ..sweeping.setting import Setting
+
+EXAMPLES = """
+eplb-opt sweep loads.npz --replicas 256:352:32 \\
+    --ranks 16,32 --tokens-per-step 1024,16384
+eplb-opt sweep loads.npz --replicas 256:352:32 \\
+    --ranks 32 --tokens-per-step 1024:8193:1024 \\
+    --cost h100-deepseek-v3 --bytes-per-expert 44MiB
+"""
+# An argument of `Setting` at the beginning of an error.
+ARGUMENT = re.compile(r"^(replicas|ranks|tokens_per_step|top_k)=?\s*")
+USUAL_SECONDS = 10.0
+MOST_NUMBERS = 1000
+LIST = "numbers a,b or first:end:step, the end excluded"
+
+
+def add_parser(commands: Any) -> None:
+    """The command's options."""
+    parser = add_command(
+        commands,
+        "sweep",
+        "how many redundant experts, on how many ranks, at which batch?",
+        EXAMPLES,
+        usage="FILE --replicas N,N --ranks N,N [options]",
+    )
+    add_loads(parser)
+    _add_swept(parser)
+    _add_map(parser)
+    _add_step(parser)
+    add_limits(parser, seconds=USUAL_SECONDS)
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the sweep in the file of --json: its cells are not made again",
+    )
+    parser.set_defaults(run=_sweep)
+
+
+def _add_swept(parser: argparse.ArgumentParser) -> None:
+    """The numbers that are combined."""
+    parser.add_argument(
+        "--replicas", type=numbers, required=True, help=f"slots of a layer: {LIST}"
+    )
+    parser.add_argument("--ranks", type=numbers, required=True, help=f"GPUs: {LIST}")
+    parser.add_argument(
+        "--tokens-per-step",
+        type=numbers,
+        required=True,
+        metavar="N",
+        help=f"tokens of a step before routing: {LIST}",
+    )
+
+
+def _add_map(parser: argparse.ArgumentParser) -> None:
+    """What kind of maps, and how they are planned."""
+    parser.add_argument("--nodes", type=int, default=1, help="nodes; default: 1")
+    parser.add_argument(
+        "--groups", type=int, default=1, help="expert groups of the router; default: 1"
+    )
+    parser.add_argument(
+        "--distinct",
+        action="store_true",
+        help="no two replicas of one expert on one rank",
+    )
+    parser.add_argument(
+        "--windows",
+        default="all",
+        help="index, range 0:16, label, or all (the default)",
+    )
+    parser.add_argument(
+        "--across",
+        choices=ACROSS,
+        default="sum",
+        help="what counts of several windows; default: %(default)s",
+    )
+    parser.add_argument(
+        "--method",
+        choices=list(METHODS),
+        default="optimal",
+        help="that plans each number of slots and ranks, for --time-limit seconds at most; default: %(default)s",
+    )
+
+
+def _add_step(parser: argparse.ArgumentParser) -> None:
+    """How a step is judged."""
+    from ..sweeping.setting import TOP_K
+
+    parser.add_argument(
+        "--cost",
+        metavar="FILE",
+        help="what a replica costs, of eplb-opt calibrate, or the name of one that ships with the package; "
+        "default: ranks are judged by their tokens",
+    )
+    parser.add_argument(
+        "--top-k",
+        type=positive,
+        default=TOP_K,
+        metavar="K",
+        help="experts of a token; default: %(default)s",
+    )
+    parser.add_argument(
+        "--bytes-per-expert",
+        type=bytes_in,
+        metavar="SIZE",
+        help="of one replica in one layer, such as 44MiB: say the memory of the slots",
+    )
+
+
+def numbers(text: str) -> list[int]:
+    """Numbers as ``256,288``, ``256:352:32`` (the end is excluded), or both."""
+    try:
+        found = [number for part in text.split(",") for number in _range(part)]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1 or len(found) > MOST_NUMBERS:
+        raise argparse.ArgumentTypeError(f"{text!r}: give {LIST}, all >= 1")
+    return list(dict.fromkeys(found))
+
+
+def _range(part: str) -> list[int]:
+    """One number, or all of a range."""
+    if ":" not in part:
+        return [int(part)]
+    first, end, step = (int(number) for number in part.split(":"))
+    found = range(first, end, step)
+    return list(found[: MOST_NUMBERS + 1])
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    from ..sweeping.sweep import sweep
+
+    inputs = (
+        [options.loads] if options.cost is None else [options.loads, Path(options.cost)]
+    )
+    check_files({"--json": json_file(options.json)}, inputs)
+    known = _known(options)
+    setting = _setting(options)
+    require_method(options.method, setting.limits)
+    try:
+        with shown_progress("sweep", "plans") as progress:
+            report = sweep(
+                setting,
+                known=known,
+                made=lambda so_far: _keep(options.json, so_far),
+                progress=progress,
+            )
+    except InstanceError as error:
+        raise InstanceError(said_of_options(str(error))) from error
+    if options.json == STANDARD_OUTPUT:
+        save_json(options.json, report)
+    else:
+        _print(report)
+
+
+def _keep(path: Path | None, report: Mapping[str, Any]) -> None:
+    """Write the report so far, so that an interrupt costs one plan."""
+    from ..formats import write_json
+
+    if path is None or path == STANDARD_OUTPUT:
+        return
+    if path in written:
+        write_json(path, report)
+    else:
+        save(path, lambda file: write_json(file, report))
+
+
+def _known(options: argparse.Namespace) -> dict[str, Any] | None:
+    """The report to go on with; None where there is none yet."""
+    from ..formats.content import read_content
+
+    if not options.resume:
+        return None
+    path = json_file(options.json)
+    if path is None:
+        raise OptionError("--resume goes on with a file: give --json FILE")
+    if not path.exists():
+        return None
+    content = read_content(path)
+    return dict(content) if isinstance(content, Mapping) else {}
+
+
+def _setting(options: argparse.Namespace) -> Setting:
+    """What the options state; what is wrong with them is said of the options."""
+    from ..problem.objective import Objective
+    from ..sweeping.setting import Setting
+
+    limits = limits_of(options)
+    cost = _cost(options.cost)
+    loads = read_selected(options)
+    try:
+        return Setting(
+            loads.load,
+            options.replicas,
+            options.ranks,
+            options.tokens_per_step,
+            cost=cost,
+            top_k=options.top_k,
+            num_groups=options.groups,
+            num_nodes=options.nodes,
+            distinct=options.distinct,
+            objective=Objective(options.across),
+            layer_ids=loads.layer_ids,
+            method=options.method,
+            limits=limits,
+            bytes_per_expert=options.bytes_per_expert,
+        )
+    except OptionError as error:
+        raise OptionError(_of_option(str(error))) from error
+
+
+def _cost(given: str | None) -> Any:
+    """The cost that a file or a name states; None without one."""
+    if given is None:
+        return None
+    from ..calibration.measured import load_cost
+
+    return load_cost(given)
+
+
+def _of_option(message: str) -> str:
+    """A message that begins with an argument as one that begins with the option."""
+    found = ARGUMENT.match(message)
+    if found is None:
+        return message
+    return f"--{found[1].replace('_', '-')} {message[found.end() :]}"
+
+
+def _print(report: Mapping[str, Any]) -> None:
+    """A table for each number of ranks, then the advice."""
+    from ..report import sweep as tables
+
+    print_lines(tables.head_lines(report))
+    for ranks in dict.fromkeys(cell["ranks"] for cell in report["cells"]):
+        print_lines(["", f"{ranks} ranks"])
+        print_table(tables.cell_table(report, ranks))
+    print_lines(["", *tables.legend_lines(report)])
+    print_lines(["", *tables.advice_lines(report)])
+    print_lines(["", *tables.summary_lines(report)])

@@ -1,0 +1,1 @@
+"""Maps in time: searches where a replica's size is what a cost makes of its tokens."""

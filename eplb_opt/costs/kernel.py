@@ -1,0 +1,335 @@
+"""Annealing over swaps and re-replications where replicas have sizes, in one window or several; compiled.
+
+Times are in units of the mean rank time of a window. What falls is the sum, over ranks and by the windows' shares, of a
+power of the times: a high one is a soft maximum of the ranks, and any one also falls with the total of all replicas.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..compiled import compiled
+from ..problem.pool import Floats, Ints
+from ..random_numbers import Words, below, uniform
+
+COOLING = 64  # moves between two temperatures: a power of two, so that asking is cheap
+LEAST_DRAW = 1e-300  # added to a random number, whose logarithm is then finite
+
+
+@compiled
+def rank_times(sizes: Floats, experts: Ints, counts: Ints, times: Floats) -> None:
+    """Recompute the time of every rank from the slots.
+
+    Parameters
+    ----------
+    sizes : array [experts, counts, windows], float64
+        Of a replica of an expert with 1, 2, .. of them.
+    experts : array [slots], int64
+        The expert of every slot, rank after rank.
+    counts : array [experts], int64
+        Replicas of every expert.
+    times : array [ranks, windows], float64
+        Overwritten.
+    """
+    slots = experts.size // times.shape[0]
+    times[:] = 0.0
+    for p in range(experts.size):
+        e = experts[p]
+        for k in range(times.shape[1]):
+            times[p // slots, k] += sizes[e, counts[e] - 1, k]
+
+
+@compiled
+def anneal(
+    sizes: Floats,
+    shares: Floats,
+    experts: Ints,
+    counts: Ints,
+    times: Floats,
+    rng: Words,
+    work: int,
+    hot: float,
+    cold: float,
+    rereplicate: float,
+    doublings: int,
+    distinct: bool,
+) -> None:
+    """Propose moves while the temperature falls geometrically from hot to cold; the state is changed in place.
+
+    Parameters
+    ----------
+    sizes : array [experts, counts, windows], float64
+        In units of the mean rank time of each window.
+    shares : array [windows], float64
+        What each window weighs.
+    experts, counts : arrays [slots] and [experts], int64
+        Changed.
+    times : array [ranks, windows], float64
+        Output only.
+    rng : array [1], uint64
+        State of the random numbers.
+    work : int
+        Slots that may be touched; it sets the number of moves.
+    hot, cold : float
+        First and last temperature.
+    rereplicate : float
+        Share of the moves that turn a replica of one expert into one of another.
+    doublings : int
+        Of the power: 1 is the square, 4 the 16th.
+    distinct : bool
+        Never put an expert on a rank twice.
+    """
+    size = experts.size
+    slots = size // times.shape[0]
+    rank_times(sizes, experts, counts, times)
+    places, index = _replica_lists(experts, counts)
+    temperature = hot
+    falling = math.log(cold / hot)
+    spent = 0
+    move = 0
+    while spent < work:
+        move += 1
+        if move % COOLING == 0:
+            temperature = hot * math.exp(falling * spent / work)
+        p = below(rng, size)
+        bar = -temperature * math.log(uniform(rng) + LEAST_DRAW)
+        spent += 1
+        if rereplicate == 0.0 or uniform(rng) >= rereplicate:
+            q = below(rng, size)
+            if _may_swap(experts, slots, p, q, distinct):
+                _swap(
+                    sizes,
+                    shares,
+                    experts,
+                    counts,
+                    times,
+                    places,
+                    index,
+                    p,
+                    q,
+                    bar,
+                    doublings,
+                )
+        elif counts[experts[p]] > 1:
+            f = below(rng, counts.size)
+            spent += counts[experts[p]] + counts[f]
+            if _may_replace(experts, counts, sizes, slots, p, f, distinct):
+                _rereplicate(
+                    sizes,
+                    shares,
+                    experts,
+                    counts,
+                    times,
+                    places,
+                    index,
+                    p,
+                    f,
+                    bar,
+                    doublings,
+                )
+    rank_times(sizes, experts, counts, times)
+
+
+@compiled
+def _power(time: float, doublings: int) -> float:
+    """The time to a power of two."""
+    for _ in range(doublings):
+        time *= time
+    return time
+
+
+@compiled
+def _replica_lists(experts: Ints, counts: Ints) -> tuple[Ints, Ints]:
+    """The slots of each expert, [experts, most], and the position of each slot in that list, [slots]."""
+    most = experts.size - counts.size + 1
+    places = np.zeros((counts.size, most), np.int64)
+    index = np.zeros(experts.size, np.int64)
+    filled = np.zeros(counts.size, np.int64)
+    for p in range(experts.size):
+        e = experts[p]
+        places[e, filled[e]] = p
+        index[p] = filled[e]
+        filled[e] += 1
+    return places, index
+
+
+@compiled
+def _holds(experts: Ints, slots: int, rank: int, expert: int) -> bool:
+    """Whether a rank holds an expert."""
+    for p in range(rank * slots, (rank + 1) * slots):  # noqa: SIM110 (numba has no any() over generators)
+        if experts[p] == expert:
+            return True
+    return False
+
+
+@compiled
+def _may_swap(experts: Ints, slots: int, p: int, q: int, distinct: bool) -> bool:
+    """Whether the slots hold different experts on different ranks, and may change them."""
+    e = experts[p]
+    f = experts[q]
+    r = p // slots
+    t = q // slots
+    if e == f or r == t:
+        return False
+    if not distinct:
+        return True
+    return not (_holds(experts, slots, r, f) or _holds(experts, slots, t, e))
+
+
+@compiled
+def _may_replace(
+    experts: Ints,
+    counts: Ints,
+    sizes: Floats,
+    slots: int,
+    p: int,
+    f: int,
+    distinct: bool,
+) -> bool:
+    """Whether the slot may hold expert f instead."""
+    if experts[p] == f or counts[f] == sizes.shape[1]:
+        return False
+    return not (distinct and _holds(experts, slots, p // slots, f))
+
+
+@compiled
+def _swap(
+    sizes: Floats,
+    shares: Floats,
+    experts: Ints,
+    counts: Ints,
+    times: Floats,
+    places: Ints,
+    index: Ints,
+    p: int,
+    q: int,
+    bar: float,
+    doublings: int,
+) -> None:
+    """Swap the slots p and q if what falls rises by less than the bar."""
+    slots = experts.size // times.shape[0]
+    r = p // slots
+    t = q // slots
+    e = experts[p]
+    f = experts[q]
+    rise = 0.0
+    for k in range(shares.size):
+        by = sizes[f, counts[f] - 1, k] - sizes[e, counts[e] - 1, k]
+        after = _power(times[r, k] + by, doublings) + _power(
+            times[t, k] - by, doublings
+        )
+        before = _power(times[r, k], doublings) + _power(times[t, k], doublings)
+        rise += shares[k] * (after - before)
+    if rise >= bar:
+        return
+    for k in range(shares.size):
+        by = sizes[f, counts[f] - 1, k] - sizes[e, counts[e] - 1, k]
+        times[r, k] += by
+        times[t, k] -= by
+    experts[p] = f
+    experts[q] = e
+    places[e, index[p]] = q
+    places[f, index[q]] = p
+    of_p = index[p]
+    index[p] = index[q]
+    index[q] = of_p
+
+
+@compiled
+def _rereplicate(
+    sizes: Floats,
+    shares: Floats,
+    experts: Ints,
+    counts: Ints,
+    times: Floats,
+    places: Ints,
+    index: Ints,
+    p: int,
+    f: int,
+    bar: float,
+    doublings: int,
+) -> None:
+    """Turn the replica in slot p into one of expert f if what falls rises by less than the bar.
+
+    All replicas of both experts change their sizes. The change is made, and undone if it rises too much.
+    """
+    slots = experts.size // times.shape[0]
+    r = p // slots
+    e = experts[p]
+    c = counts[e]
+    d = counts[f]
+    rise = 0.0
+    for k in range(shares.size):
+        share = shares[k]
+        fewer = sizes[e, c - 2, k]
+        more = sizes[f, d, k]
+        # Slot p counts as a replica of e with the others, and then becomes one of f.
+        rise += _shift(
+            times, places[e, :c], slots, k, fewer - sizes[e, c - 1, k], share, doublings
+        )
+        rise += _shift(
+            times, places[f, :d], slots, k, more - sizes[f, d - 1, k], share, doublings
+        )
+        rise += _add(times, r, k, more - fewer, share, doublings)
+    if rise < bar:
+        _move_place(experts, counts, places, index, p, f)
+        return
+    for k in range(shares.size):
+        fewer = sizes[e, c - 2, k]
+        more = sizes[f, d, k]
+        times[r, k] -= more - fewer
+        _take_back(times, places[f, :d], slots, k, more - sizes[f, d - 1, k])
+        _take_back(times, places[e, :c], slots, k, fewer - sizes[e, c - 1, k])
+
+
+@compiled
+def _move_place(
+    experts: Ints, counts: Ints, places: Ints, index: Ints, p: int, f: int
+) -> None:
+    """Take slot p from its expert's list, where the last one fills its place, and append it to that of f."""
+    e = experts[p]
+    last = places[e, counts[e] - 1]
+    places[e, index[p]] = last
+    index[last] = index[p]
+    places[f, counts[f]] = p
+    index[p] = counts[f]
+    counts[e] -= 1
+    counts[f] += 1
+    experts[p] = f
+
+
+@compiled
+def _add(
+    times: Floats, rank: int, k: int, by: float, share: float, doublings: int
+) -> float:
+    """Add to a rank's time in a window; the rise of what falls."""
+    before = float(_power(times[rank, k], doublings))
+    times[rank, k] += by
+    after = float(_power(times[rank, k], doublings))
+    return share * (after - before)
+
+
+@compiled
+def _shift(
+    times: Floats,
+    places: Ints,
+    slots: int,
+    k: int,
+    by: float,
+    share: float,
+    doublings: int,
+) -> float:
+    """Add to the rank of every slot listed; the rise of what falls."""
+    rise = 0.0
+    for p in places:
+        rise += _add(times, p // slots, k, by, share, doublings)
+    return rise
+
+
+@compiled
+def _take_back(times: Floats, places: Ints, slots: int, k: int, by: float) -> None:
+    """Take what was added to the rank of every slot listed."""
+    for p in places:
+        times[p // slots, k] -= by

@@ -1,0 +1,235 @@
+"""Search in time: counts and packing together, by annealing, repacking and restarts (needs numba)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from ..bracket import Bracket
+from ..budget import Budget
+from ..certificates.least_total import cheapest, scale_of, whole_sizes
+from ..certificates.mean import trivial_bound
+from ..problem.cost import Cost
+from ..problem.objective import Objective
+from ..problem.pool import Floats, Ints, Packing, Pool
+from ..problem.windows import Windows
+from ..search.repack import repack
+from .kernel import anneal
+
+CHUNK = 100_000  # work between two looks at the clock
+ANNEAL = 300_000, 1_000  # work of one annealing run: at least, and a slot
+PATIENCE = 1_000_000  # repacking work without progress after which a restart follows
+MOST_IDLE = 8  # runs in a row that gain nothing, after which it ends
+HOT, COLD = 1e-3, 1e-9  # temperatures of squares, in units of the mean rank time
+HOTTER = 100.0  # factor of the first temperature in every other run
+# Over windows a high power, which looks at the slowest ranks; nothing repacks there.
+SOFT_DOUBLINGS = 4
+SOFT_HOT, SOFT_COLD = 0.1, 3e-4
+REREPLICATE = 0.4  # share of the moves that change counts
+NODES = 700  # packer's budget of a repacking round
+ROUNDING = 1e-12  # a relative excess over a lower bound that float sums may show
+METHOD = "search in time"
+
+
+def search_times(
+    pool: Pool, start: Packing, *, target: float, budget: Budget, seed: int = 0
+) -> Packing:
+    """Improve a packing until its objective is at the target or the limits are reached.
+
+    Parameters
+    ----------
+    pool : Pool
+        With a cost, and with windows or without.
+    start : Packing
+        A valid packing of the pool; the result is never worse.
+    target : float
+        Stop at this objective. Nothing is done below ``trivial_bound``.
+    budget : Budget
+        Its work: slots touched by moves, times windows, and items placed by the packer.
+    seed : int
+        Seed of the random numbers. Without a clock, equal arguments give equal results.
+
+    Returns
+    -------
+    Packing
+        The best packing found, or ``start``.
+    """
+    goal = max(target, trivial_bound(pool)[0] * (1 + ROUNDING))
+    bracket = Bracket(pool, start, "start", lower=goal)
+    if pool.ranks == 1 and pool.slots == pool.num_experts:
+        return start
+    run = _Run(pool, start, goal, budget.scaled(1.0), seed)
+    if not run.has_times:
+        return start
+    idle = 0
+    starts = itertools.cycle(_starts(pool, start))
+    for number, packing in enumerate(starts):
+        if not bracket.is_open() or run.over() or idle == MOST_IDLE:
+            break
+        before = bracket.upper
+        run.set(packing)
+        run.anneal(number)
+        bracket.offer(run.packing(), METHOD)
+        if pool.windows is None and bracket.is_open():
+            run.repack()
+            bracket.offer(run.packing(), METHOD)
+        idle = 0 if bracket.upper < before else idle + 1
+    return bracket.packing
+
+
+def _starts(pool: Pool, start: Packing) -> list[Packing]:
+    """The packing itself, and the counts of the least total dealt to ranks."""
+    if pool.windows is not None:
+        return [start]
+    return [start, _least_total(pool, start)]
+
+
+def _least_total(pool: Pool, start: Packing) -> Packing:
+    """Counts of the least total, the largest replicas first, each to the rank with the least time that takes it."""
+    whole = whole_sizes(pool.sizes, scale_of(pool))
+    prices = whole * np.arange(1, pool.max_count + 1)
+    _, counts = cheapest(prices, np.ones(pool.num_experts, np.int64), pool.slots)
+    sizes = pool.sizes[np.arange(pool.num_experts), counts - 1]
+    replicas = np.repeat(np.arange(pool.num_experts), counts)
+    order = replicas[np.argsort(-sizes[replicas], kind="stable")]
+    held: list[list[int]] = [[] for _ in range(pool.ranks)]
+    times = np.zeros(pool.ranks)
+    for expert in order.tolist():
+        open_ranks = [
+            rank
+            for rank, experts in enumerate(held)
+            if len(experts) < pool.slots_per_rank
+            and not (pool.distinct and expert in experts)
+        ]
+        if not open_ranks:
+            return start
+        rank = min(open_ranks, key=times.__getitem__)
+        held[rank].append(expert)
+        times[rank] += sizes[expert]
+    return Packing(np.array(held, dtype=np.int64))
+
+
+class _Run:
+    """The state that the kernels change in place, and what is left of the budget."""
+
+    def __init__(
+        self, pool: Pool, start: Packing, goal: float, budget: Budget, seed: int
+    ) -> None:
+        self.pool = pool
+        self.budget = budget
+        self.goal = goal
+        times = start.window_times(pool)
+        self.means = times.mean(axis=1)
+        self.has_times = bool((self.means > 0).any())
+        self.times = np.zeros(times.T.shape)
+        self.rng = np.array([seed], np.uint64)
+        self.sizes, self.shares = _sizes_of(pool, self.means)
+
+    def over(self) -> bool:
+        """Whether a limit is reached."""
+        return self.budget.stop() is not None
+
+    def packing(self) -> Packing:
+        """The packing as it is now."""
+        return Packing(self.experts.reshape(self.pool.ranks, -1).copy())
+
+    def set(self, packing: Packing) -> None:
+        """Go on from this packing."""
+        self.experts = packing.experts.astype(np.int64).ravel()
+        self.counts = packing.counts(self.pool)
+
+    def anneal(self, number: int) -> None:
+        """One annealing run, in chunks; every other one begins hotter."""
+        over_windows = self.pool.windows is not None
+        hot, cold = (SOFT_HOT, SOFT_COLD) if over_windows else (HOT, COLD)
+        if number % 4 >= 2 and not over_windows:
+            hot *= HOTTER
+        windows = len(self.shares)
+        total = max(ANNEAL[0], ANNEAL[1] * self.pool.slots) << min(number // 4, 4)
+        if self.budget.work < math.inf:
+            total = min(total, max(int(self.budget.work / windows) // 2, 1))
+        chunks = -(-total // max(CHUNK // windows, 1))
+        ends = hot * (cold / hot) ** (np.arange(chunks + 1) / chunks)
+        for warm, cool in itertools.pairwise(ends.tolist()):
+            if self.over():
+                return
+            step = -(-total // chunks)
+            anneal(
+                self.sizes,
+                self.shares,
+                self.experts,
+                self.counts,
+                self.times,
+                self.rng,
+                step,
+                warm,
+                cool,
+                REREPLICATE if self.pool.slots > self.pool.num_experts else 0.0,
+                SOFT_DOUBLINGS if over_windows else 1,
+                self.pool.distinct,
+            )
+            self.budget.spend(step * windows)
+
+    def repack(self) -> None:
+        """Repack with these counts until the goal is reached or nothing has improved for a while.
+
+        With counts as they are, a replica's size is a share of its expert's sizes as it is of a load.
+        """
+        number = np.arange(self.pool.num_experts)
+        weights = self.counts * self.sizes[number, self.counts - 1, 0]
+        goal = self.goal / float(self.means[0])
+        few = (3, 8) if self.pool.slots_per_rank > 3 else (4, 10)
+        times = np.zeros(self.pool.ranks)
+        least = math.inf
+        idle = 0
+        while least > goal and idle < PATIENCE and not self.over():
+            step = int(min(CHUNK, self.budget.work))
+            left = repack(
+                weights,
+                self.experts,
+                self.counts,
+                times,
+                self.rng,
+                step,
+                goal,
+                self.pool.distinct,
+                *few,
+                NODES,
+                0,
+                0.0,
+            )
+            self.budget.spend(step - left)
+            top = float(times.max())
+            idle = 0 if top < least else idle + step - left
+            least = min(top, least)
+
+
+def _sizes_of(pool: Pool, means: Floats) -> tuple[Floats, Floats]:
+    """Sizes [experts, counts, windows] in units of the windows' mean rank times, and what each window weighs."""
+    units = np.where(means > 0, means, 1.0)
+    if pool.windows is None:
+        return np.ascontiguousarray(pool.sizes[:, :, None] / units), np.ones(1)
+    of_windows = [_window_sizes(pool, loads) for loads in pool.windows.loads]
+    sizes = np.stack(of_windows, axis=2) / units
+    return np.ascontiguousarray(sizes), pool.windows.shares
+
+
+def _window_sizes(pool: Pool, loads: Floats) -> Floats:
+    return Pool(loads, pool.slots, pool.ranks, pool.distinct, cost=pool.cost).sizes
+
+
+def compile_kernels() -> None:
+    """Compile (or load from the cache) everything that a search calls."""
+    cost = Cost.roofline(1.0, 1.0)
+    experts: Ints = np.concatenate([np.arange(8), np.arange(4, 8)]).reshape(4, 3)
+    loads = np.arange(1.0, 9.0)
+    windows = Windows(
+        np.stack([loads, loads[::-1]]),
+        np.array([0.5, 0.5]),
+        Objective("mean", cost=cost),
+    )
+    for over in (None, windows):
+        pool = Pool(loads, 12, 4, windows=over, cost=cost)
+        search_times(pool, Packing(experts), target=0.0, budget=Budget(work=2000))

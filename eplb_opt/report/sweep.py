@@ -1,0 +1,146 @@
+"""A sweep as text: the cells of each number of ranks, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .figures import counted
+from .layout import Column
+
+OFF = "off"
+MICRO = 1e6  # of a second
+GIBI = 2**30
+SECONDS = "s"
+ON_FRONTIER = "*"
+WORTH = 0.005  # a change of a step that is named
+
+Report = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+
+def head_lines(report: Report) -> list[str]:
+    """What was swept, and by what it is judged."""
+    tokens = f"tokens a step times {report['top_k']} experts of each (--top-k)"
+    size = f"{report['layers']} layers x {report['experts']} experts"
+    lines = [f"{size}, {report['method']}, {tokens}"]
+    lines += [f"{note[0].upper()}{note[1:]}." for note in report["notes"]]
+    lines += [_left_out(place) for place in report["left_out"]]
+    return lines
+
+
+def _left_out(place: Row) -> str:
+    return f"left out: {place['replicas']} slots on {place['ranks']} ranks"
+
+
+def cell_table(report: Report, ranks: int) -> list[Column]:
+    """The cells of so many ranks, a row for each number of slots and tokens."""
+    cells = [cell for cell in report["cells"] if cell["ranks"] == ranks]
+    cells.sort(key=lambda cell: int(cell["tokens_per_step"]))
+    unit = "us" if report["unit"] == SECONDS else report["unit"]
+    name = "step us" if unit == "us" else "step"
+    columns = [
+        Column("tokens", [str(cell["tokens_per_step"]) for cell in cells]),
+        Column("slots", [str(cell["replicas"]) for cell in cells]),
+        Column("map", [cell["map"] for cell in cells], left=True),
+        Column("imbalance", [_figure(cell["imbalance"]) for cell in cells], order=3),
+        Column("bound", [_figure(cell["bound"]) for cell in cells], order=5),
+        Column("gap %", [_percent(cell["gap"], 2) for cell in cells], order=4),
+        Column(name, [step_text(cell["step"], report) for cell in cells]),
+        Column("least", [step_text(cell["step_bound"], report) for cell in cells], order=1),
+        Column("above %", [_percent(cell["step_gap"], 1) for cell in cells], order=2),
+        Column("best", [ON_FRONTIER if cell["frontier"] else "" for cell in cells], left=True),
+    ]  # fmt: skip
+    if report["bytes_per_expert"] is not None:
+        sizes = [f"{cell['slots_bytes'] / GIBI:.1f}" for cell in cells]
+        columns.insert(3, Column("GiB", sizes))
+    return columns
+
+
+def legend_lines(report: Report) -> list[str]:
+    """What the columns say."""
+    if report["unit"] == SECONDS:
+        step = "step: mean time of the slowest rank; least: no map of so many slots is faster"
+    else:
+        step = "step: heaviest over mean rank of a step; least: no map's mean is below"
+    return [step, f"best {ON_FRONTIER}: no map of at most so many slots is faster"]
+
+
+def advice_lines(report: Report) -> list[str]:
+    """What to do at each number of ranks and tokens, in words."""
+    return [line for row in report["advice"] for line in _advice_of(row, report)]
+
+
+def _advice_of(row: Row, report: Report) -> list[str]:
+    """The map to take, then what it gains and what other maps would cost."""
+    place = f"{row['ranks']} ranks, {row['tokens_per_step']} tokens a step"
+    step = step_text(row["step"], report, with_unit=True)
+    compared = "; ".join([*_gains(row, report), *_losses(row)])
+    lines = [f"{place}: {_choice(row)}, {step}"]
+    return [*lines, f"  {compared}"] if compared else lines
+
+
+def _choice(row: Row) -> str:
+    """The map to take."""
+    if row["map"] == OFF:
+        return "leave it off, no plan gains 1%"
+    redundant = row["redundant"]
+    if not redundant:
+        return "no redundant expert, balanced"
+    return counted(redundant, "redundant expert")
+
+
+def _gains(row: Row, report: Report) -> list[str]:
+    """How much less a step takes than without balancing, and than without redundant experts."""
+    found = []
+    if row["map"] != OFF and row["gain"] is not None:
+        off = step_text(row["off_step"], report, with_unit=True)
+        found.append(f"{row['gain']:.1%} less than off ({off})")
+    if row["redundant"] and row["redundancy_gain"] is not None:
+        found.append(f"{row['redundancy_gain']:.1%} than balanced alone")
+    return [", ".join(found)] if found else []
+
+
+def _losses(row: Row) -> list[str]:
+    """What the most slots would cost more."""
+    if row["most_replicas"] == row["replicas"] or row["most_loss"] < WORTH:
+        return []
+    return [f"{row['most_replicas']} slots: +{row['most_loss']:.1%}"]
+
+
+def summary_lines(report: Report) -> list[str]:
+    """The advice in short: from which batch on redundant experts pay."""
+    pays = [row for row in report["advice"] if row["redundant"]]
+    if not pays:
+        return ["Redundant experts pay in none of these cells: leave them out."]
+    ranks = dict.fromkeys(row["ranks"] for row in report["advice"])
+    return [_from_which_batch(report["advice"], count) for count in ranks]
+
+
+def _from_which_batch(advice: Sequence[Row], ranks: int) -> str:
+    """From which batch on redundant experts pay on so many ranks."""
+    rows = sorted(
+        (row for row in advice if row["ranks"] == ranks),
+        key=lambda row: int(row["tokens_per_step"]),
+    )
+    first = next((row for row in rows if row["redundant"]), None)
+    if first is None:
+        return f"On {ranks} ranks redundant experts pay at none of these batches."
+    tokens = first["tokens_per_step"]
+    count = first["redundant"]
+    return f"On {ranks} ranks redundant experts pay from {tokens} tokens a step on: {count} there."
+
+
+def step_text(value: float, report: Report, with_unit: bool = False) -> str:
+    """A step's time in microseconds, or its imbalance."""
+    if report["unit"] == SECONDS:
+        return f"{value * MICRO:.0f}" + (" us" if with_unit else "")
+    return f"{value:.4g}"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _percent(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value * 100:.{digits}f}"

@@ -1,0 +1,141 @@
+"""The cells of a sweep: for each number of slots and ranks a plan, judged at each number of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..problem.arrays import Ints
+from ..problem.instance import Instance
+from ..result import Result
+from ..solver import solve
+from .judge import Judge
+from .setting import Setting
+
+OFF = "off"  # experts in their order, no spare slot: what engines do without balancing
+PLANNED = "planned"
+Cell = dict[str, Any]
+Key = tuple[str, int, int, int]
+Solve = Callable[..., Result]
+
+
+def key_of(cell: Mapping[str, Any]) -> Key:
+    """What names a cell: the map's kind, slots, ranks and tokens."""
+    return cell["map"], cell["replicas"], cell["ranks"], cell["tokens_per_step"]
+
+
+class Cells:
+    """The cells of a setting, made place by place.
+
+    Parameters
+    ----------
+    setting : Setting
+    known : sequence of dict
+        Cells of an earlier run of the same setting, which are not made again.
+    """
+
+    def __init__(self, setting: Setting, known: Sequence[Cell] = ()) -> None:
+        self.setting = setting
+        self.places, self.left_out = setting.places()
+        self.known = {key_of(cell): cell for cell in known}
+        self._judges: dict[int, Judge] = {}
+
+    def make(self) -> Iterator[list[Cell]]:
+        """The cells of each place in turn: first, of each number of ranks, those without balancing."""
+        for ranks in dict.fromkeys(place.num_ranks for place in self.places):
+            if self._has_off(ranks):
+                yield self._place(OFF, self.setting.num_experts, ranks, self._off)
+            for place in self.places:
+                if place.num_ranks == ranks:
+                    replicas = place.num_replicas
+                    yield self._place(PLANNED, replicas, ranks, self._planned)
+
+    def count(self) -> int:
+        """How many times `make` yields."""
+        ranks = {place.num_ranks for place in self.places}
+        return len(self.places) + sum(self._has_off(count) for count in ranks)
+
+    def _has_off(self, ranks: int) -> bool:
+        """Whether ranks can hold all experts in their order, as many on each."""
+        return self.setting.num_experts % ranks == 0
+
+    def _place(
+        self, kind: str, replicas: int, ranks: int, make: Callable[[int, int], Any]
+    ) -> list[Cell]:
+        """The cells of a place: known ones, or a map and what the judges say of it."""
+        tokens = self.setting.tokens_per_step
+        keys = [(kind, replicas, ranks, count) for count in tokens]
+        if all(key in self.known for key in keys):
+            return [self.known[key] for key in keys]
+        placed, plan = make(replicas, ranks)
+        head = {"map": kind, "replicas": replicas, "ranks": ranks}
+        size = {"slots_bytes": self.setting.slots_bytes(replicas, ranks)}
+        return [
+            head
+            | {"tokens_per_step": count}
+            | plan
+            | size
+            | self._step(placed, count, plan)
+            for count in tokens
+        ]
+
+    def _off(self, replicas: int, ranks: int) -> tuple[Ints, Cell]:
+        """Experts in their order."""
+        layers = self.setting.num_layers
+        placed = np.tile(np.arange(replicas), (layers, 1)).reshape(layers, ranks, -1)
+        unknown = dict.fromkeys(("imbalance", "bound", "gap", "optimal", "seconds"))
+        return placed, {"layers": layers, **unknown}
+
+    def _planned(self, replicas: int, ranks: int) -> tuple[Ints, Cell]:
+        """The method's map, and what is proven of it."""
+        setting = self.setting
+        instance = setting.instance(replicas, ranks)
+        result = solve(instance, setting.method, setting.limits)
+        placed = result.placement.phy2log.reshape(setting.num_layers, ranks, -1)
+        return placed, plan_row(instance, result)
+
+    def _step(self, placed: Ints, tokens: int, plan: Mapping[str, Any]) -> Cell:
+        """What steps of so many tokens take with a map."""
+        judge = self._judge(tokens)
+        ranks = placed.shape[1]
+        slots = placed[0].size
+        found = judge.step(placed)
+        bound = judge.bound(slots, ranks)
+        # Without a cost the mean of the heaviest rank is at least the heaviest of means.
+        if judge.is_relative and plan["bound"] is not None:
+            bound = max(bound, plan["bound"])
+        return {
+            "step": found.mean,
+            "step_error": found.error,
+            "step_bound": bound,
+            "step_gap": found.mean / bound - 1 if bound > 0 else None,
+        }
+
+    def _judge(self, tokens: int) -> Judge:
+        if tokens not in self._judges:
+            self._judges[tokens] = Judge(self.setting, tokens)
+        return self._judges[tokens]
+
+
+def plan_row(instance: Instance, result: Result) -> Cell:
+    """What is known of a plan: means over layers.
+
+    Parameters
+    ----------
+    instance : Instance
+    result : Result
+    """
+    is_loaded = result.objective > 0
+    ratios = np.ones(instance.num_layers)
+    np.divide(result.lower_bound, result.objective, out=ratios, where=is_loaded)
+    totals = result.totals()
+    return {
+        "layers": instance.num_layers,
+        "imbalance": float(result.imbalance.mean()),
+        "bound": float((ratios * result.imbalance).mean()),
+        "gap": float(result.gap.mean()) if np.isfinite(result.gap).all() else None,
+        "optimal": int(totals["optimal"]),
+        "seconds": result.seconds,
+    }

@@ -1,0 +1,153 @@
+"""What is swept: the loads, the numbers of slots, ranks and tokens, and how maps are planned and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..errors import InstanceError, OptionError, shown
+from ..limits import Limits
+from ..problem.arrays import Floats
+from ..problem.instance import Instance
+from ..problem.objective import Objective
+from ..sampling import copies_of
+
+MOST_COPIES = 2**24  # routed tokens of a step
+TOP_K = 8
+
+
+class StepCost(Protocol):
+    """Seconds, or any unit, of a replica with so many tokens, and what every rank takes besides."""
+
+    @property
+    def per_rank(self) -> float:
+        """Of a rank and step."""
+
+    @property
+    def unit(self) -> str:
+        """Of both."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as JSON types."""
+
+    def __call__(self, tokens: Any) -> Any:
+        """Of replicas with so many tokens, an array."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What is swept.
+
+    Parameters
+    ----------
+    load : array [windows, layers, experts]
+        Routed tokens.
+    replicas, ranks, tokens_per_step : sequence of int
+        Slots of a layer, GPUs, and tokens of a step before routing: every combination is a cell.
+    cost : StepCost, optional
+        Without it ranks are judged by their tokens.
+    top_k : int, default 8
+        Experts of a token, taken as independent of each other.
+    num_groups, num_nodes, distinct, objective, layer_ids
+        Of `Instance`.
+    method, limits
+        Of `solve`, for each number of slots and ranks.
+    bytes_per_expert : int, optional
+        Of an expert's weights, for the memory that slots take.
+
+    Raises
+    ------
+    OptionError
+        A list is empty, or a number is out of range.
+    """
+
+    load: Floats
+    replicas: Sequence[int]
+    ranks: Sequence[int]
+    tokens_per_step: Sequence[int]
+    cost: StepCost | None = None
+    top_k: int = TOP_K
+    num_groups: int = 1
+    num_nodes: int = 1
+    distinct: bool = False
+    objective: Objective = field(default_factory=Objective)
+    layer_ids: Sequence[int] | None = None
+    method: str = "optimal"
+    limits: Limits = field(default_factory=Limits)
+    bytes_per_expert: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("replicas", "ranks", "tokens_per_step"):
+            values = getattr(self, name)
+            if not values:
+                raise OptionError(f"{name} names no number: give at least one")
+            least = min(values)
+            if least < 1:
+                raise OptionError(f"{name}={shown(least)}: give integers >= 1")
+        self.copies(max(self.tokens_per_step))
+
+    def copies(self, tokens: int) -> int:
+        """Routed tokens of a step."""
+        copies = copies_of(tokens, self.top_k)
+        if copies > MOST_COPIES:
+            raise OptionError(
+                f"tokens_per_step={tokens} times top_k={self.top_k}: at most {MOST_COPIES} routed tokens a step"
+            )
+        return copies
+
+    @property
+    def num_layers(self) -> int:
+        """Layers of the loads."""
+        return int(self.load.shape[1])
+
+    @property
+    def num_experts(self) -> int:
+        """Experts of a layer."""
+        return int(self.load.shape[2])
+
+    def instance(self, replicas: int, ranks: int) -> Instance:
+        """The placement problem of so many slots and ranks.
+
+        Raises
+        ------
+        InstanceError
+            There is no map of that kind.
+        """
+        return Instance(
+            self.load,
+            replicas,
+            num_ranks=ranks,
+            num_groups=self.num_groups,
+            num_nodes=self.num_nodes,
+            distinct=self.distinct,
+            layer_ids=self.layer_ids,
+            objective=self.objective,
+        )
+
+    def places(self) -> tuple[list[Instance], list[dict[str, Any]]]:
+        """The problems of all slots and ranks, and which there are not, with the reason.
+
+        Raises
+        ------
+        InstanceError
+            There is none at all.
+        """
+        found: list[Instance] = []
+        left_out: list[dict[str, Any]] = []
+        for ranks in self.ranks:
+            for replicas in self.replicas:
+                try:
+                    found.append(self.instance(replicas, ranks))
+                except InstanceError as error:
+                    place = {"replicas": replicas, "ranks": ranks}
+                    left_out.append(place | {"why": str(error)})
+        if not found:
+            raise InstanceError(str(left_out[0]["why"]))
+        return found, left_out
+
+    def slots_bytes(self, replicas: int, ranks: int) -> int | None:
+        """Bytes of the weights in the slots of a rank, of all layers."""
+        if self.bytes_per_expert is None:
+            return None
+        return replicas // ranks * self.num_layers * self.bytes_per_expert

@@ -1,0 +1,127 @@
+"""A sweep: its cells, made or known, and what they come to, as the report that ``eplb-opt sweep --json`` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..checker.digest import loads_digest
+from ..errors import FormatError
+from ..report.sweep_schema import SCHEMA
+from .advice import advise, with_frontier
+from .cells import Cell, Cells
+from .judge import DRAWS
+from .setting import Setting
+
+TOKENS = "tokens"  # the unit of a step without a cost, over the mean rank's
+ON_TOKENS = "maps are planned on tokens, and judged by the cost"
+WITHOUT_COST = "without --cost a rank is as slow as it has tokens: that more experts have to be read is not seen"
+Report = dict[str, Any]
+Progress = Callable[[int, int], None]
+
+
+def sweep(
+    setting: Setting,
+    *,
+    known: Report | None = None,
+    made: Callable[[Report], object] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Plan and judge all cells, and say which to take.
+
+    Parameters
+    ----------
+    setting : Setting
+    known : dict, optional
+        A report of an earlier run, finished or not; its cells are not made again.
+    made : callable, optional
+        Called with the report so far whenever cells were added to it.
+    progress : callable, optional
+        Called with (plans made, plans).
+
+    Returns
+    -------
+    dict
+        JSON types, of schema ``eplb_opt.sweep/1``.
+
+    Raises
+    ------
+    FormatError
+        The earlier report is not one of the same loads and settings.
+    InstanceError
+        No number of slots fits any number of ranks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eplb_opt.limits import Limits
+    >>> load = np.array([[[9.0, 1.0, 1.0, 1.0]]])
+    >>> setting = Setting(load, [4, 8], [2], [4096], method="greedy", limits=Limits(seconds=None))
+    >>> advice = sweep(setting)["advice"][0]
+    >>> advice["map"], advice["redundant"]
+    ('planned', 4)
+    """
+    head = _head(setting)
+    cells = Cells(setting, _known_cells(known, head))
+    report = head | {"left_out": cells.left_out, "notes": _notes(setting)}
+    found: list[Cell] = []
+    for number, added in enumerate(cells.make(), 1):
+        found += added
+        report = report | _so_far(found, setting.num_experts, cells.count() - number)
+        if made is not None:
+            made(report)
+        if progress is not None:
+            progress(number, cells.count())
+    return report
+
+
+def _so_far(cells: Sequence[Cell], num_experts: int, missing: int) -> Report:
+    """Cells and, when all are there, advice."""
+    if missing:
+        return {"complete": False, "cells": list(cells), "advice": []}
+    advice = advise(cells, num_experts)
+    return {"complete": True, "cells": with_frontier(cells), "advice": advice}
+
+
+def _head(setting: Setting) -> Report:
+    """What was asked: two reports with the same head have cells that agree."""
+    limits = setting.limits
+    cost = setting.cost
+    return {
+        "schema": SCHEMA,
+        "loads_sha256": loads_digest(setting.load),
+        "windows": int(setting.load.shape[0]),
+        "layers": setting.num_layers,
+        "experts": setting.num_experts,
+        "num_groups": setting.num_groups,
+        "num_nodes": setting.num_nodes,
+        "distinct": setting.distinct,
+        "objective": setting.objective.to_dict(),
+        "method": setting.method,
+        "limits": {"seconds": limits.seconds, "work": limits.work, "gap": limits.gap},
+        "seed": limits.seed,
+        "top_k": setting.top_k,
+        "draws": DRAWS,
+        "cost": None if cost is None else cost.to_dict(),
+        "unit": TOKENS if cost is None else cost.unit,
+        "bytes_per_expert": setting.bytes_per_expert,
+    }
+
+
+def _notes(setting: Setting) -> list[str]:
+    return [WITHOUT_COST if setting.cost is None else ON_TOKENS]
+
+
+def _known_cells(known: Report | None, head: Mapping[str, Any]) -> list[Cell]:
+    """The cells of an earlier report of the same head."""
+    if known is None:
+        return []
+    other = [name for name, value in head.items() if known.get(name) != value]
+    if other:
+        raise FormatError(
+            f"the sweep to resume has another {other[0]}: name another file, or sweep as it did"
+        )
+    cells = known.get("cells")
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise FormatError("the sweep to resume has no list of cells: name another file")
+    return [{k: v for k, v in cell.items() if k != "frontier"} for cell in cells]

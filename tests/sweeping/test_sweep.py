@@ -1,0 +1,211 @@
+"""A sweep: its cells, its frontier and advice, and how it goes on after an interrupt."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+
+from eplb_opt.checker.claims import read_section
+from eplb_opt.cli import main
+from eplb_opt.commands.sweep import numbers
+from eplb_opt.errors import FormatError
+from eplb_opt.limits import Limits
+from eplb_opt.report.sweep_schema import ADVICE, CELL, LEFT_OUT, SWEEP
+from eplb_opt.sweeping import cells as cells_module
+from eplb_opt.sweeping.advice import advise, with_frontier
+from eplb_opt.sweeping.cells import key_of
+from eplb_opt.sweeping.setting import Setting
+from eplb_opt.sweeping.sweep import sweep
+
+from .test_judge import Roofline
+
+LIMITS = Limits(seconds=None)
+SKEWED = np.random.default_rng(4).lognormal(4, 1, (1, 3, 8)).round()
+
+
+def setting(**rest):
+    given = {"replicas": [8, 12], "ranks": [2, 4], "tokens_per_step": [16, 512], "method": "greedy", "limits": LIMITS}
+    return Setting(SKEWED, **given | rest)
+
+
+def cell(kind, replicas, step, ranks=2, tokens=8):
+    return {"map": kind, "replicas": replicas, "ranks": ranks, "tokens_per_step": tokens, "step": step}
+
+
+def test_every_combination_is_a_cell_and_none_is_below_its_bound():
+    report = sweep(setting(bytes_per_expert=10))
+    assert report["complete"]
+    planned = {key_of(row) for row in report["cells"] if row["map"] == "planned"}
+    expected = {("planned", slots, ranks, tokens) for slots in (8, 12) for ranks in (2, 4) for tokens in (16, 512)}
+    assert planned == expected
+    assert sum(row["map"] == "off" for row in report["cells"]) == 4
+    for row in report["cells"]:
+        assert row["step"] >= row["step_bound"] - 4 * row["step_error"]
+        assert row["slots_bytes"] == row["replicas"] // row["ranks"] * 3 * 10
+        if row["map"] == "planned":
+            assert row["imbalance"] >= row["bound"] >= 1
+
+
+@pytest.mark.parametrize("cost", [None, Roofline()])
+def test_the_report_is_what_the_page_says(cost):
+    report = json.loads(json.dumps(sweep(setting(cost=cost, ranks=[2, 5])), allow_nan=False))
+    assert sorted(report) == sorted(SWEEP.names())
+    assert len(report["left_out"]) == 2
+    for name, section in (("cells", CELL), ("advice", ADVICE), ("left_out", LEFT_OUT)):
+        for row in report[name]:
+            assert sorted(row) == sorted(section.names())
+            read_section(row, section, name, lambda _: True)
+    read_section(report, SWEEP, "sweep", lambda _: True)
+
+
+def test_the_same_sweep_gives_the_same_numbers():
+    cost = Roofline()
+    one, two = (sweep(setting(cost=cost)) for _ in range(2))
+    for report in (one, two):
+        for row in report["cells"]:
+            row.pop("seconds")
+    assert one == two
+
+
+def test_the_frontier_has_what_nothing_smaller_beats():
+    rows = [cell("off", 8, 5.0), cell("planned", 8, 4.0), cell("planned", 12, 4.0), cell("planned", 16, 3.0)]
+    assert [row["frontier"] for row in with_frontier(rows)] == [False, True, False, True]
+    elsewhere = [cell("planned", 8, 1.0, tokens=9), cell("planned", 12, 2.0)]
+    assert all(row["frontier"] for row in with_frontier(elsewhere))
+
+
+def test_advice_takes_the_fewest_slots_near_the_best():
+    rows = [cell("off", 8, 5.0), cell("planned", 8, 4.0), cell("planned", 12, 3.02), cell("planned", 16, 3.0)]
+    (advice,) = advise(rows, 8)
+    assert (advice["map"], advice["replicas"], advice["redundant"]) == ("planned", 12, 4)
+    assert advice["gain"] == pytest.approx(1 - 3.02 / 5)
+    assert advice["redundancy_gain"] == pytest.approx(1 - 3.02 / 4)
+    assert advice["most_loss"] == pytest.approx(3.0 / 3.02 - 1)
+
+
+def test_advice_is_to_leave_it_off_where_nothing_gains_a_hundredth():
+    rows = [cell("off", 8, 5.0), cell("planned", 8, 4.96), cell("planned", 12, 6.0)]
+    (advice,) = advise(rows, 8)
+    assert (advice["map"], advice["redundant"], advice["gain"]) == ("off", 0, 0.0)
+    assert advice["most_loss"] == pytest.approx(0.2)
+    (advice,) = advise(rows[1:], 8)  # experts in their order are no map
+    assert (advice["map"], advice["gain"]) == ("planned", None)
+
+
+def test_reading_more_experts_makes_redundancy_pay_in_large_batches_only():
+    report = sweep(setting(cost=Roofline(), ranks=[4], tokens_per_step=[4, 4096], top_k=2))
+    few, many = report["advice"]
+    assert few["redundant"] == 0
+    assert many["redundant"] == 4
+    assert many["gain"] > 0.1
+
+
+def test_a_sweep_goes_on_where_it_was_stopped(monkeypatch):
+    whole = sweep(setting())
+    partial = []
+    sweep(setting(), made=partial.append)
+    assert not partial[2]["complete"]
+    solved = []
+    real = cells_module.solve
+
+    def counted(instance, *arguments):
+        solved.append((instance.num_replicas, instance.num_ranks))
+        return real(instance, *arguments)
+
+    monkeypatch.setattr(cells_module, "solve", counted)
+    resumed = sweep(setting(), known=json.loads(json.dumps(partial[2])))
+    assert solved == [(8, 4), (12, 4)]
+    assert [key_of(row) for row in resumed["cells"]] == [key_of(row) for row in whole["cells"]]
+    assert resumed["advice"] == whole["advice"]
+
+
+def test_a_sweep_of_something_else_is_not_resumed():
+    known = sweep(setting())
+    with pytest.raises(FormatError, match="another top_k"):
+        sweep(setting(top_k=1), known=known)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("256:352:32", [256, 288, 320]), ("16,32", [16, 32]), ("4,8:13:4", [4, 8, 12]), ("7,7", [7])],
+)
+def test_lists_of_numbers(text, expected):
+    assert numbers(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "1:2", "5:5:1", "1:2:0", "a", "1:10000:1"])
+def test_lists_that_are_none(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="first:end:step"):
+        numbers(text)
+
+
+@pytest.fixture
+def loads(tmp_path):
+    path = tmp_path / "loads.npz"
+    np.savez(path, load=SKEWED)
+    return path
+
+
+def arguments(loads, *more):
+    swept = ["--replicas", "8:13:4", "--ranks", "2,4,3", "--tokens-per-step", "16,512"]
+    return ["sweep", str(loads), *swept, "--method", "greedy", "--work", "1", "--workers", "1", *more]
+
+
+def test_the_command_says_what_to_do(loads, tmp_path, capsys):
+    path = tmp_path / "sweep.json"
+    assert main(arguments(loads, "--json", str(path), "--bytes-per-expert", "1000000")) == 0
+    report = json.loads(path.read_text())
+    out = capsys.readouterr().out
+    for row in report["advice"]:
+        assert f"{row['ranks']} ranks, {row['tokens_per_step']} tokens a step: " in out
+    assert "left out: 8 slots on 3 ranks" in out
+    assert "--top-k" in out
+    assert "GiB" in out
+
+
+def test_the_command_judges_in_time_by_a_cost_that_ships(loads, capsys):
+    assert main(arguments(loads, "--cost", "h100-deepseek-v3")) == 0
+    out = capsys.readouterr().out
+    assert "planned on tokens, and judged by the cost" in out
+    assert "step us" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_the_command_goes_on_with_its_file(loads, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "sweep.json"
+    assert main(arguments(loads, "--json", str(path))) == 0
+    first = json.loads(path.read_text())
+    monkeypatch.setattr(cells_module, "solve", None)  # is not called again
+    assert main(arguments(loads, "--json", str(path), "--resume")) == 0
+    assert json.loads(path.read_text()) == first
+    assert main(arguments(loads, "--json", str(path), "--resume", "--top-k", "1")) == 2
+    assert "another top_k" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--resume"], "--resume goes on with a file: give --json FILE"),
+        (["--tokens-per-step", "1073741824"], "--tokens-per-step 1073741824 times top_k=8"),
+        (["--cost", "none.json"], "cannot read none.json"),
+        (["--replicas", "11"], "--replicas 11 is not a multiple of --ranks 2"),
+        (["--replicas", "1:2"], "argument --replicas: '1:2': give numbers a,b or first:end:step"),
+    ],
+)
+def test_what_is_wrong_is_one_line(given, said, loads, capsys):
+    try:
+        code = main(arguments(loads, *given))
+    except SystemExit as stopped:
+        code = stopped.code
+    err = capsys.readouterr().err
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_standard_output_may_be_the_report_alone(loads, capsys):
+    assert main(arguments(loads, "--json", "-")) == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == "eplb_opt.sweep/1"
