@@ -31,6 +31,7 @@ from .output import (
     save_json,
     unnumbered,
 )
+from .page import add_page, page_of_result, save_page
 from .parser import one_of
 from .stated import (
     check_moves,
@@ -81,6 +82,7 @@ def add_parser(commands: Any) -> None:
     add_output(parser)
     add_previous(parser)
     add_spare(parser)
+    add_page(parser)
     add_dry_run(parser)
     add_all_layers(parser)
     add_cost(parser)
@@ -105,7 +107,7 @@ def _solve(options: argparse.Namespace) -> int:
     notes += say_idle(options, instance.num_windows, of_cost=["tokens_per_step"])
     from_map = moves_of(options, instance)
     if options.dry_run:
-        files = [options.output, json_file(options.json)]
+        files = [options.output, json_file(options.json), options.report]
         windows = instance.num_windows
         plan = plan_of(options, [options.method], limits, windows, files)
         return end_dry_run(options, loads, options.replicas, notes, plan)
@@ -119,6 +121,10 @@ def _solve(options: argparse.Namespace) -> int:
     head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
     report = in_order(head | result.to_dict())
     save_json(options.json, report)
+    previous = from_map.get("previous")
+    saved += save_page(
+        options.report, lambda: page_of_result(report, result, loads, previous)
+    )
     if options.json != STANDARD_OUTPUT:
         print_report(report, instance.describe(), options.all_layers)
         print_lines([_worth(report, instance)])
@@ -146,7 +152,11 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
     if options.output is not None:
         options.format = output_format(options.output, options.format)
-    outputs = {"-o": options.output, "--json": json_file(options.json)}
+    outputs = {
+        "-o": options.output,
+        "--json": json_file(options.json),
+        "--report": options.report,
+    }
     inputs = [options.loads, options.previous, options.cost]
     check_files(outputs, [path for path in inputs if path is not None])
 
