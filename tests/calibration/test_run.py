@@ -139,7 +139,7 @@ def test_a_memory_that_is_too_small_is_said(monkeypatch):
     monkeypatch.setattr(device, "require_gpu", lambda dtype: None)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: SimpleNamespace(L2_cache_size=1))
     monkeypatch.setattr(device, "FeedForward", too_large)
-    with pytest.raises(DeviceError, match="8 experts of 12288 bytes .* give fewer experts"):
+    with pytest.raises(DeviceError, match=r"8 experts of 12288 bytes .* give fewer experts"):
         device.gpu_clock(SHAPE)
 
 
