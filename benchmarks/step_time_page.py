@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eplb_opt.calibration.measured import MeasuredCost, load_cost
+from eplb_opt import Cost
 from eplb_opt.sweeping.judge import Judge
 from eplb_opt.sweeping.setting import Setting
 
@@ -53,7 +53,7 @@ def cells_of(case: Case, lines: list[Line]) -> Iterator[Line]:
     SystemExit
         The results are not of the steps that this code samples.
     """
-    cost = load_cost(case.cost)
+    cost = Cost.load(case.cost)
     load = sampled_layers(case)
     maps = list(maps_of(case, load))
     found = {(line["map"], line["tokens"]): line for line in lines}
@@ -68,15 +68,15 @@ def cells_of(case: Case, lines: list[Line]) -> Iterator[Line]:
             yield _cell(line, judge.step(placed.slots).mean, slots, cost)
 
 
-def _setting(case: Case, load: np.ndarray, tokens: int, cost: MeasuredCost) -> Setting:
+def _setting(case: Case, load: np.ndarray, tokens: int, cost: Cost) -> Setting:
     replicas, ranks = case.places[0]
     return Setting(load[None], [replicas], [ranks], [tokens], cost=cost, top_k=case.top_k)
 
 
-def _cell(line: Line, predicted: float, slots: list[np.ndarray], cost: MeasuredCost) -> Line:
+def _cell(line: Line, predicted: float, slots: list[np.ndarray], cost: Cost) -> Line:
     seconds = np.array(line["seconds"])
     slowest = seconds.max(axis=1)
-    by_rank = np.array([cost.curve.step_seconds([tuple(rank) for rank in step.tolist()]) for step in slots])
+    by_rank = cost(np.stack(slots)).sum(axis=2) + cost.per_rank
     worked = seconds > 0
     low, high = interval(slowest)
     return {

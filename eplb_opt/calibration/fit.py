@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import OptionError
 from ..problem.arrays import Floats
@@ -27,7 +26,7 @@ class FittedCost:
 
     Attributes
     ----------
-    tokens : tuple of float
+    tokens : tuple of int
         Ascending, from 0.
     seconds : tuple of float
         Of a replica with so many tokens, never falling; in between on a line, and so on beyond the last.
@@ -35,18 +34,9 @@ class FittedCost:
         Seconds that a rank takes besides, once a step.
     """
 
-    tokens: tuple[float, ...]
+    tokens: tuple[int, ...]
     seconds: tuple[float, ...]
     per_rank: float
-
-    def replica_seconds(self, tokens: npt.ArrayLike) -> Floats:
-        """Seconds of replicas with so many tokens, without ``per_rank``, of the same shape."""
-        given = np.asarray(tokens, dtype=np.float64)
-        knots = np.array(self.tokens)
-        seconds = np.array(self.seconds)
-        slope = (seconds[-1] - seconds[-2]) / (knots[-1] - knots[-2])
-        beyond = np.maximum(given - knots[-1], 0.0)
-        return np.asarray(np.interp(given, knots, seconds) + slope * beyond)
 
     def step_seconds(self, steps: Sequence[Step]) -> Floats:
         """What the steps of ranks take, [steps] in seconds."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..atomic import atomic_write
+from ..costs_measured import measured_names, measured_path
 from ..errors import FormatError, OptionError, shown
 from .arrays import Floats
 from .curves import CURVES, Curve, Linear, Roofline, Table, Tiles, not_negative
@@ -250,11 +251,12 @@ class Cost:
 
     @classmethod
     def load(cls, path: str | Path) -> Cost:
-        """The cost in a JSON file.
+        """The cost in a JSON file, or one that ships with the package.
 
         Parameters
         ----------
         path : str or Path
+            A file or, where there is none of that name, a name of `eplb_opt.costs_measured.measured_names`.
 
         Returns
         -------
@@ -267,12 +269,21 @@ class Cost:
 
         Examples
         --------
+        >>> Cost.load("h100-deepseek-v3").about["card"]
+        'NVIDIA H100 80GB HBM3'
         >>> Cost.load("no_such_file.json")
         Traceback (most recent call last):
-        eplb_opt.errors.FormatError: cannot read no_such_file.json: No such file or directory
+        eplb_opt.errors.FormatError: cannot read no_such_file.json: No such file or directory, nor is it one of \
+h100-deepseek-v3, h100-deepseek-v3-fp8, h100-glm-4.5, h100-gpt-oss-120b, h100-qwen3-235b-a22b
         """
+        file = measured_path(str(path)) or Path(path)
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = (Path(path) if Path(path).exists() else file).read_text("utf-8")
+        except FileNotFoundError as error:
+            names = ", ".join(measured_names())
+            raise FormatError(
+                f"cannot read {path}: {error.strerror}, nor is it one of {names}"
+            ) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise FormatError(f"cannot read {path}: {reason}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,6 +31,22 @@ class StepValue:
     error: float
 
 
+@dataclass(frozen=True)
+class LayerWork:
+    """What the experts of a layer cost in the mean of its steps.
+
+    Attributes
+    ----------
+    least : array [1 + spare]
+        The least work of all replicas, with 0, 1 and so on spare slots.
+    lowest : array [1 + spare, experts]
+        The least cost of one replica of each expert, with at most so many spare slots.
+    """
+
+    least: Floats
+    lowest: Floats
+
+
 class Judge:
     """Steps of so many tokens, the same for every map.
 
@@ -52,7 +69,7 @@ class Judge:
         values: Floats = whole.astype(np.float64)
         self.curve = values if cost is None else np.asarray(cost(values))
         self.per_rank = 0.0 if cost is None else cost.per_rank
-        self._least: list[Floats] = [np.zeros(0) for _ in self.routed]
+        self.most_spare = max(0, max(setting.replicas) - setting.num_experts)
 
     def step(self, placed: Ints) -> StepValue:
         """What steps take with a map.
@@ -74,16 +91,14 @@ class Judge:
     def bound(self, slots: int, ranks: int) -> float:
         """What the mean of these steps is at least with any map of so many slots and ranks.
 
-        The heaviest rank is at least the mean rank, whose work is least over all counts of replicas.
-
         Parameters
         ----------
         slots : int
+            At most the most that the setting has.
         ranks : int
         """
-        spare = slots - self.routed[0].shape[1]
-        work = [self._least_work(layer, spare) for layer in range(len(self.routed))]
-        mean = float(np.mean(work)) / ranks + self.per_rank
+        of_layers = [self._least_rank(work, slots, ranks) for work in self._works]
+        mean = float(np.mean(of_layers)) + self.per_rank
         return mean * ranks / self.copies if self.is_relative else mean
 
     def replica_costs(self, steps: Ints, counts: Ints) -> Floats:
@@ -109,22 +124,31 @@ class Judge:
         costs = self.replica_costs(steps, held.sum(axis=1).astype(np.int64))
         return np.asarray((costs @ held).max(axis=1) + self.per_rank)
 
-    def _least_work(self, layer: int, spare: int) -> float:
-        """The least work of a layer with exactly so many spare slots."""
-        known = self._least[layer]
-        if len(known) <= spare:
-            known = least_work(self._works(self.routed[layer], spare))
-            self._least[layer] = known
-        return float(known[spare])
+    @cached_property
+    def _works(self) -> list[LayerWork]:
+        """Of each layer what its experts cost with any number of replicas."""
+        return [self._work(steps) for steps in self.routed]
 
-    def _works(self, steps: Ints, spare: int) -> Floats:
-        """Mean work of each expert with 1, 2 and so on replicas, [1 + spare, experts]."""
+    def _work(self, steps: Ints) -> LayerWork:
         experts = steps.shape[1]
-        works = []
-        for count in range(1, spare + 2):
-            counts = np.full(experts, count)
-            works.append(count * self.replica_costs(steps, counts).mean(axis=0))
-        return np.stack(works)
+        costs = [
+            self.replica_costs(steps, np.full(experts, count)).mean(axis=0)
+            for count in range(1, self.most_spare + 2)
+        ]
+        of_replica = np.stack(costs)
+        counts = np.arange(1, self.most_spare + 2)[:, None]
+        lowest = np.minimum.accumulate(of_replica, axis=0)
+        return LayerWork(least_work(counts * of_replica), lowest)
+
+    def _least_rank(self, work: LayerWork, slots: int, ranks: int) -> float:
+        """The heaviest rank is at least the mean one, and at least any that holds the dearest expert."""
+        spare = slots - work.lowest.shape[1]
+        mean = float(work.least[spare]) / ranks
+        cheapest = np.sort(work.lowest[spare])
+        others = slots // ranks - 1
+        # Without spare slots the others are other experts.
+        beside = cheapest[:others].sum() if spare == 0 else others * cheapest[0]
+        return max(mean, float(cheapest[-1] + beside))
 
 
 def least_work(works: Floats) -> Floats:

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import InstanceError, OptionError, shown
 from ..limits import Limits
 from ..problem.arrays import Floats
+from ..problem.cost import Cost
 from ..problem.instance import Instance
 from ..problem.objective import Objective
 from ..sampling import copies_of
 
 MOST_COPIES = 2**24  # routed tokens of a step
 TOP_K = 8
-
-
-class StepCost(Protocol):
-    """Seconds, or any unit, of a replica with so many tokens, and what every rank takes besides."""
-
-    @property
-    def per_rank(self) -> float:
-        """Of a rank and step."""
-
-    @property
-    def unit(self) -> str:
-        """Of both."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON types."""
-
-    def __call__(self, tokens: Any) -> Any:
-        """Of replicas with so many tokens, an array."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +28,7 @@ class Setting:
         Routed tokens.
     replicas, ranks, tokens_per_step : sequence of int
         Slots of a layer, GPUs, and tokens of a step before routing: every combination is a cell.
-    cost : StepCost, optional
+    cost : Cost, optional
         Without it ranks are judged by their tokens.
     top_k : int, default 8
         Experts of a token, taken as independent of each other.
@@ -66,7 +49,7 @@ class Setting:
     replicas: Sequence[int]
     ranks: Sequence[int]
     tokens_per_step: Sequence[int]
-    cost: StepCost | None = None
+    cost: Cost | None = None
     top_k: int = TOP_K
     num_groups: int = 1
     num_nodes: int = 1

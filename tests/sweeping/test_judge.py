@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
+from eplb_opt import Cost
 from eplb_opt.errors import InstanceError, OptionError
 from eplb_opt.sweeping.judge import Judge, least_work
 from eplb_opt.sweeping.setting import Setting
 
-
-@dataclass(frozen=True)
-class Roofline:
-    """Reading an expert, or its tokens where they take longer."""
-
-    per_rank: float = 0.5
-    unit: str = "s"
-
-    def __call__(self, tokens):
-        tokens = np.asarray(tokens, dtype=np.float64)
-        return np.where(tokens > 0, np.maximum(3.0, tokens), 0.0)
-
-    def to_dict(self):
-        return {"kind": "roofline"}
+ROOFLINE = Cost.roofline(3.0, 1.0, per_rank=0.5)  # reading an expert, or its tokens where they take longer
 
 
 def setting(experts=4, layers=2, seed=0, **rest):
@@ -36,9 +23,8 @@ def setting(experts=4, layers=2, seed=0, **rest):
 
 def shared(tokens, count):
     """Mean cost of the replicas of an expert whose tokens are dealt to them one by one."""
-    cost = Roofline()
     dealt = [tokens // count + (number < tokens % count) for number in range(count)]
-    return float(np.mean(cost(dealt)))
+    return float(np.mean(ROOFLINE(dealt)))
 
 
 def by_hand(judge, placed):
@@ -56,7 +42,7 @@ def by_hand(judge, placed):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_step_is_the_heaviest_rank(seed):
-    judge = Judge(setting(cost=Roofline(), seed=seed), 8, draws=20)
+    judge = Judge(setting(cost=ROOFLINE, seed=seed), 8, draws=20)
     placed = np.array([[[0, 1, 2], [3, 0, 0]], [[0, 2, 1], [3, 1, 1]]])
     assert judge.step(placed).mean == pytest.approx(by_hand(judge, placed), rel=1e-12)
 
@@ -76,14 +62,23 @@ def all_maps(experts, ranks, slots):
             yield np.array(flat).reshape(ranks, slots)
 
 
-@pytest.mark.parametrize("cost", [None, Roofline()])
+@pytest.mark.parametrize("cost", [None, ROOFLINE])
 @pytest.mark.parametrize("seed", range(3))
 def test_no_map_is_below_the_bound(seed, cost):
-    judge = Judge(setting(experts=3, layers=1, seed=seed, cost=cost), 8, draws=10)
+    judge = Judge(setting(experts=3, layers=1, seed=seed, cost=cost, replicas=[4, 6]), 8, draws=10)
     for slots in (2, 3):
         least = min(judge.step(placed[None]).mean for placed in all_maps(3, 2, slots))
         bound = judge.bound(2 * slots, 2)
         assert 0 < bound <= least * (1 + 1e-12)
+
+
+def test_without_spare_slots_the_dearest_expert_and_its_cheapest_company_bound_a_step():
+    load = np.array([[[400.0, 1.0, 1.0, 1.0]]])
+    judge = Judge(Setting(load, [4], [2], [64], cost=ROOFLINE), 64, draws=20)
+    least = min(
+        judge.step(np.array([[[0, other], rest]])).mean for other, rest in ((1, [2, 3]), (2, [1, 3]), (3, [1, 2]))
+    )
+    assert judge.bound(4, 2) == pytest.approx(least, rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -20,7 +20,7 @@ from eplb_opt.sweeping.cells import key_of
 from eplb_opt.sweeping.setting import Setting
 from eplb_opt.sweeping.sweep import sweep
 
-from .test_judge import Roofline
+from .test_judge import ROOFLINE
 
 LIMITS = Limits(seconds=None)
 SKEWED = np.random.default_rng(4).lognormal(4, 1, (1, 3, 8)).round()
@@ -49,7 +49,7 @@ def test_every_combination_is_a_cell_and_none_is_below_its_bound():
             assert row["imbalance"] >= row["bound"] >= 1
 
 
-@pytest.mark.parametrize("cost", [None, Roofline()])
+@pytest.mark.parametrize("cost", [None, ROOFLINE])
 def test_the_report_is_what_the_page_says(cost):
     report = json.loads(json.dumps(sweep(setting(cost=cost, ranks=[2, 5])), allow_nan=False))
     assert sorted(report) == sorted(SWEEP.names())
@@ -62,7 +62,7 @@ def test_the_report_is_what_the_page_says(cost):
 
 
 def test_the_same_sweep_gives_the_same_numbers():
-    cost = Roofline()
+    cost = ROOFLINE
     one, two = (sweep(setting(cost=cost)) for _ in range(2))
     for report in (one, two):
         for row in report["cells"]:
@@ -96,7 +96,7 @@ def test_advice_is_to_leave_it_off_where_nothing_gains_a_hundredth():
 
 
 def test_reading_more_experts_makes_redundancy_pay_in_large_batches_only():
-    report = sweep(setting(cost=Roofline(), ranks=[4], tokens_per_step=[4, 4096], top_k=2))
+    report = sweep(setting(cost=ROOFLINE, ranks=[4], tokens_per_step=[4, 4096], top_k=2))
     few, many = report["advice"]
     assert few["redundant"] == 0
     assert many["redundant"] == 4
@@ -192,7 +192,7 @@ def test_the_command_goes_on_with_its_file(loads, tmp_path, monkeypatch, capsys)
         (["--tokens-per-step", "1073741824"], "--tokens-per-step 1073741824 times top_k=8"),
         (["--cost", "none.json"], "cannot read none.json"),
         (["--replicas", "11"], "--replicas 11 is not a multiple of --ranks 2"),
-        (["--replicas", "1:2"], "argument --replicas: '1:2': give numbers a,b or first:end:step"),
+        (["--replicas", "1:2"], "--replicas: '1:2': give numbers a,b or first:end:step"),
     ],
 )
 def test_what_is_wrong_is_one_line(given, said, loads, capsys):
@@ -204,6 +204,11 @@ def test_what_is_wrong_is_one_line(given, said, loads, capsys):
     assert code == 2
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_groups_without_effect_are_said(loads, capsys):
+    assert main(arguments(loads, "--groups", "4")) == 0
+    assert "--groups 4 has no effect: one node" in capsys.readouterr().err
 
 
 def test_standard_output_may_be_the_report_alone(loads, capsys):
