@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from statistics import median
 from typing import Any
 
@@ -59,14 +60,28 @@ def gpu_clock(
 
     require_gpu(shape.dtype)
     cache = int(torch.cuda.get_device_properties(0).L2_cache_size)
-    try:
+    with _enough_memory(shape):
         layer = FeedForward(shape, most_tokens, "cuda", cache)
+
+    def measure(tokens: Step) -> float:
+        with _enough_memory(shape):
+            return _seconds(layer.step(tokens), layer.copies, repeats)
+
+    return measure
+
+
+@contextlib.contextmanager
+def _enough_memory(shape: ExpertShape) -> Iterator[None]:
+    """Say what to do where the GPU's memory is too small."""
+    import torch
+
+    try:
+        yield
     except torch.cuda.OutOfMemoryError:
         raise DeviceError(
-            f"the GPU's memory does not take {shape.experts} experts of {shape.bytes_per_expert} bytes: "
-            "give fewer experts"
+            f"the GPU's memory does not take {shape.experts} experts of {shape.bytes_per_expert} bytes in copies that "
+            "no cache holds: give fewer experts"
         ) from None
-    return lambda tokens: _seconds(layer.step(tokens), layer.copies, repeats)
 
 
 def _seconds(run: Run, copies: int, repeats: int) -> float:

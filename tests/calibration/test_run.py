@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,6 +128,19 @@ def test_a_card_that_is_too_old_is_named(monkeypatch):
     device.require_gpu("bf16")
     with pytest.raises(DeviceError, match="an A100 has no grouped products in fp8"):
         device.require_gpu("fp8")
+
+
+def test_a_memory_that_is_too_small_is_said(monkeypatch):
+    torch = pytest.importorskip("torch")
+
+    def too_large(*_):
+        raise torch.cuda.OutOfMemoryError("as torch says it")
+
+    monkeypatch.setattr(device, "require_gpu", lambda dtype: None)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: SimpleNamespace(L2_cache_size=1))
+    monkeypatch.setattr(device, "FeedForward", too_large)
+    with pytest.raises(DeviceError, match=r"8 experts of 12288 bytes .* give fewer experts"):
+        device.gpu_clock(SHAPE)
 
 
 def test_a_gpu_is_measured(tmp_path):
