@@ -77,6 +77,7 @@ dist: $(VENV)/.installed
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/python -m zipfile --list dist/*.whl | grep eplb_opt/py.typed
 	$(BIN)/python -m zipfile --list dist/*.whl | grep eplb_opt/recordings/small-moe-days.npz
+	$(BIN)/python -m zipfile --list dist/*.whl | grep eplb_opt/pages/assets/plotly-cartesian.min.js
 	tar --list --file dist/*.tar.gz | grep eplb_opt/py.typed
 
 # Its log, tests/engines/LOG.md, is committed. `build isolation` would fetch another torch.

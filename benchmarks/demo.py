@@ -23,6 +23,7 @@ from eplb_opt.report.layout import text_lines
 from . import foresight
 from .environment import ROOT, environment, origin
 from .foresight import SECONDS, SEED, Split
+from .options import PAGE_ONLY, chosen
 from .store import publish
 from .table import replace
 
@@ -97,12 +98,12 @@ def shown() -> str:
 
 def main() -> None:
     """Measure and write, or write the page or README.md's part alone."""
-    asked = sys.argv[1:]
-    if asked != ["--readme"]:
+    asked = chosen(__doc__, {"page": PAGE_ONLY, "readme": "write README.md's part alone"})
+    if asked != "readme":
         made_by = environment(SEED)
-        lines = None if asked == ["--page"] else [made_by | measured(split) for split in splits()]
+        lines = None if asked == "page" else [made_by | measured(split) for split in splits()]
         publish(RESULTS, PAGE, page, lines)
-    if asked != ["--page"]:
+    if asked != "page":
         replace(ROOT / "README.md", "demo", shown())
 
 

@@ -9,7 +9,6 @@ unseen windows. A line a recording goes to ``results/foresight.jsonl``, the page
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from eplb_opt.problem.pool import Floats
 
 from .cases import data_folder
 from .environment import environment
+from .options import PAGE_ONLY, chosen
 from .peers.adapters import ascend_flashlb_windows
 from .store import publish
 
@@ -266,7 +266,7 @@ def page(lines: list[dict[str, object]]) -> str:
 def main() -> None:
     """Measure and write, or write the page alone."""
     lines = None
-    if sys.argv[1:] != ["--page"]:
+    if chosen(__doc__, {"page": PAGE_ONLY}) is None:
         made_by = environment(SEED)
         lines = [made_by | measured(split) for split in splits()]
     publish(RESULTS, PAGE, page, lines)

@@ -9,7 +9,6 @@ made of these and those of ``results/half_life.jsonl`` (with ``--page`` of those
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from eplb_opt.problem.pool import Floats
 
 from .environment import environment
 from .foresight import GPT_OSS, MIXED, SEED, V2_LITE, halves, in_tens, interval, mixed
+from .options import PAGE_ONLY, chosen
 from .store import publish, read_lines, write_lines
 
 RESULTS = Path(__file__).parent / "results" / "history.jsonl"
@@ -178,11 +178,12 @@ def page(lines: list[dict[str, object]]) -> str:
 
 def main() -> None:
     """Measure and write, or write the page alone; ``--half-lives``: only these are measured, and nothing is timed."""
+    part = chosen(__doc__, {"page": PAGE_ONLY, "half-lives": "measure half-lives only, and time nothing"})
     lines = None
     made_by = environment(SEED)
-    if sys.argv[1:] != ["--page"]:
+    if part != "page":
         write_lines(HALF_LIFE_RESULTS, [made_by | weighted(trace) for trace in traces()])
-    if not sys.argv[1:]:
+    if part is None:
         lines = [made_by | measured(trace) for trace in traces()]
     publish(RESULTS, PAGE, page, lines)
 

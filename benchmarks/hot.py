@@ -15,6 +15,7 @@ from eplb_opt import FallbackWarning, Instance, Limits, solve
 from eplb_opt.heuristics.refine import refined
 
 from .environment import environment
+from .options import chosen
 
 LAYERS, SEED, CALLS = 58, 1, 15
 SHAPES = {  # name: experts, replicas, ranks, groups, nodes
@@ -46,6 +47,7 @@ def milliseconds(instance: Instance) -> float:
 
 def main() -> None:
     """Print a line a shape."""
+    chosen(__doc__, {})
     print(environment(SEED) | {"layers": LAYERS, "calls": CALLS})
     for name, (experts, replicas, ranks, groups, nodes) in SHAPES.items():
         instance = Instance(hot_loads(experts), replicas, num_groups=groups, num_nodes=nodes, num_ranks=ranks)

@@ -28,6 +28,7 @@ from .history import Trace
 from .moves_page import PAGE, RESULTS, page
 from .moves_played import Plans, Step
 from .moves_traces import drifting, kinds, recorded, slow, some_layers, steady
+from .options import PAGE_ONLY, chosen
 from .peers import REPLANNERS, PeerMissingError
 from .store import publish, read_lines
 
@@ -150,10 +151,11 @@ def times() -> Iterator[Line]:
 
 def main() -> None:
     """Measure and write, or write the page alone."""
-    if sys.argv[1:] == ["--page"]:
+    part = chosen(__doc__, {"page": PAGE_ONLY, "times": "measure times only"})
+    if part == "page":
         publish(RESULTS, PAGE, page, None)
         return
-    only_times = sys.argv[1:] == ["--times"]
+    only_times = part == "times"
     found = times() if only_times else measured()
     made_by = environment(SEED)
     lines = [made_by | each for each in found]

@@ -44,6 +44,7 @@ def main() -> None:
     (BENCHMARKS / "README.md").write_text(write_up(quality, speed, made))
     replace(ROOT / "README.md", "results", short_table(quality))
     if not options.no_example and (data_folder() / "deepseek_v3.npz").exists():
+        replace(ROOT / "README.md", "inspect", inspected())
         replace(ROOT / "README.md", "example", example())
         replace(ROOT / "README.md", "replay", replayed())
         replace(ROOT / "README.md", "diff", compared())
@@ -202,6 +203,15 @@ def example() -> str:
     shown = [*lines[:6], "   ...", *lines[rest - 2 :], "map: map.npz"]
     machine = environment(0) | {"workers": 2, "time_limit": 60.0}
     return "```text\n" + "\n".join(shown) + f"\n```\n\n{origin(machine)}"
+
+
+def inspected() -> str:
+    """What a recording holds: all but the middle of the table of windows, as on a terminal."""
+    loads = data_folder() / "deepseek_v2_lite_windows.npz"
+    lines = _lines(f"inspect {loads} --replicas 80 --ranks 16")
+    lines[0] = lines[0].replace(str(loads), "windows.npz")
+    broken = [part for line in lines for part in text_lines(line, 80)]
+    return "```text\n" + "\n".join(broken) + f"\n```\n\n{origin(environment(0))}"
 
 
 def replayed() -> str:

@@ -16,6 +16,7 @@ from eplb_opt.report.layout import table_lines
 
 from .cases import data_folder
 from .environment import ROOT, environment, origin
+from .options import chosen
 from .table import replace
 
 COST = "h100-deepseek-v3"
@@ -49,6 +50,7 @@ def _block(lines: list[str]) -> str:
 
 def main() -> None:
     """Write the sections."""
+    chosen(__doc__, {})
     replace(ROOT / "README.md", "calibrate", calibrated())
     if (data_folder() / "deepseek_v3.npz").exists():
         replace(ROOT / "README.md", "sweep", swept())

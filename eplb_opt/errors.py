@@ -10,6 +10,7 @@ MOST_SHOWN = 60  # characters of a value in an error's line
 # PyPI name -> the extra of this package that brings it, in versions that fit.
 EXTRAS = {
     "highspy": "solvers",
+    "matplotlib": "plot",
     "loky": "solvers",
     "numba": "solvers",
     "ortools": "solvers",

@@ -130,6 +130,109 @@ class Result:
         """Mean and worst figures over layers, for reports."""
         return totals_of(self.certificates, self.seconds, self.compile_seconds)
 
+    def _repr_html_(self) -> str:
+        """A small table, for notebooks."""
+        from .views.notebook import table_html
+
+        return table_html(self.method, self.certificates, self.totals())
+
+    def to_frame(self) -> Any:
+        """The certificates as a table.
+
+        Returns
+        -------
+        pandas.DataFrame, or dict from a column to an array [layers] where pandas is not installed
+            Columns are names of `LayerCertificate`, of which a frame has ``layer_id`` as its index. Moves are left out
+            where no map was in use.
+
+        Examples
+        --------
+        >>> from eplb_opt import Instance, solve
+        >>> table = solve(Instance([[8, 3, 1]], num_replicas=4, num_ranks=2), "greedy").to_frame()
+        >>> [float(value) for value in table["imbalance"]]
+        [1.1666666666666667]
+        """
+        from .views.frame import frame_of
+
+        return frame_of(self.certificates)
+
+    def plot_layers(self, ax: Any = None) -> Any:
+        """Draw each layer's imbalance and its proven bound.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingPackageError
+            matplotlib is not installed.
+        """
+        from .views.plots import axes_of, draw_layers
+
+        axes = axes_of(ax, "Result.plot_layers")
+        bound = self.imbalance / (1 + self.gap)
+        draw_layers(axes, self._layer_ids, self.imbalance, bound, self.method)
+        return axes
+
+    def plot_ranks(self, ax: Any = None) -> Any:
+        """Draw the load of every rank in every layer, over the layer's mean, as a heat map.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingPackageError
+            matplotlib is not installed.
+        """
+        from .views.plots import axes_of, draw_ranks
+
+        axes = axes_of(ax, "Result.plot_ranks")
+        loads = self.placement.rank_loads(self.instance)
+        mean = loads.mean(axis=1, keepdims=True)
+        relative = np.divide(loads, mean, out=np.ones_like(loads), where=mean > 0)
+        draw_ranks(axes, self._layer_ids, relative)
+        return axes
+
+    def plot_windows(self, ax: Any = None) -> Any:
+        """Draw the imbalance of the map in each recorded window.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingPackageError
+            matplotlib is not installed.
+        """
+        from .views.plots import axes_of, draw_windows
+
+        axes = axes_of(ax, "Result.plot_windows")
+        draw_windows(axes, self.window_imbalance, self.method)
+        return axes
+
+    @property
+    def _layer_ids(self) -> tuple[int, ...]:
+        return tuple(self.instance.layer_ids or ())
+
     def to_dict(self) -> dict[str, Any]:
         """The report: everything a person sees, as JSON types; an infinite gap is null.
 

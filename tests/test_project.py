@@ -12,7 +12,7 @@ from eplb_opt import __version__
 
 ROOT = Path(__file__).parents[1]
 NOT_IN_THE_MATRIX = {"eplb_opt", "build", "coverage", "mypy", "pre-commit", "ruff", "matplotlib", "scipy",
-                     "pyarrow", "tokenizers", "transformers"}  # fmt: skip
+                     "pandas", "playwright", "pyarrow", "tokenizers", "transformers"}  # fmt: skip
 
 
 def pinned(path: Path) -> dict[str, str]:

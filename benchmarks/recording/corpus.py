@@ -10,12 +10,12 @@ import gzip
 import hashlib
 import json
 import lzma
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ..options import folders
 from .fetch import unpacked
 from .sources import KINDS, PARTS, Part
 
@@ -109,7 +109,7 @@ def read(folder: Path) -> list[Document]:
 
 def main() -> None:
     """Collect, write and count."""
-    folder = Path(sys.argv[1])
+    (folder,) = folders(__doc__, "FOLDER")
     found = collected(folder)
     content = as_lines(found)
     (folder / NAME).write_bytes(lzma.compress(content, preset=6))

@@ -11,7 +11,6 @@ import hashlib
 import lzma
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from eplb_opt.recordings import FOLDER, MODEL, NAMES, demo_recording
 
 from ..environment import ROOT
+from ..options import folders
 from ..store import publish, read_lines
 from . import corpus
 from .sources import KINDS, PARTS, SOURCES
@@ -117,8 +117,9 @@ def _table(rows: list[list[str]]) -> str:
 def main() -> None:
     """Copy, gather and write, or write the page alone."""
     lines = None
-    if sys.argv[1:]:
-        folder, run = map(Path, sys.argv[1:])
+    given = folders(__doc__, "FOLDER", "RUN", or_none=True)
+    if given:
+        folder, run = given
         lines = gathered(folder, run)
         for name in (*NAMES, "tokens"):
             shutil.copy(run / f"{MODEL}-{name}.npz", FOLDER)

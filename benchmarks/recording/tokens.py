@@ -7,12 +7,11 @@ FOLDER has ``corpus.jsonl.xz`` and gets ``tokens.npz``: for each kind the tokens
 from __future__ import annotations
 
 import hashlib
-import sys
-from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from ..options import folders
 from .corpus import Document, draw, read
 from .sources import KINDS
 
@@ -46,7 +45,7 @@ def encoded(tokenizer: Tokenizer, documents: list[Document]) -> np.ndarray:
 
 def main() -> None:
     """Learn, encode and write."""
-    folder = Path(sys.argv[1])
+    (folder,) = folders(__doc__, "FOLDER")
     documents = read(folder)
     to_train_on = [document for document in documents if not document.held_out]
     tokenizer = learnt([each.text for each in to_train_on if draw("vocabulary " + each.name) < SHARE])

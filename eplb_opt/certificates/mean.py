@@ -18,6 +18,8 @@ def mean_bound(pool: Pool) -> float:
 
     Over windows with a cost it is 1: the slowest rank is at least the mean of all.
     """
+    if pool.windows and not pool.windows.shares.any():
+        return 1.0  # the objective of a layer to which nothing was routed
     if pool.cost is not None:
         return 1.0 if pool.windows else floor_float(least_total_bound(pool))
     return floor_float(pool.total / pool.ranks)

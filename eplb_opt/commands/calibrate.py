@@ -13,6 +13,7 @@ from ..errors import OptionError
 from .common import add_command
 from .files import check_files, save
 from .output import print_lines, print_table
+from .parser import integer
 from .progress import shown_progress
 
 if TYPE_CHECKING:
@@ -35,21 +36,21 @@ def add_parser(commands: Any) -> None:
         "calibrate",
         "measure what experts cost on this machine's GPU",
         EXAMPLES,
-        usage="--hidden H --intermediate I --experts S -o FILE [options]",
+        usage="-o FILE [options]",
     )
     parser.add_argument(
-        "--hidden", type=int, required=True, metavar="H", help="width of a token"
+        "--hidden", type=integer, required=True, metavar="H", help="width of a token"
     )
     parser.add_argument(
         "--intermediate",
-        type=int,
+        type=integer,
         required=True,
         metavar="I",
         help="width of an expert between its two matrix products",
     )
     parser.add_argument(
         "--experts",
-        type=int,
+        type=integer,
         required=True,
         metavar="S",
         help="experts (slots) of a rank, at most; ranks with fewer are measured, too",
@@ -68,7 +69,11 @@ def add_parser(commands: Any) -> None:
         help="the cost, JSON, as --cost takes it",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the measured steps; default: 0"
+        "--seed",
+        type=integer,
+        default=0,
+        metavar="N",
+        help="of the measured steps; default: 0",
     )
     parser.set_defaults(run=_calibrate)
 

@@ -44,7 +44,7 @@ def add_command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
-        usage=f"{commands._prog_prefix} {name} {usage}",
+        usage=_wrapped(f"{commands._prog_prefix} {name} {usage}"),
         description=textwrap.fill(summary[0].upper() + summary[1:], WIDTH),
         epilog=f"examples:{indented}" + (f"\n\n{further}" if further else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -59,3 +59,10 @@ def add_command(
     )
     add_loudness(group)
     return parser
+
+
+def _wrapped(usage: str) -> str:
+    """A usage, whose first line has "usage: " before it, in lines of at most `WIDTH` characters."""
+    return textwrap.fill(
+        usage, WIDTH - len("usage: "), subsequent_indent="  ", break_long_words=False
+    )

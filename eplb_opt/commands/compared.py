@@ -80,7 +80,7 @@ def _maps(options: argparse.Namespace, loads: Loads | None) -> tuple[_File, _Fil
 
 def _experts(loads: Loads | None, files: Sequence[_File]) -> int:
     """Logical experts: of the loads, of a file that says, or of both maps."""
-    from ..formats.held import experts_of
+    from ..formats.held_map import experts_of
 
     if loads is not None:
         experts = int(loads.load.shape[2])

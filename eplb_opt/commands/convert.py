@@ -64,9 +64,10 @@ def _convert_map(options: argparse.Namespace, name: str) -> str:
     from ..formats import agreed, format_named, read_expert_map, write_expert_map
 
     source = str(options.input)
-    expert_map = read_expert_map(options.input, options.input_format).with_layers(
-        options.layers, source
+    found = read_expert_map(
+        options.input, options.input_format, options.experts, options.ranks
     )
+    expert_map = found.with_layers(options.layers, source)
     hidden_layers = agreed(
         "hidden layers", expert_map.hidden_layers, options.hidden_layers, source
     )

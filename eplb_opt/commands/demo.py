@@ -73,7 +73,7 @@ def add_parser(commands: Any) -> None:
         "what maps are worth on traffic they did not see: a real recording, no file needed, under a minute",
         EXAMPLES,
     )
-    add_limits(parser, seconds=20.0)
+    add_limits(parser, seconds=30.0)
     parser.set_defaults(run=_demo)
 
 

@@ -33,6 +33,7 @@ from .output import (
     run_methods,
     save_json,
 )
+from .page import add_page, save_page
 from .stated import instance_in_time, read_selected, say_no_effect
 from .step import add_cost, add_step, copies_in, top_k_in
 from .verdict import ABOVE, EXIT_CODES, above, add_fail_above, say_above
@@ -65,6 +66,7 @@ def add_parser(commands: Any) -> None:
     _add_own(parser)
     add_fail_above(parser)
     add_step(parser)
+    add_page(parser)
     add_dry_run(parser)
     add_cost(parser)
     parser.set_defaults(run=_gap)
@@ -95,7 +97,8 @@ def _gap(options: argparse.Namespace) -> int:
     copies = _copies(options)
     costs = [] if options.cost is None else [options.cost]
     inputs = [options.loads, *options.map, *costs]
-    check_files({"--json": json_file(options.json)}, inputs)
+    outputs = {"--json": json_file(options.json), "--report": options.report}
+    check_files(outputs, inputs)
     policies = own_policies(options.policy)
     loads = read_selected(options)
     instance, is_early = instance_in_time(options, loads, methods)
@@ -104,7 +107,7 @@ def _gap(options: argparse.Namespace) -> int:
     notes = say_no_effect(options, instance)
     notes += say_idle(options, instance.num_windows)
     if options.dry_run:
-        files = [json_file(options.json)]
+        files = [json_file(options.json), options.report]
         plan = plan_of(options, methods, limits, instance.num_windows, files)
         judged_too = [f"would judge {name}" for name in [*policies, *own]]
         return end_dry_run(
@@ -123,8 +126,10 @@ def _gap(options: argparse.Namespace) -> int:
     verdict = {"fail_above": options.fail_above, "above": failed}
     content = _content(instance, found, step | verdict, notes, interrupted)
     save_json(options.json, content)
+    saved = save_page(options.report, lambda: _page(content, instance, found, loads))
     if options.json != STANDARD_OUTPUT:
         _print(instance, found, step)
+        print_lines(saved)
     if interrupted or not failed:
         return exit_code_of(interrupted, RESULTS)
     say_above(found.rows, failed, options.fail_above)
@@ -169,12 +174,26 @@ def _content(
 
 
 class _Found(NamedTuple):
-    """The best bound [layers], what proved it, and a row for each method, policy and map, and without EPLB."""
+    """The best bound [layers], what proved it, and a row for each method, policy and map, and without EPLB.
+
+    Also the placement of each, and the gap up to which a layer is optimal.
+    """
 
     bound: Any
     proofs: list[str]
     rows: list[dict[str, Any]]
     baseline: dict[str, Any]
+    placements: dict[str, Any]
+    gap_limit: float
+
+
+def _page(content: dict[str, Any], instance: Any, found: _Found, loads: Any) -> Any:
+    """The page that ``--report`` writes."""
+    from ..pages.of_maps import page_of_maps
+    from ..pages.studies import study_of_methods
+
+    placements = found.placements
+    return page_of_maps(study_of_methods(content, instance, placements, loads.windows))
 
 
 def _found(
@@ -207,7 +226,7 @@ def _found(
         row["sampling"] = _sampling(placements[row["method"]], instance, copies)
     baseline = next(row for row in rows if row["method"] == WITHOUT_EPLB)
     rows.remove(baseline)
-    return _Found(bound, proofs, rows, baseline)
+    return _Found(bound, proofs, rows, baseline, placements, gap)
 
 
 def _sampling(

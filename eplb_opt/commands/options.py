@@ -25,11 +25,11 @@ OPTION_OF_LIMIT = {
 USUAL_GAP = 1e-3
 
 
-def add_input(parser: argparse.ArgumentParser) -> None:
+def add_input(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
     """The loads and the topology to solve for."""
     add_loads(parser)
     _add_windows(parser)
-    add_topology(parser)
+    add_topology(parser, is_required=is_required)
     add_limits(parser, seconds=60.0)
 
 

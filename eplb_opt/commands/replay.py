@@ -30,6 +30,7 @@ from .output import (
     print_table,
     save_json,
 )
+from .page import add_page, save_page
 from .parser import expecting
 from .progress import shown_progress
 from .stated import said_of_axes, said_of_options, say_no_effect, topology_of
@@ -77,6 +78,7 @@ def add_parser(commands: Any) -> None:
         help="processes of optimal, threads of refined-windows; default: all cores",
     )
     add_json(parser)
+    add_page(parser)
     add_dry_run(parser)
     parser.set_defaults(run=_replay)
 
@@ -136,7 +138,8 @@ def _numbers(text: str) -> list[int]:
 def _replay(options: argparse.Namespace) -> int:
     from ..formats import read_loads
 
-    check_files({"--json": json_file(options.json)}, [options.loads])
+    outputs = {"--json": json_file(options.json), "--report": options.report}
+    check_files(outputs, [options.loads])
     notes = say_no_effect(options, topology_of(options))
     notes += say_idle(options, windows=0)
     look_in_current_folder(_policies(options))
@@ -150,8 +153,10 @@ def _replay(options: argparse.Namespace) -> int:
         say("note", note)
     report["notes"] = notes + report["notes"]
     save_json(options.json, report)
+    saved = save_page(options.report, lambda: _page(report))
     if options.json != STANDARD_OUTPUT:
         _print(report)
+        print_lines(saved)
     return exit_code_of(bool(report["interrupted"]), RESULTS)
 
 
@@ -235,6 +240,13 @@ def _of_option(message: str) -> str:
     name = found[1]
     option = OPTION_OF.get(name, f"--{name}")
     return f"{option} {message[found.end() :]}"
+
+
+def _page(report: Mapping[str, Any]) -> Any:
+    """The page that ``--report`` writes."""
+    from ..pages.of_replay import page_of_replay
+
+    return page_of_replay(report)
 
 
 def _print(report: Mapping[str, Any]) -> None:

@@ -31,6 +31,7 @@ from .output import (
     save_json,
     unnumbered,
 )
+from .page import add_page, page_of_result, save_page
 from .parser import one_of
 from .stated import (
     check_moves,
@@ -40,7 +41,7 @@ from .stated import (
     read_selected,
     say_no_effect,
 )
-from .step import add_cost, add_step, require_cost
+from .step import add_cost, add_step
 
 EXAMPLES = """
 eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
@@ -81,6 +82,7 @@ def add_parser(commands: Any) -> None:
     add_output(parser)
     add_previous(parser)
     add_spare(parser)
+    add_page(parser)
     add_dry_run(parser)
     add_all_layers(parser)
     add_cost(parser)
@@ -93,7 +95,6 @@ def _solve(options: argparse.Namespace) -> int:
 
     limits = limits_of(options)
     check_moves(options)
-    require_cost(options)
     require_method(options.method, limits)
     _check_outputs(options)
     loads = _read(options)
@@ -103,10 +104,10 @@ def _solve(options: argparse.Namespace) -> int:
     if options.output is not None:
         _check_sayable(options, instance, loads)
     notes = say_no_effect(options, instance)
-    notes += say_idle(options, instance.num_windows)
+    notes += say_idle(options, instance.num_windows, of_cost=["tokens_per_step"])
     from_map = moves_of(options, instance)
     if options.dry_run:
-        files = [options.output, json_file(options.json)]
+        files = [options.output, json_file(options.json), options.report]
         windows = instance.num_windows
         plan = plan_of(options, [options.method], limits, windows, files)
         return end_dry_run(options, loads, options.replicas, notes, plan)
@@ -120,6 +121,10 @@ def _solve(options: argparse.Namespace) -> int:
     head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
     report = in_order(head | result.to_dict())
     save_json(options.json, report)
+    previous = from_map.get("previous")
+    saved += save_page(
+        options.report, lambda: page_of_result(report, result, loads, previous)
+    )
     if options.json != STANDARD_OUTPUT:
         print_report(report, instance.describe(), options.all_layers)
         print_lines([_worth(report, instance)])
@@ -147,7 +152,11 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
     if options.output is not None:
         options.format = output_format(options.output, options.format)
-    outputs = {"-o": options.output, "--json": json_file(options.json)}
+    outputs = {
+        "-o": options.output,
+        "--json": json_file(options.json),
+        "--report": options.report,
+    }
     inputs = [options.loads, options.previous, options.cost]
     check_files(outputs, [path for path in inputs if path is not None])
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import FormatError
 from .options import positive
 
 ONE_COPY = 1  # of a token, whose bound of sampling holds for any routing
@@ -38,8 +38,9 @@ def add_cost(parser: argparse.ArgumentParser) -> None:
         "--cost",
         type=Path,
         metavar="FILE",
-        help="plan in time: what a replica takes for its tokens of a step (a file of Cost.save or calibrate); with "
-        "--tokens-per-step loads become shares of a step's tokens, and its expected time is said",
+        help="plan in time: what a replica takes for its tokens of a step, a file of calibrate or the name of one that "
+        "ships with the package; with --tokens-per-step loads become shares of a step's tokens, and its expected time "
+        "is said",
     )
 
 
@@ -60,23 +61,20 @@ def cost_in(options: argparse.Namespace) -> dict[str, Any]:
     FormatError
         The file cannot be read, or holds no cost.
     """
+    from ..costs_measured import measured_names, measured_path
     from ..problem.cost import Cost
 
     if getattr(options, "cost", None) is None:
         return {}
-    cost = Cost.load(options.cost)
+    shipped = measured_path(str(options.cost))
+    if shipped is None and not options.cost.exists():
+        names = ", ".join(measured_names())
+        raise FormatError(
+            f"cannot read {options.cost}: No such file or directory; costs that ship with the package: {names}"
+        )
+    cost = Cost.load(shipped or options.cost)
     step = options.tokens_per_step
     return {"cost": cost, "tokens_per_step": step, "top_k": top_k_in(options)}
-
-
-def require_cost(options: argparse.Namespace) -> None:
-    """Raise `OptionError` where a step is given of a command that looks at steps with a cost only."""
-    if options.cost is not None:
-        return
-    for option in ("tokens_per_step", "top_k"):
-        if getattr(options, option) is not None:
-            name = option.replace("_", "-")
-            raise OptionError(f"--{name} is about the time of a step: give --cost FILE")
 
 
 def copies_in(options: argparse.Namespace) -> int | None:

@@ -22,6 +22,7 @@ from .output import (
     print_table,
     save_json,
 )
+from .parser import integer, one_of
 from .progress import shown_progress
 from .stated import read_selected, said_of_options, say_no_effect
 from .units import bytes_in
@@ -50,7 +51,7 @@ def add_parser(commands: Any) -> None:
         "sweep",
         "how many redundant experts, on how many ranks, at which batch?",
         EXAMPLES,
-        usage="FILE --replicas N,N --ranks N,N [options]",
+        usage="FILE --replicas N --ranks N [options]",
     )
     add_loads(parser)
     _add_swept(parser)
@@ -68,9 +69,15 @@ def add_parser(commands: Any) -> None:
 def _add_swept(parser: argparse.ArgumentParser) -> None:
     """The numbers that are combined."""
     parser.add_argument(
-        "--replicas", type=numbers, required=True, help=f"slots of a layer: {LIST}"
+        "--replicas",
+        type=numbers,
+        required=True,
+        metavar="N",
+        help=f"slots of a layer: {LIST}",
     )
-    parser.add_argument("--ranks", type=numbers, required=True, help=f"GPUs: {LIST}")
+    parser.add_argument(
+        "--ranks", type=numbers, required=True, metavar="N", help=f"GPUs: {LIST}"
+    )
     parser.add_argument(
         "--tokens-per-step",
         type=numbers,
@@ -82,9 +89,15 @@ def _add_swept(parser: argparse.ArgumentParser) -> None:
 
 def _add_map(parser: argparse.ArgumentParser) -> None:
     """What kind of maps, and how they are planned."""
-    parser.add_argument("--nodes", type=int, default=1, help="nodes; default: 1")
     parser.add_argument(
-        "--groups", type=int, default=1, help="expert groups of the router; default: 1"
+        "--nodes", type=integer, default=1, metavar="N", help="default: 1"
+    )
+    parser.add_argument(
+        "--groups",
+        type=integer,
+        default=1,
+        metavar="N",
+        help="expert groups of the router; default: 1",
     )
     parser.add_argument(
         "--distinct",
@@ -94,19 +107,25 @@ def _add_map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--windows",
         default="all",
+        metavar="WHICH",
         help="index, range 0:16, label, or all (the default)",
     )
     parser.add_argument(
         "--across",
+        type=one_of(ACROSS),
         choices=ACROSS,
+        metavar="NAME",
         default="sum",
-        help="what counts of several windows; default: %(default)s",
+        help=f"what counts of several windows: {', '.join(ACROSS)}; default: %(default)s",
     )
     parser.add_argument(
         "--method",
+        type=one_of(METHODS),
         choices=list(METHODS),
+        metavar="NAME",
         default="optimal",
-        help="that plans each number of slots and ranks, for --time-limit seconds at most; default: %(default)s",
+        help=f"that plans each number of slots and ranks, for --time-limit seconds at most: {', '.join(METHODS)}; "
+        "default: %(default)s",
     )
 
 

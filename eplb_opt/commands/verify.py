@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +17,7 @@ from .output import STANDARD_OUTPUT, json_file, print_lines, save_json
 
 if TYPE_CHECKING:
     from ..checker.checks import LayerCheck, ReportCheck
-    from ..formats import ExpertMap
+    from ..formats import ExpertMap, Loads
     from ..problem.instance import Instance
     from ..problem.objective import Objective
     from ..problem.placement import Placement
@@ -134,12 +134,19 @@ def _inputs(options: argparse.Namespace) -> _Inputs:
 
 def _read(options: argparse.Namespace) -> _Inputs:
     from ..formats import read_loads, read_report
-    from ..problem.instance import Instance
 
     report = read_report(options.report)
     recorded = read_loads(options.loads, **reading_of(options))
-    loads = recorded.select(report["windows"])
-    instance = Instance(
+    instance = instance_of_report(report, recorded)
+    return _Inputs(report, instance, _read_placement(options.map, instance))
+
+
+def instance_of_report(report: Mapping[str, Any], recorded: Loads) -> Instance:
+    """The instance that a report is of, of the windows that it names."""
+    from ..problem.instance import Instance
+
+    loads = recorded.select(report.get("windows", "all"))
+    return Instance(
         loads.load,
         report["num_replicas"],
         num_ranks=report["num_ranks"],
@@ -149,10 +156,9 @@ def _read(options: argparse.Namespace) -> _Inputs:
         layer_ids=loads.layer_ids,
         objective=_objective(report),
     )
-    return _Inputs(report, instance, _read_placement(options.map, instance))
 
 
-def _objective(report: dict[str, Any]) -> Objective:
+def _objective(report: Mapping[str, Any]) -> Objective:
     """The objective that the report says it is of; windows were added before reports said so."""
     from ..problem.cost import Cost
     from ..problem.objective import Objective

@@ -3,7 +3,8 @@
 from ..atomic import atomic_write, check_writable
 from .detection import holds_map, read_expert_map, read_loads, read_map
 from .format import Format, Need, Side
-from .held import ExpertMap, Loads
+from .held import Loads
+from .held_map import ExpertMap
 from .layers import MOST_LAYERS, agreed, number_layers
 from .registry import (
     format_named,

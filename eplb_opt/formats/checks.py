@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from ..errors import FormatError, FormatWarning
 from ..problem.placement import Placement
-from .held import ExpertMap, Loads, experts_of
+from .held import Loads
+from .held_map import ExpertMap, experts_of
 from .layers import check_ids, listed
 
 

@@ -12,7 +12,8 @@ from . import plain, registry
 from .checks import warn_of_idle
 from .choice import MAPS, read_held, read_or_count
 from .content import read_content
-from .held import ExpertMap, Loads
+from .held import Loads
+from .held_map import ExpertMap
 from .layers import check_ids
 
 
@@ -79,7 +80,12 @@ def read_loads(
     return chosen
 
 
-def read_expert_map(path: str | Path, input_format: str | None = None) -> ExpertMap:
+def read_expert_map(
+    path: str | Path,
+    input_format: str | None = None,
+    num_experts: int | None = None,
+    num_ranks: int | None = None,
+) -> ExpertMap:
     """Read a map as its file holds it; the format is detected from the content (see `read_map`).
 
     Parameters
@@ -88,6 +94,8 @@ def read_expert_map(path: str | Path, input_format: str | None = None) -> Expert
         The file.
     input_format : str, optional
         One of `input_formats` that holds maps, instead of detection.
+    num_experts, num_ranks : int, optional
+        Of a file that says only what ranks hold beside their own experts, which are these.
 
     Returns
     -------
@@ -97,7 +105,7 @@ def read_expert_map(path: str | Path, input_format: str | None = None) -> Expert
     Raises
     ------
     FormatError
-        The file is missing, truncated, or holds no map.
+        The file is missing, truncated, holds no map, or not the whole one without experts and ranks.
 
     Examples
     --------
@@ -114,7 +122,7 @@ def read_expert_map(path: str | Path, input_format: str | None = None) -> Expert
     source = str(path)
     expert_map = read_held(MAPS, read_content(Path(path)), source, input_format)
     check_ids(expert_map.layer_ids or (), None, source)
-    return expert_map
+    return expert_map.placed(num_experts, num_ranks, source)
 
 
 def read_map(
@@ -162,7 +170,8 @@ def read_map(
     >>> placement.phy2log.tolist(), placement.layer_ids
     ([[0, 1, 0], [1, 0, 1]], (3, 4))
     """
-    expert_map = read_expert_map(path, input_format).with_layers(layer_ids, str(path))
+    found = read_expert_map(path, input_format, num_experts, num_ranks)
+    expert_map = found.with_layers(layer_ids, str(path))
     if expert_map.num_experts not in (None, num_experts):
         raise FormatError(
             f"{path}: a map of {expert_map.num_experts} experts, not {num_experts}"

@@ -16,7 +16,8 @@ import numpy as np
 from ..errors import FormatError
 from .files import as_loads, as_map, recorded, rectangular
 from .format import Format, Side
-from .held import ExpertMap, Loads
+from .held import Loads
+from .held_map import ExpertMap
 
 DATA = "data"
 REPLY = {"code", "msg"}

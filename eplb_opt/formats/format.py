@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 from ..errors import EplbError, FormatError, is_fault_of_ours
 from ..packages import require
 from .arrays import first_line
-from .held import ExpertMap, Loads
+from .held import Loads
+from .held_map import ExpertMap
 from .routing import Routing
 
 Held = TypeVar("Held", Loads, ExpertMap, Routing)

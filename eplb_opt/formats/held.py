@@ -1,4 +1,4 @@
-"""What a file holds, in the one form between all formats: loads and maps with their layer ids."""
+"""Loads as a file holds them, in the one form between all formats, with their layer ids."""
 
 from __future__ import annotations
 
@@ -218,55 +218,6 @@ class Loads:
         return f"a label ({', '.join(labels[:MOST_LABELS])}{rest})"
 
 
-@dataclass(frozen=True, eq=False)
-class ExpertMap:
-    """A map as a file holds it: the one form between all formats.
-
-    Attributes
-    ----------
-    phy2log : array [layers, replicas]
-        Logical expert of each slot.
-    layer_ids : tuple of int, or None
-        Absolute layer index of each row; None if the file does not say.
-    num_experts, num_ranks, hidden_layers : int, or None
-        Logical experts, ranks, and layers of the model with the dense ones, where the file says so.
-    dense_layers_unknown : bool
-        There is a row for every hidden layer, and nothing says which of them are dense.
-    one_for_all : bool
-        The one row is the map of every layer.
-
-    Examples
-    --------
-    >>> from eplb_opt.formats import ExpertMap
-    >>> expert_map = ExpertMap(np.array([[0, 1, 0], [1, 0, 1]]), layer_ids=(3, 4))
-    >>> expert_map.with_layers([4], "the map").phy2log.tolist()
-    [[1, 0, 1]]
-    """
-
-    phy2log: npt.NDArray[Any]
-    layer_ids: tuple[int, ...] | None = None
-    num_experts: int | None = None
-    num_ranks: int | None = None
-    hidden_layers: int | None = None
-    dense_layers_unknown: bool = False
-    one_for_all: bool = False
-
-    def with_layers(self, ids: Sequence[int] | None, source: str) -> ExpertMap:
-        """The layers of these absolute ids; a file without ids holds just these (see `Loads.with_layers`)."""
-        if ids is None:
-            return self
-        rows = [0] * len(ids)
-        if not self.one_for_all:
-            rows = rows_of(ids, self.layer_ids, len(self.phy2log), source)
-        return replace(
-            self,
-            phy2log=self.phy2log[rows],
-            layer_ids=tuple(ids),
-            dense_layers_unknown=False,
-            one_for_all=False,
-        )
-
-
 def _check_width(experts: int, source: str) -> None:
     """Raise `FormatError` for more experts than models have."""
     if experts > MOST_EXPERTS:
@@ -294,8 +245,3 @@ def _last_layers(
         stacklevel=3,
     )
     return ids
-
-
-def experts_of(expert_map: ExpertMap) -> int:
-    """Logical experts of a map; where its file does not say, the largest is the last one."""
-    return expert_map.num_experts or int(expert_map.phy2log.max()) + 1

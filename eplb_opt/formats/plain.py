@@ -21,7 +21,8 @@ import numpy as np
 from ..errors import FormatError, FormatWarning
 from .files import as_ids, as_loads, as_map
 from .format import Format, Side
-from .held import ExpertMap, Loads
+from .held import Loads
+from .held_map import ExpertMap
 from .mappings import is_by_layer, loads_by_layer
 from .table_loads import folder_loads, loads_of, tables_in
 from .table_sheet import Table

@@ -8,6 +8,7 @@ from ..errors import FormatError, did_you_mean
 from . import (
     esft,
     fastdeploy,
+    lightllm,
     llama_cpp,
     lmdeploy,
     megatron,
@@ -32,6 +33,7 @@ FORMATS: tuple[Format, ...] = (
     tensorrt_llm.FORMAT,
     lmdeploy.FORMAT,
     fastdeploy.FORMAT,
+    lightllm.FORMAT,
     plumb.FORMAT,
     recordings.FORMAT,
     routed_experts.FORMAT,

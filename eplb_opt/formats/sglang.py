@@ -26,7 +26,8 @@ from ..errors import FormatError
 from .content import read_content
 from .files import as_map, recorded
 from .format import Format, Need, Side
-from .held import ExpertMap, Loads, experts_of
+from .held import Loads
+from .held_map import ExpertMap, experts_of
 from .plain import MAP_KEY, json_bytes
 from .routing import Routing
 from .sglang_counts import COUNTED, counted

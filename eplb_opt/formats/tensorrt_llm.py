@@ -24,7 +24,8 @@ from .assignments import ASSIGNMENTS, assignments
 from .content import read_content
 from .files import complete
 from .format import Format, Side
-from .held import ExpertMap, Loads
+from .held import Loads
+from .held_map import ExpertMap
 from .table_loads import check_all_ranks
 
 META = "meta_info.json"

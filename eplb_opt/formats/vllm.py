@@ -1,10 +1,10 @@
 """vLLM: the JSON lines that it is proposed to record and to load (pull request 41141; vLLM 0.33.0 has neither).
 
-Loads: records ``eplb_load_stats`` with ``step``, ``num_ranks``, ``expert_load`` [MoE layers, slots] and ``p2l_map`` of
-the same shape. Also ``snapshots`` that a fork dumps, in one JSON or one a line: ``step``, ``window_expert_load`` and
-``physical_to_logical_map`` of these shapes. Maps: one record ``eplb_initial_mapping`` with
-``initial_global_assignments`` {MoE layer: slots}. All number the MoE layers from 0: where absolute ids differ, our maps
-keep them in an extra key ``layer_ids``.
+Loads: records ``eplb_load_stats`` with ``step``, ``num_ranks``, ``expert_load`` [MoE layers, slots] and ``p2l_map``
+of the same shape, since August 2026 behind one record ``eplb_load_meta``. Also ``snapshots`` that a fork dumps, in
+one JSON or one a line: ``step``, ``window_expert_load`` and ``physical_to_logical_map`` of these shapes. Maps: one
+record ``eplb_initial_mapping`` with ``initial_global_assignments`` {MoE layer: slots}. All number the MoE layers from
+0: where absolute ids differ, our maps keep them in an extra key ``layer_ids``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from ..errors import FormatError
 from .assignments import ASSIGNMENTS, assignments
 from .files import as_ids, check_experts, rectangular
 from .format import Format, Side
-from .held import ExpertMap, Loads, experts_of
+from .held import Loads
+from .held_map import ExpertMap, experts_of
 from .plain import json_bytes
 from .slots import to_logical
 from .text import Records
 from .vllm_records import (
     LOADS,
     MAP,
+    META,
     SNAPSHOT_LOAD,
     VERSION,
     Record,
@@ -51,6 +53,7 @@ def decode_loads(content: Any, source: str) -> Loads:
         raise FormatError(
             f"{source}: no record of type {LOADS!r}, and no snapshots with {SNAPSHOT_LOAD!r}"
         )
+    _check_meta(content, records, source)
     physical, slots = _stacked(records, source)
     steps = tuple(str(record.get("step", i)) for i, record in enumerate(records))
     if len(set(steps)) != len(steps):
@@ -60,6 +63,22 @@ def decode_loads(content: Any, source: str) -> Loads:
     load = to_logical(physical, slots)
     _check_experts_said(records, load.shape[2], source)
     return Loads(load, None, steps)
+
+
+def _check_meta(content: Any, records: list[Record], source: str) -> None:
+    """Raise `FormatError` if there are several first records, or one of other sizes."""
+    found = of_type(content, META) if isinstance(content, Records) else []
+    if len(found) > 1:
+        raise FormatError(
+            f"{source}: {len(found)} records of type {META!r}: give the records of one run"
+        )
+    for meta in found:
+        check_version(meta, source)
+        layers = len(_matrix(records[0], "expert_load", source))
+        if meta.get("num_layers", layers) != layers:
+            raise FormatError(
+                f"{source}: {layers} layers, {META!r} says {str(meta['num_layers'])[:20]}"
+            )
 
 
 def _stacked(records: list[Record], source: str) -> tuple[Matrix, Matrix]:

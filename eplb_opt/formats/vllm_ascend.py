@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..errors import FormatError
 from .files import as_map
 from .format import Format, Need, Side
-from .held import ExpertMap
+from .held_map import ExpertMap
 from .plain import json_bytes
 
 

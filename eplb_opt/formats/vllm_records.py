@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import FormatError
 from .text import Records
 
+META = "eplb_load_meta"  # what the pull request writes first since it plans from loads
 LOADS = "eplb_load_stats"
 MAP = "eplb_initial_mapping"
 VERSION = 1
@@ -21,7 +22,21 @@ def load_records(content: Any) -> list[Record]:
     snapshots = _snapshots(content)
     if snapshots or not isinstance(content, Records):
         return snapshots
-    return of_type(content, LOADS)
+    records = of_type(content, LOADS)
+    meta = of_type(content, META)
+    if len(meta) != 1:
+        return records
+    return [record | {"experts": _experts(record, meta[0])} for record in records]
+
+
+def _experts(record: Record, meta: Record) -> Any:
+    """Experts that the first record says, by the slots of another; None: it does not say."""
+    redundant = meta.get("num_redundant_experts")
+    slots = record.get("p2l_map")
+    first = slots[0] if isinstance(slots, list) and slots else None
+    if type(redundant) is not int or not isinstance(first, list):
+        return None
+    return len(first) - redundant
 
 
 def _snapshots(content: Any) -> list[Record]:
@@ -90,7 +105,7 @@ def tells(content: Any, source: str) -> bool | None:
     kinds = {_type_of(record) for record in content}
     if kinds == {"None"}:
         return None
-    if kinds not in ({LOADS}, {MAP}):
+    if kinds not in ({LOADS}, {META, LOADS}, {MAP}):
         types = ", ".join(sorted(kinds)[:4])
         raise FormatError(
             f"{source}: records of type {types}: expected all {LOADS!r}, or one {MAP!r}"

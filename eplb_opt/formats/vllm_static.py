@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import FormatError, FormatWarning
 from .files import as_map
 from .format import Format, Side
-from .held import ExpertMap
+from .held_map import ExpertMap
 from .plain import MAP_KEY, json_bytes
 
 MODELS = "model_maps"
@@ -41,7 +41,7 @@ def decode_map(content: Any, source: str) -> ExpertMap:
         return ExpertMap(as_map(_of_model(content, source), source))
     is_flat = has_map(content)
     phy2log = as_map([content] if is_flat else content, source)
-    return ExpertMap(phy2log, one_for_all=is_flat)
+    return ExpertMap(phy2log, default=phy2log[0] if is_flat else None)
 
 
 def _of_model(content: Mapping[str, Any], source: str) -> list[Any]:

@@ -14,7 +14,8 @@ from ..problem.placement import Placement
 from . import plain, registry
 from .checks import check_loads, check_map
 from .format import Format, Need
-from .held import ExpertMap, Loads
+from .held import Loads
+from .held_map import ExpertMap
 from .layers import number_layers
 
 
@@ -100,9 +101,9 @@ def write_expert_map(path: str | Path, expert_map: ExpertMap, name: str) -> None
             f"{path}: the input has a row for every hidden layer and does not say which are dense: name the MoE layers "
             f"with --layers, e.g. 3:{len(expert_map.phy2log)}"
         )
-    if expert_map.one_for_all:
+    if expert_map.default is not None:
         raise FormatError(
-            f"{path}: the input has one map for all layers: name the layers with --layers, e.g. 3:61"
+            f"{path}: the input has one map for all (other) layers: name the layers with --layers, e.g. 3:61"
         )
     ids = number_layers(
         expert_map.layer_ids,

@@ -107,6 +107,9 @@ GAP = Section(
             "best bound that a method proved, in the objective's unit",
         ),
         Field("bound_method", list_of(TEXT, "texts, one a layer"), "what proved it"),
+        Field(
+            "gap_limit", AT_LEAST_0, "gap up to which a layer is `optimal` (`--gap`)"
+        ),
         Field("tokens_per_step", or_null(POSITIVE), "tokens of a step, before routing"),
         Field(
             "top_k",

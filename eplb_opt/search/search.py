@@ -127,8 +127,9 @@ class _Run:
     def __init__(self, pool: Pool, goal: float, budget: Budget, seed: int) -> None:
         self.pool = pool
         self.budget = budget
-        self.weights = pool.loads / pool.mean
-        self.goal = goal / pool.mean
+        mean = pool.mean or 1.0  # of a pool without a token any map is as good
+        self.weights = pool.loads / mean
+        self.goal = goal / mean
         self.loads = np.zeros(pool.ranks)
         self.rng = np.array([seed], np.uint64)
         self.moves = MOVES if pool.slots > pool.num_experts else 0

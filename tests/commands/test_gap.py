@@ -49,7 +49,7 @@ def test_solve_and_demo_say_it_too(folder, capsys):
     assert main(["solve", "loads.npz", *TOPOLOGY, "--method", "greedy"]) == 0
     assert f"(contiguous) imbalance mean {found['baseline']['imbalance_mean']:.5f}" in capsys.readouterr().out
     assert main(["demo", "--time-limit", "1"]) == 0
-    assert "against contiguous, which is no EPLB" in capsys.readouterr().out
+    assert "of day 2 than contiguous" in capsys.readouterr().out
 
 
 def test_worth():

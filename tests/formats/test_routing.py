@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from eplb_opt import FormatError, cli
+from eplb_opt import FormatError, Instance, Limits, Objective, cli, solve
 from eplb_opt.errors import FormatWarning
 from eplb_opt.formats import Routing, read_loads, routing
 
@@ -251,6 +251,17 @@ def test_layers_that_were_not_recorded(tmp_path):
     assert loads.layer_ids == (1, 2, 3)
     assert loads.hidden_layers == 4
     assert loads.load.tolist() == [[*np.sum(COUNTS, axis=0).tolist(), [0, 0, 0, 0]]]
+
+
+@pytest.mark.parametrize("method", ["refined", "optimal"])
+@pytest.mark.parametrize(("across", "objective"), [("sum", 0), ("mean", 1), ("max", 1)])
+def test_a_layer_that_was_not_recorded_gets_a_valid_map(method, across, objective):
+    load = np.zeros((3, 2, 8))
+    load[:, 0] = np.arange(24).reshape(3, 8)
+    instance = Instance(load, 12, num_ranks=4, layer_ids=(1, 9), objective=Objective(across))
+    result = solve(instance, method, Limits(seconds=1, workers=1))
+    result.placement.require_valid(instance)
+    assert (result.objective[1], result.gap[1]) == (objective, 0)
 
 
 @pytest.mark.filterwarnings("ignore:.*layers 3 are not recorded", "ignore:.*no token in 1 of 3 layers")

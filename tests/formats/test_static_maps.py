@@ -10,7 +10,7 @@ import pytest
 
 from eplb_opt import FormatError, Placement, cli
 from eplb_opt.errors import FormatWarning
-from eplb_opt.formats import holds_map, read_expert_map, read_map, write_map
+from eplb_opt.formats import holds_map, read_expert_map, read_loads, read_map, write_map
 
 ROWS = [[0, 1, 2, 0], [2, 1, 0, 1]]
 V2 = {"version": 2, "model_maps": {"Big": {"physical_to_logical_map": ROWS}}}
@@ -40,7 +40,7 @@ def test_one_map_for_all_layers(tmp_path, monkeypatch, capsys):
     assert holds_map("map.json", "npz")
     assert read_map("map.json", 3, [3, 4, 5]).phy2log.tolist() == [[0, 1, 2, 0]] * 3
     assert cli.main(["convert", "map.json", "all.npz"]) == 2
-    assert "one map for all layers: name the layers with --layers" in capsys.readouterr().err
+    assert "one map for all (other) layers: name the layers with --layers" in capsys.readouterr().err
     assert cli.main(["convert", "map.json", "all.npz", "--layers", "3:6"]) == 0
     assert read_expert_map("all.npz").layer_ids == (3, 4, 5)
 
@@ -74,6 +74,75 @@ def test_maps_that_are_refused(content, message, tmp_path):
     (tmp_path / "map.json").write_text(json.dumps(content))
     with pytest.raises(FormatError, match=message):
         read_expert_map(tmp_path / "map.json")
+
+
+META = {"record_type": "eplb_load_meta", "version": 1, "model": "m", "num_ranks": 2, "num_groups": 1, "num_nodes": 1,
+        "num_layers": 2, "num_redundant_experts": 1}  # fmt: skip
+STATS = {"record_type": "eplb_load_stats", "version": 1, "step": 1, "expert_load": [[1, 2, 3, 4], [5, 6, 7, 8]],
+         "p2l_map": ROWS}  # fmt: skip
+
+
+def test_loads_of_vllm_behind_their_first_record(tmp_path):
+    path = tmp_path / "stats.jsonl"
+    path.write_text("\n".join(map(json.dumps, [META, STATS, STATS | {"step": 2}])))
+    loads = read_loads(path)
+    assert loads.load.tolist() == [[[5, 2, 3], [7, 14, 5]]] * 2
+    assert loads.windows == ("1", "2")
+    assert not holds_map(path, "npz")
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([META, META, STATS], "2 records of type 'eplb_load_meta'"),
+        ([META | {"version": 2}, STATS], "eplb_load_meta of version 2"),
+        ([META | {"num_layers": 3}, STATS], "2 layers, 'eplb_load_meta' says 3"),
+        ([META | {"num_redundant_experts": 0}, STATS], "3 experts in the maps, num_logical_experts is 4"),
+        ([META], "no record of type 'eplb_load_stats'"),
+    ],
+)
+def test_loads_of_vllm_that_are_refused(records, message, tmp_path):
+    path = tmp_path / "stats.jsonl"
+    path.write_text("\n".join(map(json.dumps, records)))
+    with pytest.raises(FormatError, match=message):
+        read_loads(path, "vllm")
+
+
+LIGHT = {"redundancy_expert_num": 1, "3": [0], "default": [3]}
+
+
+def test_the_redundant_experts_of_lightllm(tmp_path, monkeypatch, capsys):
+    """4 experts on 2 ranks: 0 and 1, 2 and 3, and on both what the file says."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "light.json").write_text(json.dumps(LIGHT))
+    placement = read_map("light.json", 4, [2, 3], num_ranks=2)
+    assert placement.phy2log.tolist() == [[0, 1, 3, 2, 3, 3], [0, 1, 0, 2, 3, 0]]
+    assert cli.main(["convert", "light.json", "all.npz", "--layers", "2,3"]) == 2
+    assert "add --experts and --ranks" in capsys.readouterr().err
+    sizes = ["--experts", "4", "--ranks", "2"]
+    assert cli.main(["convert", "light.json", "all.npz", *sizes]) == 2
+    assert "name the layers with --layers" in capsys.readouterr().err
+    assert cli.main(["convert", "light.json", "all.npz", "--layers", "2,3", *sizes]) == 0
+    assert read_map("all.npz", 4, [2, 3], num_ranks=2).phy2log.tolist() == placement.phy2log.tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (LIGHT | {"redundancy_expert_num": 2}, "expected 2 integers"),
+        (LIGHT | {"redundancy_expert_num": 0}, "expected a positive integer"),
+        (LIGHT | {"default": [-1]}, "are none"),
+        (LIGHT | {"default": [4]}, "4 experts on 2 ranks"),
+        (LIGHT | {"03": [1]}, "a layer is there twice"),
+        (LIGHT | {"x": [1]}, "expected layers"),
+        ({"redundancy_expert_num": 1}, "no layer has redundant experts"),
+        ({"redundancy_expert_num": 1, "3": [0]}, "no layer 2"),
+    ],
+)
+def test_redundant_experts_that_are_refused(content, message, tmp_path):
+    (tmp_path / "light.json").write_text(json.dumps(content))
+    with pytest.raises(FormatError, match=message):
+        read_map(tmp_path / "light.json", 4, [2, 3], num_ranks=2)
 
 
 OWN = "num_slots: 4\ninitial_global_assignments:\n  1: [0, 1, 2, 0]\n  2: [2, 1, 0, 1]\n"

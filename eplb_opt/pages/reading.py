@@ -1,0 +1,135 @@
+"""What commands wrote with ``--json``, read back for a page: every key that it needs is there and of its type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..checker.claims import read_head, read_layer, read_section, read_totals
+from ..checker.schema import NAME, Section
+from ..errors import FormatError, shown
+from ..formats.content import read_content
+from ..report import gap, outputs, replay, replay_schema
+
+REPORT = "report"
+GAP = "gap"
+REPLAY = "replay"
+SCHEMAS = {gap.SCHEMA: GAP, replay.SCHEMA: REPLAY}
+LATER = ("gap_limit",)  # keys that older files do not have
+HEAD = 64  # bytes that tell whether a file is JSON of ours
+Found = Mapping[str, Any]
+
+
+def read_found(path: Path) -> tuple[str, Found] | None:
+    """Read what ``solve``, ``gap`` or ``replay`` wrote.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    (kind, content) or None
+        `REPORT`, `GAP` or `REPLAY`; None: the file is none of these, so it may hold loads.
+
+    Raises
+    ------
+    FormatError
+        It is of these, and a key is missing or a value of another type, or it is of another command.
+    """
+    if not _may_be_json(path):
+        return None
+    content = read_content(path)
+    if not isinstance(content, Mapping) or not _is_ours(content):
+        return None
+    schema = str(content.get("schema", NAME))
+    if schema.partition("/")[0] == NAME:
+        _check_report(content, str(path))
+        return REPORT, content
+    if schema not in SCHEMAS:
+        raise FormatError(
+            f"{path}: schema {shown(schema)}: give loads, or what solve, gap or replay wrote with --json"
+        )
+    kind = SCHEMAS[schema]
+    check = _check_gap if kind == GAP else _check_replay
+    check(content, str(path))
+    return kind, content
+
+
+def _may_be_json(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD).lstrip().startswith(b"{")
+    # A folder, or no file at all: said where loads are read.
+    except OSError:
+        return False
+
+
+def _is_ours(content: Found) -> bool:
+    """Whether a command of this package wrote it; its reports before schemas have none."""
+    schema = content.get("schema")
+    if isinstance(schema, str):
+        return schema.startswith("eplb_opt.")
+    return {"totals", "layers", "num_replicas"} <= content.keys()
+
+
+def _check_report(content: Found, where: str) -> None:
+    head = read_head(content, where)
+    schema = 1 if "schema" in content else 0
+    if not head["layers"]:
+        raise FormatError(f"{where}: 'layers' is empty")
+    for number, layer in enumerate(head["layers"]):
+        read_layer(layer, number, schema)
+    read_totals(head["totals"], schema)
+
+
+def _check_gap(content: Found, where: str) -> None:
+    head = _section(content, outputs.GAP, where)
+    layers = len(head["layer_ids"])
+    lists = [head["lower_bound"], head["bound_method"]]
+    if not head["methods"]:
+        raise FormatError(f"{where}: 'methods' is empty")
+    for row in head["methods"]:
+        method = _section(row, outputs.GAP_METHOD, f"{where}: 'methods'")
+        lists += [method["layer_objective"], method["layer_imbalance"]]
+    _check_lengths(lists, layers, where)
+
+
+def _check_replay(content: Found, where: str) -> None:
+    head = _section(content, replay_schema.REPLAY, where)
+    if not head["outcomes"]:
+        raise FormatError(f"{where}: 'outcomes' is empty")
+    _section(head["advice"], replay_schema.ADVICE, f"{where}: 'advice'")
+    for row in head["advice"]["comparisons"]:
+        _section(row, replay_schema.COMPARISON, f"{where}: 'comparisons'")
+    by_window = []
+    by_layer = []
+    for row in head["outcomes"]:
+        outcome = _section(row, replay_schema.OUTCOME, f"{where}: 'outcomes'")
+        if outcome["parts"] is not None:
+            _section(outcome["parts"], replay_schema.PARTS, f"{where}: 'parts'")
+        by_window.append(outcome["window_imbalance"])
+        by_layer.append(outcome["layer_imbalance"])
+    _check_lengths(by_window, len(head["served"]), where)
+    _check_lengths(by_layer, len(head["layer_ids"]), where)
+
+
+def _section(data: Any, section: Section, where: str) -> Found:
+    """The keys of a section, all of which must be there."""
+    read = read_section(data, section, where, lambda field: False)
+    missing = [name for name in section.names() if name not in read]
+    needed = [name for name in missing if name not in LATER]
+    if needed:
+        raise FormatError(
+            f"{where}: no {needed[0]!r}: give the whole file that the command wrote with --json"
+        )
+    return read
+
+
+def _check_lengths(lists: list[list[Any]], length: int, where: str) -> None:
+    for values in lists:
+        if len(values) != length or not values:
+            raise FormatError(
+                f"{where}: a list of {len(values)} values where {length} are expected"
+            )

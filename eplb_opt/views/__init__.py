@@ -1,0 +1,1 @@
+"""A result as data frame, as a table in notebooks, and as figures for papers."""
