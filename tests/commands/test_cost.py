@@ -79,9 +79,13 @@ def test_a_cost_that_ships_is_taken_by_its_name(loads, capsys):
     assert "cost: table, in s" in capsys.readouterr().out
 
 
+def test_a_step_without_a_cost_is_said_to_be_idle(loads, capsys):
+    assert main(["solve", loads, *SIZES, *SOON, "--tokens-per-step", "8", "--method", "greedy"]) == 0
+    assert "--tokens-per-step 8 has no effect: it is of --cost" in capsys.readouterr().err
+
+
 REFUSED = {
     "no such file": (["--cost", "none.json"], "cannot read none.json: No such file or directory; costs that ship"),
-    "a step without a cost": (["--tokens-per-step", "8"], "--tokens-per-step is about the time of a step"),
     "spare replicas": (["--cost", "COST", "--spare", "rank", "--replicas", "20"], "spare with a cost is not supported"),
     "windows over nodes": (
         ["--cost", "COST", "--across", "mean", "--nodes", "2", "--groups", "2"],
