@@ -49,7 +49,7 @@ def test_what_is_wrong_is_said_of_the_option(arguments, message, capsys):
 
 
 def test_an_option_may_be_shortened_and_end(tmp_path, capsys):
-    assert main(["solve", "--rep", "16", "--ranks", "8", "--", "--missing.npz"]) == 2
+    assert main(["solve", "--repl", "16", "--ranks", "8", "--", "--missing.npz"]) == 2
     assert "--missing.npz" in capsys.readouterr().err
 
 
