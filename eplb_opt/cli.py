@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ from .commands.files import written
 from .commands.loudness import as_loud_as
 from .commands.messages import FILES, one_line_messages, say, say_interrupted
 from .commands.parser import BAD, Parser
-from .commands.signals import INTERRUPTED, ending_signals
+from .commands.signals import INTERRUPTED, Signals, ending_signals
 from .commands.streams import standard_streams
 from .errors import EplbError
 from .packages import missing
@@ -69,13 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0: done. What ``verify`` says of a report (1: it is contradicted, 3: sound, not all of it proven), whatever
-        becomes of what it prints. 2: bad input, a package that is missing, or nothing else is wrong but standard
-        output, which is full or closed. 128 + n: signal n (Ctrl-C: 130), after the best map so far was written. A
+        becomes of what it prints; 4: ``gap --fail-above``. 2: bad input, a package that is missing, or nothing else is
+        wrong but standard output, which is full or closed. 128 + n: signal n (Ctrl-C: 130), after the best map so far was written. A
         reader that goes away (``| head``) changes nothing.
     """
     with standard_streams() as (out, _), ending_signals() as signals:
         written.clear()
-        end = _end_of(arguments)
+        end = _end_of(arguments, signals)
         out.flush()
     code = end.code
     if code == INTERRUPTED:
@@ -95,15 +96,27 @@ class _End(NamedTuple):
     has_left: bool = False
 
 
-def _end_of(arguments: Sequence[str] | None) -> _End:
+def _end_of(arguments: Sequence[str] | None, signals: Signals) -> _End:
     """Run the command to its end, whatever ends it."""
     try:
-        return _End(*_run(arguments))
+        return _End(*_run(arguments, signals))
     except SystemExit as stopped:  # argparse: --help, --version, bad usage
         return _End(int(stopped.code or 0), has_left=True)
     except KeyboardInterrupt:
         _say_what_is_left()
         return _End(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _after_effects(signals: Signals) -> Iterator[None]:
+    """What fails after a signal for want of what that cut off, such as a package's import, is the interrupt."""
+    try:
+        yield
+    except Exception as error:
+        is_said = isinstance(error, EplbError) and not isinstance(error, ImportError)
+        if signals.number and not is_said:
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _say_what_is_left() -> None:
@@ -113,13 +126,17 @@ def _say_what_is_left() -> None:
         say("interrupted", "nothing written")
 
 
-def _run(arguments: Sequence[str] | None) -> tuple[int, bool]:
+def _run(arguments: Sequence[str] | None, signals: Signals) -> tuple[int, bool]:
     """The command's exit code, and whether it is a verdict; all errors but an interrupt are one line."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = command_parser()
     try:
         options = parser.parse_args(with_config(given, parser))
-        with as_loud_as(options.loudness), one_line_messages():
+        with (
+            as_loud_as(options.loudness),
+            one_line_messages(),
+            _after_effects(signals),
+        ):
             return int(options.run(options) or 0), options.run is verify.run
     except EplbError as error:
         say("error", error)

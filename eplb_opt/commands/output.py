@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..limits import Limits
+from ..problem.status import Status
 from ..result import SolveInterrupted
 from .colour import is_coloured, is_terminal, with_coloured_words
 from .files import save
 from .loudness import is_quiet
-from .messages import BEST_MAPS, say_interrupted
+from .messages import BEST_MAPS, say_done, say_interrupted
 from .progress import USUAL_WIDTH, shown_progress
 from .signals import INTERRUPTED
 
@@ -64,6 +65,7 @@ def run_methods(
                 results.append(
                     solve(instance, method, limits, progress=progress, **told)
                 )
+            say_done(_ended(results[-1]))
         except SolveInterrupted as stopped:
             return [*results, stopped.result], True
         except KeyboardInterrupt:
@@ -109,6 +111,16 @@ def save_json(path: Path | None, content: Mapping[str, Any]) -> None:
         print(json.dumps(content, indent=1, allow_nan=False))
     else:
         save(path, lambda file: write_json(file, content))
+        say_done(f"wrote {path}")
+
+
+def _ended(result: Result) -> str:
+    """What a method came to, in a line."""
+    optimal = sum(status is Status.OPTIMAL for status in result.status)
+    return (
+        f"{result.method}: {optimal} of {len(result.status)} layers OPTIMAL, largest gap {max(result.gap):.4%}, "
+        f"{result.seconds:.1f} s"
+    )
 
 
 def add_all_layers(parser: argparse.ArgumentParser) -> None:

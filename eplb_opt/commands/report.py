@@ -13,7 +13,8 @@ from ..methods.needs import require_method
 from .common import add_command
 from .files import check_files
 from .idle import say_idle
-from .options import add_input, add_previous, limits_of, reading_of
+from .moving import add_previous
+from .options import add_input, limits_of, reading_of
 from .output import (
     STANDARD_OUTPUT,
     exit_code_of,

@@ -13,11 +13,10 @@ from .common import add_command
 from .dry_run import add_dry_run, end_dry_run, plan_of
 from .files import check_files, save
 from .idle import say_idle
+from .moving import add_previous, add_spare
 from .options import (
     add_input,
     add_output,
-    add_previous,
-    add_spare,
     limits_of,
 )
 from .output import (

@@ -11,7 +11,7 @@ from ..errors import InstanceError, OptionError
 from ..methods import METHODS
 from ..packages import is_usable
 from ..problem.objective import SUM, Objective
-from .messages import say
+from .messages import say, say_done
 from .options import reading_of
 from .step import cost_in
 
@@ -31,6 +31,10 @@ def said_of_axes(options: argparse.Namespace, loads: Any) -> Any:
     """The loads, and where their axes seem to be others, a warning."""
     from ..report.inspection import guessed_axes
 
+    windows, layers, experts = loads.load.shape
+    say_done(
+        f"read {options.loads}: {windows} windows, {layers} layers, {experts} experts"
+    )
     guess = guessed_axes(loads.load)
     if guess is not None:
         say("warning", f"{options.loads}: {guess}")

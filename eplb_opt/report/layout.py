@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from itertools import zip_longest
 
 # Characters to which a column of names folds before another column is left out.
 LEAST_NAME = 10
+# Between a number and its unit a line is not broken.
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|(?:s|ms|[KMGTP]iB)\b)")
+NO_BREAK = "\N{NO-BREAK SPACE}"
 MARGINS = 2  # a space on either side of a cell
 
 
@@ -73,16 +77,23 @@ def table_lines(columns: Sequence[Column], width: int | None = None) -> list[str
 
 
 def text_lines(text: str, width: int | None) -> list[str]:
-    """A text as lines that are broken between words, so never within a number; a word that is longer stays whole."""
+    """A text as lines that are broken between words, so never within a number; a word that is longer stays whole.
+
+    Examples
+    --------
+    >>> text_lines("done after 1.7 s", 14)
+    ['done after', '  1.7 s']
+    """
     if width is None or len(text) <= width:
         return [text]
-    return textwrap.wrap(
-        text,
+    lines = textwrap.wrap(
+        BEFORE_UNIT.sub(NO_BREAK, text),
         width,
         subsequent_indent="  ",
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def _room(columns: Sequence[Column], width: int | None) -> list[int]:

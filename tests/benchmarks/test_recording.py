@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.recording import corpus, record, text, windows
+from benchmarks.recording import corpus, record, text, train, windows
 from benchmarks.recording.model import Experts, Shape, SmallMoe
 from benchmarks.recording.sources import KINDS, PARTS, SOURCES
 
@@ -125,3 +125,37 @@ def test_batches_follow_from_seed_and_step(tmp_path):
 
 def test_every_part_is_of_a_source():
     assert {part.package for part in PARTS} == {source.package for source in SOURCES}
+
+
+def test_training_and_recording_end_to_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "HELD_OUT", 2)
+    monkeypatch.setattr(train, "rate", lambda done: 1e-2)  # whatever the clock says
+    monkeypatch.setattr(windows, "KIND_WINDOWS", 1)
+    monkeypatch.setattr(windows, "DAY_WINDOWS", 2)
+    monkeypatch.setattr(record, "TOKENS_OF_KIND", 16)
+    path = tmp_path / "tokens.npz"
+    random = np.random.default_rng(0)
+    tokens = {f"{kind}.{part}": random.binomial(49, 0.1, 2000) for kind in KINDS for part in ("train", "held_out")}
+    np.savez(path, **tokens)
+    training = train.Training(text.Text(path, SHAPE), SHAPE, sequences=4, seconds=60.0)
+    before = training.held_out()
+    losses = [training.take_step()["loss"].item() for _ in range(8)]
+    assert losses[-1] < losses[0]
+    about = train.about(training, {"step": training.step})
+    assert about["held_out"].keys() == before.keys() == set(KINDS)
+    record.recorded(training.model, training.text, tmp_path, 1, about)
+    with np.load(tmp_path / "small-moe-days.npz") as archive:
+        assert archive["load"].shape == (4, SHAPE.layers, SHAPE.experts)
+        assert (archive["load"].sum(axis=2) == windows.DAY_SEQUENCES * SHAPE.length * SHAPE.top_k).all()
+        assert (archive["sequences_of_kind"].sum(axis=1) == windows.DAY_SEQUENCES).all()
+    with np.load(tmp_path / "small-moe-tokens.npz") as archive:
+        assert archive["routed_experts"].shape == (16 * len(KINDS), SHAPE.layers, SHAPE.top_k)
+
+
+def test_the_rate_of_learning_rises_and_falls():
+    rates = [train.rate(done) for done in np.linspace(0, 1, 101)]
+    highest = int(np.argmax(rates))
+    assert rates[highest] == pytest.approx(train.RATE)
+    assert (np.diff(rates[: highest + 1]) >= 0).all()
+    assert (np.diff(rates[highest:]) <= 0).all()
+    assert rates[-1] == pytest.approx(train.RATE * train.LAST_RATE)

@@ -65,6 +65,15 @@ def test_top_k_without_a_step(folder, capsys):
     assert "--top-k 8 has no effect: it is of --tokens-per-step" in capsys.readouterr().err
 
 
+def test_verbose_says_what_is_done(folder, capsys):
+    assert main([*SOLVE, "-v", "--json", "report.json"]) == 0
+    said = capsys.readouterr().err
+    assert "note: read loads.npz: 1 windows, 2 layers, 12 experts" in said
+    assert "note: greedy: " in said
+    assert " of 2 layers OPTIMAL, largest gap " in said
+    assert "note: wrote report.json" in said
+
+
 def test_the_later_of_two_counts(folder, capsys):
     assert main([*SOLVE, "-q", "-v"]) == 0
     assert "OPTIMAL" in capsys.readouterr().out

@@ -198,3 +198,23 @@ with ending_signals() as signals:
 sys.exit(signals.exit_code())
 """
     assert subprocess.run([sys.executable, "-c", program], preexec_fn=default_signals).returncode == 130
+
+
+def test_what_a_signal_cut_off_is_no_missing_package(folder):
+    program = """
+import signal, sys
+from eplb_opt import cli, formats
+def half_imported(*_):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ImportError("cannot import name 'nn' from partially initialized module 'torch'")
+formats.read_loads = lambda *_, **__: half_imported()
+sys.exit(cli.main(sys.argv[1:]))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program, *SOLVE], preexec_fn=default_signals, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout) == (130, "")
+    assert run.stderr == "eplb-opt: interrupted: nothing written\n"
+    assert [path.name for path in folder.iterdir()] == ["loads.npz"]

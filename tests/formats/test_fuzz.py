@@ -6,6 +6,7 @@ import copy
 import json
 import random
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import yaml
 from eplb_opt import FormatError
 from eplb_opt.formats import holds_map, read_expert_map, read_loads
 
+from .count_files import FASTDEPLOY_MAP, REPORT, SNAPSHOT
 from .engine_files import LOADS, MAPS
 
 ROUNDS = 60
@@ -35,7 +37,8 @@ def read(path):
     errors = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for reader in (read_loads, read_expert_map, lambda p: holds_map(p, "npz")):
+        placed = partial(read_expert_map, num_experts=4, num_ranks=2)
+        for reader in (read_loads, read_expert_map, placed, lambda p: holds_map(p, "npz")):
             try:
                 found = reader(path)
             except FormatError as error:
@@ -99,6 +102,16 @@ JSONS = {
     "snapshots": {"world_size": 2, "snapshots": [{"step": 1, "window_expert_load": [[1, 2, 3]],
                                                   "physical_to_logical_map": [[0, 1, 0]]}]},
     "bare": [[1, 2, 3], [4, 5, 6]],
+    "models": {"version": 2, "model_maps": {"A#pp_rank=0": {"physical_to_logical_map": [[0, 1, 0]]},
+                                            "A#pp_rank=1": {"physical_to_logical_map": [[1, 0, 1]]}}},
+    "flat": [0, 1, 2, 0],
+    "redundant": {"redundancy_expert_num": 1, "3": [0], "default": [3]},
+    "fastdeploy": FASTDEPLOY_MAP,
+    "plumb": SNAPSHOT,
+    "report": REPORT,
+    "options": {"moe_config": {"load_balancer": {"num_slots": 3, "initial_global_assignments": {"3": [0, 1, 0]}}}},
+    "requests": {"choices": [{"routed_experts": [[[0, 1]], [[1, 2]]]}], "usage": {"prompt_tokens": 2}},
+    "trace": {"step": 0, "layer": 3, "rank": 0, "num_tokens": 2, "top_indices": [[0, 1], [1, 2]]},
 } | {name: json.loads(text) for name, (ending, text) in MAPS.items() if ending == ".json"}  # fmt: skip
 
 
