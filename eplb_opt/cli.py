@@ -58,7 +58,9 @@ EXAMPLES = """examples:
   eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
       -o map.npz
   eplb-opt gap loads.npz --replicas 288 --ranks 32 \\
-      --map served.npz"""
+      --map served.npz
+  eplb-opt report loads.npz --replicas 288 --ranks 32 \\
+      --map served.npz -o page.html"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

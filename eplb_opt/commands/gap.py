@@ -95,10 +95,7 @@ def _gap(options: argparse.Namespace) -> int:
     limits = limits_of(options)
     methods = _methods(options.methods, limits)
     copies = _copies(options)
-    costs = [] if options.cost is None else [options.cost]
-    inputs = [options.loads, *options.map, *costs]
-    outputs = {"--json": json_file(options.json), "--report": options.report}
-    check_files(outputs, inputs)
+    _check_files(options)
     policies = own_policies(options.policy)
     loads = read_selected(options)
     instance, is_early = instance_in_time(options, loads, methods)
@@ -134,6 +131,14 @@ def _gap(options: argparse.Namespace) -> int:
         return exit_code_of(interrupted, RESULTS)
     say_above(found.rows, failed, options.fail_above)
     return ABOVE
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """No file that is written is an input or another one."""
+    costs = [] if options.cost is None else [options.cost]
+    inputs = [options.loads, *options.map, *costs]
+    outputs = {"--json": json_file(options.json), "--report": options.report}
+    check_files(outputs, inputs)
 
 
 def _copies(options: argparse.Namespace) -> int | None:

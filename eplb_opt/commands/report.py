@@ -79,6 +79,12 @@ def add_parser(commands: Any) -> None:
         help=f"of loads: {', '.join(METHODS)}; default: %(default)s",
     )
     add_previous(parser)
+    _add_found(parser)
+    parser.set_defaults(run=_report)
+
+
+def _add_found(parser: argparse.ArgumentParser) -> None:
+    """What belongs to a file that another command wrote."""
     parser.add_argument(
         "--map",
         type=Path,
@@ -93,7 +99,6 @@ def add_parser(commands: Any) -> None:
         metavar="FILE",
         help="the loads that a file of solve is of, for figures of ranks and experts",
     )
-    parser.set_defaults(run=_report)
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from .study import ShownMap, Study, rank_loads
 from .words import LEAST, at_most, percentage
 
 NEAR = 0.01  # a gap of which nobody needs to do better
+OF_USERS = ("map ", "policy ")  # what gap calls maps and policies that were given
 CALLED = {
     CONTIGUOUS: "experts in their order, without balancing",
     GREEDY: "the greedy that engines ship",
@@ -20,7 +21,15 @@ CALLED = {
 
 
 def called(name: str) -> str:
-    """A map in a sentence."""
+    """A map in a sentence.
+
+    Examples
+    --------
+    >>> called("map in use"), called("map served.npz"), called("refined")
+    ('the map in use', 'the map served.npz', 'the map (refined)')
+    """
+    if name.startswith(OF_USERS):
+        return f"the {name}"
     return CALLED.get(name, f"the map ({name})")
 
 

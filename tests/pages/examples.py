@@ -49,11 +49,11 @@ def replay_report():
 
 @functools.cache
 def largest_study():
-    """94 layers x 320 ranks of two slots, with a map in use."""
+    """94 layers x 320 ranks of two slots, beside a map in use."""
     load = np.random.default_rng(0).lognormal(0, 0.8, (94, 256))
     instance = Instance(np.rint(load * 1e5), 640, num_ranks=320)
     slots = np.tile(np.arange(640) % 256, (94, 1))
-    result = solve(instance, "greedy", LIMITS, previous=Placement(slots, 256))
+    result = solve(instance, "greedy", LIMITS)
     return study_of_report(result.to_dict(), instance, result.placement, Placement(slots[:, ::-1], 256))
 
 
