@@ -17,7 +17,10 @@ def start() -> int:
     try:
         from .cli import main
 
-        return main()
+        code = main()
+        # All is written and said: while Python ends nothing may change what the exit code says.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return code
     except KeyboardInterrupt:
         exec("")  # see `commands.signals.forget_interrupt`
         print("eplb-opt: interrupted: nothing written", file=sys.stderr)
