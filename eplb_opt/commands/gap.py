@@ -172,6 +172,7 @@ def _content(
         "layer_ids": list(instance.layer_ids),
         "lower_bound": found.bound.tolist(),
         "bound_method": found.proofs,
+        "gap_limit": found.gap_limit,
         **step,
         "baseline": finite([found.baseline])[0],
         "methods": finite(found.rows),
