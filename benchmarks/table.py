@@ -49,6 +49,7 @@ def main() -> None:
         replace(ROOT / "README.md", "replay", replayed())
         replace(ROOT / "README.md", "diff", compared())
         replace(ROOT / "README.md", "spare", spared())
+        replace(ROOT / "README.md", "in_time", in_time())
 
 
 def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> str:
@@ -255,6 +256,19 @@ def spared() -> str:
     rows = set(lines[1:4])
     shown = [part for line in shown for part in ([line] if line in rows else text_lines(line, 80))]
     return "```text\n" + "\n".join(shown) + f"\n```\n\n{origin(environment(0))}"
+
+
+def in_time() -> str:
+    """A map planned in time: the first rows and the totals."""
+    loads = data_folder() / "deepseek_v3.npz"
+    step = "--cost h100-deepseek-v3 --tokens-per-step 16384"
+    command = f"solve {loads} --windows 0 --replicas 288 --ranks 32 {step} --time-limit 60 --workers 2"
+    lines = _lines(command)
+    rest = next(i for i, line in enumerate(lines) if "layers OPTIMAL" in line)
+    rows = lines[1:4]
+    shown = [lines[0], *rows, "   ...", *lines[rest : rest + 2], lines[-1]]
+    broken = [part for line in shown for part in ([line] if line in rows else text_lines(line, 80))]
+    return "```text\n" + "\n".join(broken) + f"\n```\n\n{origin(environment(0) | {'workers': 2, 'time_limit': 60.0})}"
 
 
 def _lines(command: str) -> list[str]:

@@ -13,3 +13,10 @@ def contiguous_imbalance(instance: Any) -> float:
     placement = contiguous(instance)
     means = placement.mean_ranks(instance)
     return float(imbalances(placement.objective(instance), means).mean())
+
+
+def contiguous_time(instance: Any) -> float:
+    """The slowest ranks' time without EPLB, all layers together, of an instance whose objective is a time."""
+    from ..replayer.players import contiguous
+
+    return float(contiguous(instance).objective(instance).sum())

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..methods import METHODS
 from ..methods.needs import require_method
-from .baseline import contiguous_imbalance
+from .baseline import contiguous_imbalance, contiguous_time
 from .common import add_command
 from .dry_run import add_dry_run, end_dry_run, plan_of
 from .files import check_files, save
@@ -133,8 +133,12 @@ def _solve(options: argparse.Namespace) -> int:
 
 def _worth(report: dict[str, Any], instance: Any) -> str:
     """What the map is worth where there was no EPLB."""
-    from ..report.worth import baseline_line
+    from ..report.worth import baseline_line, time_line
 
+    objective = instance.objective
+    if objective.timed_by is not None and objective.adds_windows:
+        times = [layer["objective"] for layer in report["layers"]]
+        return time_line(sum(times), contiguous_time(instance), objective.cost.unit)
     imbalance = report["totals"]["imbalance_mean"]
     return baseline_line(imbalance, contiguous_imbalance(instance))
 

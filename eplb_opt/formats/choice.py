@@ -55,7 +55,8 @@ def read_held(kind: Kind[Held], content: Any, source: str, name: str | None) -> 
     readers = kind.readers()
     if name is not None:
         if name not in readers:
-            near = did_you_mean(name, readers) or ":"
+            is_known = name in registry.input_formats()
+            near = ":" if is_known else did_you_mean(name, readers) or ":"
             raise FormatError(
                 f"input format {name!r} holds no {kind.what}{near} use {' or '.join(readers)}"
             )

@@ -97,7 +97,7 @@ def _gains(row: Row, report: Report) -> list[str]:
         off = step_text(row["off_step"], report, with_unit=True)
         found.append(f"{row['gain']:.1%} less than off ({off})")
     if row["redundant"] and row["redundancy_gain"] is not None:
-        found.append(f"{row['redundancy_gain']:.1%} than balanced alone")
+        found.append(f"{row['redundancy_gain']:.1%} less than balanced")
     return [", ".join(found)] if found else []
 
 

@@ -69,5 +69,19 @@ def baseline_line(imbalance: float, baseline: float, name: str = "this map") -> 
     )
 
 
+def time_line(time: float, baseline: float, unit: str) -> str:
+    """What a map is worth in time where there was no EPLB.
+
+    Parameters
+    ----------
+    time, baseline : float
+        Of the slowest ranks, all layers together, of the map and without EPLB.
+    unit : str
+    """
+    saved = time_saved(baseline, time)
+    change = f"{saved:.2%} less" if saved >= 0 else f"{-saved:.2%} more"
+    return f"without EPLB ({WITHOUT_EPLB}) {baseline:.5g} {unit}: this map takes {time:.5g} {unit}, {change}"
+
+
 def _named(name: str) -> str:
     return f"{name}, which is no EPLB" if name == WITHOUT_EPLB else name

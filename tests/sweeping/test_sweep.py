@@ -185,6 +185,28 @@ def test_the_command_goes_on_with_its_file(loads, tmp_path, monkeypatch, capsys)
     assert "another top_k" in capsys.readouterr().err
 
 
+def test_an_interrupt_keeps_the_cells_that_are_there(loads, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "sweep.json"
+    real = cells_module.solve
+
+    def interrupted(instance, *arguments):
+        if instance.num_ranks == 4:
+            raise KeyboardInterrupt
+        return real(instance, *arguments)
+
+    monkeypatch.setattr(cells_module, "solve", interrupted)
+    assert main(arguments(loads, "--json", str(path))) == 130
+    assert f"interrupted: the files are kept: {path}" in capsys.readouterr().err
+    kept = json.loads(path.read_text())
+    assert not kept["complete"]
+    assert {row["ranks"] for row in kept["cells"] if row["map"] == "planned"} == {2}
+    monkeypatch.setattr(cells_module, "solve", real)
+    assert main(arguments(loads, "--json", str(path), "--resume")) == 0
+    whole = json.loads(path.read_text())
+    assert whole["complete"]
+    assert [key_of(row) for row in whole["cells"][: len(kept["cells"])]] == [key_of(row) for row in kept["cells"]]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
