@@ -71,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0: done. What ``verify`` says of a report (1: it is contradicted, 3: sound, not all of it proven), whatever
         becomes of what it prints; 4: ``gap --fail-above``. 2: bad input, a package that is missing, or nothing else is
-        wrong but standard output, which is full or closed. 128 + n: signal n (Ctrl-C: 130), after the best map so far was written. A
-        reader that goes away (``| head``) changes nothing.
+        wrong but standard output, which is full or closed. 128 + n: signal n (Ctrl-C: 130), after the best map so far
+        was written. A reader that goes away (``| head``) changes nothing.
     """
     with standard_streams() as (out, _), ending_signals() as signals:
         written.clear()
