@@ -16,7 +16,8 @@ REPORT = "report"
 GAP = "gap"
 REPLAY = "replay"
 SCHEMAS = {gap.SCHEMA: GAP, replay.SCHEMA: REPLAY}
-LATER = ("gap_limit",)  # keys that older files do not have
+# Keys that older files do not have.
+LATER = ("gap_limit", "fail_above", "above", "baseline")
 HEAD = 64  # bytes that tell whether a file is JSON of ours
 Found = Mapping[str, Any]
 

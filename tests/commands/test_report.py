@@ -123,6 +123,17 @@ def test_solve_gap_and_replay_write_a_page_of_what_they_found(run, tmp_path):
     assert (code, out.splitlines()[-1]) == (0, "page: replay.html (open it in a browser)")
 
 
+@pytest.mark.parametrize("limit", ["0.0001", "0.5"])
+def test_layers_are_optimal_within_the_gap_that_was_asked_for(limit, run, tmp_path):
+    words = ["gap", LOADS, *TOPOLOGY, "--methods", "greedy", "--gap", limit, "--json", "gap.json"]
+    run(*words, "--report", "page.html")
+    found = json.loads((tmp_path / "gap.json").read_text())["methods"][0]
+    run("report", "gap.json", "-o", "again.html")
+    for page in ("page.html", "again.html"):
+        assert f">{found['optimal']} of 2</td>" in (tmp_path / page).read_text()
+    assert found["optimal"] == (2 if limit == "0.5" else 0)
+
+
 @pytest.mark.parametrize("command", ["solve", "gap", "replay"])
 def test_a_page_does_not_replace_an_input(command, run):
     code, _, err = run(command, LOADS, *TOPOLOGY, "--report", LOADS)
