@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.expert_parallel import maps_of, spread
+from benchmarks.expert_parallel import RESULTS, maps_of, spread
 from benchmarks.expert_parallel_layer import chosen_experts, slots_of
+from benchmarks.expert_parallel_page import PAGE, write_page
 
 RANKS = 2
 TWO_RANKS = """
@@ -87,3 +88,10 @@ def test_maps_are_valid_and_planned_on_what_was_seen():
     assert {*maps} == {"contiguous", "greedy", "refined", "windows"}
     assert all(sorted(set(row.tolist())) == list(range(8)) for rows in maps.values() for row in rows)
     assert spread(3, 24).tolist() == [0, 12, 23]
+
+
+def test_the_page_is_that_of_the_results(tmp_path, monkeypatch):
+    written = PAGE.read_text()
+    monkeypatch.setattr("benchmarks.expert_parallel_page.PAGE", tmp_path / "page.md")
+    write_page(RESULTS)
+    assert (tmp_path / "page.md").read_text() == written
