@@ -19,7 +19,7 @@ MATRIX_TESTS ?= tests/test_docs.py tests/test_instance.py tests/test_placement.p
 # pyenv's before the one on PATH, which may be pyenv's stand-in for a version that is not chosen.
 python_of = $(firstword $(wildcard $(HOME)/.pyenv/versions/$(1).*/bin/python) $(shell command -v python$(1)))
 
-.PHONY: help demo test test-newest test-matrix test-engines coverage dist lint models peers bench bench-quick clean
+.PHONY: help demo test test-newest test-matrix test-engines coverage dist docs lint models peers bench bench-quick clean
 
 help:
 	@echo "make demo    plan a real recording, judge the maps on a day they did not see, under a minute"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-matrix  a short part of the tests on Python $(MATRIX), and with the oldest dependencies (own environments)"
 	@echo "make coverage  run the tests and say which lines they do not reach"
 	@echo "make dist    build wheel and sdist into dist/, and look into them"
+	@echo "make docs    build the documentation into build/docs, warnings are errors"
 	@echo "make test-engines  run inside vLLM, SGLang and LMDeploy (CPU, own environment, some minutes)"
 	@echo "make lint    ruff and mypy"
 	@echo "make models  export the tiny models again (models/tiny)"
@@ -80,6 +81,10 @@ dist: $(VENV)/.installed
 	$(BIN)/python -m zipfile --list dist/*.whl | grep eplb_opt/pages/assets/plotly-cartesian.min.js
 	tar --list --file dist/*.tar.gz | grep eplb_opt/py.typed
 
+docs: $(VENV)/.installed
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs . build/docs
+	@echo "build/docs/docs/index.html"
+
 # Its log, tests/engines/LOG.md, is committed. `build isolation` would fetch another torch.
 test-engines: $(ENGINES)/.installed
 	$(ENGINES)/bin/python -m tests.engines.run
@@ -113,7 +118,7 @@ bench: peers
 	$(BIN)/python -m benchmarks.table
 
 clean:
-	rm -rf $(VENV) $(NEWEST) $(MATRIX_VENVS) $(ENGINES) .bench .peers .coverage dist
+	rm -rf $(VENV) $(NEWEST) $(MATRIX_VENVS) $(ENGINES) .bench .peers .coverage build dist
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'

@@ -1,7 +1,7 @@
-"""Write what README.md and benchmarks/README.md show of the committed results: ``python -m benchmarks.table``.
+"""Write what README.md, docs/how-to and benchmarks/README.md show of results: ``python -m benchmarks.table``.
 
 benchmarks/README.md is made whole from template.md, with its tables, plots and every figure in its sentences. The
-example in README.md is the output of the command itself, run here on recorded loads; without them it is kept.
+examples in docs/how-to are outputs of the command itself, run here on recorded loads; without them they are kept.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from .store import read_lines
 
 BENCHMARKS = ROOT / "benchmarks"
 RESULTS = BENCHMARKS / "results"
+HOW_TO = ROOT / "docs" / "how-to"
 # What README.md shows: the usual setting in both modes, one slot and two slots a rank, and one that stays open.
 SHOWN = ("ds3-decode-ep32", "ds3-decode-ep32-hier", "ds3-decode-ep144", "gemma4-ep32", "gptoss-ep16-s3")
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quality", type=Path, default=RESULTS / "quality.jsonl")
     parser.add_argument("--speed", type=Path, default=RESULTS / "speed.jsonl")
-    parser.add_argument("--no-example", action="store_true", help="keep the example in README.md")
+    parser.add_argument("--no-example", action="store_true", help="keep the examples in docs/how-to")
     options = parser.parse_args()
     quality = read_lines(options.quality)
     speed = read_lines(options.speed) if options.speed.exists() else []
@@ -44,12 +45,12 @@ def main() -> None:
     (BENCHMARKS / "README.md").write_text(write_up(quality, speed, made))
     replace(ROOT / "README.md", "results", short_table(quality))
     if not options.no_example and (data_folder() / "deepseek_v3.npz").exists():
-        replace(ROOT / "README.md", "inspect", inspected())
-        replace(ROOT / "README.md", "example", example())
-        replace(ROOT / "README.md", "replay", replayed())
-        replace(ROOT / "README.md", "diff", compared())
-        replace(ROOT / "README.md", "spare", spared())
-        replace(ROOT / "README.md", "in_time", in_time())
+        replace(HOW_TO / "inspect.md", "inspect", inspected())
+        replace(HOW_TO / "solve.md", "example", example())
+        replace(HOW_TO / "windows.md", "replay", replayed())
+        replace(HOW_TO / "next_map.md", "diff", compared())
+        replace(HOW_TO / "spare.md", "spare", spared())
+        replace(HOW_TO / "time.md", "in_time", in_time())
 
 
 def write_up(quality: list[Line], speed: list[Line], plots: dict[str, str]) -> str:

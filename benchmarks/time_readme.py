@@ -1,4 +1,4 @@
-"""Write what README.md shows of costs and sweeps: ``python -m benchmarks.time_readme``.
+"""Write what docs/how-to shows of costs and sweeps: ``python -m benchmarks.time_readme``.
 
 The cost is the shipped one of DeepSeek-V3, as `eplb-opt calibrate` would print it; the sweep is run here on recorded
 loads, and kept where there are none.
@@ -15,9 +15,9 @@ from eplb_opt.report import cost
 from eplb_opt.report.layout import table_lines
 
 from .cases import data_folder
-from .environment import ROOT, environment, origin
+from .environment import environment, origin
 from .options import chosen
-from .table import replace
+from .table import HOW_TO, replace
 
 COST = "h100-deepseek-v3"
 SWEEP = "--windows 0 --replicas 256:352:32 --ranks 32,64 --tokens-per-step 1024,4096,16384"
@@ -51,9 +51,9 @@ def _block(lines: list[str]) -> str:
 def main() -> None:
     """Write the sections."""
     chosen(__doc__, {})
-    replace(ROOT / "README.md", "calibrate", calibrated())
+    replace(HOW_TO / "time.md", "calibrate", calibrated())
     if (data_folder() / "deepseek_v3.npz").exists():
-        replace(ROOT / "README.md", "sweep", swept())
+        replace(HOW_TO / "redundancy.md", "sweep", swept())
 
 
 if __name__ == "__main__":

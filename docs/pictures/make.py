@@ -1,4 +1,4 @@
-"""Make the pictures of this folder, and what the README says of a page: ``python docs/pictures/make.py``.
+"""Make the pictures of this folder, and what ../how-to/report.md says of a page: ``python docs/pictures/make.py``.
 
 It needs playwright and the system's Chromium. Loads are synthetic, so that anybody gets the same pages.
 """
@@ -27,7 +27,7 @@ from eplb_opt.pages.studies import study_of_report
 from eplb_opt.synthetic import synthetic_load
 
 HERE = Path(__file__).resolve().parent
-README = HERE.parents[1] / "README.md"
+PAGE = HERE.parent / "how-to" / "report.md"
 BEGIN = "<!-- page:begin -->"
 END = "<!-- page:end -->"
 COMMAND = (
@@ -58,7 +58,7 @@ SHOTS = {
 
 
 def write_new_map(path: Path) -> None:
-    """DeepSeek-V3 on 32 GPUs: yesterday's map, and the one for today; by the command that the README shows."""
+    """DeepSeek-V3 on 32 GPUs: yesterday's map, and the one for today; by the command that the documentation shows."""
     yesterday, today = synthetic_load("deepseek-v3-decode", windows=2, seed=0)
     ids = range(3, 61)
     old = Instance(yesterday, 288, num_ranks=32, layer_ids=ids)
@@ -71,12 +71,12 @@ def write_new_map(path: Path) -> None:
 
 
 def _write_example(printed: str) -> None:
-    """What the command prints, into the README."""
+    """What the command prints, into the documentation."""
     lines = [line for long in printed.splitlines() for line in textwrap.wrap(long, 120)]
     text = "\n".join(lines)
     block = f"{BEGIN}\n```bash\n{COMMAND}\n```\n\n```text\n{text}\n```\n{END}"
-    before, _, rest = README.read_text().partition(BEGIN)
-    README.write_text(before + block + rest.partition(END)[2])
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(before + block + rest.partition(END)[2])
 
 
 def write_large(path: Path) -> None:
