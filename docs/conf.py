@@ -41,6 +41,7 @@ extensions = [
     "sphinxcontrib.programoutput",
 ]
 default_role = "code"
+smartquotes = False  # quotes and dots stay as they are typed
 
 # Headings have the anchors that they have on GitHub; links to them are checked.
 myst_heading_anchors = 4

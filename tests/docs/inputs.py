@@ -48,6 +48,12 @@ def write_windows(path: Path) -> None:
     np.savez(path, load=demo_windows(), layer_ids=recording.layer_ids[SMALL], window=recording.windows)
 
 
+def write_recorded(path: Path) -> None:
+    """What the example of recordings.md, which needs packages that may be missing, saves."""
+    load = np.random.default_rng(0).multinomial(2 * 1024, np.full(16, 1 / 16), (8, 4))
+    np.savez(path, load=load, layer_ids=np.arange(4))
+
+
 def write_in_use(path: Path) -> None:
     """A map of other traffic than that of `loads.npz`."""
     instance = Instance(small(2)[1], 288, num_ranks=32, layer_ids=IDS[SMALL])
@@ -106,7 +112,7 @@ INPUTS: dict[str, Callable[[Path], None]] = {
     "loads.npz": write_loads,
     "today.npz": write_loads,
     "windows.npz": write_windows,
-    "recorded.npz": write_windows,
+    "recorded.npz": write_recorded,
     "in_use.npz": write_in_use,
     "my_map.npz": write_in_use,
     "old.npz": write_map_of(slice(0, 8)),
