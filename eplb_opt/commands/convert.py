@@ -21,7 +21,7 @@ from .output import print_lines, unnumbered
 EXAMPLES = """
 eplb-opt convert map.npz map.json --format sglang \\
     --hidden-layers 61
-eplb-opt convert dump.pt loads.csv
+eplb-opt convert dump.pt loads.npz
 """
 
 

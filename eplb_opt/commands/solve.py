@@ -45,7 +45,7 @@ from .step import add_cost, add_step
 EXAMPLES = """
 eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
     -o map.npz --json report.json
-eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
+eplb-opt solve dump.pt --replicas 288 --ranks 32 \\
     --nodes 4 --groups 8 --format sglang -o map.json
 eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
     --previous served.npz --max-moves 32 -o next.npz

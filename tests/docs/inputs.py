@@ -71,13 +71,17 @@ def write_map_of(half: slice) -> Callable[[Path], None]:
     return write
 
 
-def write_sglang(folder: Path) -> None:
-    """A dump of SGLang's recorder, mode stat: a row for every hidden layer."""
-    folder.mkdir()
+def write_dump(path: Path) -> None:
+    """What SGLang's recorder dumps in mode stat: a row for every hidden layer."""
     count = torch.zeros(1, 61, 256, dtype=torch.int32)
     count[:, 3:] = torch.from_numpy(deepseek()).int()
-    content = {"rank": 0, "logical_count": count, "average_utilization_rate_over_window": None}
-    torch.save(content, folder / "expert_distribution_recorder_17.5.pt")
+    torch.save({"rank": 0, "logical_count": count, "average_utilization_rate_over_window": None}, path)
+
+
+def write_sglang(folder: Path) -> None:
+    """The folder into which SGLang dumps."""
+    folder.mkdir()
+    write_dump(folder / "expert_distribution_recorder_17.5.pt")
 
 
 def write_tensorrt_llm(folder: Path) -> None:

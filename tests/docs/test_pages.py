@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 
 import eplb_opt
+from benchmarks.table import HOW_TO
 from eplb_opt.cli import COMMANDS
 
 from .pages import PAGES, ROOT
 from .show import BLOCK, with_outputs
 
 DOCS = ROOT / "docs"
+# How the write-ups say which block of which page they write.
+FOLDERS = {"ROOT": ROOT, "HOW_TO": HOW_TO}
+REPLACED = re.compile(r'replace\((ROOT|HOW_TO) / "([\w.]+)", "(\w+)"')
 
 
 def test_the_readme_is_one_page():
@@ -51,3 +55,15 @@ def test_blocks_that_show_what_is_printed_are_filled():
     blocks = [match.group() for page in PAGES for match in BLOCK.finditer(page.read_text())]
     assert blocks
     assert all("```text\n" in block for block in blocks)
+
+
+def test_every_block_has_its_place():
+    found = 0
+    for writer in (ROOT / "benchmarks").glob("*.py"):
+        for folder, page, name in REPLACED.findall(writer.read_text()):
+            text = (FOLDERS[folder] / page).read_text()
+            assert text.count(f"<!-- {name}:begin -->") == text.count(f"<!-- {name}:end -->") == 1, (page, name)
+            found += 1
+    marked = [name for page in PAGES for name in re.findall(r"<!-- (\w+):begin -->", page.read_text())]
+    drawn = 1  # `page`, which docs/pictures/make.py writes
+    assert found + drawn == len([name for name in marked if name != "printed"])
