@@ -159,7 +159,7 @@ def _check_cost(
     for name, value in (("previous", previous), ("spare", spare)):
         if value is not None:
             raise OptionError(
-                f"{name} with a cost is not supported yet: leave {name} out, or plan in tokens (cost=None)"
+                f"{name} with a cost is not supported yet: leave one of both out"
             )
 
 

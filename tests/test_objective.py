@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eplb_opt import (
+    Cost,
     Instance,
     InstanceError,
     Limits,
@@ -277,3 +278,8 @@ def test_a_report_says_its_objective_and_is_checked_for_it(across, method):
     other = Instance(load, 16, num_ranks=4, num_groups=4, num_nodes=2, objective=Objective("mean", weights=[1] * 5))
     faults = verify_report(other, result.placement, result.to_dict()).faults
     assert any("objective" in fault for fault in faults)
+
+
+def test_an_objective_by_position():
+    placed = Objective("cvar", 0.5, [1.0, 2.0], Cost.tokens())
+    assert placed == Objective(across="cvar", level=0.5, weights=[1.0, 2.0], cost=Cost.tokens())

@@ -39,6 +39,7 @@ def check_files(
 
     given = [(option, path) for option, path in outputs.items() if path is not None]
     for i, (option, path) in enumerate(given):
+        _check_is_file(option, path)
         for source in inputs:
             _check_keeps(source, option, path)
         for other, earlier in given[:i]:
@@ -47,6 +48,14 @@ def check_files(
                     f"{other} {earlier} and {option} {path} are one file: name two"
                 )
         check_writable(path)
+
+
+def _check_is_file(option: str, path: Path) -> None:
+    """Raise `OptionError` for what would be standard output elsewhere."""
+    if str(path) == "-":
+        raise OptionError(
+            f"{option} -: only --json goes to standard output: name a file"
+        )
 
 
 def _check_keeps(source: Path, option: str, path: Path) -> None:

@@ -34,7 +34,7 @@ from .page import add_page, save_page
 from .parser import expecting
 from .progress import shown_progress
 from .stated import said_of_axes, said_of_options, say_no_effect, topology_of
-from .step import add_step, look_in_current_folder, top_k_in
+from .step import add_step, check_top_k, look_in_current_folder, top_k_in
 
 # An argument of `replay` at the beginning of an error.
 ARGUMENT = re.compile(r"^(window|history|interval|train|test|policies|policy)\b=?\s*")
@@ -145,6 +145,7 @@ def _replay(options: argparse.Namespace) -> int:
     look_in_current_folder(_policies(options))
     loads = read_loads(options.loads, **reading_of(options))
     said_of_axes(options, loads)
+    check_top_k(options, loads.load.shape[-1])
     if options.dry_run:
         plan = list(_plan(options, loads))
         return end_dry_run(options, loads, options.replicas[0], notes, plan)

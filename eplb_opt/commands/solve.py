@@ -133,14 +133,15 @@ def _solve(options: argparse.Namespace) -> int:
 
 def _worth(report: dict[str, Any], instance: Any) -> str:
     """What the map is worth where there was no EPLB."""
-    from ..report.worth import baseline_line, time_line
+    from ..report.worth import baseline_line, imbalance_line, time_line
 
     objective = instance.objective
     if objective.timed_by is not None and objective.adds_windows:
         times = [layer["objective"] for layer in report["layers"]]
         return time_line(sum(times), contiguous_time(instance), objective.cost.unit)
     imbalance = report["totals"]["imbalance_mean"]
-    return baseline_line(imbalance, contiguous_imbalance(instance))
+    line = baseline_line if objective.timed_by is None else imbalance_line
+    return line(imbalance, contiguous_imbalance(instance))
 
 
 def _read(options: argparse.Namespace) -> Any:

@@ -13,10 +13,11 @@ from ..packages import is_usable
 from ..problem.objective import SUM, Objective
 from .messages import say, say_done
 from .options import reading_of
-from .step import cost_in
+from .step import check_top_k, cost_in
 
 SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
 SPARE = re.compile(r"\bspare='(\w+)'")
+OF_OBJECTIVE = re.compile(r"\b(level|tokens_per_step|top_k)=")
 
 
 def read_selected(options: argparse.Namespace) -> Any:
@@ -96,8 +97,17 @@ def _helps(over_windows: Any, workers: int) -> bool:
 
 
 def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:
-    objective = Objective(across, level=options.level, **cost_in(options))
+    try:
+        objective = Objective(across, level=options.level, **cost_in(options))
+    except OptionError as error:
+        raise OptionError(_said_of_objective(str(error))) from error
+    check_top_k(options, loads.load.shape[-1])
     return plain_instance(options, loads, options.replicas, objective)
+
+
+def _said_of_objective(message: str) -> str:
+    """A message about an objective's arguments as one about the command's options."""
+    return OF_OBJECTIVE.sub(lambda found: f"--{found[1].replace('_', '-')} ", message)
 
 
 def plain_instance(

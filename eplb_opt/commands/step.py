@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import FormatError
+from ..errors import FormatError, OptionError
 from .options import positive
 
 ONE_COPY = 1  # of a token, whose bound of sampling holds for any routing
@@ -51,6 +51,15 @@ def top_k_in(options: argparse.Namespace) -> int:
     if options.top_k is not None:
         return int(options.top_k)
     return ONE_COPY if getattr(options, "cost", None) is None else TOP_K
+
+
+def check_top_k(options: argparse.Namespace, num_experts: int) -> None:
+    """Raise `OptionError` if a token is to go to more experts than there are."""
+    top_k = getattr(options, "top_k", None)
+    if top_k is not None and top_k > num_experts:
+        raise OptionError(
+            f"--top-k {top_k} of {num_experts} experts: a token goes to an expert once, give at most {num_experts}"
+        )
 
 
 def cost_in(options: argparse.Namespace) -> dict[str, Any]:

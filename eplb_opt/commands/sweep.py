@@ -25,6 +25,7 @@ from .output import (
 from .parser import integer, one_of
 from .progress import shown_progress
 from .stated import read_selected, said_of_options, say_no_effect
+from .step import check_top_k
 from .units import bytes_in
 
 if TYPE_CHECKING:
@@ -237,6 +238,7 @@ def _setting(options: argparse.Namespace) -> Setting:
     limits = limits_of(options)
     cost = _cost(options.cost)
     loads = read_selected(options)
+    check_top_k(options, loads.load.shape[-1])
     try:
         return Setting(
             loads.load,

@@ -146,6 +146,12 @@ def instance_of_report(report: Mapping[str, Any], recorded: Loads) -> Instance:
     from ..problem.instance import Instance
 
     loads = recorded.select(report.get("windows", "all"))
+    experts = loads.load.shape[-1]
+    known = report.get("num_experts", experts)
+    if known != experts:
+        raise FormatError(
+            f"the loads are of {experts} experts, the report is of {known}: give the loads that solve read"
+        )
     return Instance(
         loads.load,
         report["num_replicas"],

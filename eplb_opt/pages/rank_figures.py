@@ -43,7 +43,11 @@ def rank_section(study: Study) -> Section | None:
     title = "Load of every rank in every layer"
     if not instance.objective.adds_windows:
         title += ", in its worst window"
-    figure = Figure("ranks", title, CAPTION, plots, "maps", shared)
+    caption = CAPTION
+    if study.is_timed:
+        title = title.replace("Load", "Time")
+        caption = CAPTION.replace("the more tokens", "the longer it takes")
+    figure = Figure("ranks", title, caption, plots, "maps", shared)
     return Section("Who waits for whom", list(_words(instance)), [figure])
 
 

@@ -11,6 +11,7 @@ from ..errors import FormatError
 from ..limits import Limits
 from ..moves.held import slots_in_use
 from ..moves.worth import imbalance_of, own_slots
+from ..problem.cost import TOKENS
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.pool import Floats
@@ -81,7 +82,30 @@ def study_of_report(
         layers=layers,
         slots=report["num_replicas"] * len(layers),
         notes=report.get("notes", ()),
+        **_time_of_report(report),
     )
+
+
+def _time_of_report(report: Report) -> dict[str, Any]:
+    """What a study of a report says of time."""
+    objective = report.get("objective") or {}
+    cost = objective.get("cost") or {}
+    is_timed = cost.get("kind", TOKENS) != TOKENS
+    return _time_of(is_timed, objective.get("across") == "sum", report["method"])
+
+
+def _time_of_methods(found: Report, unit: Floats, name: str) -> dict[str, Any]:
+    """What a study of methods says of time; their file names a cost in its first line only."""
+    _, has_cost, cost = found["instance"].rpartition("; cost: ")
+    is_timed = bool(has_cost) and not cost.startswith(TOKENS)
+    return _time_of(is_timed, not np.allclose(unit, 1.0), name)
+
+
+def _time_of(is_timed: bool, is_absolute: bool, name: str) -> dict[str, Any]:
+    """What a study says of time: rank times have another mean in each map, so imbalances are over that of one."""
+    if not is_timed or not is_absolute:
+        return {"is_timed": is_timed}
+    return {"is_timed": True, "mean": f"the mean rank time of {name}"}
 
 
 def _unit_of(layers: Sequence[Report], instance: Instance) -> Floats:
@@ -160,6 +184,7 @@ def study_of_methods(
         instance=instance,
         windows=tuple(windows),
         notes=found["notes"],
+        **_time_of_methods(found, unit, row["method"]),
     )
 
 

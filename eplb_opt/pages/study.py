@@ -14,6 +14,7 @@ from ..problem.pool import Floats, Ints
 from ..problem.value import rank_times
 
 Row = Mapping[str, Any]
+MEAN = "the mean"  # of the ranks of each map
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,10 @@ class Study:
         Of all layers; for the share of them that moves.
     notes : sequence of str
         What was said of options and files.
+    mean : str
+        What all imbalances are over, in words.
+    is_timed : bool
+        Whether ranks are compared by the time that a cost gives them, not by tokens.
     """
 
     description: str
@@ -83,6 +88,8 @@ class Study:
     layers: Sequence[Row] = ()
     slots: int | None = None
     notes: Sequence[str] = ()
+    mean: str = MEAN
+    is_timed: bool = False
 
     def map_named(self, name: str) -> ShownMap:
         """The map of a name."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from .content import Card
 from .figures import CONTIGUOUS, GREEDY, IN_USE
-from .study import ShownMap, Study, rank_loads
+from .study import MEAN, ShownMap, Study, rank_loads
 from .words import LEAST, at_most, percentage
 
 NEAR = 0.01  # a gap of which nobody needs to do better
@@ -74,9 +74,20 @@ def sentences(study: Study) -> Iterator[str]:
     yield _proven(study)
     if study.moves is not None:
         yield _moved(study)
-    yield (
-        "Imbalance is the load of the heaviest rank over the mean of all ranks: 1 is perfect, and at 1.25 a layer "
-        "takes a quarter longer than if every rank had the same to do (where time follows tokens)."
+    yield _meaning(study)
+
+
+def _meaning(study: Study) -> str:
+    """What the numbers are."""
+    if not study.is_timed:
+        return (
+            "Imbalance is the load of the heaviest rank over the mean of all ranks: 1 is perfect, and at 1.25 a layer "
+            "takes a quarter longer than if every rank had the same to do (where time follows tokens)."
+        )
+    one = "" if study.mean == MEAN else f", here for all maps {study.mean}"
+    return (
+        f"Imbalance is the time of the slowest rank, as the cost gives it, over the mean of all ranks{one}: at 1.25 a "
+        "layer takes a quarter longer than that."
     )
 
 
@@ -91,7 +102,7 @@ def _waiting(shown: ShownMap, study: Study) -> str:
     above = float(shown.imbalance[worst]) - 1
     if above < LEAST:
         return f"{start}: every rank of every layer carries the same, to 0.01 %."
-    where = f"{who} is {percentage(above)} above the mean in layer {layer}"
+    where = f"{who} is {percentage(above)} above {study.mean} in layer {layer}"
     mean = percentage(float(shown.imbalance.mean()) - 1)
     over = _over(study)
     return (
@@ -113,7 +124,9 @@ def _heaviest_rank(shown: ShownMap, layer: int, study: Study) -> int | None:
     if shown.slots is None or instance is None or not instance.objective.adds_windows:
         return None
     row = slice(layer, layer + 1)
-    return int(rank_loads(shown.slots[row], instance.weight[row])[0].argmax())
+    loads = instance.step_weight[row]
+    cost = instance.objective.timed_by
+    return int(rank_loads(shown.slots[row], loads, cost)[0].argmax())
 
 
 def _better(study: Study) -> str:
@@ -125,6 +138,12 @@ def _better(study: Study) -> str:
     name = f"The new map ({after.name})"
     if saved < LEAST:
         return f"{name} is no better: its heaviest ranks are {mean} above the mean."
+    if (
+        study.is_timed and study.mean == MEAN
+    ):  # another mean in each map, so no saved time
+        return f"{name} brings that to {mean}."
+    if study.is_timed:
+        return f"{name} brings that to {mean}: the slowest ranks take {percentage(saved)} less time, by the cost."
     return (
         f"{name} brings that to {mean}: the heaviest ranks carry {percentage(saved)} fewer tokens, which is by how "
         "much the experts' part of a step gets shorter, if its time follows tokens."

@@ -189,8 +189,18 @@ class Cost:
         Returns
         -------
         float or array of the same shape, float64
+
+        Raises
+        ------
+        OptionError
+            A number is negative or not finite.
         """
         given = np.asarray(tokens, dtype=np.float64)
+        is_right = np.isfinite(given) & (given >= 0)
+        if not is_right.all():
+            raise OptionError(
+                f"{given[~is_right][0]:g} tokens: give finite numbers >= 0"
+            )
         cost: Floats = self.curve.at(given)
         return float(cost) if given.ndim == 0 else cost
 

@@ -180,9 +180,9 @@ def not_negative(name: str, value: object) -> float:
 
 
 def _all_numbers(name: str, values: Any) -> tuple[float, ...]:
-    if isinstance(values, (str, bytes)) or not isinstance(
-        values, (Sequence, np.ndarray)
-    ):
+    if hasattr(values, "tolist"):  # an array, of torch, too
+        values = values.tolist()
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
         raise OptionError(f"{name}={shown(values)}: give a list of numbers")
     if len(values) == 0:
         raise OptionError(f"{name}={shown(values)}: give one number at least")

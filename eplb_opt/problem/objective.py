@@ -70,10 +70,10 @@ class Objective:
     """
 
     across: str = "sum"
-    _: KW_ONLY
     level: float = 0.9
     weights: Sequence[float] | None = None  # a tuple once built
     cost: Cost | None = None
+    _: KW_ONLY
     tokens_per_step: int | None = None
     top_k: int = TOP_K
 

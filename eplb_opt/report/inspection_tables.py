@@ -9,6 +9,9 @@ from .figures import counted
 from .layout import Column
 
 Rows = Sequence[Mapping[str, Any]]
+MOST_COUNT = (
+    1e15  # more, or a part of a token, is no count: it is written with a power of ten
+)
 MOST_LABELS = 4
 MOST_WINDOWS = 8  # shown where not all are asked for
 
@@ -24,11 +27,17 @@ def head_lines(found: Mapping[str, Any]) -> Iterator[str]:
     layers = counted(found["layers"], "layer")
     yield f"{found['file']}: {layers} x {found['experts']} experts, {_windows(found)}"
     yield f"layers: {_layers(found)}"
-    yield f"tokens: {found['tokens']:,.0f} routed"
+    yield f"tokens: {_count(found['tokens'])} routed"
     yield (
         f"skew: hottest over mean expert {found['skew_mean']:.2f} in the mean over layers, "
         f"{found['skew_max']:.2f} in layer {found['skew_max_layer']}"
     )
+
+
+def _count(tokens: float) -> str:
+    """A number of tokens in few digits, whatever somebody calls tokens."""
+    is_count = tokens == 0 or 0.5 <= tokens < MOST_COUNT
+    return f"{tokens:,.0f}" if is_count else f"{tokens:.4g}"
 
 
 def _windows(found: Mapping[str, Any]) -> str:
@@ -59,7 +68,7 @@ def hot_table(found: Mapping[str, Any]) -> list[Column]:
     return [
         Column("hottest: layer", [str(row["layer_id"]) for row in rows]),
         Column("expert", [str(row["expert"]) for row in rows]),
-        Column("tokens", [f"{row['tokens']:,.0f}" for row in rows], order=1),
+        Column("tokens", [_count(row["tokens"]) for row in rows], order=1),
         Column("of its layer", [f"{row['share']:.2%}" for row in rows]),
         Column("times the mean", [f"{row['times_mean']:.2f}" for row in rows]),
     ]
@@ -76,7 +85,7 @@ def window_table(found: Mapping[str, Any], all_rows: bool) -> list[Column]:
     return [
         Column("window", [str(row["window"]) for row in rows]),
         Column("label", [row["label"] for row in rows], order=2, left=True, folds=True),
-        Column("tokens", [f"{row['tokens']:,.0f}" for row in rows], order=1),
+        Column("tokens", [_count(row["tokens"]) for row in rows], order=1),
         Column("differs by", [f"{row['difference']:.1%}" for row in rows]),
         Column("few tokens", [f"{row['noise']:.1%}" for row in rows], order=3),
         Column("", ["much" if row["differs"] else "" for row in rows], left=True),

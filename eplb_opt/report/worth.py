@@ -69,6 +69,17 @@ def baseline_line(imbalance: float, baseline: float, name: str = "this map") -> 
     )
 
 
+def imbalance_line(imbalance: float, baseline: float) -> str:
+    """How even a map is where there was no EPLB; no saved time, as rank times have another mean in each map.
+
+    Parameters
+    ----------
+    imbalance, baseline : float
+        Means over layers, of the map and without EPLB.
+    """
+    return f"without EPLB ({WITHOUT_EPLB}) imbalance mean {baseline:.5f}: this map {imbalance:.5f}"
+
+
 def time_line(time: float, baseline: float, unit: str) -> str:
     """What a map is worth in time where there was no EPLB.
 

@@ -86,13 +86,18 @@ def _advice(cells: Sequence[Cell], num_experts: int) -> dict[str, Any]:
         "gain": _gain(chosen, off),
         "redundancy_gain": _gain(chosen, plain),
         "most_replicas": most["replicas"],
-        "most_loss": most["step"] / chosen["step"] - 1,
+        "most_loss": _over(most, chosen) - 1,
     }
 
 
 def _gain(chosen: Cell, other: Cell | None) -> float | None:
     """The part of a step that one map saves over another."""
-    return None if other is None else 1 - float(chosen["step"] / other["step"])
+    return None if other is None else 1 - _over(chosen, other)
+
+
+def _over(cell: Cell, other: Cell) -> float:
+    """One step over another; 1 where that takes nothing, as without tokens."""
+    return float(cell["step"] / other["step"]) if other["step"] > 0 else 1.0
 
 
 def _chosen(planned: Sequence[Cell], off: Cell | None) -> Cell:

@@ -118,8 +118,9 @@ def _known_cells(known: Report | None, head: Mapping[str, Any]) -> list[Cell]:
         return []
     other = [name for name, value in head.items() if known.get(name) != value]
     if other:
+        name = "other loads" if other[0] == "loads_sha256" else f"another {other[0]}"
         raise FormatError(
-            f"the sweep to resume has another {other[0]}: name another file, or sweep as it did"
+            f"the sweep to resume has {name}: name another file, or sweep as it did"
         )
     cells = known.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):

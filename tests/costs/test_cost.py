@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from eplb_opt import Cost, FormatError, OptionError
 
@@ -175,3 +176,15 @@ def test_what_cannot_be_written_leaves_the_file_as_it_was(tmp_path):
     assert Cost.load(path) == Cost.tokens()
     with pytest.raises(FormatError, match="there is no folder"):
         Cost.tokens().save(tmp_path / "none" / "cost.json")
+
+
+@pytest.mark.parametrize("tokens", [-1.0, float("nan"), float("inf"), [1.0, -2.0]])
+def test_no_cost_of_what_is_no_number_of_tokens(tokens):
+    with pytest.raises(OptionError, match="tokens: give finite numbers >= 0"):
+        Cost.roofline(1.0, 2.0)(tokens)
+
+
+def test_tables_are_made_of_any_arrays():
+    expected = Cost.table([0, 1], [0.0, 2.0])
+    assert Cost.table(torch.tensor([0, 1]), torch.tensor([0.0, 2.0])) == expected
+    assert Cost.table(np.array([0, 1]), (0.0, 2.0)) == expected
