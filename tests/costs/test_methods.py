@@ -11,6 +11,8 @@ pytest.importorskip("numba")
 
 from eplb_opt import Cost, Instance, InstanceError, Limits, Objective, OptionError, Placement, solve
 from eplb_opt.budget import Budget
+from eplb_opt.certificates.names import SPARE_REPLICA
+from eplb_opt.checker.verify import verify
 from eplb_opt.costs.plan import plan_in_time
 from eplb_opt.costs.search import search_times
 from eplb_opt.exact.assignment_milp import solve_milp
@@ -153,6 +155,19 @@ def test_a_silent_layer_takes_what_idle_slots_take():
     result = solve(instance, "optimal", WORK)
     assert result.objective.tolist() == [2.0]
     assert result.gap.tolist() == [0.0]
+
+
+def test_a_bound_of_spare_maps_in_tokens_proves_nothing_in_time():
+    """Two tokens a replica are unavoidable in spare maps, which take 1.8 s: not 2 s."""
+    objective = Objective(cost=Cost.table([0, 10], [0.0, 9.0]))
+    instance = Instance([[8.0, 1.0]], 6, num_ranks=6, objective=objective)
+    placement = Placement([[0, 0, 1, 1, 1, 1]], 2)
+    time = float(placement.objective(instance)[0])
+    layer = {"layer_id": 0, "objective": time, "lower_bound": 1.44, "bound_method": "L0b max replica"}
+    assert verify(instance, placement, [layer])[0].faults == ()
+    layer |= {"spare_bound": 2.0, "spare_bound_method": SPARE_REPLICA}
+    (check,) = verify(instance, placement, [layer])
+    assert "where there is none" in check.faults[0]
 
 
 def test_what_does_not_go_with_a_cost_yet_says_so():
