@@ -194,6 +194,10 @@ WRONG = {
     "no tokens": ({"cost": ROOFLINE, "tokens_per_step": 0}, "tokens_per_step=0"),
     "half a token": ({"cost": ROOFLINE, "tokens_per_step": 0.5}, "tokens_per_step=0.5"),
     "no experts": ({"cost": ROOFLINE, "top_k": 0}, "top_k=0"),
+    "more than floats hold": (
+        {"cost": ROOFLINE, "tokens_per_step": 2**32, "top_k": 2**32},
+        "tokens_per_step=4294967296 times top_k=4294967296: at most",
+    ),
 }
 
 
@@ -207,3 +211,10 @@ def test_a_wrong_value_is_named(what):
 def test_times_that_overflow_are_refused():
     with pytest.raises(InstanceError, match="overflows"):
         Instance([[1e300, 1.0]], 2, num_ranks=2, objective=Objective(cost=Cost.roofline(1.0, 1e300)))
+
+
+def test_times_that_are_no_number_are_refused():
+    """Loads so small that a step's tokens over them overflow, beside none."""
+    step = Objective(cost=ROOFLINE, tokens_per_step=1024)
+    with pytest.raises(InstanceError, match="overflows"):
+        Instance([[5e-324, 0.0]], 2, num_ranks=2, objective=step)
