@@ -52,6 +52,7 @@ def step_times(
     Returns
     -------
     tuple of StepTime, one a layer, or None
+        Layers and windows are simulated independently of each other, so that squares of standard errors add up.
 
     Examples
     --------
@@ -103,10 +104,12 @@ def _over_windows(
         shares = instance.shares[:, layer]
     mean = 0.0
     variance = 0.0
+    layer_id = (instance.layer_ids or ())[layer]
+    random = np.random.default_rng((seed, layer_id))
     for loads, share in zip(windows, shares.tolist(), strict=True):
         if share == 0:
             continue
-        slowest = _slowest(loads, placed, counts, cost, copies, draws, seed)
+        slowest = _slowest(loads, placed, counts, cost, copies, draws, random)
         mean += share * float(slowest.mean())
         variance += share**2 * float(slowest.var(ddof=1)) / draws
     return StepTime(mean, math.sqrt(variance))
@@ -119,13 +122,12 @@ def _slowest(
     cost: Cost,
     copies: int,
     draws: int,
-    seed: int,
+    random: np.random.Generator,
 ) -> Floats:
     """The slowest rank of each simulated step, [draws]; without loads nothing is routed."""
     total = loads.sum()
     routed = np.zeros((draws, loads.size))
     if total > 0:
-        random = np.random.default_rng(seed)
         routed = random.multinomial(copies, loads / total, draws).astype(np.float64)
     of_replica = cost(routed / counts)
     times = of_replica[:, placed].sum(axis=2) + cost.per_rank

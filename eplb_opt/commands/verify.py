@@ -73,9 +73,10 @@ def run(options: argparse.Namespace) -> int:
     if options.previous is not None:
         faults = _moved_otherwise(inputs, options.previous)
         check = replace(check, faults=check.faults + tuple(faults))
+    of_moves = [] if check.faults else _of_moves(inputs, options.previous)
     save_json(options.json, check.to_dict())
     if options.json != STANDARD_OUTPUT:
-        print_lines(_of_moves(inputs.report, options.previous))
+        print_lines(of_moves)
         print_lines(list(_lines(inputs.instance, check)))
     return check.exit_code
 
@@ -228,11 +229,22 @@ def _lines(instance: Instance, check: ReportCheck) -> Iterator[str]:
     yield _summary(check)
 
 
-def _of_moves(report: dict[str, Any], previous: Path | None) -> list[str]:
-    """What is said of moves that cannot be counted again."""
-    if report.get("previous") is None or previous is not None:
+def _of_moves(inputs: _Inputs, path: Path | None) -> list[str]:
+    """What is said of moves: that they cannot be counted again, or how many of their bounds are proven again."""
+    from ..formats import read_map
+    from .proven_moves import layers_with_proven_moves
+
+    report, instance, placement = inputs
+    if report.get("previous") is None or placement.violations(instance):
         return []
-    return ["moves: not counted again, as that needs the map in use (--previous MAP)"]
+    if path is None:
+        return [
+            "moves: not counted again, as that needs the map in use (--previous MAP)"
+        ]
+    previous = read_map(path, instance.num_experts, instance.layer_ids)
+    proven = layers_with_proven_moves(instance, placement, previous, report)
+    layers = len(report["layers"])
+    return [f"moves: their bounds are proven again in {proven} of {layers} layers"]
 
 
 def _listed(keys: Sequence[str]) -> str:

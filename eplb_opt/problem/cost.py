@@ -125,7 +125,7 @@ class Cost:
         Returns
         -------
         Cost
-            ``seconds * ceil(n / rows)``.
+            ``seconds * ceil(n / rows)``, where n above whole tiles by a relative 2^-40 is taken as rounding.
 
         Raises
         ------

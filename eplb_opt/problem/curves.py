@@ -13,6 +13,8 @@ import numpy as np
 from ..errors import OptionError, shown
 from .arrays import Floats
 
+TILE_ROUNDING = 2.0**-40  # relative, of tokens
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -78,6 +80,8 @@ class Roofline(Curve):
 class Tiles(Curve):
     """Whole tiles are computed, each of so many rows.
 
+    What is above whole tiles by rounding alone begins no other tile: shares of a step's tokens are rounded.
+
     Attributes
     ----------
     rows : float
@@ -100,7 +104,8 @@ class Tiles(Curve):
 
     def at(self, tokens: Floats) -> Floats:
         """Tiles begun, times what one costs."""
-        return np.asarray(np.ceil(tokens / self.rows) * self.seconds)
+        begun = np.ceil(tokens / self.rows * (1 - TILE_ROUNDING))
+        return np.asarray(begun * self.seconds)
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class Instance:
         cost = self.objective.timed_by
         if cost is None:
             return
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             slowest = max(
                 float(cost(self.step_weight).max()),
                 float(cost(self.objective.step_loads(self.load)).max()),

@@ -16,6 +16,9 @@ from .arrays import Floats
 from .cost import Cost
 
 MOST_TOKENS = 2**32  # of a step
+MOST_ROUTED = (
+    2**53
+)  # tokens of a step times experts of each, which floats still tell apart
 TOP_K = 8  # experts of a token, as most models have them
 
 
@@ -104,6 +107,11 @@ class Objective:
             raise OptionError(
                 f"tokens_per_step={self.tokens_per_step} without a cost: give cost=Cost.load(path)"
             )
+        if int(self.tokens_per_step) * int(self.top_k) > MOST_ROUTED:
+            raise OptionError(
+                f"tokens_per_step={self.tokens_per_step} times top_k={self.top_k}: "
+                f"at most {MOST_ROUTED} routed tokens a step"
+            )
 
     @property
     def timed_by(self) -> Cost | None:
@@ -147,7 +155,8 @@ class Objective:
         Parameters
         ----------
         times : array [layers, windows, ranks], float64
-            Load of each rank in each window, or its time; with a cost, ``"sum"`` takes those of the windows' sum alone.
+            Load of each rank in each window, or its time; with a cost, ``"sum"`` takes those of the windows' sum alone,
+            and the others those of windows with tokens: a rank may take time in one without, which has no weight.
 
         Returns
         -------

@@ -104,7 +104,11 @@ class Cells:
         found = judge.step(placed)
         bound = judge.bound(slots, ranks)
         # Without a cost the mean of the heaviest rank is at least the heaviest of means.
-        if judge.is_relative and plan["bound"] is not None:
+        if (
+            judge.is_relative
+            and self._judges_what_is_planned
+            and plan["bound"] is not None
+        ):
             bound = max(bound, plan["bound"])
         return {
             "step": found.mean,
@@ -112,6 +116,15 @@ class Cells:
             "step_bound": bound,
             "step_gap": found.mean / bound - 1 if bound > 0 else None,
         }
+
+    @property
+    def _judges_what_is_planned(self) -> bool:
+        """Whether steps are of the plans' traffic: judges look at few windows, and a silent layer has steps of 0."""
+        setting = self.setting
+        is_one_traffic = setting.objective.adds_windows or len(setting.load) == 1
+        is_weighted = setting.objective.weights is not None
+        is_heard = bool(setting.load.any(axis=(0, 2)).all())
+        return is_one_traffic and is_heard and not is_weighted
 
     def _judge(self, tokens: int) -> Judge:
         if tokens not in self._judges:

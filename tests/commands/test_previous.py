@@ -65,6 +65,19 @@ def test_verify_counts_the_moves_again(files, capsys):
     assert f"layer 4: {report['layers'][1]['moves']} moves, the maps have" in capsys.readouterr().out
 
 
+def test_verify_says_which_bounds_of_moves_it_proves(files, capsys):
+    report = report_of(files, "--slack", "0.05")
+    given = ("new.npz", "new.json", "loads.npz", "--previous", "used.npz")
+    run(files, *given, command="verify")
+    assert "moves: their bounds are proven again in 2 of 2 layers" in capsys.readouterr().out
+    layer = report["layers"][0]
+    assert layer["moves_bound"] < layer["moves"]
+    layer["moves_bound"] = layer["moves"]
+    (files / "new.json").write_text(json.dumps(report))
+    run(files, *given, command="verify")
+    assert "moves: their bounds are proven again in 1 of 2 layers" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

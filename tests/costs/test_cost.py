@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from eplb_opt import Cost, FormatError, OptionError
+from eplb_opt import Cost, FormatError, Instance, Objective, OptionError, Placement
 
 COSTS = {
     "tokens": Cost.tokens(),
@@ -42,6 +42,15 @@ def test_values_by_hand():
     assert Cost.table([0, 4], [6, 8])([0, 2, 8]).tolist() == [6, 7, 10]
     assert Cost.table([8], [4])([2, 8, 16]).tolist() == [1, 4, 8]
     assert Cost.table([0], [3])([0, 9]).tolist() == [3, 3]
+
+
+def test_rounding_begins_no_tile():
+    """Six equal shares of 168 tokens are 28 each, and one ulp above in floats."""
+    objective = Objective(cost=Cost.tiles(28, 1.0), tokens_per_step=21)
+    instance = Instance([[25.0] * 6], 6, num_ranks=6, objective=objective)
+    assert instance.step_weight.max() > 28
+    assert Placement([range(6)], 6).objective(instance).tolist() == [1.0]
+    assert Cost.tiles(28, 1.0)([0.0, 1e-300, 28.001]).tolist() == [0.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("seed", range(20))

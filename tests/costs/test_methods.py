@@ -11,6 +11,8 @@ pytest.importorskip("numba")
 
 from eplb_opt import Cost, Instance, InstanceError, Limits, Objective, OptionError, Placement, solve
 from eplb_opt.budget import Budget
+from eplb_opt.certificates.names import SPARE_REPLICA
+from eplb_opt.checker.verify import verify
 from eplb_opt.costs.plan import plan_in_time
 from eplb_opt.costs.search import search_times
 from eplb_opt.exact.assignment_milp import solve_milp
@@ -155,6 +157,19 @@ def test_a_silent_layer_takes_what_idle_slots_take():
     assert result.gap.tolist() == [0.0]
 
 
+def test_a_bound_of_spare_maps_in_tokens_proves_nothing_in_time():
+    """Two tokens a replica are unavoidable in spare maps, which take 1.8 s: not 2 s."""
+    objective = Objective(cost=Cost.table([0, 10], [0.0, 9.0]))
+    instance = Instance([[8.0, 1.0]], 6, num_ranks=6, objective=objective)
+    placement = Placement([[0, 0, 1, 1, 1, 1]], 2)
+    time = float(placement.objective(instance)[0])
+    layer = {"layer_id": 0, "objective": time, "lower_bound": 1.44, "bound_method": "L0b max replica"}
+    assert verify(instance, placement, [layer])[0].faults == ()
+    layer |= {"spare_bound": 2.0, "spare_bound_method": SPARE_REPLICA}
+    (check,) = verify(instance, placement, [layer])
+    assert "where there is none" in check.faults[0]
+
+
 def test_what_does_not_go_with_a_cost_yet_says_so():
     instance = many_windows()
     used = Placement(np.arange(32)[None].repeat(2, 0) % 24, 24)
@@ -179,6 +194,10 @@ WRONG = {
     "no tokens": ({"cost": ROOFLINE, "tokens_per_step": 0}, "tokens_per_step=0"),
     "half a token": ({"cost": ROOFLINE, "tokens_per_step": 0.5}, "tokens_per_step=0.5"),
     "no experts": ({"cost": ROOFLINE, "top_k": 0}, "top_k=0"),
+    "more than floats hold": (
+        {"cost": ROOFLINE, "tokens_per_step": 2**32, "top_k": 2**32},
+        "tokens_per_step=4294967296 times top_k=4294967296: at most",
+    ),
 }
 
 
@@ -192,3 +211,10 @@ def test_a_wrong_value_is_named(what):
 def test_times_that_overflow_are_refused():
     with pytest.raises(InstanceError, match="overflows"):
         Instance([[1e300, 1.0]], 2, num_ranks=2, objective=Objective(cost=Cost.roofline(1.0, 1e300)))
+
+
+def test_times_that_are_no_number_are_refused():
+    """Loads so small that a step's tokens over them overflow, beside none."""
+    step = Objective(cost=ROOFLINE, tokens_per_step=1024)
+    with pytest.raises(InstanceError, match="overflows"):
+        Instance([[5e-324, 0.0]], 2, num_ranks=2, objective=step)

@@ -84,3 +84,25 @@ def test_a_layer_that_routed_nothing():
     instance = Instance([[0.0, 0.0]], 2, num_ranks=2, objective=Objective(cost=COST, tokens_per_step=4))
     (found,) = step_times(instance, Placement([[0, 1]], 2))
     assert (found.step_time, found.step_time_error) == (0.75, 0.0)
+
+
+def times_of(windows, layers, draws, seed=0):
+    """Of equal windows and layers, each with the same traffic."""
+    load = np.tile([3.0, 2.0, 1.0], (windows, layers, 1))
+    objective = Objective("mean", cost=COST, tokens_per_step=2, top_k=2)
+    instance = Instance(load, 4, num_ranks=2, objective=objective)
+    return step_times(instance, Placement([[0, 1, 0, 2]] * layers, 3), draws=draws, seed=seed)
+
+
+def test_the_standard_error_over_windows_is_what_other_seeds_spread():
+    runs = [times_of(4, 1, 16, seed)[0] for seed in range(400)]
+    spread = np.std([run.step_time for run in runs])
+    stated = np.sqrt(np.mean([run.step_time_error**2 for run in runs]))
+    assert abs(spread / stated - 1) < 0.2
+
+
+def test_layers_of_the_same_traffic_are_simulated_by_themselves():
+    runs = [times_of(1, 4, 16, seed) for seed in range(400)]
+    spread = np.std([sum(layer.step_time for layer in run) for run in runs])
+    stated = np.sqrt(np.mean([sum(layer.step_time_error**2 for layer in run) for run in runs]))
+    assert abs(spread / stated - 1) < 0.2

@@ -13,6 +13,7 @@ from eplb_opt.cli import main
 from eplb_opt.commands.sweep import numbers
 from eplb_opt.errors import FormatError
 from eplb_opt.limits import Limits
+from eplb_opt.problem.objective import Objective
 from eplb_opt.report.sweep_schema import ADVICE, CELL, LEFT_OUT, SWEEP
 from eplb_opt.sweeping import cells as cells_module
 from eplb_opt.sweeping.advice import advise, with_frontier
@@ -47,6 +48,34 @@ def test_every_combination_is_a_cell_and_none_is_below_its_bound():
         assert row["slots_bytes"] == row["replicas"] // row["ranks"] * 3 * 10
         if row["map"] == "planned":
             assert row["imbalance"] >= row["bound"] >= 1
+
+
+def skewed_where_nobody_looks():
+    """Eight windows, of which the four that are judged are even."""
+    load = np.full((8, 1, 8), 100.0)
+    load[[1, 3, 4, 6], 0, 0] = 5000.0
+    return load
+
+
+def with_a_silent_layer():
+    load = SKEWED.copy()
+    load[:, 1] = 0
+    return load
+
+
+OTHER_TRAFFIC = {
+    "mean": (skewed_where_nobody_looks(), Objective("mean")),
+    "max": (skewed_where_nobody_looks(), Objective("max")),
+    "a silent layer": (with_a_silent_layer(), Objective()),
+}
+
+
+@pytest.mark.parametrize("what", OTHER_TRAFFIC)
+def test_a_plans_bound_is_none_of_steps_of_other_traffic(what):
+    load, objective = OTHER_TRAFFIC[what]
+    given = {"replicas": [8], "ranks": [4], "tokens_per_step": [4096], "method": "greedy", "limits": LIMITS}
+    for row in sweep(Setting(load, objective=objective, **given))["cells"]:
+        assert row["step"] >= row["step_bound"] - 4 * row["step_error"]
 
 
 @pytest.mark.parametrize("cost", [None, ROOFLINE])
