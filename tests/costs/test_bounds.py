@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -21,7 +22,7 @@ from eplb_opt.certificates.mean import max_replica_bound, mean_bound, trivial_bo
 from eplb_opt.certificates.registry import read_certificate
 from eplb_opt.problem.pool import Pool
 
-from ..oracle import count_vectors
+from ..oracle import best_packing, count_vectors
 from .pools import optimum_of, random_instance
 
 ROUNDED = 1e-9
@@ -67,6 +68,35 @@ def test_no_weights_of_cuts_prove_what_is_not_so(number):
             unit = 1 if kind == AGGREGATE else max(whole.limit, 1)
             cuts.append((kind, max(sizes), min(sizes), int(random.integers(0, 5)) * unit))
         assert not CostCertificate(target, int(random.integers(0, 4)), tuple(cuts)).holds(pool)
+
+
+JUMPS = {
+    "tiles": Cost(Cost.tiles(2, 0.7).curve, per_rank=0.3),
+    "steps": Cost.table([0, 1, 1.000001, 3, 3.0001, 10], [0, 1, 2, 2, 3, 3]),
+    "idle slots cost": Cost.table([0, 2], [0.4, 0.4], 1.0),
+    "tiny": Cost.roofline(2e-300, 1e-300, 1e-300),
+    "huge": Cost.roofline(2e290, 1e290, 1e290),
+}
+
+
+@pytest.mark.parametrize("name", JUMPS)
+@pytest.mark.parametrize("number", range(8))
+def test_nothing_proves_the_optimum_of_costs_that_jump(name, number):
+    """Against the least slowest rank of the sizes themselves, in fractions: no rounding is in a bound's favour."""
+    random = np.random.default_rng(number)
+    ranks, each = ((1, 3), (2, 2), (2, 3), (3, 2))[number % 4]
+    slots = ranks * each
+    experts = slots - int(random.integers(0, 3))
+    pool = Pool(random.integers(0, 6, experts), slots, ranks, number % 3 == 0 and ranks > 1, cost=JUMPS[name])
+    sizes = [[Fraction(size) for size in row] for row in pool.sizes.tolist()]
+    best = slots * max(row[0] for row in sizes) + 1
+    for counts in count_vectors(experts, slots, pool.max_count):
+        items = [(sizes[e][count - 1], e) for e, count in enumerate(counts) for _ in range(count)]
+        best = best_packing(items, ranks, each, pool.distinct, best)
+    assert Fraction(mean_bound(pool)) <= best
+    assert Fraction(max_replica_bound(pool)) <= best
+    above = float(best) if Fraction(float(best)) >= best else np.nextafter(float(best), np.inf)
+    assert not CostCertificate(float(above)).holds(pool)
 
 
 def cut_pool():
