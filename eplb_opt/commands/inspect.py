@@ -7,12 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import FormatError, OptionError
+from ..problem.objective import SUM
 from .baseline import contiguous_imbalance
 from .common import add_command
 from .files import check_files
 from .options import add_json, add_loads, add_topology
 from .output import STANDARD_OUTPUT, json_file, print_lines, print_table, save_json
-from .stated import plain_instance, read_selected, say_no_effect, topology_of
+from .stated import (
+    plain_instance,
+    read_selected,
+    say_no_effect,
+    stated_objective,
+    topology_of,
+)
 
 EXAMPLES = """
 eplb-opt inspect loads.npz
@@ -111,7 +118,12 @@ def inspected(
 
 def _placed(options: argparse.Namespace, loads: Any, replicas: int) -> dict[str, Any]:
     """The instance in a line, and how uneven it is where the experts lie in order."""
-    instance = plain_instance(options, loads, replicas)
+    across = getattr(options, "across", None) or SUM.across
+    has_objective = hasattr(
+        options, "across"
+    )  # what a dry run is of, not inspect itself
+    objective = stated_objective(options, across) if has_objective else SUM
+    instance = plain_instance(options, loads, replicas, objective)
     imbalance = contiguous_imbalance(instance)
     return {"instance": instance.describe(), "contiguous": imbalance}
 

@@ -97,12 +97,17 @@ def _helps(over_windows: Any, workers: int) -> bool:
 
 
 def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:
-    try:
-        objective = Objective(across, level=options.level, **cost_in(options))
-    except OptionError as error:
-        raise OptionError(_said_of_objective(str(error))) from error
+    objective = stated_objective(options, across)
     check_top_k(options, loads.load.shape[-1])
     return plain_instance(options, loads, options.replicas, objective)
+
+
+def stated_objective(options: argparse.Namespace, across: str) -> Objective:
+    """The objective of the options of windows, step and cost; what is wrong is said of the options."""
+    try:
+        return Objective(across, level=options.level, **cost_in(options))
+    except OptionError as error:
+        raise OptionError(_said_of_objective(str(error))) from error
 
 
 def _said_of_objective(message: str) -> str:

@@ -163,3 +163,12 @@ def test_the_slowest_rank_is_named_by_its_time():
     study = study_of_report(report, instance)
     shown = shown_map("map x", Placement([[0, 1, 2, 3]], 4), instance, np.ones(1))
     assert _heaviest_rank(shown, 0, study) == 1
+
+
+def test_a_dry_run_is_of_the_objective_asked_for(capsys):
+    asked = ["--across", "max", "--cost", "cost.json", "--tokens-per-step", "64", "--dry-run", "--json", "-"]
+    assert main(["solve", "loads.npz", *SIZES, *NONE, *asked]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["instance"].endswith(
+        "objective: worst imbalance of 3 windows; cost: roofline, in s, 64 tokens a step, top-8"
+    )
