@@ -116,8 +116,12 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _check_of_loads(options: argparse.Namespace) -> None:
-    """Raise `OptionError` for an option that only loads need: what was found says it already."""
-    for name in ("replicas", "ranks", "json"):
+    """Raise `OptionError` for an option that only loads need: what was found says it already.
+
+    Sizes may be there with ``--config``, whose file has them for all commands.
+    """
+    sizes = () if options.config is not None else ("replicas", "ranks")
+    for name in (*sizes, "json"):
         value = getattr(options, name)
         if value is not None:
             raise OptionError(

@@ -107,12 +107,7 @@ def stated_objective(options: argparse.Namespace, across: str) -> Objective:
     try:
         return Objective(across, level=options.level, **cost_in(options))
     except OptionError as error:
-        raise OptionError(_said_of_objective(str(error))) from error
-
-
-def _said_of_objective(message: str) -> str:
-    """A message about an objective's arguments as one about the command's options."""
-    return OF_OBJECTIVE.sub(lambda found: f"--{found[1].replace('_', '-')} ", message)
+        raise OptionError(OF_OBJECTIVE.sub(_as_option, str(error))) from error
 
 
 def plain_instance(
@@ -206,7 +201,8 @@ def check_moves(options: argparse.Namespace) -> None:
     try:
         MoveRule(options.max_moves, options.slack, options.move_price)
     except OptionError as error:
-        raise OptionError(RULE.sub(_as_option, str(error))) from error
+        message = RULE.sub(_as_option, str(error)).removesuffix(", or None")
+        raise OptionError(message) from error
     given = [name for name in MOVE_OPTIONS if getattr(options, name) not in (None, [])]
     if options.previous is None and given:
         option = given[0].replace("_", "-")

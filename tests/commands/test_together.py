@@ -172,3 +172,23 @@ def test_a_dry_run_is_of_the_objective_asked_for(capsys):
     assert found["instance"].endswith(
         "objective: worst imbalance of 3 windows; cost: roofline, in s, 64 tokens a step, top-8"
     )
+
+
+def test_sizes_of_a_file_for_all_commands_are_no_error_in_a_page_of_what_was_found(folder, capsys):
+    (folder / "sizes.toml").write_text("replicas = 20\nranks = 4\n")
+    config = ["--config", "sizes.toml"]
+    assert main(["solve", "loads.npz", *config, *NONE, "--across", "sum", "--json", "report.json"]) == 0
+    assert main(["report", "report.json", *config, "-o", "page.html"]) == 0
+    capsys.readouterr()
+    typed = ["report", "report.json", "--replicas", "20", "-o", "page.html"]
+    assert "--replicas 20 goes with recorded loads" in refused(typed, capsys)
+
+
+@pytest.mark.parametrize("option", ["--max-moves", "--slack", "--move-price"])
+def test_limits_of_moves_are_said_of_options(option, capsys):
+    assert main(["solve", "loads.npz", *SIZES, *NONE, "--across", "sum", "-o", "map.npz"]) == 0
+    capsys.readouterr()
+    moves = ["--across", "sum", "--previous", "map.npz", option, "nan"]
+    said = refused(["solve", "loads.npz", *SIZES, *NONE, *moves], capsys)
+    assert f"{option} nan: give" in said
+    assert "None" not in said
