@@ -10,6 +10,8 @@ from .layout import Column
 
 OFF = "off"
 MICRO = 1e6  # of a second
+LEAST_WHOLE = 10.0  # microseconds that are written without a point
+MOST_WHOLE = 1e9
 GIBI = 2**30
 SECONDS = "s"
 ON_FRONTIER = "*"
@@ -134,7 +136,9 @@ def _from_which_batch(advice: Sequence[Row], ranks: int) -> str:
 def step_text(value: float, report: Report, with_unit: bool = False) -> str:
     """A step's time in microseconds, or its imbalance."""
     if report["unit"] == SECONDS:
-        return f"{value * MICRO:.0f}" + (" us" if with_unit else "")
+        micros = value * MICRO
+        digits = ".0f" if LEAST_WHOLE <= micros < MOST_WHOLE else ".3g"
+        return f"{micros:{digits}}" + (" us" if with_unit else "")
     return f"{value:.4g}"
 
 

@@ -192,3 +192,13 @@ def test_limits_of_moves_are_said_of_options(option, capsys):
     said = refused(["solve", "loads.npz", *SIZES, *NONE, *moves], capsys)
     assert f"{option} nan: give" in said
     assert "None" not in said
+
+
+@pytest.mark.parametrize(("scale", "shown"), [(1e-8, "0.64 us"), (1e-5, "640 us"), (1e20, "6.4e+27 us")])
+def test_a_sweep_writes_times_of_any_size_in_few_digits(scale, shown, capsys):
+    """By hand: four experts on a rank, each of which costs the same whatever it gets."""
+    even = np.ones((1, 1, 16))
+    np.savez("even.npz", load=even)
+    Cost.roofline(16.0 * scale, 0.0).save("flat.json")
+    assert main(["sweep", "even.npz", *SWEPT, *NONE, "--cost", "flat.json"]) == 0
+    assert f" {shown}" in capsys.readouterr().out
