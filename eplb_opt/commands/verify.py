@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import EplbError, FormatError
+from ..errors import EplbError, FormatError, InstanceError
 from .common import add_command
 from .files import check_files
 from .misplaced import LOADS, MAP, REPORT, misplaced
@@ -147,22 +147,25 @@ def instance_of_report(report: Mapping[str, Any], recorded: Loads) -> Instance:
     from ..problem.instance import Instance
 
     loads = recorded.select(report.get("windows", "all"))
-    experts = loads.load.shape[-1]
-    known = report.get("num_experts", experts)
-    if known != experts:
+    try:
+        return Instance(
+            loads.load,
+            report["num_replicas"],
+            num_ranks=report["num_ranks"],
+            num_groups=report["num_groups"],
+            num_nodes=report["num_nodes"],
+            distinct=report["distinct"],
+            layer_ids=loads.layer_ids,
+            objective=_objective(report),
+        )
+    except InstanceError as error:
+        experts = loads.load.shape[-1]
+        known = report.get("num_experts", experts)
+        if known == experts:
+            raise
         raise FormatError(
             f"the loads are of {experts} experts, the report is of {known}: give the loads that solve read"
-        )
-    return Instance(
-        loads.load,
-        report["num_replicas"],
-        num_ranks=report["num_ranks"],
-        num_groups=report["num_groups"],
-        num_nodes=report["num_nodes"],
-        distinct=report["distinct"],
-        layer_ids=loads.layer_ids,
-        objective=_objective(report),
-    )
+        ) from error
 
 
 def _objective(report: Mapping[str, Any]) -> Objective:
