@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from functools import cached_property
@@ -137,10 +138,10 @@ class Instance:
         if cost is None:
             return
         with np.errstate(over="ignore", invalid="ignore"):
-            slowest = max(
-                float(cost(self.step_weight).max()),
-                float(cost(self.objective.step_loads(self.load)).max()),
-            )
+            step_loads = [self.step_weight, self.objective.step_loads(self.load)]
+            slowest = math.inf
+            if all(np.isfinite(loads).all() for loads in step_loads):
+                slowest = max(float(cost(loads).max()) for loads in step_loads)
         if not slowest * self.num_replicas + cost.per_rank < np.inf:
             raise InstanceError(
                 f"the cost of these loads is {slowest}, which overflows: give another unit, or tokens_per_step"
