@@ -9,7 +9,7 @@ import pytest
 
 from tests.interrupts import COMMANDS, Ended, faults, interrupt, moments
 
-MOMENTS = 6
+MOMENTS = 4
 
 
 def test_whenever_it_comes_files_are_whole_and_nothing_goes_on(tmp_path):
