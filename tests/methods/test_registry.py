@@ -98,7 +98,9 @@ def test_policies_of_a_users_own_have_the_options_of_what_they_are_below():
     assert configure(own, limits=WORK).limits == WORK
     assert configure(type("Fast", (RefinedPolicy,), {"steps": 2}), compiled=False).steps == 2
     outside = type("Outside", (AbstractEplbPolicy,), {"steps": 2})
-    with pytest.raises(OptionError, match=r"^Outside has no option 'steps': it has distinct, across, .*max_moves, .*min_gain$"):
+    with pytest.raises(
+        OptionError, match=r"^Outside has no option 'steps': it has distinct, across, .*max_moves, .*min_gain$"
+    ):
         configure(outside, steps=3)
 
 
