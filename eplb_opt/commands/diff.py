@@ -13,7 +13,7 @@ from .baseline import contiguous_imbalance
 from .common import add_command
 from .compared import Compared, notes_of, read_compared
 from .files import check_files
-from .options import add_json, add_reading, layer_ids, positive
+from .options import add_json, add_mode, add_reading, layer_ids, positive
 from .output import (
     STANDARD_OUTPUT,
     add_all_layers,
@@ -96,21 +96,7 @@ def _add_topology(parser: argparse.ArgumentParser) -> None:
         metavar="RANKS",
         help="of OLD, such as 3,7 or 8:16: they hold nothing any more; if NEW has fewer ranks, the others move up",
     )
-    parser.add_argument(
-        "--nodes", type=positive, default=1, metavar="N", help="default: 1"
-    )
-    parser.add_argument(
-        "--groups",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="expert groups of the router; default: 1",
-    )
-    parser.add_argument(
-        "--distinct",
-        action="store_true",
-        help="no two replicas of one expert on one rank",
-    )
+    add_mode(parser)
 
 
 def rank_numbers(text: str) -> list[int]:

@@ -32,14 +32,19 @@ def add_input(parser: argparse.ArgumentParser, *, is_required: bool = True) -> N
     add_limits(parser, seconds=60.0)
 
 
-def _add_windows(parser: argparse.ArgumentParser) -> None:
-    """The windows, and what counts of them."""
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Which windows of the loads are read."""
     parser.add_argument(
         "--windows",
         default="all",
         metavar="WHICH",
         help="index, range 0:16, label, or all (the default)",
     )
+
+
+def _add_windows(parser: argparse.ArgumentParser) -> None:
+    """The windows, and what counts of them."""
+    add_selection(parser)
     parser.add_argument(
         "--across",
         type=one_of(ACROSS),
@@ -76,6 +81,11 @@ def add_topology(
     parser.add_argument(
         "--ranks", type=integer, required=is_required, metavar="N", help="GPUs"
     )
+    add_mode(parser)
+
+
+def add_mode(parser: argparse.ArgumentParser) -> None:
+    """Nodes and groups, and whether replicas of an expert may share a rank."""
     parser.add_argument(
         "--nodes", type=integer, default=1, metavar="N", help="default: 1"
     )
@@ -83,6 +93,7 @@ def add_topology(
         "--groups",
         type=integer,
         default=1,
+        metavar="N",
         help="expert groups of the router; default: 1",
     )
     parser.add_argument(

@@ -14,7 +14,14 @@ from ..methods.needs import require_method
 from ..problem.across import ACROSS
 from .common import add_command
 from .files import check_files, save, written
-from .options import add_limits, add_loads, limits_of, positive
+from .options import (
+    add_limits,
+    add_loads,
+    add_mode,
+    add_selection,
+    limits_of,
+    positive,
+)
 from .output import (
     STANDARD_OUTPUT,
     json_file,
@@ -22,7 +29,7 @@ from .output import (
     print_table,
     save_json,
 )
-from .parser import integer, one_of
+from .parser import one_of
 from .progress import shown_progress
 from .stated import read_selected, said_of_options, say_no_effect
 from .step import check_top_k
@@ -90,27 +97,8 @@ def _add_swept(parser: argparse.ArgumentParser) -> None:
 
 def _add_map(parser: argparse.ArgumentParser) -> None:
     """What kind of maps, and how they are planned."""
-    parser.add_argument(
-        "--nodes", type=integer, default=1, metavar="N", help="default: 1"
-    )
-    parser.add_argument(
-        "--groups",
-        type=integer,
-        default=1,
-        metavar="N",
-        help="expert groups of the router; default: 1",
-    )
-    parser.add_argument(
-        "--distinct",
-        action="store_true",
-        help="no two replicas of one expert on one rank",
-    )
-    parser.add_argument(
-        "--windows",
-        default="all",
-        metavar="WHICH",
-        help="index, range 0:16, label, or all (the default)",
-    )
+    add_mode(parser)
+    add_selection(parser)
     parser.add_argument(
         "--across",
         type=one_of(ACROSS),

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ..compiled import compiled
 from ..problem.pool import Floats, Ints
 from ..random_numbers import Words, below, uniform
+from ..search.slots import holds, move_place, replica_lists, swap_places
 
 COOLING = 64  # moves between two temperatures: a power of two, so that asking is cheap
 LEAST_DRAW = 1e-300  # added to a random number, whose logarithm is then finite
@@ -84,7 +83,7 @@ def anneal(
     size = experts.size
     slots = size // times.shape[0]
     rank_times(sizes, experts, counts, times)
-    places, index = _replica_lists(experts, counts)
+    places, index = replica_lists(experts, counts)
     temperature = hot
     falling = math.log(cold / hot)
     spent = 0
@@ -141,30 +140,6 @@ def _power(time: float, doublings: int) -> float:
 
 
 @compiled
-def _replica_lists(experts: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    """The slots of each expert, [experts, most], and the position of each slot in that list, [slots]."""
-    most = experts.size - counts.size + 1
-    places = np.zeros((counts.size, most), np.int64)
-    index = np.zeros(experts.size, np.int64)
-    filled = np.zeros(counts.size, np.int64)
-    for p in range(experts.size):
-        e = experts[p]
-        places[e, filled[e]] = p
-        index[p] = filled[e]
-        filled[e] += 1
-    return places, index
-
-
-@compiled
-def _holds(experts: Ints, slots: int, rank: int, expert: int) -> bool:
-    """Whether a rank holds an expert."""
-    for p in range(rank * slots, (rank + 1) * slots):  # noqa: SIM110 (numba has no any() over generators)
-        if experts[p] == expert:
-            return True
-    return False
-
-
-@compiled
 def _may_swap(experts: Ints, slots: int, p: int, q: int, distinct: bool) -> bool:
     """Whether the slots hold different experts on different ranks, and may change them."""
     e = experts[p]
@@ -175,7 +150,7 @@ def _may_swap(experts: Ints, slots: int, p: int, q: int, distinct: bool) -> bool
         return False
     if not distinct:
         return True
-    return not (_holds(experts, slots, r, f) or _holds(experts, slots, t, e))
+    return not (holds(experts, slots, r, f) or holds(experts, slots, t, e))
 
 
 @compiled
@@ -191,7 +166,7 @@ def _may_replace(
     """Whether the slot may hold expert f instead."""
     if experts[p] == f or counts[f] == sizes.shape[1]:
         return False
-    return not (distinct and _holds(experts, slots, p // slots, f))
+    return not (distinct and holds(experts, slots, p // slots, f))
 
 
 @compiled
@@ -228,13 +203,7 @@ def _swap(
         by = sizes[f, counts[f] - 1, k] - sizes[e, counts[e] - 1, k]
         times[r, k] += by
         times[t, k] -= by
-    experts[p] = f
-    experts[q] = e
-    places[e, index[p]] = q
-    places[f, index[q]] = p
-    of_p = index[p]
-    index[p] = index[q]
-    index[q] = of_p
+    swap_places(experts, places, index, p, q)
 
 
 @compiled
@@ -274,7 +243,7 @@ def _rereplicate(
         )
         rise += _add(times, r, k, more - fewer, share, doublings)
     if rise < bar:
-        _move_place(experts, counts, places, index, p, f)
+        move_place(experts, counts, places, index, p, f)
         return
     for k in range(shares.size):
         fewer = sizes[e, c - 2, k]
@@ -282,22 +251,6 @@ def _rereplicate(
         times[r, k] -= more - fewer
         _take_back(times, places[f, :d], slots, k, more - sizes[f, d - 1, k])
         _take_back(times, places[e, :c], slots, k, fewer - sizes[e, c - 1, k])
-
-
-@compiled
-def _move_place(
-    experts: Ints, counts: Ints, places: Ints, index: Ints, p: int, f: int
-) -> None:
-    """Take slot p from its expert's list, where the last one fills its place, and append it to that of f."""
-    e = experts[p]
-    last = places[e, counts[e] - 1]
-    places[e, index[p]] = last
-    index[last] = index[p]
-    places[f, counts[f]] = p
-    index[p] = counts[f]
-    counts[e] -= 1
-    counts[f] += 1
-    experts[p] = f
 
 
 @compiled

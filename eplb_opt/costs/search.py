@@ -15,10 +15,9 @@ from ..problem.cost import Cost
 from ..problem.objective import Objective
 from ..problem.pool import Floats, Ints, Packing, Pool
 from ..problem.windows import Windows
-from ..search.repack import repack
+from ..search.state import CHUNK, State
 from .kernel import anneal
 
-CHUNK = 100_000  # work between two looks at the clock
 ANNEAL = 300_000, 1_000  # work of one annealing run: at least, and a slot
 PATIENCE = 1_000_000  # repacking work without progress after which a restart follows
 MOST_IDLE = 8  # runs in a row that gain nothing, after which it ends
@@ -28,7 +27,6 @@ HOTTER = 100.0  # factor of the first temperature in every other run
 SOFT_DOUBLINGS = 4
 SOFT_HOT, SOFT_COLD = 0.1, 3e-4
 REREPLICATE = 0.4  # share of the moves that change counts
-NODES = 700  # packer's budget of a repacking round
 ROUNDING = 1e-12  # a relative excess over a lower bound that float sums may show
 METHOD = "search in time"
 
@@ -111,34 +109,19 @@ def _least_total(pool: Pool, start: Packing) -> Packing:
     return Packing(np.array(held, dtype=np.int64))
 
 
-class _Run:
-    """The state that the kernels change in place, and what is left of the budget."""
+class _Run(State):
+    """Annealing and repacking of sizes."""
 
     def __init__(
         self, pool: Pool, start: Packing, goal: float, budget: Budget, seed: int
     ) -> None:
-        self.pool = pool
-        self.budget = budget
+        super().__init__(pool, budget, seed)
         self.goal = goal
         times = start.window_times(pool)
         self.means = times.mean(axis=1)
         self.has_times = bool((self.means > 0).any())
         self.times = np.zeros(times.T.shape)
-        self.rng = np.array([seed], np.uint64)
         self.sizes, self.shares = _sizes_of(pool, self.means)
-
-    def over(self) -> bool:
-        """Whether a limit is reached."""
-        return self.budget.stop() is not None
-
-    def packing(self) -> Packing:
-        """The packing as it is now."""
-        return Packing(self.experts.reshape(self.pool.ranks, -1).copy())
-
-    def set(self, packing: Packing) -> None:
-        """Go on from this packing."""
-        self.experts = packing.experts.astype(np.int64).ravel()
-        self.counts = packing.counts(self.pool)
 
     def anneal(self, number: int) -> None:
         """One annealing run, in chunks; every other one begins hotter."""
@@ -179,31 +162,7 @@ class _Run:
         """
         number = np.arange(self.pool.num_experts)
         weights = self.counts * self.sizes[number, self.counts - 1, 0]
-        goal = self.goal / float(self.means[0])
-        few = (3, 8) if self.pool.slots_per_rank > 3 else (4, 10)
-        times = np.zeros(self.pool.ranks)
-        least = math.inf
-        idle = 0
-        while least > goal and idle < PATIENCE and not self.over():
-            step = int(min(CHUNK, self.budget.work))
-            left = repack(
-                weights,
-                self.experts,
-                self.counts,
-                times,
-                self.rng,
-                step,
-                goal,
-                self.pool.distinct,
-                *few,
-                NODES,
-                0,
-                0.0,
-            )
-            self.budget.spend(step - left)
-            top = float(times.max())
-            idle = 0 if top < least else idle + step - left
-            least = min(top, least)
+        self.repack_until(self.goal / float(self.means[0]), weights, PATIENCE)
 
 
 def _sizes_of(pool: Pool, means: Floats) -> tuple[Floats, Floats]:

@@ -69,7 +69,7 @@ def plan_windows(
         )
     workers = checked("workers", workers, worker_count, WORKERS_ARE)
     if moves:
-        _require_search(instance)
+        require_search(instance)
     start = refined(instance)
     best = _Best(instance, greedy(_added(instance)))
     best.offer(start)
@@ -79,8 +79,8 @@ def plan_windows(
     return best.placement
 
 
-def _require_search(instance: Instance) -> None:
-    """Raise if no search over the instance's windows is possible here."""
+def require_search(instance: Instance) -> None:
+    """Raise as `plan_windows` does if no search over the instance's windows is possible here."""
     if instance.num_ranks > MOST_RANKS:
         raise OptionError(
             f"num_ranks={instance.num_ranks}: at most {MOST_RANKS} for plans over windows"

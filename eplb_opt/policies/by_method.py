@@ -112,17 +112,19 @@ class RefinedPolicy(MethodPolicy, of=REFINED):
     @classmethod
     def _place(cls, instance: Instance, device: torch.device | str) -> Placement:
         """Over windows without a search where none is possible here, as without numba."""
-        try:
+        if instance.objective.adds_windows or instance.objective.cost is not None:
             return super()._place(instance, device)
-        except (MissingPackageError, OptionError) as error:
-            if instance.objective.adds_windows:
-                raise
-            cause = error
-        from ..foresight.plan import plan_windows
+        from ..foresight.plan import plan_windows, require_search
 
-        message = f"no search over windows, the better of two maps is taken ({cause})"
-        warnings.warn(message, FallbackWarning, stacklevel=4)
-        return plan_windows(instance, moves=0)
+        try:
+            require_search(instance)
+        except (MissingPackageError, OptionError) as error:
+            message = (
+                f"no search over windows, the better of two maps is taken ({error})"
+            )
+            warnings.warn(message, FallbackWarning, stacklevel=4)
+            return plan_windows(instance, moves=0)
+        return super()._place(instance, device)
 
 
 class SolverPolicy(MethodPolicy):

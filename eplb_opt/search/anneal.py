@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ..compiled import compiled
 from ..problem.pool import Floats, Ints
 from ..random_numbers import Words, below, uniform
+from .slots import holds, move_place, replica_lists, swap_places
 
 COOLING = 64  # moves between two temperatures: a power of two, so that asking is cheap
 LEAST_DRAW = 1e-300  # added to a random number, whose logarithm is then finite
@@ -80,7 +79,7 @@ def anneal(
     size = experts.size
     slots = size // loads.size
     rank_loads(weights, experts, counts, loads)
-    places, index = _replica_lists(experts, counts)
+    places, index = replica_lists(experts, counts)
     temperature = hot
     falling = math.log(cold / hot)
     spent = 0
@@ -127,30 +126,6 @@ def anneal(
 
 
 @compiled
-def _replica_lists(experts: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    """The slots of each expert, [experts, most], and the position of each slot in that list, [slots]."""
-    most = experts.size - counts.size + 1
-    places = np.zeros((counts.size, most), np.int64)
-    index = np.zeros(experts.size, np.int64)
-    filled = np.zeros(counts.size, np.int64)
-    for p in range(experts.size):
-        e = experts[p]
-        places[e, filled[e]] = p
-        index[p] = filled[e]
-        filled[e] += 1
-    return places, index
-
-
-@compiled
-def _holds(experts: Ints, slots: int, rank: int, expert: int) -> bool:
-    """Whether a rank holds an expert."""
-    for p in range(rank * slots, (rank + 1) * slots):  # noqa: SIM110 (numba has no any() over generators)
-        if experts[p] == expert:
-            return True
-    return False
-
-
-@compiled
 def _swap(
     weights: Floats,
     experts: Ints,
@@ -177,18 +152,11 @@ def _swap(
     by = weights[f] / counts[f] - weights[e] / counts[e]
     if 2.0 * by * (loads[r] - loads[t] + by) >= bar:
         return
-    if distinct and (_holds(experts, slots, r, f) or _holds(experts, slots, t, e)):
+    if distinct and (holds(experts, slots, r, f) or holds(experts, slots, t, e)):
         return
     loads[r] += by
     loads[t] -= by
-    experts[p] = f
-    experts[q] = e
-    place_of_p = index[p]
-    place_of_q = index[q]
-    places[e, place_of_p] = q
-    places[f, place_of_q] = p
-    index[p] = place_of_q
-    index[q] = place_of_p
+    swap_places(experts, places, index, p, q)
 
 
 @compiled
@@ -211,7 +179,7 @@ def _rereplicate(
     """
     e = experts[p]
     r = p // slots
-    if e == f or (distinct and _holds(experts, slots, r, f)):
+    if e == f or (distinct and holds(experts, slots, r, f)):
         return
     new_e = weights[e] / (counts[e] - 1)  # load of a replica with the new count
     new_f = weights[f] / (counts[f] + 1)
@@ -224,27 +192,11 @@ def _rereplicate(
     rise += _shift(loads, places[e, : counts[e]], slots, by_e)
     rise += _shift(loads, places[f, : counts[f]], slots, by_f)
     if rise < bar:
-        _move_place(experts, counts, places, index, p, f)
+        move_place(experts, counts, places, index, p, f)
         return
     _shift(loads, places[f, : counts[f]], slots, -by_f)
     _shift(loads, places[e, : counts[e]], slots, -by_e)
     loads[r] = before
-
-
-@compiled
-def _move_place(
-    experts: Ints, counts: Ints, places: Ints, index: Ints, p: int, f: int
-) -> None:
-    """Take slot p from its expert's list, where the last one fills its place, and append it to that of f."""
-    e = experts[p]
-    last = places[e, counts[e] - 1]
-    places[e, index[p]] = last
-    index[last] = index[p]
-    places[f, counts[f]] = p
-    index[p] = counts[f]
-    counts[e] -= 1
-    counts[f] += 1
-    experts[p] = f
 
 
 @compiled

@@ -13,15 +13,14 @@ from ..certificates.mean import trivial_bound
 from ..problem.pool import Packing, Pool
 from ..problem.water_filling import water_filling
 from .anneal import anneal
-from .repack import repack
+from .state import CHUNK, State
 
-CHUNK = 100_000  # work between two looks at the clock: 3-15 ms
 ANNEAL = 300_000, 1_000  # work of one annealing run: at least, and a slot
 PATIENCE = 2_000_000  # repacking work without progress after which a restart follows
 HOT, COLD = 1e-3, 1e-9  # temperatures, in squares of the mean rank load
 HOTTER = 100.0  # factor of the first temperature in every other run: an expert of most of the load changes many ranks
 REREPLICATE = 0.4  # share of the moves that change counts
-NODES, MOVES = 700, 4  # packer's budget and most count moves of a repacking round
+MOVES = 4  # most count moves of a repacking round
 ROUNDING = 1e-12  # a relative excess over a lower bound that float sums may show
 
 
@@ -121,33 +120,16 @@ def compile_kernels() -> None:
     )
 
 
-class _Run:
-    """The state that the kernels change in place, and what is left of the budget."""
+class _Run(State):
+    """Annealing and repacking of loads."""
 
     def __init__(self, pool: Pool, goal: float, budget: Budget, seed: int) -> None:
-        self.pool = pool
-        self.budget = budget
+        super().__init__(pool, budget, seed)
         mean = pool.mean or 1.0  # of a pool without a token any map is as good
         self.weights = pool.loads / mean
         self.goal = goal / mean
-        self.loads = np.zeros(pool.ranks)
-        self.rng = np.array([seed], np.uint64)
         self.moves = MOVES if pool.slots > pool.num_experts else 0
         self.drawn_first = min(0.7, 8 / pool.ranks)
-        self.sizes = (3, 8) if pool.slots_per_rank > 3 else (4, 10)
-
-    def over(self) -> bool:
-        """Whether a limit is reached."""
-        return self.budget.stop() is not None
-
-    def packing(self) -> Packing:
-        """The packing as it is now."""
-        return Packing(self.experts.reshape(self.pool.ranks, -1).copy())
-
-    def set(self, packing: Packing) -> None:
-        """Go on from this packing."""
-        self.experts = packing.experts.astype(np.int64).ravel()
-        self.counts = packing.counts(self.pool)
 
     def anneal(self, hot: float, share: float = REREPLICATE) -> None:
         """One annealing run from a temperature, in chunks, with a share of moves that change counts."""
@@ -178,28 +160,13 @@ class _Run:
 
     def repack(self) -> None:
         """Repack until the goal is reached or nothing has improved for a while."""
-        least = np.inf
-        idle = 0
-        while least > self.goal and idle < PATIENCE and not self.over():
-            step = int(min(CHUNK, self.budget.work))
-            left = repack(
-                self.weights,
-                self.experts,
-                self.counts,
-                self.loads,
-                self.rng,
-                step,
-                self.goal,
-                self.pool.distinct,
-                *self.sizes,
-                NODES,
-                self.moves,
-                self.drawn_first,
-            )
-            self.budget.spend(step - left)
-            top = float(self.loads.max())
-            idle = 0 if top < least else idle + step - left
-            least = min(top, least)
+        self.repack_until(
+            self.goal,
+            self.weights,
+            PATIENCE,
+            moves=self.moves,
+            drawn_first=self.drawn_first,
+        )
 
 
 def _one_slot(pool: Pool) -> Packing:
