@@ -39,8 +39,9 @@ help:
 demo: $(VENV)/.solvers
 	$(BIN)/eplb-opt demo
 
+# A process a core; the tests of a file in one of them, in order.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 # Of torch the CPU build of the constraints, as the newest one is gigabytes; of all else the newest that pip finds.
 test-newest: $(NEWEST)/.installed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -55,6 +56,17 @@ def test_versions_for_development_are_allowed():
 
 def test_the_version_is_a_semantic_one():
     assert re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}((a|b|rc)\d+)?", __version__)
+
+
+PLACES = {"pyproject.toml", "eplb_opt", "models", "tests", "benchmarks", "docs", "README.md", "CHANGELOG.md",
+          "CONTRIBUTING.md", "LICENSE", "NOTICE", "SECURITY.md", "Makefile", "constraints.txt",
+          "constraints-oldest.txt", ".ci", ".gitignore", ".pre-commit-config.yaml"}  # fmt: skip
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no clone")
+def test_what_is_committed_has_its_place():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {line.partition("/")[0] for line in listed.stdout.splitlines()} <= PLACES
 
 
 CHANGES = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
