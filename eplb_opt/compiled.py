@@ -35,7 +35,30 @@ def compiled(function: Callable[..., Any]) -> Any:
     callable
         numba's dispatcher.
     """
-    kernel = numba.njit(function, nogil=True)  # so that threads run side by side
+    return _cached(numba.njit(function, nogil=True))  # so that threads run side by side
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """As `compiled`, and written out in whatever compiled function calls it.
+
+    For short loops over several arrays: numba hands over every array as seven numbers and more, which takes longer
+    than the loop.
+
+    Parameters
+    ----------
+    function : callable
+        What numba can compile in its nopython mode.
+
+    Returns
+    -------
+    callable
+        numba's dispatcher.
+    """
+    return _cached(numba.njit(function, nogil=True, inline="always"))
+
+
+def _cached(kernel: Any) -> Any:
+    """A dispatcher of numba's, with its cache on disk."""
     try:
         kernel.enable_caching()
     except RuntimeError:  # numba: no locator available

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiled import compiled
+from ..compiled import compiled, inlined
 from ..random_numbers import numbered
-from .soft_maximum import cost_change, sum_up
+from .soft_maximum import alike, cost_of, new_cost, sum_up
 from .tables import DRAW_BITS, MEAN, PRICE
 
 LOW32 = np.uint64(0xFFFFFFFF)
@@ -73,18 +73,22 @@ def anneal_windows(  # type: ignore[no-untyped-def]
     replicas, held, loads = _begun(whole, shares, slots, counts)
     grown = np.empty((ranks, windows), dtype=np.float64)  # exponentials of the loads
     sums = np.empty(windows, dtype=np.float64)
-    logs = np.empty(windows, dtype=np.int64)
+    factors = np.empty(windows, dtype=np.float64)
+    factor_bits = factors.view(np.int64)
+    weight = alike(weights)
     new_loads = np.empty((ranks, windows), dtype=np.int32)
     new_grown = np.empty((ranks, windows), dtype=np.float64)
     new_sums = np.empty(windows, dtype=np.float64)
-    new_logs = np.empty(windows, dtype=np.int64)
+    new_bits = new_sums.view(np.int64)
     fewer = np.empty(windows, dtype=np.int32)  # a replica's load of who loses one
     more = np.empty(windows, dtype=np.int32)  # and of who gains one
     touched = np.empty(ranks, dtype=np.int64)
     moved = _moved(slots, in_use)
     stages = len(temperatures)
     for stage in range(stages):
-        sum_up(loads, grown, sums, logs, exponential, logarithm)
+        sum_up(loads, grown, sums, exponential)
+        new_sums[:] = sums
+        cost = cost_of(new_bits, weights, weight, factors, factor_bits, logarithm)
         for move in range(moves * stage // stages, moves * (stage + 1) // stages):
             here, there, replace, draw = _drawn(
                 first + move, slots.size, pool_ranks * per_rank
@@ -131,24 +135,17 @@ def anneal_windows(  # type: ignore[no-untyped-def]
             excess = _excess_change(touched, number, new_loads, loads, most_load)
             if excess > 0 and prices[stage] >= PRICE:
                 continue
-            change = move_price * more_moved + prices[stage] * excess + cost_change(
-                touched, number, new_loads, new_grown, new_sums, new_logs, grown, sums, logs, weights,
-                exponential, logarithm,
+            after = new_cost(
+                touched, number, new_loads, new_grown, new_sums, new_bits, grown, sums, weights, weight, factors,
+                factor_bits, exponential, logarithm,
             )  # fmt: skip
+            change = move_price * more_moved + prices[stage] * excess + after - cost
             if change > temperatures[stage] * patience[draw]:
                 continue
             _take_loads(
-                touched,
-                number,
-                new_loads,
-                new_grown,
-                new_sums,
-                new_logs,
-                loads,
-                grown,
-                sums,
-                logs,
+                touched, number, new_loads, new_grown, new_sums, loads, grown, sums
             )
+            cost = after
             moved += more_moved
             slots[here_rank, here % per_rank] = theirs
             _move(held, mine, theirs, here_rank)
@@ -301,18 +298,17 @@ def _load_after(  # type: ignore[no-untyped-def]
         new_load[k] = load[k] + np.int32(after - before)
 
 
-@compiled
+@inlined
 def _take_loads(  # type: ignore[no-untyped-def]
-    touched, number, new_loads, new_grown, new_sums, new_logs, loads, grown, sums, logs
+    touched, number, new_loads, new_grown, new_sums, loads, grown, sums
 ):
-    """Take over what `cost_change` found."""
+    """Take over what `new_cost` found."""
     for i in range(number):
         for k in range(len(sums)):
             loads[touched[i], k] = new_loads[i, k]
             grown[touched[i], k] = new_grown[i, k]
     for k in range(len(sums)):
         sums[k] = new_sums[k]
-        logs[k] = new_logs[k]
 
 
 @compiled
