@@ -10,7 +10,15 @@ from ..moves.held import Bools
 from ..problem.instance import Instance
 from ..problem.pool import Floats, Ints
 from .kernel import anneal_windows
-from .tables import COST_OF_MEAN, MEAN, PRICE, STAGES, tables, whole_weights
+from .tables import (
+    MEAN,
+    PRICE,
+    SHARPNESS,
+    STAGES,
+    cost_of_mean,
+    tables,
+    whole_weights,
+)
 
 NO_LIMIT = int(np.iinfo(np.int32).max)
 FIRST_PRICE = PRICE // 64  # where the limit grows from a wish to a rule
@@ -124,6 +132,7 @@ def annealed(
     ceiling: Ceiling | None = None,
     in_use: InUse | None = None,
     warmth: float = 1.0,
+    sharpness: float = SHARPNESS,
 ) -> Ints:
     """The expert in every slot after annealing over windows.
 
@@ -143,6 +152,8 @@ def annealed(
     in_use : InUse, optional
     warmth : float, default 1
         Times the temperatures: below 1 the map stays nearer to the one at the start.
+    sharpness : float, default 12
+        Of the soft maximum over ranks.
 
     Returns
     -------
@@ -161,7 +172,7 @@ def annealed(
     counts = np.bincount(slots.ravel(), minlength=loads.shape[1])
     if in_use is None:  # then nothing moves
         in_use = InUse(np.ones((len(slots), loads.shape[1]), dtype=np.bool_))
-    usual = tables()
+    usual = tables(sharpness)
     warmed = usual._replace(temperatures=usual.temperatures * warmth)
     anneal_windows(
         np.ascontiguousarray(whole),
@@ -175,7 +186,7 @@ def annealed(
         most,
         prices,
         np.ascontiguousarray(in_use.held.T, dtype=np.int64),
-        round(in_use.price * COST_OF_MEAN),
+        round(in_use.price * cost_of_mean(sharpness)),
         in_use.most,
         tuple(warmed),
     )

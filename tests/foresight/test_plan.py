@@ -15,6 +15,7 @@ pytest.importorskip("numba")
 from eplb_opt import Instance, Objective, OptionError, Placement
 from eplb_opt.foresight import kernel, tables
 from eplb_opt.foresight.plan import plan_windows
+from eplb_opt.foresight.soft_maximum import alike, cost_of
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.refine import refined
 
@@ -140,6 +141,32 @@ def test_the_tables_are_what_they_stand_for():
     exact = np.log2(1 + np.arange(4097) / 4096) * 2**32
     from_ties = np.abs(exact - np.floor(exact) - 0.5)
     assert from_ties.min() > 1e-5  # so that no library's last bits change an entry
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 8.0, 40.0])
+def test_tables_of_another_sharpness(sharpness):
+    made = tables.tables(sharpness)
+    loads = np.arange(0, 2048) / 1024
+    np.testing.assert_allclose(made.exponential[:2048], np.exp(sharpness * loads), rtol=1e-9)
+    assert np.isfinite(made.exponential).all()
+    usual = tables.tables()
+    np.testing.assert_allclose(made.temperatures / usual.temperatures, sharpness / tables.SHARPNESS, rtol=1e-3)
+
+
+@pytest.mark.parametrize("windows", [3, 7, 40])
+def test_the_cost_of_equal_weights_is_that_of_each_window(windows):
+    """By the product of the windows' sums, or window by window: the same up to rounding."""
+    sums = np.random.default_rng(windows).lognormal(20, 10, windows) + 1
+    weights = np.where(np.arange(windows) == 1, 0, 7)
+    logarithm = tables.tables().logarithm
+    factors = np.empty(windows)
+    bits = sums.view(np.int64)
+    exact = 7 * (np.log2(sums)[weights > 0]).sum() * 2**32
+    for weight in (7, 0):
+        cost = cost_of(bits, weights, weight, factors, factors.view(np.int64), logarithm)
+        assert cost == pytest.approx(exact, rel=1e-8)
+    assert alike(weights) == 7
+    assert alike(weights + np.arange(windows)) == 0
 
 
 def test_many_windows_keep_their_weight():
