@@ -40,7 +40,7 @@ TEXT = """# Placed in time instead of tokens
 *Written by `python -m benchmarks.cost_cases`: commit {commit}, {date}, {cpu}, {cores} cores, seed {seed}.*
 
 The recorded cases of `benchmarks/README.md` with `Objective(cost=, tokens_per_step=)`, `optimal`, a gap of {gap:.1%},
-{seconds:.0f} s and 2 workers, {at_once} cases at once. Layers within the gap, of all; the mean and the largest gap in %; the
+{seconds:.0f} s and 2 workers, {at_once} cases at once. Layers within the gap, of all; the mean and the largest gap; the
 mean of the slowest ranks' times in microseconds; and the seconds that it took. `roofline`: the larger of reading an
 expert and of tokens at the rate of the largest measured batch; `measured`: the table that ships, with its steps.
 
