@@ -45,6 +45,11 @@ mean of the slowest ranks' times in microseconds; and the seconds that it took. 
 expert and of tokens at the rate of the largest measured batch; `measured`: the table that ships, with its steps.
 
 {table}
+
+Open: the bounds of `models/README.md` section 14 know totals, single replicas and what a rank holds at least. With two
+or three slots a rank what fits together on one counts, as in tokens, and no bound in time knows it yet; in hierarchical
+mode, which groups share a node. Measured tables have steps (whole tiles of rows), whose least total is below what any
+packing reaches.
 """
 
 
