@@ -55,6 +55,7 @@ class CallLog:
     def __init__(self, path: str) -> None:
         self._path = path
         self._is_on = True
+        self._is_first = True
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add a line with the entry, its schema and the time.
@@ -69,7 +70,8 @@ class CallLog:
         now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
         try:
             line = json.dumps({"schema": SCHEMA, "time": now, **entry}, allow_nan=False)
-            append_line(self._path, line.encode())
+            append_line(self._path, line.encode(), after_a_crash=self._is_first)
+            self._is_first = False
         except Exception as error:  # nothing raises into serving
             self._is_on = False
             text = "no calls are logged in %s from here on (%s: %s); serving goes on"
@@ -78,7 +80,7 @@ class CallLog:
             say_once(cause, logging.WARNING, text, self._path, kind, error)
 
 
-def append_line(path: str, line: bytes) -> None:
+def append_line(path: str, line: bytes, after_a_crash: bool = False) -> None:
     """Add a line to a file, whole or not at all.
 
     Parameters
@@ -87,6 +89,8 @@ def append_line(path: str, line: bytes) -> None:
         It is made if it is not there.
     line : bytes
         Without its end.
+    after_a_crash : bool, default False
+        Whether the line before it may be without its end.
 
     Raises
     ------
@@ -99,7 +103,8 @@ def append_line(path: str, line: bytes) -> None:
         if not stat.S_ISREG(state.st_mode):
             raise OSError("it is no regular file")
         size = state.st_size
-        text = _start(handle, size) + line + b"\n"
+        is_cut = after_a_crash and _is_cut(handle, size)
+        text = (b"\n" if is_cut else b"") + line + b"\n"
         written = os.write(handle, text)
         if written < len(text):
             _take_back(handle, size, written)
@@ -108,11 +113,9 @@ def append_line(path: str, line: bytes) -> None:
         os.close(handle)
 
 
-def _start(handle: int, size: int) -> bytes:
-    """What a line begins with: the end of the line before it, should a crash have left it without."""
-    if not size or os.pread(handle, 1, size - 1) == b"\n":
-        return b""
-    return b"\n"
+def _is_cut(handle: int, size: int) -> bool:
+    """Whether the last line has no end."""
+    return size > 0 and os.pread(handle, 1, size - 1) != b"\n"
 
 
 def _take_back(handle: int, size: int, written: int) -> None:
