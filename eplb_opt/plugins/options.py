@@ -20,6 +20,7 @@ from ..policies.options import configure, options_of
 from ..policies.policy import DISTINCT, AbstractEplbPolicy
 from ..policies.registry import POLICIES
 from ..policies.windows import WINDOW_OPTIONS
+from .call_log import LOG
 from .history import HALF_LIFE, HISTORY
 from .recording import RECORD
 
@@ -40,11 +41,11 @@ def read_options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     ``EPLB_OPT_POLICY`` (a name in `POLICIES`, or ``off``), ``EPLB_OPT_DISTINCT`` (0 or 1), ``EPLB_OPT_MAX_MOVES``,
     ``EPLB_OPT_SLACK``, ``EPLB_OPT_MOVE_PRICE`` and ``EPLB_OPT_MIN_GAIN`` (see `MoveRule`), ``EPLB_OPT_HISTORY`` (0, or
     an integer from 2 to `history.MOST`), ``EPLB_OPT_ACROSS`` and ``EPLB_OPT_LEVEL`` (see `Objective`; of these
-    windows), ``EPLB_OPT_HALF_LIFE`` (0, or windows), ``EPLB_OPT_RECORD`` (a folder), ``EPLB_OPT_STEPS`` (an integer
-    from 0 to `heuristics.options.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >= 0 or ``inf``; both of
-    `RefinedPolicy`), ``EPLB_OPT_WORK`` (a float above 0, up to `MOST_WORK`) and ``EPLB_OPT_SEED`` (for policies that
-    use solvers), or the same names in lower case without prefix in the JSON file that ``EPLB_OPT_CONFIG`` names. Every
-    rank must see the same options.
+    windows), ``EPLB_OPT_HALF_LIFE`` (0, or windows), ``EPLB_OPT_RECORD`` (a folder), ``EPLB_OPT_LOG`` (a file),
+    ``EPLB_OPT_STEPS`` (an integer from 0 to `heuristics.options.MOST_STEPS`) and ``EPLB_OPT_GREEDY_CHECK`` (a float >=
+    0 or ``inf``; both of `RefinedPolicy`), ``EPLB_OPT_WORK`` (a float above 0, up to `MOST_WORK`) and ``EPLB_OPT_SEED``
+    (for policies that use solvers), or the same names in lower case without prefix in the JSON file that
+    ``EPLB_OPT_CONFIG`` names. Every rank must see the same options.
 
     Returns
     -------
@@ -203,7 +204,7 @@ _POLICY = Option(
     "which policy takes the place of the engine's",
 )
 # What the plug-ins keep of past calls, whatever the policy.
-_PAST = (HISTORY, HALF_LIFE, RECORD)
+_PAST = (HISTORY, HALF_LIFE, RECORD, LOG)
 _OURS = {option.name for option in (_POLICY, *_PAST)}  # which no policy has
 _DISTINCT = replace(DISTINCT, check=flag, kind="0 or 1")
 # What a user may write of a policy's limits.

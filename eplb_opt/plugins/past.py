@@ -1,4 +1,4 @@
-"""What a plug-in keeps of an engine's calls: the history that it plans on, and the recording that it writes."""
+"""What a plug-in keeps of an engine's calls: the history that it plans on, the recording and the log that it writes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ..problem.placement import Placement
 from ..problem.pool import Floats, Ints
 from ..replanning import compile_kernels as compile_moves
 from ..replanning import replanned
+from .call_log import LOG, CallLog
 from .history import HALF_LIFE, HISTORY, OFF, History, Place, weights_by_age
 from .loads import in_parts
 from .recording import MOST_WINDOWS, RECORD, Recorder
@@ -34,7 +35,7 @@ SUM = "maps are planned for the loads of a call: the objective is their heaviest
 
 
 class Past:
-    """The history and the recorder of a plug-in, or none of them.
+    """The history, the recorder and the log of a plug-in, or none of them.
 
     Parameters
     ----------
@@ -44,6 +45,7 @@ class Past:
         As of `weights_by_age`.
     across, level
         As of `Objective`: what the windows are planned for.
+    call_log : CallLog, optional
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class Past:
         half_life: float = HALF_LIFE.default,
         across: str = ACROSS_WINDOWS,
         level: float = LEVEL.default,
+        call_log: CallLog | None = None,
     ) -> None:
+        self.call_log = call_log
         self.half_life = half_life
         self.across = across
         self.level = level
@@ -146,6 +150,8 @@ def past_of(
     """
     folder = options.get(RECORD.name, RECORD.default)
     recorder = Recorder(folder, has_dense_rows) if folder else None
+    path = options.get(LOG.name, LOG.default)
+    call_log = CallLog(path) if path else None
     most = options.get(HISTORY.name, HISTORY.default)
     reason = "EPLB_OPT_HISTORY=0" if most == OFF else _why_no_history(policy)
     if not reason:
@@ -155,11 +161,12 @@ def past_of(
             options.get(HALF_LIFE.name, HALF_LIFE.default),
             options.get(ACROSS_OPTION.name, ACROSS_WINDOWS),
             options.get(LEVEL.name, LEVEL.default),
+            call_log,
         )
     is_asked_for = most != OFF and HISTORY.name in options
     level = logging.WARNING if is_asked_for else logging.INFO
     say_once(("objective", reason), level, SUM, reason)
-    return Past(None, recorder)
+    return Past(None, recorder, call_log=call_log)
 
 
 def _why_no_history(policy: type[AbstractEplbPolicy]) -> str:

@@ -7,6 +7,7 @@ valid one, and said once in the log. Causes lie in the call, which is the same o
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -20,10 +21,11 @@ from ..problem.placement import Placement
 from ..problem.pool import Ints
 from ..problem.topology import Topology
 from .history import Place
-from .in_use import map_in_use, say_what_moves
+from .in_use import map_in_use
 from .loads import summed
 from .past import Past, planned_over
 from .said import report, say_once
+from .telling import tell_failure, tell_plan
 
 
 class _Call(NamedTuple):
@@ -37,6 +39,12 @@ class _Call(NamedTuple):
         policy = configure(POLICIES["greedy"], distinct=self.policy.distinct)
         return self._replace(policy=policy)
 
+    def instance(self, loads: Any) -> Instance:
+        """What the policy plans for, of these loads."""
+        topology = asdict(self.place.topology)
+        distinct = self.policy.distinct
+        return Instance(loads, self.place.replicas, **topology, distinct=distinct)
+
     def map_of(self, loads: Any, old: Ints | None = None) -> Ints:
         """The map of the policy, which is called as the engines do."""
         topology = self.place.topology
@@ -49,6 +57,13 @@ class _Call(NamedTuple):
             None if old is None else torch.from_numpy(old),
         )
         return np.array(maps[0].numpy())
+
+
+class _Plan(NamedTuple):
+    """A map [layers, replicas], and what it was planned for; None where there was nothing to plan for."""
+
+    phy2log: Ints
+    instance: Instance | None
 
 
 def plan(
@@ -81,30 +96,41 @@ def plan(
         Returns the map in use, or None, where the engine does not pass it.
     past : Past, optional
         Takes in the loads of the call, and says for which windows to plan; by default the policy plans for the call's.
+        What is told of the call goes into its log, too.
 
     Raises
     ------
     InstanceError
         No map is valid: fewer slots than experts, or slots that the ranks do not divide.
     """
+    started = time.perf_counter()
     shape = np.shape(weight)
     experts = shape[-1] if shape else 0
     topology = _possible(num_groups, num_nodes, num_ranks, experts)
     call = _Call(policy, Place(num_replicas, topology))
+    call_log = None if past is None else past.call_log
     loads = None
     before = None
     try:
         loads = summed(weight)
         before = map_in_use(old, in_use, len(loads))
         windows = _taken_in(past, weight, call)
-        return _planned(call, loads, windows, before)
+        planned = _planned(call, loads, windows, before)
     except Exception as error:  # nothing raises into serving
         failure = error
+    else:
+        seconds = time.perf_counter() - started
+        if planned.instance is not None:
+            tell_plan(
+                planned.instance, planned.phy2log, before, policy, seconds, call_log
+            )
+        return planned.phy2log
     if loads is None:
         before = map_in_use(old, in_use)
         loads = _even_loads(shape, experts, 0 if before is None else len(before))
     phy2log = _any_map(call, loads, before)
     report(failure)
+    tell_failure(failure, policy, call_log)
     return phy2log
 
 
@@ -159,26 +185,18 @@ def _say_no_windows(error: Exception) -> None:
 
 def _planned(
     call: _Call, loads: torch.Tensor, windows: Instance | None, old: Ints | None
-) -> Ints:
+) -> _Plan:
     """The map of the policy; where no layer has a token, any valid map will do, without waiting for a solver."""
     if not loads.any():
-        return call.greedy().map_of(loads, old)
+        return _Plan(call.greedy().map_of(loads, old), None)
     if windows is not None:
         try:
             phy2log = planned_over(windows, call.policy, old)
-            phy2log = _idle_kept(windows, phy2log, loads, old)
-            say_what_moves(windows, phy2log, old)
-            return phy2log
+            return _Plan(_idle_kept(windows, phy2log, loads, old), windows)
         except Exception as error:  # such as too many ranks
             _say_no_windows(error)
     phy2log = call.map_of(loads, old)
-    topology = asdict(call.place.topology)
-    say_what_moves(
-        Instance(loads, call.place.replicas, **topology, distinct=call.policy.distinct),
-        phy2log,
-        old,
-    )
-    return phy2log
+    return _Plan(phy2log, call.instance(loads))
 
 
 def _idle_kept(

@@ -27,7 +27,8 @@ MOST_WINDOWS = 16  # of a call: more steps are summed to so many
 DIGITS = 8  # of a file's number, so that names are in order
 
 
-def _folder(value: Any) -> str:
+def path_text(value: Any) -> str:
+    """A check of an option that takes a path."""
     if not isinstance(value, str) or "\0" in value:
         raise ValueError(value)
     return value
@@ -36,7 +37,7 @@ def _folder(value: Any) -> str:
 RECORD = Option(
     "record",
     "",
-    _folder,
+    path_text,
     "the path of a folder",
     "where rank 0 writes the loads of each call; nowhere if empty",
 )

@@ -13,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LOG = Path(__file__).parent / "LOG.md"
 FILES = {"vLLM 0.33.0": "test_vllm.py", "SGLang 0.5.23": "test_sglang.py", "LMDeploy 0.18.0": "test_lmdeploy.py"}
-SHOWN = r"^(?:\S+: (?:PASSED|FAILED|SKIPPED|ERROR) \S+|rank 0: .*|heaviest rank: .*)$"
+SAID = ("rank 0", "heaviest rank", "replicas moved", "weights of experts received", "series")
+SHOWN = rf"^(?:\S+: (?:PASSED|FAILED|SKIPPED|ERROR) \S+|(?:{'|'.join(SAID)}): .*)$"
 
 
 def run(file: str) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import torch
@@ -121,12 +122,13 @@ def imbalance(phy2log: torch.Tensor, windows: torch.Tensor) -> float:
     """Heaviest / mean rank load, the mean over windows and layers."""
     from eplb_opt import Instance, Objective, Placement
 
+    windows = windows.reshape(-1, LAYERS, EXPERTS)
     instance = Instance(windows, EXPERTS + REDUNDANT, num_ranks=WORLD, objective=Objective("mean"))
     return float(Placement(phy2log.numpy(), EXPERTS).objective(instance).mean())
 
 
-def transferred(new: torch.Tensor, old: torch.Tensor) -> int:
-    """Replicas on a rank that did not hold their expert: vLLM copies their weights from another one."""
+def moved(new: torch.Tensor, old: torch.Tensor) -> int:
+    """Replicas on a rank that did not hold their expert."""
     from eplb_opt import Instance, Placement
     from eplb_opt.moves.held import moves
 
@@ -135,50 +137,96 @@ def transferred(new: torch.Tensor, old: torch.Tensor) -> int:
     return int(moves(*maps, instance).sum())
 
 
+class Ours:
+    """What our policy plans and remembers, beside the state: each of its maps is compared with these."""
+
+    def __init__(self, state) -> None:
+        from eplb_opt.plugins import vllm as plugin
+        from eplb_opt.plugins.options import read_options
+        from eplb_opt.plugins.past import past_of
+
+        assert state.policy.__name__ == "EplbOptPolicy"
+        assert not plugin.ranks_may_join()
+        name = read_options()["policy"]
+        self.policy = state.policy.eplb_opt_policy
+        self.remembers = name == "refined"
+        self.past = past_of({"policy": name}, self.policy, lambda: False, has_dense_rows=False)
+        self.windows: list[torch.Tensor] = []
+
+    def check(self, new: torch.Tensor, old: torch.Tensor, seen: torch.Tensor) -> str:
+        """The map is the policy's, and no worse than the greedy's and the map in use; what it is worth."""
+        from eplb_opt import POLICIES
+        from eplb_opt.plugins.planning import plan
+
+        topology = (EXPERTS + REDUNDANT, 1, 1, WORLD)
+        planned = plan(self.policy, seen, *topology, old, past=self.past)
+        assert new.tolist() == planned.tolist(), "the map is not the policy's"
+        self.windows = [*self.windows, seen] if self.remembers else [seen]
+        judged = torch.stack(self.windows)
+        greedy = torch.from_numpy(plan(POLICIES["greedy"], judged, *topology))
+        before = imbalance(old, judged)
+        after = imbalance(new, judged)
+        assert after <= min(before, imbalance(greedy, judged)) * (1 + (self.policy.slack or 0)) + 1e-12
+        assert moved(new, old) <= moved(greedy, old)
+        over = f"{len(self.windows)} window(s), " if self.remembers else ""
+        return f"{over}mean imbalance {before:.4f} -> {after:.4f}, {moved(greedy, old)} moves by the greedy's own map, "
+
+
+def serve(state, model_state, number: int) -> torch.Tensor:
+    """Steps of a round, at whose end vLLM rearranges; the tokens [layers, experts] that its window held."""
+    load = torch.from_numpy(_skewed(number))
+    old = model_state.physical_to_logical_map.clone()
+    state.expert_rearrangement_step = 0
+    for _ in range(STEPS):
+        per_slot = load / model_state.logical_replica_count
+        model_state.expert_load_pass.copy_(per_slot.gather(1, model_state.physical_to_logical_map).round())
+        state.step()
+    seen = torch.zeros(LAYERS, EXPERTS, dtype=torch.long)
+    of_slots = (load / _counts(old)).gather(1, old).round().long()
+    return seen.scatter_add_(1, old, of_slots * STEPS * WORLD)  # on every rank the loads of all slots
+
+
+def received(communicator) -> Callable[[], int]:
+    """How many experts all ranks have received from others since the last answer."""
+    experts: list[int] = []
+    add_recv = communicator.add_recv
+
+    def add(tensors, src_rank, expert_id):
+        experts.append(expert_id)
+        return add_recv(tensors, src_rank, expert_id=expert_id)
+
+    def answer() -> int:
+        total = torch.tensor(len(experts))
+        dist.all_reduce(total)
+        experts.clear()
+        return int(total)
+
+    communicator.add_recv = add
+    return answer
+
+
 def worker(rank: int, port: int) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=WORLD)
-    from eplb_opt import POLICIES
-    from eplb_opt.plugins import vllm as plugin
-    from eplb_opt.plugins.options import read_options
-    from eplb_opt.plugins.past import past_of
-    from eplb_opt.plugins.planning import plan
-
     state, model_state = make_state(rank)
-    assert state.policy.__name__ == "EplbOptPolicy"
-    assert not plugin.ranks_may_join()
-    policy = state.policy.eplb_opt_policy
-    options = read_options()
-    remembers = options["policy"] == "refined"
-    past = past_of({"policy": options["policy"]}, policy, lambda: False, has_dense_rows=False)
-    windows: list[torch.Tensor] = []
+    ours = None if os.environ["EPLB_OPT_POLICY"] == "off" else Ours(state)
+    transfers = received(model_state.communicator)
     before = model_state.physical_to_logical_map.clone()
     state.step(is_profile=True)
-    assert torch.equal(model_state.physical_to_logical_map, before)
+    if ours is not None:
+        assert torch.equal(model_state.physical_to_logical_map, before)
+        assert transfers() == 0
     check(model_state, rank, "after profiling with all-zero loads")
+    transfers()
     for number in range(ROUNDS):
-        load = torch.from_numpy(_skewed(number))
         old = model_state.physical_to_logical_map.clone()
-        state.expert_rearrangement_step = 0
-        for _ in range(STEPS):
-            per_slot = load / model_state.logical_replica_count
-            model_state.expert_load_pass.copy_(per_slot.gather(1, model_state.physical_to_logical_map).round())
-            state.step()
+        seen = serve(state, model_state, number)
         new = model_state.physical_to_logical_map
-        seen = torch.zeros(LAYERS, EXPERTS, dtype=torch.long)  # what the window held, in every slot of both ranks
-        seen.scatter_add_(1, old, (load / _counts(old)).gather(1, old).round().long() * STEPS * WORLD)
-        planned = plan(policy, seen, EXPERTS + REDUNDANT, 1, 1, WORLD, old, past=past)
-        assert new.tolist() == planned.tolist(), "the map is not the policy's"
-        windows = [*windows, seen] if remembers else [seen]
-        judged = torch.stack(windows)
-        greedy = torch.from_numpy(plan(POLICIES["greedy"], judged, EXPERTS + REDUNDANT, 1, 1, WORLD))
-        before, after = imbalance(old, judged), imbalance(new, judged)
-        assert after <= min(before, imbalance(greedy, judged)) * (1 + (policy.slack or 0)) + 1e-12
-        moved, by_greedy = transferred(new, old), transferred(greedy, old)
-        assert moved <= by_greedy
-        over = f"{len(windows)} window(s), " if remembers else ""
-        weights = f"{moved} of {new.numel()} replicas transferred, {by_greedy} by the greedy's own map"
-        check(model_state, rank, f"round {number}, {over}mean imbalance {before:.4f} -> {after:.4f}, {weights}")
+        found = "" if ours is None else ours.check(new, old, seen)
+        experts = transfers()
+        assert experts <= moved(new, old)  # a second replica on a rank is copied there
+        weights = f"{moved(new, old)} of {new.numel()} replicas moved, {experts} received from another rank"
+        check(model_state, rank, f"round {number}, {found}{weights}, imbalance of the round {imbalance(new, seen):.4f}")
     dist.barrier()
     dist.destroy_process_group()
     sys.stdout.flush()
