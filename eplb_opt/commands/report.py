@@ -44,11 +44,11 @@ eplb-opt report loads.npz --replicas 288 --ranks 32 \\
     --map served.npz -o page.html
 eplb-opt report report.json --loads loads.npz \\
     --map map.npz -o page.html
-eplb-opt report replay.json -o page.html
+eplb-opt report sweep.json -o page.html
 """
 INPUT = """input:
   recorded loads, for which a map is planned, or a file that
-  solve, gap or replay wrote with --json"""
+  solve, gap, replay or sweep wrote with --json"""
 
 
 def add_parser(commands: Any) -> None:
@@ -166,7 +166,8 @@ def _page_of(kind: str, content: Found, options: argparse.Namespace) -> Page:
     """The page about what another command wrote."""
     from ..pages.of_maps import page_of_maps
     from ..pages.of_replay import page_of_replay
-    from ..pages.reading import REPLAY, REPORT
+    from ..pages.of_sweep import page_of_sweep
+    from ..pages.reading import GAP, REPLAY, REPORT
     from ..pages.studies import study_of_methods, study_of_report
 
     if kind == REPORT:
@@ -176,9 +177,9 @@ def _page_of(kind: str, content: Found, options: argparse.Namespace) -> Page:
             raise OptionError(
                 f"{option} {path} goes with a file that solve wrote: {options.loads} is one of {kind}"
             )
-    if kind == REPLAY:
-        return page_of_replay(content)
-    return page_of_maps(study_of_methods(content))
+    if kind == GAP:
+        return page_of_maps(study_of_methods(content))
+    return page_of_replay(content) if kind == REPLAY else page_of_sweep(content)
 
 
 def _loads_of(
