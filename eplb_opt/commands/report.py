@@ -44,7 +44,7 @@ eplb-opt report loads.npz --replicas 288 --ranks 32 \\
     --map served.npz -o page.html
 eplb-opt report report.json --loads loads.npz \\
     --map map.npz -o page.html
-eplb-opt report sweep.json -o page.html
+eplb-opt report replay.json -o page.html
 """
 INPUT = """input:
   recorded loads, for which a map is planned, or a file that
