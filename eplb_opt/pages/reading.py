@@ -95,6 +95,8 @@ def _check_gap(content: Found, where: str) -> None:
     for row in head["methods"]:
         method = _section(row, outputs.GAP_METHOD, f"{where}: 'methods'")
         lists += [method["layer_objective"], method["layer_imbalance"]]
+        if method.get("sampling") is not None:
+            _section(method["sampling"], outputs.GAP_SAMPLING, f"{where}: 'sampling'")
     _check_lengths(lists, layers, where)
 
 

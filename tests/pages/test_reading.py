@@ -36,7 +36,8 @@ def contents(tmp_path_factory):
     from eplb_opt.cli import main
 
     folder = tmp_path_factory.mktemp("found")
-    main(["gap", str(write_loads(folder)), *TOPOLOGY, "--methods", "greedy", "--json", str(folder / "gap.json")])
+    step = ["--tokens-per-step", "64", "--json", str(folder / "gap.json")]
+    main(["gap", str(write_loads(folder)), *TOPOLOGY, "--methods", "greedy", *step])
     return {
         REPORT: json.loads(json.dumps(solve(two_layers(), "greedy", LIMITS).to_dict())),
         GAP: json.loads((folder / "gap.json").read_text()),
@@ -69,8 +70,8 @@ def test_whatever_is_missing_or_of_another_type_is_a_format_error_or_harmless(ki
 
 
 PLACES = (
-    (), ("layers", 0), ("methods", 0), ("outcomes", 0), ("advice",), ("advice", 0), ("totals",), ("cells", 0),
-    ("left_out", 0),
+    (), ("layers", 0), ("methods", 0), ("methods", 0, "sampling"), ("outcomes", 0), ("advice",), ("advice", 0),
+    ("totals",), ("cells", 0), ("left_out", 0),
 )  # fmt: skip
 
 
