@@ -25,6 +25,7 @@ from .output import (
 )
 from .page import page_of_result, save_page
 from .parser import one_of
+from .signals import put_off
 from .stated import (
     check_moves,
     instance_in_time,
@@ -133,16 +134,19 @@ def _of_loads(options: argparse.Namespace) -> int:
     """Plan, and show the new map beside those that everybody knows and the one in use."""
     limits = limits_of(options)
     check_moves(options)
-    require_method(options.method, limits)
+    with put_off() as loading:
+        require_method(options.method, limits)
     loads = read_selected(options)
     _check_topology(options)
-    instance, is_early = instance_in_time(options, loads, [options.method])
-    method = "greedy" if is_early else options.method
+    instance, is_early = instance_in_time(
+        options, loads, [options.method], loading.came
+    )
     notes = say_no_effect(options, instance)
     notes += say_idle(options, instance.num_windows)
     from_map = moves_of(options, instance)
-    (result, *_), interrupted = run_methods(instance, [method], limits, from_map)
-    interrupted = interrupted or is_early
+    (result, *_), interrupted = run_methods(
+        instance, [options.method], limits, from_map, is_early
+    )
     head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
     report = in_order(head | result.to_dict())
     page = page_of_result(report, result, loads, from_map.get("previous"))
