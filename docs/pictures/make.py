@@ -1,7 +1,8 @@
 """Make the pictures of this folder, and what ../how-to/report.md says of a page: ``python docs/pictures/make.py``.
 
-Names of pages after it (new, large, replay, sweep) make those alone.
-It needs playwright and the system's Chromium. Loads are synthetic, so that anybody gets the same pages.
+Names of pages after it (new, large, replay, sweep, recording) make those alone.
+It needs playwright and the system's Chromium. Loads are synthetic, or
+those that come with the package, so that anybody gets the same pages.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +60,7 @@ SHOTS = {
     "94x320": Shot("large", DESK, "light"),
     "phone": Shot("new", PHONE, "dark", "who-waits-for-whom"),
     "replay": Shot("replay", DESK, "light"),
+    "recording": Shot("recording", (1240, 960), "light", "window-by-window"),
     "sweep": Shot("sweep", DESK, "light", "what-to-take"),
 }
 
@@ -121,11 +124,20 @@ def write_sweep(path: Path) -> None:
     write_page(path, page_of_sweep(sweep(setting)))
 
 
+def write_recording(path: Path) -> None:
+    """The recording that comes with the package: the greedy, on the sum of its windows, and a plan over them."""
+    recorded = files("eplb_opt.recordings") / "small-moe-days.npz"
+    sizes = ["--replicas", "80", "--ranks", "16", "--methods", "greedy,refined"]
+    words = ["gap", str(recorded), *sizes, "--across", "mean", "--report", str(path)]
+    subprocess.check_call([sys.executable, "-m", "eplb_opt.cli", *words, "--quiet"])
+
+
 PAGES: dict[str, Callable[[Path], None]] = {
     "new": write_new_map,
     "large": write_large,
     "replay": write_replay,
     "sweep": write_sweep,
+    "recording": write_recording,
 }
 
 
