@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib import metadata
 
 PACKAGE = "eplb_opt"
 __version__ = "0.1.0"
@@ -13,6 +12,8 @@ __version__ = "0.1.0"
 @cache
 def installed_commit() -> str | None:
     """The commit that the package was installed from; None where the installation does not say (PEP 610)."""
+    from importlib import metadata
+
     try:
         origin = metadata.distribution(PACKAGE).read_text("direct_url.json")
         commit = json.loads(origin or "{}").get("vcs_info", {}).get("commit_id")

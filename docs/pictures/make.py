@@ -1,6 +1,8 @@
 """Make the pictures of this folder, and what ../how-to/report.md says of a page: ``python docs/pictures/make.py``.
 
-It needs playwright and the system's Chromium. Loads are synthetic, so that anybody gets the same pages.
+Names of pages after it (new, large, replay, sweep, recording) make those alone.
+It needs playwright and the system's Chromium. Loads are synthetic, or
+those that come with the package, so that anybody gets the same pages.
 """
 
 from __future__ import annotations
@@ -12,18 +14,22 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
-from eplb_opt import Instance, Limits, replay, solve
+from eplb_opt import Cost, Instance, Limits, replay, solve
 from eplb_opt.formats import write_map
 from eplb_opt.pages.html import write_page
 from eplb_opt.pages.of_maps import page_of_maps
 from eplb_opt.pages.of_replay import page_of_replay
+from eplb_opt.pages.of_sweep import page_of_sweep
 from eplb_opt.pages.studies import study_of_report
+from eplb_opt.sweeping.setting import Setting
+from eplb_opt.sweeping.sweep import sweep
 from eplb_opt.synthetic import synthetic_load
 
 HERE = Path(__file__).resolve().parent
@@ -54,6 +60,8 @@ SHOTS = {
     "94x320": Shot("large", DESK, "light"),
     "phone": Shot("new", PHONE, "dark", "who-waits-for-whom"),
     "replay": Shot("replay", DESK, "light"),
+    "recording": Shot("recording", (1240, 960), "light", "window-by-window"),
+    "sweep": Shot("sweep", DESK, "light", "what-to-take"),
 }
 
 
@@ -101,24 +109,51 @@ def write_replay(path: Path) -> None:
     write_page(path, page_of_replay(found.to_dict()))
 
 
+def write_sweep(path: Path) -> None:
+    """DeepSeek-V3 in time on an H100: slots and batches on two numbers of GPUs."""
+    setting = Setting(
+        synthetic_load("deepseek-v3-decode", windows=1, seed=0),
+        range(256, 385, 32),
+        [64, 32],
+        [512, 2048, 8192, 32768],
+        cost=Cost.load("h100-deepseek-v3"),
+        bytes_per_expert=42 * 2**20,
+        method="refined",
+        limits=LIMITS,
+    )
+    write_page(path, page_of_sweep(sweep(setting)))
+
+
+def write_recording(path: Path) -> None:
+    """The recording that comes with the package: the greedy, on the sum of its windows, and a plan over them."""
+    recorded = files("eplb_opt.recordings") / "small-moe-days.npz"
+    sizes = ["--replicas", "80", "--ranks", "16", "--methods", "greedy,refined"]
+    words = ["gap", str(recorded), *sizes, "--across", "mean", "--report", str(path)]
+    subprocess.check_call([sys.executable, "-m", "eplb_opt.cli", *words, "--quiet"])
+
+
 PAGES: dict[str, Callable[[Path], None]] = {
     "new": write_new_map,
     "large": write_large,
     "replay": write_replay,
+    "sweep": write_sweep,
+    "recording": write_recording,
 }
 
 
 def main() -> None:
     """Write the pages into a folder that is deleted again, and a picture of each shot here."""
+    chosen = sys.argv[1:] or list(PAGES)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        for name, write in PAGES.items():
-            write(Path(folder, f"{name}.html"))
+        for name in chosen:
+            PAGES[name](Path(folder, f"{name}.html"))
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox"]
         )
         for name, shot in SHOTS.items():
-            _take(browser, Path(folder), name, shot)
+            if shot.page in chosen:
+                _take(browser, Path(folder), name, shot)
         browser.close()
 
 

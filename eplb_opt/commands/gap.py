@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import OptionError, did_you_mean
-from ..limits import Limits
 from ..methods import METHODS
 from ..methods.needs import require_method
 from .common import add_command
@@ -34,6 +33,7 @@ from .output import (
     save_json,
 )
 from .page import add_page, save_page
+from .signals import put_off
 from .stated import instance_in_time, read_selected, say_no_effect
 from .step import add_cost, add_step, copies_in, top_k_in
 from .verdict import ABOVE, EXIT_CODES, above, add_fail_above, say_above
@@ -93,13 +93,15 @@ def _add_own(parser: argparse.ArgumentParser) -> None:
 
 def _gap(options: argparse.Namespace) -> int:
     limits = limits_of(options)
-    methods = _methods(options.methods, limits)
+    methods = _methods(options.methods)
+    with put_off() as loading:
+        for name in methods:
+            require_method(name, limits)
     copies = _copies(options)
     _check_files(options)
     policies = own_policies(options.policy)
     loads = read_selected(options)
-    instance, is_early = instance_in_time(options, loads, methods)
-    methods = ["greedy"] if is_early else methods
+    instance, is_early = instance_in_time(options, loads, methods, loading.came)
     own = {f"map {path}": own_map(path, instance) for path in options.map}
     notes = say_no_effect(options, instance)
     notes += say_idle(options, instance.num_windows)
@@ -111,8 +113,9 @@ def _gap(options: argparse.Namespace) -> int:
             options, loads, options.replicas, notes, [*plan, *judged_too]
         )
     judged = judge(policies, instance)
-    results, interrupted = run_methods(instance, methods, limits)
-    interrupted = interrupted or is_early
+    results, interrupted = run_methods(
+        instance, methods, limits, is_interrupted=is_early
+    )
     theirs = Judged(judged.placements | own, judged.seconds)
     found = _found(instance, results, theirs, limits.gap, copies)
     step = {
@@ -272,8 +275,8 @@ def _print(instance: Any, found: _Found, step: dict[str, Any]) -> None:
         print_table(sampling_table(rows))
 
 
-def _methods(names: str, limits: Limits) -> list[str]:
-    """The methods asked for, whose packages are there."""
+def _methods(names: str) -> list[str]:
+    """The methods asked for."""
     methods = [name.strip() for name in names.split(",") if name.strip()]
     if not methods:
         raise OptionError("--methods names none: the bound needs at least one")
@@ -283,5 +286,4 @@ def _methods(names: str, limits: Limits) -> list[str]:
             raise OptionError(
                 f"--methods: no {name!r}{near} choose from {', '.join(METHODS)}"
             )
-        require_method(name, limits)
     return methods

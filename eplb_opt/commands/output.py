@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import EplbError
 from ..limits import Limits
 from ..problem.status import Status
 from ..result import SolveInterrupted
@@ -19,8 +20,9 @@ from .files import save
 from .loudness import is_quiet
 from .messages import BEST_MAPS, say_done, say_interrupted
 from .progress import USUAL_WIDTH, shown_progress
-from .signals import INTERRUPTED
+from .signals import INTERRUPTED, put_off
 
+GREEDY = "greedy"  # what an interrupted command keeps at least
 STANDARD_OUTPUT = Path("-")  # as the file of --json: nothing else is then printed there
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def run_methods(
     methods: Sequence[str],
     limits: Limits,
     from_map: Mapping[str, Any] | None = None,
+    is_interrupted: bool = False,
 ) -> tuple[list[Result], bool]:
     """`solve` with each method in turn, with its progress on standard error.
 
@@ -43,21 +46,27 @@ def run_methods(
     limits : Limits
     from_map : mapping, optional
         What `solve` is told of a map in use.
+    is_interrupted : bool
+        An interrupt has come already: the greedy's map alone is made.
 
     Returns
     -------
     results : list of Result
-        One a method; after an interrupt those that there are, the interrupted method's best so far being the last.
+        One a method; after an interrupt those that there are, the interrupted method's best so far being the last. If
+        there are none, the greedy's.
     interrupted : bool
 
     Raises
     ------
     KeyboardInterrupt
-        There is no result yet.
+        There is no result, and the greedy has none.
     """
-    from ..solver import solve
+    with put_off() as loading:
+        from ..solver import solve
 
     told = from_map or {}
+    if is_interrupted or loading.came:
+        return [_greedys(instance, limits, told)], True
     results: list[Result] = []
     for method in methods:
         try:
@@ -69,10 +78,18 @@ def run_methods(
         except SolveInterrupted as stopped:
             return [*results, stopped.result], True
         except KeyboardInterrupt:
-            if not results:
-                raise
-            return results, True
+            return results or [_greedys(instance, limits, told)], True
     return results, False
+
+
+def _greedys(instance: Any, limits: Limits, told: Mapping[str, Any]) -> Result:
+    """The greedy's result, which is there at once; `KeyboardInterrupt` where it has none."""
+    from ..solver import solve
+
+    try:
+        return solve(instance, GREEDY, limits, **told)
+    except EplbError as error:
+        raise KeyboardInterrupt from error
 
 
 def exit_code_of(interrupted: bool, kept: str = BEST_MAPS) -> int:

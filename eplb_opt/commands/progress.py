@@ -46,13 +46,26 @@ class Progress:
         self.last = self.start
         self.text = "at work"
         self.is_watched = False
+        self.counted = ""
+        self.at_work = ""
         self.is_shown = False
         self.lock = threading.Lock()
 
     def __call__(self, done: int, total: int) -> None:
         """Say how many parts are done, unless more is known or that was said a moment ago."""
         if not self.is_watched:
-            self.show(f"{done} of {total} {self.done}")
+            self.at_work = ""
+            self.counted = f"{done} of {total} {self.done}"
+            self._show_both()
+
+    def plays(self, name: str) -> None:
+        """Say which policy plays."""
+        self.at_work = f"{name} plays"
+        self._show_both()
+
+    def _show_both(self) -> None:
+        """Say what is at work, then what is done."""
+        self.show(", ".join(filter(None, (self.at_work, self.counted))))
 
     def watch(self, standing: Standing) -> None:
         """Say where a method's layers stand, and what is being proven."""

@@ -25,6 +25,7 @@ from .output import (
 )
 from .page import page_of_result, save_page
 from .parser import one_of
+from .signals import put_off
 from .stated import (
     check_moves,
     instance_in_time,
@@ -48,7 +49,7 @@ eplb-opt report replay.json -o page.html
 """
 INPUT = """input:
   recorded loads, for which a map is planned, or a file that
-  solve, gap or replay wrote with --json"""
+  solve, gap, replay or sweep wrote with --json"""
 
 
 def add_parser(commands: Any) -> None:
@@ -133,16 +134,19 @@ def _of_loads(options: argparse.Namespace) -> int:
     """Plan, and show the new map beside those that everybody knows and the one in use."""
     limits = limits_of(options)
     check_moves(options)
-    require_method(options.method, limits)
+    with put_off() as loading:
+        require_method(options.method, limits)
     loads = read_selected(options)
     _check_topology(options)
-    instance, is_early = instance_in_time(options, loads, [options.method])
-    method = "greedy" if is_early else options.method
+    instance, is_early = instance_in_time(
+        options, loads, [options.method], loading.came
+    )
     notes = say_no_effect(options, instance)
     notes += say_idle(options, instance.num_windows)
     from_map = moves_of(options, instance)
-    (result, *_), interrupted = run_methods(instance, [method], limits, from_map)
-    interrupted = interrupted or is_early
+    (result, *_), interrupted = run_methods(
+        instance, [options.method], limits, from_map, is_early
+    )
     head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
     report = in_order(head | result.to_dict())
     page = page_of_result(report, result, loads, from_map.get("previous"))
@@ -166,7 +170,8 @@ def _page_of(kind: str, content: Found, options: argparse.Namespace) -> Page:
     """The page about what another command wrote."""
     from ..pages.of_maps import page_of_maps
     from ..pages.of_replay import page_of_replay
-    from ..pages.reading import REPLAY, REPORT
+    from ..pages.of_sweep import page_of_sweep
+    from ..pages.reading import GAP, REPLAY, REPORT
     from ..pages.studies import study_of_methods, study_of_report
 
     if kind == REPORT:
@@ -176,9 +181,9 @@ def _page_of(kind: str, content: Found, options: argparse.Namespace) -> Page:
             raise OptionError(
                 f"{option} {path} goes with a file that solve wrote: {options.loads} is one of {kind}"
             )
-    if kind == REPLAY:
-        return page_of_replay(content)
-    return page_of_maps(study_of_methods(content))
+    if kind == GAP:
+        return page_of_maps(study_of_methods(content))
+    return page_of_replay(content) if kind == REPLAY else page_of_sweep(content)
 
 
 def _loads_of(

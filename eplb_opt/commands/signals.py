@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -22,17 +23,46 @@ class Signals:
 
     def __init__(self) -> None:
         self.number = 0
+        self.is_put_off = False
 
     def handle(self, number: int, _: FrameType | None) -> None:
-        """Raise `KeyboardInterrupt` at first; end the process the second time."""
+        """Raise `KeyboardInterrupt` at first, unless it is put off; end the process the second time."""
         if self.number:
             os._exit(128 + number)
         self.number = number
-        raise KeyboardInterrupt
+        if not self.is_put_off:
+            raise KeyboardInterrupt
 
     def exit_code(self) -> int:
         """As shells have it: 128 and the signal's number; that of Ctrl-C if something else raised the interrupt."""
         return 128 + (self.number or signal.SIGINT)
+
+
+_current = Signals()
+
+
+@dataclass
+class PutOff:
+    """Whether a signal came while nothing could be cut off; known at the end."""
+
+    came: bool = False
+
+
+@contextlib.contextmanager
+def put_off() -> Iterator[PutOff]:
+    """Let what is within end, such as the import of a package: a first signal is noted and not raised.
+
+    What is half imported cannot be imported again, so that nothing could be written any more.
+    """
+    signals = _current
+    before = signals.number
+    found = PutOff()
+    signals.is_put_off = True
+    try:
+        yield found
+    finally:
+        signals.is_put_off = False
+        found.came = signals.number != before
 
 
 def forget_interrupt() -> None:
@@ -49,7 +79,9 @@ def ending_signals() -> Iterator[Signals]:
 
     After a signal the handlers stay: what Python still does at its end can be cut off, too.
     """
+    global _current
     signals = Signals()
+    _current = signals
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in ENDING:

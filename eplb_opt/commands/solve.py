@@ -32,6 +32,7 @@ from .output import (
 )
 from .page import add_page, page_of_result, save_page
 from .parser import one_of
+from .signals import put_off
 from .stated import (
     check_moves,
     check_spare,
@@ -94,11 +95,13 @@ def _solve(options: argparse.Namespace) -> int:
 
     limits = limits_of(options)
     check_moves(options)
-    require_method(options.method, limits)
+    with put_off() as loading:
+        require_method(options.method, limits)
     _check_outputs(options)
     loads = _read(options)
-    instance, is_early = instance_in_time(options, loads, [options.method])
-    method = "greedy" if is_early else options.method
+    instance, is_early = instance_in_time(
+        options, loads, [options.method], loading.came
+    )
     check_spare(options, instance)
     if options.output is not None:
         _check_sayable(options, instance, loads)
@@ -111,9 +114,12 @@ def _solve(options: argparse.Namespace) -> int:
         plan = plan_of(options, [options.method], limits, windows, files)
         return end_dry_run(options, loads, options.replicas, notes, plan)
     (result, *_), interrupted = run_methods(
-        instance, [method], limits, from_map | {"spare": options.spare}
+        instance,
+        [options.method],
+        limits,
+        from_map | {"spare": options.spare},
+        is_early,
     )
-    interrupted = interrupted or is_early
     saved = []
     if options.output is not None:
         saved.append(_write(options, loads, result.placement))

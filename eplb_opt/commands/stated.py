@@ -13,6 +13,7 @@ from ..packages import is_usable
 from ..problem.objective import SUM, Objective
 from .messages import say, say_done
 from .options import reading_of
+from .signals import put_off
 from .step import check_top_k, cost_in
 
 SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
@@ -69,20 +70,36 @@ def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str])
 
 
 def instance_in_time(
-    options: argparse.Namespace, loads: Any, methods: Sequence[str]
+    options: argparse.Namespace,
+    loads: Any,
+    methods: Sequence[str],
+    is_interrupted: bool = False,
 ) -> tuple[Any, bool]:
     """The same, and whether an interrupt came before it was known what counts of the windows: then it is their sum."""
+    if not is_interrupted and len(loads.load) > 1 and options.across is None:
+        with put_off() as loading:
+            is_usable("numba")
+        is_interrupted = loading.came
+    if is_interrupted:
+        return _summed(options, loads)
     try:
         return instance_of(options, loads, methods), False
     except KeyboardInterrupt:
-        return _instance(options, loads, options.across or "sum"), True
+        return _summed(options, loads)
+
+
+def _summed(options: argparse.Namespace, loads: Any) -> tuple[Any, bool]:
+    """The instance of an interrupted command."""
+    return _instance(options, loads, options.across or "sum"), True
 
 
 def _helps(over_windows: Any, workers: int) -> bool:
     """Whether plans over windows help on windows that are left out; it is said."""
-    from ..foresight.left_out import left_out
-    from ..warmup import warm_up
-
+    with put_off() as loading:
+        from ..foresight.left_out import left_out
+        from ..warmup import warm_up
+    if loading.came:
+        raise KeyboardInterrupt
     warm_up("refined", windows=True)
     found = left_out(over_windows, workers=workers)
     if found is None:

@@ -14,6 +14,7 @@ from ..methods.needs import require_method
 from ..problem.across import ACROSS
 from .common import add_command
 from .files import check_files, save, written
+from .messages import RESULTS
 from .options import (
     add_limits,
     add_loads,
@@ -24,11 +25,13 @@ from .options import (
 )
 from .output import (
     STANDARD_OUTPUT,
+    exit_code_of,
     json_file,
     print_lines,
     print_table,
     save_json,
 )
+from .page import add_page, save_page
 from .parser import one_of
 from .progress import shown_progress
 from .stated import read_selected, said_of_options, say_no_effect
@@ -45,8 +48,8 @@ eplb-opt sweep loads.npz --replicas 256:352:32 \\
     --ranks 32 --tokens-per-step 1024:8193:1024 \\
     --cost h100-deepseek-v3 --bytes-per-expert 44MiB
 """
-# An argument of `Setting` at the beginning of an error.
-ARGUMENT = re.compile(r"^(replicas|ranks|tokens_per_step|top_k)=?\s*")
+# An argument of `Setting` in an error.
+ARGUMENT = re.compile(r"\b(replicas|ranks|tokens_per_step|top_k)=")
 USUAL_SECONDS = 10.0
 MOST_NUMBERS = 1000
 LIST = "numbers a,b or first:end:step, the end excluded"
@@ -71,6 +74,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="go on with the sweep in the file of --json: its cells are not made again",
     )
+    add_page(parser)
     parser.set_defaults(run=_sweep)
 
 
@@ -163,32 +167,55 @@ def _range(part: str) -> list[int]:
     return list(found[: MOST_NUMBERS + 1])
 
 
-def _sweep(options: argparse.Namespace) -> None:
-    from ..sweeping.sweep import sweep
-
+def _sweep(options: argparse.Namespace) -> int:
     inputs = (
         [options.loads] if options.cost is None else [options.loads, Path(options.cost)]
     )
-    check_files({"--json": json_file(options.json)}, inputs)
+    outputs = {"--json": json_file(options.json), "--report": options.report}
+    check_files(outputs, inputs)
     known = _known(options)
     setting = _setting(options)
     require_method(options.method, setting.limits)
     try:
         places, _ = setting.places()
         say_no_effect(options, places[0])
-        with shown_progress("sweep", "plans") as progress:
-            report = sweep(
-                setting,
-                known=known,
-                made=lambda so_far: _keep(options.json, so_far),
-                progress=progress,
-            )
+        report, interrupted = _swept(setting, known, options.json)
     except InstanceError as error:
         raise InstanceError(said_of_options(str(error))) from error
+    saved = save_page(options.report, lambda: _page(report))
     if options.json == STANDARD_OUTPUT:
         save_json(options.json, report)
     else:
         _print(report)
+        print_lines(saved)
+    return exit_code_of(interrupted, RESULTS)
+
+
+def _swept(
+    setting: Setting, known: dict[str, Any] | None, path: Path | None
+) -> tuple[Mapping[str, Any], bool]:
+    """The report, kept whenever cells were added to it; after an interrupt what there is, if there are cells."""
+    from ..sweeping.sweep import sweep
+
+    made: list[Mapping[str, Any]] = []
+
+    def keep(so_far: Mapping[str, Any]) -> None:
+        made[:] = [so_far]
+        _keep(path, so_far)
+
+    try:
+        with shown_progress("sweep", "plans") as progress:
+            return sweep(setting, known=known, made=keep, progress=progress), False
+    except KeyboardInterrupt:
+        if not made:
+            raise
+        return made[0], True
+
+
+def _page(report: Mapping[str, Any]) -> Any:
+    from ..pages.of_sweep import page_of_sweep
+
+    return page_of_sweep(report)
 
 
 def _keep(path: Path | None, report: Mapping[str, Any]) -> None:
@@ -258,11 +285,8 @@ def _cost(given: str | None) -> Any:
 
 
 def _of_option(message: str) -> str:
-    """A message that begins with an argument as one that begins with the option."""
-    found = ARGUMENT.match(message)
-    if found is None:
-        return message
-    return f"--{found[1].replace('_', '-')} {message[found.end() :]}"
+    """A message about arguments as one about the options."""
+    return ARGUMENT.sub(lambda found: f"--{found[1].replace('_', '-')} ", message)
 
 
 def _print(report: Mapping[str, Any]) -> None:

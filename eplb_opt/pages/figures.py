@@ -73,6 +73,39 @@ def layer_axis(**more: Any) -> dict[str, Any]:
     return {"type": "category", "title": {"text": "layer"}, "nticks": 24, **more}
 
 
+def colour_scale(ends: Sequence[float], title: str, is_narrow: bool) -> dict[str, Any]:
+    """Colours of a heat map in percent, and the bar above it that says what they mean.
+
+    Parameters
+    ----------
+    ends : (least, largest)
+    title : str
+        Left out on a narrow page.
+    is_narrow : bool
+    """
+    return {
+        "colorscale": COLOURS,
+        "cmin": ends[0],
+        "cmax": ends[1],
+        "colorbar": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "len": 1 if is_narrow else 0.6,
+            "thickness": 10,
+            "ticksuffix": " %",
+            "title": {
+                "text": "" if is_narrow else title,
+                "side": "right",
+                "font": {"size": 12},
+            },
+        },
+    }
+
+
 def rounded(values: npt.ArrayLike, digits: int = 4) -> list[Any]:
     """Numbers as JSON has them, of few digits; what is not finite is null.
 

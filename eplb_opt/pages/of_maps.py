@@ -6,6 +6,7 @@ from .content import Page, Section
 from .expert_figures import expert_section
 from .layer_figures import layer_section
 from .move_figures import move_section
+from .part_figures import part_section
 from .proof_tables import proof_section
 from .rank_figures import rank_section
 from .study import Study
@@ -32,6 +33,7 @@ def page_of_maps(study: Study) -> Page:
         layer_section(study),
         expert_section(study),
         window_section(study),
+        part_section(study),
         move_section(study),
         proof_section(study),
     ]

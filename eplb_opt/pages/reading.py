@@ -10,20 +10,22 @@ from ..checker.claims import read_head, read_layer, read_section, read_totals
 from ..checker.schema import NAME, Section
 from ..errors import FormatError, shown
 from ..formats.content import read_content
-from ..report import gap, outputs, replay, replay_schema
+from ..report import gap, outputs, replay, replay_schema, sweep_schema
 
 REPORT = "report"
 GAP = "gap"
 REPLAY = "replay"
-SCHEMAS = {gap.SCHEMA: GAP, replay.SCHEMA: REPLAY}
-# Keys that older files do not have.
-LATER = ("gap_limit", "fail_above", "above", "baseline")
+SWEEP = "sweep"
+SCHEMAS = {gap.SCHEMA: GAP, replay.SCHEMA: REPLAY, sweep_schema.SCHEMA: SWEEP}
+WRITERS = "solve, gap, replay or sweep"
+# Keys that older files, or those of a sweep that is not complete, do not have.
+LATER = ("gap_limit", "fail_above", "above", "baseline", "frontier")
 HEAD = 64  # bytes that tell whether a file is JSON of ours
 Found = Mapping[str, Any]
 
 
 def read_found(path: Path) -> tuple[str, Found] | None:
-    """Read what ``solve``, ``gap`` or ``replay`` wrote.
+    """Read what ``solve``, ``gap``, ``replay`` or ``sweep`` wrote.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ def read_found(path: Path) -> tuple[str, Found] | None:
     Returns
     -------
     (kind, content) or None
-        `REPORT`, `GAP` or `REPLAY`; None: the file is none of these, so it may hold loads.
+        `REPORT`, `GAP`, `REPLAY` or `SWEEP`; None: the file is none of these, so it may hold loads.
 
     Raises
     ------
@@ -50,11 +52,10 @@ def read_found(path: Path) -> tuple[str, Found] | None:
         return REPORT, content
     if schema not in SCHEMAS:
         raise FormatError(
-            f"{path}: schema {shown(schema)}: give loads, or what solve, gap or replay wrote with --json"
+            f"{path}: schema {shown(schema)}: give loads, or what {WRITERS} wrote with --json"
         )
     kind = SCHEMAS[schema]
-    check = _check_gap if kind == GAP else _check_replay
-    check(content, str(path))
+    CHECKS[kind](content, str(path))
     return kind, content
 
 
@@ -94,6 +95,8 @@ def _check_gap(content: Found, where: str) -> None:
     for row in head["methods"]:
         method = _section(row, outputs.GAP_METHOD, f"{where}: 'methods'")
         lists += [method["layer_objective"], method["layer_imbalance"]]
+        if method.get("sampling") is not None:
+            _section(method["sampling"], outputs.GAP_SAMPLING, f"{where}: 'sampling'")
     _check_lengths(lists, layers, where)
 
 
@@ -114,6 +117,32 @@ def _check_replay(content: Found, where: str) -> None:
         by_layer.append(outcome["layer_imbalance"])
     _check_lengths(by_window, len(head["served"]), where)
     _check_lengths(by_layer, len(head["layer_ids"]), where)
+
+
+def _check_sweep(content: Found, where: str) -> None:
+    head = _section(content, sweep_schema.SWEEP, where)
+    if not head["cells"]:
+        raise FormatError(f"{where}: 'cells' is empty: the sweep has made none yet")
+    for row in head["left_out"]:
+        _section(row, sweep_schema.LEFT_OUT, f"{where}: 'left_out'")
+    has_size = head["bytes_per_expert"] is not None
+    for row in head["cells"]:
+        cell = _section(row, sweep_schema.CELL, f"{where}: 'cells'")
+        if (cell["slots_bytes"] is not None) != has_size:
+            raise FormatError(
+                f"{where}: 'slots_bytes' of a cell contradicts 'bytes_per_expert'"
+            )
+    made = {_place(row) for row in head["cells"]}
+    for row in head["advice"]:
+        if _place(_section(row, sweep_schema.ADVICE, f"{where}: 'advice'")) not in made:
+            raise FormatError(f"{where}: 'advice' names a cell that is not there")
+
+
+def _place(row: Found) -> tuple[Any, ...]:
+    return row["map"], row["replicas"], row["ranks"], row["tokens_per_step"]
+
+
+CHECKS = {GAP: _check_gap, REPLAY: _check_replay, SWEEP: _check_sweep}
 
 
 def _section(data: Any, section: Section, where: str) -> Found:

@@ -16,16 +16,15 @@ from .figures import (
     colour,
     label,
     layer_axis,
-    rounded,
     styles_of,
 )
+from .part_figures import sampling_caption, stacked
 
 Outcome = Mapping[str, Any]
 Report = Mapping[str, Any]
 HEIGHT = 380
 DASHES = ("solid", "dash", "longdash", "dashdot")
 FLOOR = "own"  # each window's own plan
-PARTS = {"map": "map", "drift": "drift", "sampling": "sampling"}
 
 
 def name_of(row: Outcome, report: Report) -> str:
@@ -181,29 +180,12 @@ def parts_figure(report: Report) -> Figure | None:
     rows = [row for row in shown_rows(report) if row["parts"] is not None]
     if not rows:
         return None
-    names = [label(name_of(row, report)) for row in rows]
-    colours = {"map": "best", "drift": "greedy", "sampling": "contiguous"}
-    data = [
-        {
-            "type": "bar",
-            "name": name,
-            "x": names,
-            "y": rounded([row["parts"][part] * 100 for row in rows], 4),
-            "marker": {"color": colour(colours[part])},
-            "hovertemplate": f"%{{x}}<br>{name}: <b>%{{y:.2f}} %</b><extra></extra>",
-        }
-        for part, name in PARTS.items()
-    ]
-    layout = {
-        "height": HEIGHT,
-        "barmode": "relative",
-        "xaxis": {"type": "category"},
-        "yaxis": {"title": {"text": "above the mean, %"}},
-    }
+    names = [name_of(row, report) for row in rows]
+    tokens = report["tokens_per_step"]
     return Figure(
         "parts",
         "What the imbalance is made of",
         "Map: what a plan leaves in the windows that it was made on. Drift: what is added because other windows came. "
-        f"Sampling: what steps of {report['tokens_per_step']} tokens add by chance, which no map can avoid.",
-        {"parts": {"data": data, "layout": layout}},
+        f"{sampling_caption(tokens)}",
+        {"parts": stacked(names, [row["parts"] for row in rows])},
     )

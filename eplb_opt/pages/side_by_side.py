@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .figures import COLOURS, label, layer_axis
+from .figures import colour_scale, label, layer_axis
 
 ROW = 7  # pixels of a layer
 LEAST_HEIGHT = 280
@@ -52,7 +52,7 @@ def side_by_side(pair: Sequence[str], grid: Grid, is_narrow: bool) -> dict[str, 
     layout: dict[str, Any] = {
         "height": height + HEAD + FOOT,
         "margin": {"t": HEAD, "b": FOOT},
-        "coloraxis": _colours(grid.scale, is_narrow),
+        "coloraxis": colour_scale(grid.scale, SCALE, is_narrow),
         "annotations": [],
     }
     between = BETWEEN / height if is_narrow else GAP
@@ -111,28 +111,4 @@ def _heading(name: str, x: float, y: float) -> dict[str, Any]:
         "xanchor": "left",
         "yanchor": "bottom",
         "showarrow": False,
-    }
-
-
-def _colours(scale: list[Any], is_narrow: bool) -> dict[str, Any]:
-    return {
-        "colorscale": COLOURS,
-        "cmin": scale[0],
-        "cmax": scale[1],
-        "colorbar": {
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1,
-            "yref": "container",
-            "yanchor": "top",
-            "len": 1 if is_narrow else 0.6,
-            "thickness": 10,
-            "ticksuffix": " %",
-            "title": {
-                "text": "" if is_narrow else SCALE,
-                "side": "right",
-                "font": {"size": 12},
-            },
-        },
     }

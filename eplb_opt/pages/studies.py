@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,7 @@ def study_of_methods(
         instance=instance,
         windows=tuple(windows),
         notes=found["notes"],
+        tokens_per_step=found.get("tokens_per_step"),
         **_time_of_methods(found, unit, row["method"]),
     )
 
@@ -193,8 +195,10 @@ def _of_row(
 ) -> ShownMap:
     imbalance = _over(np.array(row["layer_objective"], dtype=np.float64), unit)
     if placement is None or instance is None:
-        return ShownMap(row["method"], imbalance, seconds=row["seconds"])
-    return shown_map(row["method"], placement, instance, unit, row["seconds"])
+        shown = ShownMap(row["method"], imbalance, seconds=row["seconds"])
+    else:
+        shown = shown_map(row["method"], placement, instance, unit, row["seconds"])
+    return replace(shown, sampling=row.get("sampling"))
 
 
 def _unit(row: Report) -> Floats:

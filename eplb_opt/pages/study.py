@@ -31,12 +31,15 @@ class ShownMap:
         The expert in every slot, -1 where it is empty; None: only the imbalance is known.
     seconds : float, optional
         What it took to find it.
+    sampling : mapping, optional
+        What steps of finite size add to its imbalance, as ``gap --tokens-per-step`` says it.
     """
 
     name: str
     imbalance: Floats
     slots: Ints | None = None
     seconds: float | None = None
+    sampling: Row | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,8 @@ class Study:
         What all imbalances are over, in words.
     is_timed : bool
         Whether ranks are compared by the time that a cost gives them, not by tokens.
+    tokens_per_step : int or None
+        Of the steps whose sampling is known.
     """
 
     description: str
@@ -90,6 +95,7 @@ class Study:
     notes: Sequence[str] = ()
     mean: str = MEAN
     is_timed: bool = False
+    tokens_per_step: int | None = None
 
     def map_named(self, name: str) -> ShownMap:
         """The map of a name."""

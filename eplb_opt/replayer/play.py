@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from ..errors import InstanceError, OptionError, shown
 from ..problem.instance import Instance
@@ -19,6 +19,16 @@ from .rounds import OwnRounds, Rounds
 from .trace import Trace, as_trace
 
 Progress = Callable[[int, int], None]
+
+
+@runtime_checkable
+class Audience(Protocol):
+    """A ``progress`` that is told who plays, too."""
+
+    def plays(self, name: str) -> None:
+        """Take the name of the policy that plays now."""
+
+
 AnyRounds = Rounds | OwnRounds
 
 
@@ -76,7 +86,7 @@ def replay(
     workers : int, default 1
         Processes of ``optimal``, threads of ``refined-windows``.
     progress : callable, optional
-        Called with (policies that have played, all of them).
+        Called with (policies that have played, all of them); if it has a method `plays`, that is told who plays now.
 
     Returns
     -------
@@ -200,6 +210,8 @@ def _play(
     outcomes: list[list[Outcome]] = []
     try:
         for number, one in enumerate(rounds):
+            if isinstance(progress, Audience):
+                progress.plays(_called(one, rounds))
             outcomes.append(_outcomes(one, game))
             if progress is not None:
                 progress(number + 1, len(rounds))
@@ -207,6 +219,13 @@ def _play(
         if not outcomes:
             raise
     return outcomes
+
+
+def _called(one: AnyRounds, rounds: Sequence[AnyRounds]) -> str:
+    """Who plays, with its slots where there are several numbers of them."""
+    slots = one.instance.num_replicas
+    are_alike = all(other.instance.num_replicas == slots for other in rounds)
+    return one.name if are_alike else f"{one.name} with {slots} replicas"
 
 
 def _outcomes(one: AnyRounds, game: Game) -> list[Outcome]:

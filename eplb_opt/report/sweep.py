@@ -15,6 +15,7 @@ MOST_WHOLE = 1e9
 GIBI = 2**30
 SECONDS = "s"
 ON_FRONTIER = "*"
+RESUME = "eplb-opt sweep --resume makes the others and says what to take"
 WORTH = 0.005  # a change of a step that is named
 
 Report = Mapping[str, Any]
@@ -51,7 +52,7 @@ def cell_table(report: Report, ranks: int) -> list[Column]:
         Column(name, [step_text(cell["step"], report) for cell in cells]),
         Column("least", [step_text(cell["step_bound"], report) for cell in cells], order=1),
         Column("above %", [_percent(cell["step_gap"], 1) for cell in cells], order=2),
-        Column("best", [ON_FRONTIER if cell["frontier"] else "" for cell in cells], left=True),
+        Column("best", [ON_FRONTIER if cell.get("frontier") else "" for cell in cells], left=True),
     ]  # fmt: skip
     if report["bytes_per_expert"] is not None:
         sizes = [f"{cell['slots_bytes'] / GIBI:.1f}" for cell in cells]
@@ -78,12 +79,12 @@ def _advice_of(row: Row, report: Report) -> list[str]:
     place = f"{row['ranks']} ranks, {row['tokens_per_step']} tokens a step"
     step = step_text(row["step"], report, with_unit=True)
     compared = "; ".join([*_gains(row, report), *_losses(row)])
-    lines = [f"{place}: {_choice(row)}, {step}"]
+    lines = [f"{place}: {choice(row)}, {step}"]
     return [*lines, f"  {compared}"] if compared else lines
 
 
-def _choice(row: Row) -> str:
-    """The map to take."""
+def choice(row: Row) -> str:
+    """The map that a row of the advice says to take."""
     if row["map"] == OFF:
         return "leave it off, no plan gains 1%"
     redundant = row["redundant"]
@@ -112,6 +113,8 @@ def _losses(row: Row) -> list[str]:
 
 def summary_lines(report: Report) -> list[str]:
     """The advice in short: from which batch on redundant experts pay."""
+    if not report["complete"]:
+        return [f"not complete, {len(report['cells'])} cells: {RESUME}"]
     pays = [row for row in report["advice"] if row["redundant"]]
     if not pays:
         return ["Redundant experts pay in none of these cells: leave them out."]
@@ -120,17 +123,22 @@ def summary_lines(report: Report) -> list[str]:
 
 
 def _from_which_batch(advice: Sequence[Row], ranks: int) -> str:
-    """From which batch on redundant experts pay on so many ranks."""
+    """At which batches redundant experts pay on so many ranks."""
     rows = sorted(
         (row for row in advice if row["ranks"] == ranks),
         key=lambda row: int(row["tokens_per_step"]),
     )
-    first = next((row for row in rows if row["redundant"]), None)
-    if first is None:
+    pays = [row for row in rows if row["redundant"]]
+    if not pays:
         return f"On {ranks} ranks redundant experts pay at none of these batches."
-    tokens = first["tokens_per_step"]
-    count = first["redundant"]
-    return f"On {ranks} ranks redundant experts pay from {tokens} tokens a step on: {count} there."
+    if pays == rows[-len(pays) :]:
+        first = pays[0]
+        return (
+            f"On {ranks} ranks redundant experts pay from {first['tokens_per_step']} tokens a step on: "
+            f"{first['redundant']} there."
+        )
+    places = ", ".join(f"{row['tokens_per_step']} ({row['redundant']})" for row in pays)
+    return f"On {ranks} ranks redundant experts pay at these tokens a step, and not at others: {places}."
 
 
 def step_text(value: float, report: Report, with_unit: bool = False) -> str:

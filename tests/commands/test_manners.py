@@ -119,6 +119,19 @@ def test_progress_off_a_terminal_is_for_those_who_ask(loudness, lines, capsys):
     assert capsys.readouterr().err == "optimal: 0 s, 3 of 58 layers optimal\n" * lines
 
 
+def test_replay_says_who_plays(capsys):
+    with as_loud_as(Loudness.VERBOSE):
+        progress = Progress("replay", "policies have played")
+        for tell in (lambda: progress.plays("greedy"), lambda: progress(1, 2), lambda: progress.plays("own")):
+            progress.last -= 6  # seconds
+            tell()
+    assert capsys.readouterr().err.splitlines() == [
+        "replay: 0 s, greedy plays",
+        "replay: 0 s, 1 of 2 policies have played",
+        "replay: 0 s, own plays, 1 of 2 policies have played",
+    ]
+
+
 def test_a_live_line_never_wraps_and_is_cleared(monkeypatch, capsys):
     monkeypatch.setattr("eplb_opt.commands.progress.is_terminal", lambda stream: True)
     monkeypatch.setenv("COLUMNS", "40")

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eplb_opt import SolveInterrupted, solver
+from eplb_opt import SolveInterrupted, SolverError, solver
 from eplb_opt.cli import main
 from eplb_opt.commands.messages import RESULTS
 from eplb_opt.commands.output import exit_code_of
@@ -89,13 +89,70 @@ def test_without_files_the_table_is_what_is_kept(stops, folder, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", [SOLVE, ["gap", "loads.npz", *TOPOLOGY, "--methods", "optimal", "--json", "g.json"]]
+    "command", [SOLVE, ["gap", "loads.npz", *TOPOLOGY, "--methods", "optimal", "--json", "report.json"]]
 )
-def test_an_interrupt_before_any_result_writes_nothing(command, stops, folder, capsys):
+def test_an_interrupt_before_any_result_keeps_the_greedys(command, stops, folder, capsys):
     stops("optimal", with_result=False)
     assert main(command) == 130
+    assert "are kept: " in capsys.readouterr().err
+    assert method_of(folder / "report.json") == "greedy"
+
+
+def test_where_the_greedy_has_no_map_nothing_is_written(folder, monkeypatch, capsys):
+    def stopped(instance, method, limits, **others):
+        raise SolverError("none") if method == "greedy" else KeyboardInterrupt
+
+    monkeypatch.setattr(solver, "solve", stopped)
+    assert main(SOLVE) == 130
     assert capsys.readouterr() == ("", "eplb-opt: interrupted: nothing written\n")
     assert [path.name for path in folder.iterdir()] == ["loads.npz"]
+
+
+# The command, interrupted in the middle of a module's import.
+IMPORTING = """
+import signal, sys
+from eplb_opt.cli import main
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == "{module}" and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+sys.modules.pop("{module}", None)
+sys.meta_path.insert(0, Interrupts())
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [
+        ("solve", "highspy"),
+        ("solve", "numba"),
+        ("solve", "eplb_opt.foresight.left_out"),
+        ("gap", "eplb_opt.solver"),
+        ("report", "highspy"),
+    ],
+)
+def test_an_interrupt_within_an_import_keeps_the_greedys(command, module, folder):
+    outputs = {"solve": ["-o", "map.npz"], "gap": [], "report": ["-o", "page.html"]}[command]
+    np.savez("loads.npz", load=np.random.default_rng(0).integers(1, 99, (6, 2, 12)))
+    words = [command, "loads.npz", *TOPOLOGY, *outputs, "--json", "report.json"]
+    program = IMPORTING.format(module=module)
+    run = subprocess.run(
+        [sys.executable, "-c", program, *words], preexec_fn=default_signals, capture_output=True, text=True
+    )
+    assert (run.returncode, "Traceback" in run.stderr) == (130, False), run.stderr
+    assert "report.json" in run.stderr
+    assert method_of(folder / "report.json") == "greedy"
+    assert all((folder / name).exists() for name in outputs[1:])
+
+
+def method_of(path):
+    """What made the maps of an interrupted command's report."""
+    report = json.loads(path.read_text())
+    assert report["interrupted"]
+    (row,) = report.get("methods", [report])
+    return row["method"]
 
 
 @pytest.mark.parametrize(("with_result", "methods"), [(True, ["greedy", "optimal"]), (False, ["greedy"])])

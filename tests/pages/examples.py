@@ -6,10 +6,13 @@ import functools
 
 import numpy as np
 
-from eplb_opt import Instance, Limits, Objective, Placement, replay, solve
+from eplb_opt import Cost, Instance, Limits, Objective, Placement, replay, solve
 from eplb_opt.pages.of_maps import page_of_maps
 from eplb_opt.pages.of_replay import page_of_replay
+from eplb_opt.pages.of_sweep import page_of_sweep
 from eplb_opt.pages.studies import study_of_report
+from eplb_opt.sweeping.setting import Setting
+from eplb_opt.sweeping.sweep import sweep
 
 from ..conftest import TWO_LAYERS
 
@@ -57,9 +60,20 @@ def largest_study():
     return study_of_report(result.to_dict(), instance, result.placement, Placement(slots[:, ::-1], 256))
 
 
+@functools.cache
+def sweep_report():
+    """Two numbers of ranks, of which one does not fit one number of slots, with memory and a cost."""
+    setting = Setting(
+        two_layers().load, [12, 16, 24], [4, 8], [16, 4096],
+        cost=Cost.roofline(4e-5, 1e-7), bytes_per_expert=2**30, method="greedy", limits=LIMITS,
+    )  # fmt: skip
+    return sweep(setting)
+
+
 PAGES = {
     "moves": lambda: page_of_maps(moved_study()),
     "windows": lambda: page_of_maps(windows_study()),
     "replay": lambda: page_of_replay(replay_report()),
+    "sweep": lambda: page_of_sweep(sweep_report()),
     "largest": lambda: page_of_maps(largest_study()),
 }

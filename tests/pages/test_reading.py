@@ -10,16 +10,18 @@ import pytest
 from eplb_opt import FormatError, solve
 from eplb_opt.pages.of_maps import page_of_maps
 from eplb_opt.pages.of_replay import page_of_replay
-from eplb_opt.pages.reading import GAP, REPLAY, REPORT, read_found
+from eplb_opt.pages.of_sweep import page_of_sweep
+from eplb_opt.pages.reading import GAP, REPLAY, REPORT, SWEEP, read_found
 from eplb_opt.pages.studies import study_of_methods, study_of_report
 
 from ..commands.common import TOPOLOGY, write_loads
-from .examples import LIMITS, replay_report, two_layers
+from .examples import LIMITS, replay_report, sweep_report, two_layers
 
 PAGE_OF = {
     REPORT: lambda content: page_of_maps(study_of_report(content)),
     GAP: lambda content: page_of_maps(study_of_methods(content)),
     REPLAY: page_of_replay,
+    SWEEP: page_of_sweep,
 }
 
 
@@ -34,11 +36,13 @@ def contents(tmp_path_factory):
     from eplb_opt.cli import main
 
     folder = tmp_path_factory.mktemp("found")
-    main(["gap", str(write_loads(folder)), *TOPOLOGY, "--methods", "greedy", "--json", str(folder / "gap.json")])
+    step = ["--tokens-per-step", "64", "--json", str(folder / "gap.json")]
+    main(["gap", str(write_loads(folder)), *TOPOLOGY, "--methods", "greedy", *step])
     return {
         REPORT: json.loads(json.dumps(solve(two_layers(), "greedy", LIMITS).to_dict())),
         GAP: json.loads((folder / "gap.json").read_text()),
         REPLAY: json.loads(json.dumps(replay_report())),
+        SWEEP: json.loads(json.dumps(sweep_report())),
     }
 
 
@@ -65,13 +69,15 @@ def test_whatever_is_missing_or_of_another_type_is_a_format_error_or_harmless(ki
     assert not any("\n" in message for message in messages)
 
 
+PLACES = (
+    (), ("layers", 0), ("methods", 0), ("methods", 0, "sampling"), ("outcomes", 0), ("advice",), ("advice", 0),
+    ("totals",), ("cells", 0), ("left_out", 0),
+)  # fmt: skip
+
+
 def spoilt(content):
-    for place in ((), ("layers", 0), ("methods", 0), ("outcomes", 0), ("advice",), ("totals",)):
-        try:
-            keys = list(at(content, place))
-        except KeyError:
-            continue
-        for key in keys:
+    for place in PLACES:
+        for key in list(at(content, place)):
             for value in (None, "text", -1, [], {}, [1]):
                 changed = json.loads(json.dumps(content))
                 at(changed, place)[key] = value
@@ -82,9 +88,13 @@ def spoilt(content):
 
 
 def at(content, place):
+    """Keys and values at a place; none where this kind of file has no such place."""
     for step in place:
-        content = content[step]
-    return content
+        try:
+            content = content[step]
+        except (KeyError, IndexError, TypeError):
+            return {}
+    return content if isinstance(content, dict) else {}
 
 
 def test_loads_are_none_of_ours(tmp_path):

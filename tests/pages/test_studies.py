@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from eplb_opt import Cost, FormatError, Instance, Limits, Objective, Placement, solve
 from eplb_opt.pages.html import page_html
 from eplb_opt.pages.of_maps import page_of_maps
+from eplb_opt.pages.part_figures import part_section
 from eplb_opt.pages.rank_figures import rank_section
 from eplb_opt.pages.studies import study_of_methods, study_of_report
 from eplb_opt.pages.study import rank_loads, window_imbalance
 from eplb_opt.pages.summary import cards, sentences
+from eplb_opt.pages.window_figures import _together, window_section
 from eplb_opt.replayer.players import contiguous
 from eplb_opt.report.gap import best_bound, gap_rows
 
@@ -69,6 +73,43 @@ def test_windows_are_shown_where_there_are_several():
     titles = [section.title for section in page_of_maps(windows_study()).sections]
     assert "Window by window" in titles
     assert "What moves" not in titles
+
+
+def test_windows_and_layers_are_those_of_the_placement():
+    study = windows_study()
+    *_, figure = window_section(study).parts
+    placement = Placement(study.slots_of["refined"].reshape(2, -1), 12, (5, 8))
+    expected = (placement.window_imbalance(study.instance).T - 1) * 100
+    (heat,) = figure.plots["refined"]["data"]
+    np.testing.assert_allclose(heat["z"], expected, atol=0.006)
+    assert heat["y"] == ["5", "8"]
+    assert figure.shared["labels"][0][1] == "night"
+
+
+def test_many_windows_are_put_together():
+    starts, means = _together(np.arange(10.0)[:, None], 4)
+    assert starts == [0, 3, 6, 9]
+    np.testing.assert_allclose(means[:, 0], [1, 4, 7, 9])
+
+
+def test_the_parts_of_an_imbalance_add_up():
+    """Map and drift are the mean of windows; sampling is what the file says."""
+    study = windows_study()
+    sampled = replace(study.map_named("refined"), sampling={"sampling": 0.25})
+    others = [shown for shown in study.maps if shown.name != "refined"]
+    section = part_section(replace(study, maps=(*others, sampled), tokens_per_step=64))
+    assert section.title == "Map, drift and sampling"
+    (figure,) = section.parts
+    bars = {bar["name"]: dict(zip(bar["x"], bar["y"], strict=True)) for bar in figure.plots["parts"]["data"]}
+    for shown in study.maps:
+        mean = window_imbalance(shown.slots, study.instance).mean() - 1
+        assert bars["map"][shown.name] + bars["drift"][shown.name] == pytest.approx(mean * 100, abs=1e-3)
+    assert bars["sampling"]["refined"] == 25
+    assert "steps of 64 tokens" in figure.caption
+
+
+def test_one_part_alone_is_no_section():
+    assert part_section(moved_study()) is None
 
 
 def test_a_report_alone_is_enough():

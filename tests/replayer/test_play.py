@@ -172,6 +172,20 @@ def test_progress_and_repr():
     assert repr(found).startswith("Replay(outcomes=")
 
 
+def test_who_plays_is_told_before_it_has_played():
+    told = []
+
+    class Listening:
+        def __call__(self, *counts):
+            told.append(counts)
+
+        def plays(self, name):
+            told.append(name)
+
+    replay(windows(), [12, 16], num_ranks=4, policies=["greedy"], progress=Listening())
+    assert told == ["greedy with 12 replicas", (1, 2), "greedy with 16 replicas", (2, 2)]
+
+
 @pytest.mark.recorded
 def test_windows_are_worth_planning_for():
     """Of the recorded tasks in turn: plans over windows beat the greedy's, and no plan beats each window's own."""

@@ -14,6 +14,7 @@ from eplb_opt.commands.sweep import numbers
 from eplb_opt.errors import FormatError
 from eplb_opt.limits import Limits
 from eplb_opt.problem.objective import Objective
+from eplb_opt.report.sweep import summary_lines
 from eplb_opt.report.sweep_schema import ADVICE, CELL, LEFT_OUT, SWEEP
 from eplb_opt.sweeping import cells as cells_module
 from eplb_opt.sweeping.advice import advise, with_frontier
@@ -124,6 +125,25 @@ def test_advice_is_to_leave_it_off_where_nothing_gains_a_hundredth():
     assert (advice["map"], advice["gain"]) == ("planned", None)
 
 
+@pytest.mark.parametrize(
+    ("redundant", "said"),
+    [
+        ([0, 0, 0], "at none of these batches"),
+        ([0, 4, 8], "from 32 tokens a step on: 4 there"),
+        ([4, 0, 8], "at these tokens a step, and not at others: 16 (4), 64 (8)"),
+    ],
+)
+def test_the_batches_at_which_redundant_experts_pay(redundant, said):
+    advice = [
+        {"ranks": 2, "tokens_per_step": tokens, "redundant": count}
+        for tokens, count in zip((16, 32, 64), redundant, strict=True)
+    ]
+    other = {"ranks": 4, "tokens_per_step": 16, "redundant": 1}
+    lines = summary_lines({"complete": True, "advice": [*advice, other]})
+    assert said in lines[0]
+    assert lines[1].startswith("On 4 ranks redundant experts pay from 16 tokens")
+
+
 def test_reading_more_experts_makes_redundancy_pay_in_large_batches_only():
     report = sweep(setting(cost=ROOFLINE, ranks=[4], tokens_per_step=[4, 4096], top_k=2))
     few, many = report["advice"]
@@ -224,8 +244,12 @@ def test_an_interrupt_keeps_the_cells_that_are_there(loads, tmp_path, monkeypatc
         return real(instance, *arguments)
 
     monkeypatch.setattr(cells_module, "solve", interrupted)
-    assert main(arguments(loads, "--json", str(path))) == 130
-    assert f"interrupted: the files are kept: {path}" in capsys.readouterr().err
+    page = tmp_path / "sweep.html"
+    assert main(arguments(loads, "--json", str(path), "--report", str(page))) == 130
+    shown = capsys.readouterr()
+    assert f"interrupted: the results so far are kept: {path}, {page}" in shown.err
+    assert "not complete, 8 cells: eplb-opt sweep --resume" in shown.out
+    assert "This sweep is not complete" in page.read_text()
     kept = json.loads(path.read_text())
     assert not kept["complete"]
     assert {row["ranks"] for row in kept["cells"] if row["map"] == "planned"} == {2}
@@ -240,7 +264,7 @@ def test_an_interrupt_keeps_the_cells_that_are_there(loads, tmp_path, monkeypatc
     ("given", "said"),
     [
         (["--resume"], "--resume goes on with a file: give --json FILE"),
-        (["--tokens-per-step", "1073741824"], "--tokens-per-step 1073741824 times top_k=8"),
+        (["--tokens-per-step", "1073741824"], "--tokens-per-step 1073741824 times --top-k 8"),
         (["--cost", "none.json"], "cannot read none.json"),
         (["--replicas", "11"], "--replicas 11 is not a multiple of --ranks 2"),
         (["--replicas", "1:2"], "--replicas: '1:2': give numbers a,b or first:end:step"),
@@ -255,6 +279,18 @@ def test_what_is_wrong_is_one_line(given, said, loads, capsys):
     assert code == 2
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_a_page_is_written_at_once_and_of_the_file(loads, tmp_path, capsys):
+    written = [tmp_path / name for name in ("sweep.json", "once.html", "again.html")]
+    report, once, again = map(str, written)
+    assert main(arguments(loads, "--json", report, "--report", once, "--cost", "h100-deepseek-v3")) == 0
+    assert capsys.readouterr().out.endswith(f"page: {once} (open it in a browser)\n")
+    assert main(["report", report, "-o", again]) == 0
+    assert written[1].read_text() == written[2].read_text()
+    said = capsys.readouterr().out
+    assert "Most is gained on" in said
+    assert said.splitlines()[-1] == f"page: {again} (open it in a browser)"
 
 
 def test_groups_without_effect_are_said(loads, capsys):

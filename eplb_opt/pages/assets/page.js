@@ -11,7 +11,8 @@
   const NARROW = 640;
   const CONFIG = { responsive: true, displayModeBar: false, displaylogo: false };
 
-  const AXIS = { gridcolor: "var(--line)", linecolor: "var(--line)", zerolinecolor: "var(--line)", automargin: true };
+  const AXIS = { gridcolor: "var(--line)", linecolor: "var(--line)", zerolinecolor: "var(--line)", automargin: true,
+    title: { standoff: 8 } };
   const LOOK = {
     paper_bgcolor: "var(--surface)",
     plot_bgcolor: "var(--surface)",
