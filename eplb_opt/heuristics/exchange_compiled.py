@@ -14,7 +14,7 @@ HIGH32 = np.int32(HIGH)
 GAPS = (701, 301, 132, 57, 23, 10, 4, 1)  # Ciura's, of Shell's sort
 
 
-def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-def]
+def steps(state, bits, shift, schedule, goal, weights, blocks, swap):  # type: ignore[no-untyped-def]
     """Make the steps in place.
 
     Parameters
@@ -27,8 +27,8 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
         Heavy ranks, partners of each, and `turn_above`.
     goal : array [packings], int64
         Quantised rank load that is good enough.
-    swap : array
-        Of `splits.split_arrays`.
+    weights, blocks, swap : array
+        Of `splits.split_arrays`; the last alone is read.
     """
     _, slots, ranks = state.shape
     room = _workspace(slots, ranks, swap.shape[1])
@@ -67,22 +67,24 @@ def _steps(  # type: ignore[no-untyped-def]
             heavy = schedule[step, 0]
             partners = schedule[step, 1]
             turn_above = schedule[step, 2]
-            if _total_loads(held, ordered, bits) <= goal[packing]:
+            if total_loads(held, ordered, bits) <= goal[packing]:
                 break
-            _order(held, old, ordered, shift, heavy, partners, turn_above)
+            order(held, old, ordered, shift, heavy, partners, turn_above)
             for s in range(slots):
                 for i in range(heavy * (1 + partners)):
                     loads[s, i] = held[s, i] >> bits
             for q in range(heavy * partners):
                 _exchanges(loads, q % heavy, heavy + q, exchanged, here, there, sums)
-                best[q] = _least(pattern)
-            _choose(held, best, ordered, shift, heavy, partners, swap, number, number_pattern)  # fmt: skip
+                best[q] = least(pattern)
+            for h in range(heavy):
+                q = chosen_partner(h, best, ordered, shift, heavy, partners, number, number_pattern)  # fmt: skip
+                _exchange(held, h, heavy + q, swap, best[q] & LOW)
             if slots > EXCHANGED + 1:
                 _roll(held, old)
 
 
 @compiled
-def _total_loads(held, total, bits):  # type: ignore[no-untyped-def]
+def total_loads(held, total, bits):  # type: ignore[no-untyped-def]
     """Add up each rank's load into ``total``; the heaviest."""
     slots, ranks = held.shape
     for r in range(ranks):
@@ -98,7 +100,7 @@ def _total_loads(held, total, bits):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _order(held, old, ordered, shift, heavy, partners, turn_above):  # type: ignore[no-untyped-def]
+def order(held, old, ordered, shift, heavy, partners, turn_above):  # type: ignore[no-untyped-def]
     """Sort the ranks by the loads in ``ordered``, bring them into the order of a step, turn the partners' slots."""
     slots, ranks = held.shape
     for r in range(ranks):
@@ -150,29 +152,31 @@ def _sort(keys):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _choose(  # type: ignore[no-untyped-def]
-    held, best, ordered, shift, heavy, partners, swap, number, number_pattern
-):  # fmt: skip
-    """Each heavy rank makes its best split with the partner whose heavier side is then lightest."""
-    for h in range(heavy):
-        chosen = h
-        least = np.int64(1) << 62
-        for p in range(partners):
-            q = p * heavy + h
-            # The difference of the best split, as a number again.
-            number_pattern[0] = best[q] & HIGH32
-            # As in `exchange._choose`.
-            heavier_side = np.int64(number[0]) + (ordered[q] >> shift)
-            ranked = (heavier_side << PARTNER_BITS) | p
-            if ranked < least:
-                least = ranked
-                chosen = q
-        split = best[chosen] & LOW
-        for s in range(len(held)):
-            if swap[s, split]:
-                key = held[s, h]
-                held[s, h] = held[s, heavy + chosen]
-                held[s, heavy + chosen] = key
+def chosen_partner(h, best, ordered, shift, heavy, partners, number, number_pattern):  # type: ignore[no-untyped-def]  # fmt: skip
+    """The pair of a heavy rank's partner whose heavier side is lightest, each after its best split."""
+    chosen = h
+    least_side = np.int64(1) << 62
+    for p in range(partners):
+        q = p * heavy + h
+        # The difference of the best split, as a number again.
+        number_pattern[0] = best[q] & HIGH32
+        # As in `exchange._choose`.
+        heavier_side = np.int64(number[0]) + (ordered[q] >> shift)
+        ranked = (heavier_side << PARTNER_BITS) | p
+        if ranked < least_side:
+            least_side = ranked
+            chosen = q
+    return chosen
+
+
+@compiled
+def _exchange(held, mine, theirs, swap, split):  # type: ignore[no-untyped-def]
+    """Exchange the slots of two ranks that a split names."""
+    for s in range(held.shape[0]):
+        if swap[s, split]:
+            key = held[s, mine]
+            held[s, mine] = held[s, theirs]
+            held[s, theirs] = key
 
 
 @compiled
@@ -204,7 +208,7 @@ def _exchanges(loads, mine, theirs, number, here, there, sums):  # type: ignore[
 
 
 @compiled
-def _least(pattern):  # type: ignore[no-untyped-def]
+def least(pattern):  # type: ignore[no-untyped-def]
     """The smallest pattern, whose low bits give way to the number of its place."""
     for k in range(len(pattern)):
         pattern[k] = (pattern[k] & HIGH32) | np.int32(k)
