@@ -341,6 +341,13 @@ def bincount(index: Array, columns: int, values: Array | None = None) -> Array:
     return counts.scatter_add_(1, index, values.to(torch.float64))
 
 
+def count_within(ordered: Array, most: Array) -> Array:
+    """How many numbers of an ascending vector are at most each of ``most``, int64, in its shape."""
+    if isinstance(ordered, np.ndarray):
+        return np.searchsorted(ordered, most, side="right")
+    return torch.searchsorted(ordered, most, right=True)
+
+
 def last_true(array: Array) -> Array:
     """Where along the last axis the last True is, int64; there is one: the standard's ``argmax`` finds the first."""
     size = array.shape[-1]

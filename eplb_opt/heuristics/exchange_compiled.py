@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import compiled
+from .arrays import Numpy
 from .differences import HIGH, LOW
 from .exchange import PARTNER_BITS
 from .splits import EXCHANGED
@@ -13,8 +14,7 @@ HIGH32 = np.int32(HIGH)
 GAPS = (701, 301, 132, 57, 23, 10, 4, 1)  # Ciura's, of Shell's sort
 
 
-@compiled
-def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-def]
+def steps(state, bits, shift, schedule, goal, weights, blocks, swap):  # type: ignore[no-untyped-def]
     """Make the steps in place.
 
     Parameters
@@ -27,49 +27,68 @@ def steps(state, bits, shift, schedule, goal, swap):  # type: ignore[no-untyped-
         Heavy ranks, partners of each, and `turn_above`.
     goal : array [packings], int64
         Quantised rank load that is good enough.
-    swap : array
-        Of `splits.split_arrays`.
+    weights, blocks, swap : array
+        Of `splits.split_arrays`; the last alone is read.
     """
-    packings, slots, ranks = state.shape
-    number = np.arange(swap.shape[1]).astype(np.int32)
-    sums = np.empty(len(number), dtype=np.float32)
-    # The same memory: patterns of numbers >= 0 are in their order.
-    pattern = sums.view(np.int32)
-    difference = np.empty(1, dtype=np.float32)
+    _, slots, ranks = state.shape
+    room = _workspace(slots, ranks, swap.shape[1])
+    _steps(state, bits, shift, schedule, goal, swap, *room)
+
+
+def _workspace(slots: int, ranks: int, splits: int) -> tuple[Numpy, ...]:
+    """Room for what `_steps` works on: numba would compile the making of arrays anew for every kind of them."""
+    sums = np.empty(splits, dtype=np.float32)
+    number = np.empty(1, dtype=np.float32)
     loads = np.empty((slots, ranks), dtype=np.float32)
     best = np.empty(ranks, dtype=np.int32)
     old = np.empty((slots, ranks), dtype=np.int32)
     ordered = np.empty(ranks, dtype=np.int64)
-    exchanged = min(slots - 1, EXCHANGED)
     here = np.empty(1 << EXCHANGED, dtype=np.float32)
     there = np.empty(1 << EXCHANGED, dtype=np.float32)
+    # Twice the same memory: patterns of numbers >= 0 are in their order.
+    pattern = sums.view(np.int32)
+    number_pattern = number.view(np.int32)
+    return (
+        loads, best, old, ordered, here, there, sums, pattern, number, number_pattern
+    )  # fmt: skip
+
+
+@compiled
+def _steps(  # type: ignore[no-untyped-def]
+    state, bits, shift, schedule, goal, swap,
+    loads, best, old, ordered, here, there, sums, pattern, number, number_pattern,
+):  # fmt: skip
+    """As `steps`, in room of `_workspace`."""
+    packings, slots, _ = state.shape
+    exchanged = min(slots - 1, EXCHANGED)
     for packing in range(packings):
         held = state[packing]
-        for step in range(len(schedule)):
+        for step in range(schedule.shape[0]):
             heavy = schedule[step, 0]
             partners = schedule[step, 1]
             turn_above = schedule[step, 2]
-            if _total_loads(held, ordered, bits) <= goal[packing]:
+            if total_loads(held, ordered, bits) <= goal[packing]:
                 break
-            _order(held, old, ordered, shift, heavy, partners, turn_above)
+            order(held, old, ordered, shift, heavy, partners, turn_above)
             for s in range(slots):
                 for i in range(heavy * (1 + partners)):
                     loads[s, i] = held[s, i] >> bits
             for q in range(heavy * partners):
                 _exchanges(loads, q % heavy, heavy + q, exchanged, here, there, sums)
-                best[q] = _least(pattern, number)
-            _choose(held, best, ordered, shift, heavy, partners, difference, swap)
+                best[q] = least(pattern)
+            for h in range(heavy):
+                q = chosen_partner(h, best, ordered, shift, heavy, partners, number, number_pattern)  # fmt: skip
+                _exchange(held, h, heavy + q, swap, best[q] & LOW)
             if slots > EXCHANGED + 1:
-                old[:] = held
-                for s in range(slots):
-                    held[s] = old[(s - EXCHANGED) % slots]
+                _roll(held, old)
 
 
 @compiled
-def _total_loads(held, total, bits):  # type: ignore[no-untyped-def]
+def total_loads(held, total, bits):  # type: ignore[no-untyped-def]
     """Add up each rank's load into ``total``; the heaviest."""
     slots, ranks = held.shape
-    total[:] = 0
+    for r in range(ranks):
+        total[r] = 0
     for s in range(slots):
         for r in range(ranks):
             total[r] += held[s, r] >> bits
@@ -81,20 +100,42 @@ def _total_loads(held, total, bits):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _order(held, old, ordered, shift, heavy, partners, turn_above):  # type: ignore[no-untyped-def]
+def order(held, old, ordered, shift, heavy, partners, turn_above):  # type: ignore[no-untyped-def]
     """Sort the ranks by the loads in ``ordered``, bring them into the order of a step, turn the partners' slots."""
     slots, ranks = held.shape
     for r in range(ranks):
         ordered[r] = (ordered[r] << shift) | r
     _sort(ordered)
     turned = ordered[ranks - 1] >> shift > turn_above
-    old[:] = held
+    _copy(held, old)
     for i in range(ranks):
-        at = ordered[_place(i, heavy, ranks)] & ((1 << shift) - 1)
+        # Heavy ranks first, then partners, then the rest, of ranks in ascending order.
+        place = ranks - 1 - i if i < heavy else i - heavy
+        at = ordered[place] & ((1 << shift) - 1)
         turn = 1 if turned and heavy <= i < heavy * (1 + partners) else 0
         held[0, i] = old[slots - turn if turn else 0, at]
         for s in range(1, slots):
             held[s, i] = old[s - turn, at]
+
+
+@compiled
+def _copy(held, to):  # type: ignore[no-untyped-def]
+    """Loops: the assignment of a whole array takes numba seconds to compile, for its errors' texts."""
+    slots, ranks = held.shape
+    for s in range(slots):
+        for r in range(ranks):
+            to[s, r] = held[s, r]
+
+
+@compiled
+def _roll(held, old):  # type: ignore[no-untyped-def]
+    """Turn the slots, as `exchange.roll`."""
+    slots, ranks = held.shape
+    _copy(held, old)
+    for s in range(slots):
+        start = (s - EXCHANGED) % slots
+        for r in range(ranks):
+            held[s, r] = old[start, r]
 
 
 @compiled
@@ -111,34 +152,31 @@ def _sort(keys):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _choose(held, best, ordered, shift, heavy, partners, difference, swap):  # type: ignore[no-untyped-def]
-    """Each heavy rank makes its best split with the partner whose heavier side is then lightest."""
-    as_pattern = difference.view(np.int32)
-    for h in range(heavy):
-        chosen = h
-        least = np.int64(1) << 62
-        for p in range(partners):
-            q = p * heavy + h
-            # The difference of the best split, as a number again.
-            as_pattern[0] = best[q] & HIGH32
-            # As in `exchange._choose`.
-            heavier_side = np.int64(difference[0]) + (ordered[q] >> shift)
-            ranked = (heavier_side << PARTNER_BITS) | p
-            if ranked < least:
-                least = ranked
-                chosen = q
-        split = best[chosen] & LOW
-        for s in range(len(held)):
-            if swap[s, split]:
-                key = held[s, h]
-                held[s, h] = held[s, heavy + chosen]
-                held[s, heavy + chosen] = key
+def chosen_partner(h, best, ordered, shift, heavy, partners, number, number_pattern):  # type: ignore[no-untyped-def]  # fmt: skip
+    """The pair of a heavy rank's partner whose heavier side is lightest, each after its best split."""
+    chosen = h
+    least_side = np.int64(1) << 62
+    for p in range(partners):
+        q = p * heavy + h
+        # The difference of the best split, as a number again.
+        number_pattern[0] = best[q] & HIGH32
+        # As in `exchange._choose`.
+        heavier_side = np.int64(number[0]) + (ordered[q] >> shift)
+        ranked = (heavier_side << PARTNER_BITS) | p
+        if ranked < least_side:
+            least_side = ranked
+            chosen = q
+    return chosen
 
 
 @compiled
-def _place(i, heavy, ranks):  # type: ignore[no-untyped-def]
-    """Where the i-th rank of a step is in ascending order: heavy ranks first, then partners, then the rest."""
-    return ranks - 1 - i if i < heavy else i - heavy
+def _exchange(held, mine, theirs, swap, split):  # type: ignore[no-untyped-def]
+    """Exchange the slots of two ranks that a split names."""
+    for s in range(held.shape[0]):
+        if swap[s, split]:
+            key = held[s, mine]
+            held[s, mine] = held[s, theirs]
+            held[s, theirs] = key
 
 
 @compiled
@@ -170,10 +208,10 @@ def _exchanges(loads, mine, theirs, number, here, there, sums):  # type: ignore[
 
 
 @compiled
-def _least(pattern, number):  # type: ignore[no-untyped-def]
+def least(pattern):  # type: ignore[no-untyped-def]
     """The smallest pattern, whose low bits give way to the number of its place."""
     for k in range(len(pattern)):
-        pattern[k] = (pattern[k] & HIGH32) | number[k]
+        pattern[k] = (pattern[k] & HIGH32) | np.int32(k)
     best = pattern[0]
     for k in range(len(pattern)):
         if pattern[k] < best:  # not min(): this is vectorised

@@ -9,6 +9,8 @@ from .arrays import Array
 from .optional import optional
 from .splits import FULL_SPLITS
 
+MOST_SPLIT = 4  # slots a rank up to which all splits are tried faster in numba
+
 
 def fused_kernels(loads: Array, slots: int, ranks: int) -> ModuleType | None:
     """The kernels in Triton, for loads [pools, experts] that they take."""
@@ -23,5 +25,14 @@ def fused_kernels(loads: Array, slots: int, ranks: int) -> ModuleType | None:
 
 def exchange_kernel(loads: Array, slots: int, ranks: int) -> ModuleType | None:
     """Exchanges in numba, for loads on the CPU, where they are faster than numpy's."""
-    is_faster = xp.device(loads) is None and slots // ranks > FULL_SPLITS
-    return optional("exchange_compiled") if is_faster else None
+    per_rank = slots // ranks
+    if xp.device(loads) is not None or MOST_SPLIT < per_rank <= FULL_SPLITS:
+        return None
+    return optional(
+        "splits_compiled" if per_rank <= MOST_SPLIT else "exchange_compiled"
+    )
+
+
+def fit_kernel(loads: Array) -> ModuleType | None:
+    """Packings by best fit in numba, for loads on the CPU."""
+    return optional("fits_compiled") if xp.device(loads) is None else None

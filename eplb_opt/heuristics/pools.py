@@ -7,15 +7,17 @@ from . import arrays as xp
 from .arrays import Array
 from .crowded import CLOSE, SETTLED, is_crowded, is_hot
 from .deal import deal, experts_in_slots
+from .fits import with_fits
 from .greedy import greedy_pools
-from .kernels import exchange_kernel, fused_kernels
+from .kernels import exchange_kernel, fit_kernel, fused_kernels
 from .pair_counts import is_searched, search_pairs
 from .relieve import relieved
 from .replicas import UNIT, expert_bits, replica_keys
-from .variants import best_variants, num_variants, schedule_of
+from .variants import best_variants, num_fitted, num_variants, schedule_of
 
 # Experts of a pool, as keys have 31 bits; larger pools get the greedy's packing.
 MOST_EXPERTS = 1024
+MORE_STEPS = 4  # where packings are fitted: one variant is left by then
 GAP = 5e-5  # a pool this close to its bound is left as it is
 
 
@@ -99,17 +101,26 @@ def _refine_pools(
     searched = None
     if per_rank == 2 and steps and is_searched(slots, experts):
         searched = search_pairs(loads, slots, max_count, steps)
-    keys = replica_keys(loads, slots, ranks, max_count, variants, searched)
-    packing = deal(keys, bits, ranks)
+    fits = num_fitted(slots, ranks) if variants > 1 else 0
+    made = max(variants, fits)
+    keys, bounds = replica_keys(loads, slots, ranks, max_count, made, searched)
+    packing = deal(keys[: variants * pools], bits, ranks)
     if per_rank < 3 or ranks == 1:  # that is the best packing (`models/README.md`, X2)
         return experts_in_slots(packing, bits)
+    units = bounds.reshape(made, pools)
+    units = units / xp.min(units, 0)
+    if fits:
+        fit = fit_kernel(loads) if compiled else None
+        packing, units = with_fits(packing, keys, units, bits, fits, fit)
+        variants = len(units)
+        steps += MORE_STEPS if steps else 0
     if not steps or slots == experts:
-        packing = best_variants(packing, bits, variants, steps, goal, kernel)
+        packing = best_variants(packing, bits, variants, steps, goal, kernel, units)
         return experts_in_slots(packing, bits)
     crowded = is_crowded(keys[:pools] >> bits, ranks)
     # A crowded pool's other variants may be good.
     goals = xp.where(crowded, SETTLED, goal) if variants == 1 else goal
-    packing = best_variants(packing, bits, variants, steps, goals, kernel)
+    packing = best_variants(packing, bits, variants, steps, goals, kernel, units)
     rank_loads = xp.sum(packing >> bits, 0, xp.int32)
     is_rough = xp.max(rank_loads, 0) > CLOSE
     again = crowded | (is_rough & is_hot(loads))

@@ -49,7 +49,7 @@ def replica_keys(
     max_count: int,
     variants: int = 1,
     extra: Array | None = None,
-) -> Array:
+) -> tuple[Array, Array]:
     """Keys of all replicas, lightest first within a pool (variant 0) or nearly so.
 
     Parameters
@@ -67,7 +67,9 @@ def replica_keys(
 
     Returns
     -------
-    array [variants * pools, slots], int32
+    keys : array [variants * pools, slots], int32
+    bounds : array [variants * pools], float64
+        What `UNIT` is worth in each.
     """
     pools, experts = loads.shape
     whole = whole_loads(loads)
@@ -75,12 +77,10 @@ def replica_keys(
         extra = extra_copies(whole, slots - experts, max_count, variants)
     if variants > 1:
         whole = xp.tile(whole, (variants, 1))
-    keys, _ = keys_of_copies(whole, extra, ranks)
-    return (
-        xp.sort(keys)
-        if variants == 1
-        else _perturbed_order(keys, pools, expert_bits(experts))
-    )
+    keys, bounds = keys_of_copies(whole, extra, ranks)
+    if variants == 1:
+        return xp.sort(keys), bounds
+    return _perturbed_order(keys, pools, expert_bits(experts)), bounds
 
 
 def keys_of_copies(

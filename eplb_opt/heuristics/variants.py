@@ -16,6 +16,9 @@ FEW_SLOTS = 96  # so few that more variants cost little
 VARIANT_BITS = 6
 MOST_VARIANTS = 24  # of the numbers that these bits hold
 VARIANT_SLOTS = 512  # variants * slots of a pool; twice that where the slots are few
+FITTED_SLOTS = 3  # of a rank, where variants are packed by best fit, too
+LEAST_FITTED = 4
+MOST_DEALT = 8  # variants that are dealt where others are fitted
 TURN_FROM = 6  # from this step on, every other step turns slots; before that only rough packings do
 ROUGH = UNIT + UNIT // 50
 OPENING = (2, 3, 4, 6, 8)  # ranks / heavy ranks, step by step
@@ -27,7 +30,15 @@ def num_variants(slots: int, ranks: int) -> int:
     if slots // ranks in (1, 2) or slots // ranks >= FULL_SPLITS or ranks == 1:
         return 1
     budget = VARIANT_SLOTS if slots > FEW_SLOTS else 2 * VARIANT_SLOTS
-    return max(1, min(MOST_VARIANTS, budget // slots))
+    most = MOST_DEALT if slots == FITTED_SLOTS * ranks else MOST_VARIANTS
+    return max(1, min(most, budget // slots))
+
+
+def num_fitted(slots: int, ranks: int) -> int:
+    """Variants that are packed by best fit besides (`fits`): where others are tried, with three slots a rank."""
+    if slots != FITTED_SLOTS * ranks or num_variants(slots, ranks) == 1:
+        return 0
+    return max(LEAST_FITTED, min(MOST_VARIANTS, 2 * VARIANT_SLOTS // slots))
 
 
 def schedule_of(ranks: int, steps: int) -> Schedule:
@@ -72,7 +83,7 @@ def best_variants(
     goal : int or array [pools]
         Quantised rank load that is good enough.
     kernel : module, optional
-        `exchange_compiled`, where it is faster.
+        Of `kernels.exchange_kernel`.
     units : array [variants, pools], optional
         How large the variants' units of load are, if these differ.
 
@@ -91,7 +102,7 @@ def best_variants(
             state = exchanges(state, bits, part, goals)
         start = last + 1
         if variants > left:
-            best = _best(state, bits, variants, left, units)
+            best = lightest(state, bits, variants, left, units)
             state = xp.take(state, best, 2)
             units = (
                 None
@@ -114,8 +125,8 @@ def _exchanges_compiled(
     by_packing = np.ascontiguousarray(state.transpose(2, 0, 1))
     numbers = np.array(schedule, dtype=np.int64).reshape(-1, 3)
     goals = np.broadcast_to(goal, packings).astype(np.int64)
-    _, _, swap = split_arrays(slots)
-    kernel.steps(by_packing, bits, rank_bits(ranks), numbers, goals, swap)
+    tables = split_arrays(slots)
+    kernel.steps(by_packing, bits, rank_bits(ranks), numbers, goals, *tables)
     return by_packing.transpose(1, 2, 0)
 
 
@@ -129,10 +140,10 @@ def _keep(variants: int, steps: int) -> dict[int, int]:
     return keep
 
 
-def _best(
+def lightest(
     state: Array, bits: int, variants: int, keep: int, units: Array | None
 ) -> Array:
-    """Where the ``keep`` best variants of each pool are; among equals the lower number; int64, flat."""
+    """Where the ``keep`` best variants of each pool are, lightest first; among equals the lower number; int64, flat."""
     device = xp.device(state)
     pools = state.shape[2] // variants
     rank_loads = xp.sum(state >> bits, 0, xp.int32)
