@@ -40,7 +40,10 @@ def certified(
     ``spare``, no map without them.
     """
     rows = np.stack([layer.phy2log() for layer in layers])
-    placement = Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
+    ids = tuple(instance.layer_ids or ())
+    placement = Placement(
+        rows, instance.num_experts, ids, rank_slots=instance.rank_slots
+    )
     _require_valid(placement, instance, method)
     moved: Moved = [(None, None)] * len(layers)
     if spare is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import PolicyError
+from .errors import OptionError, PolicyError
 from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.pool import Ints
@@ -90,13 +90,14 @@ def call_policy(
     ------
     PolicyError
         The policy raised, or its output is no valid map of the instance.
+    OptionError
+        Ranks have not as many slots.
     """
     import torch
 
+    arguments = engine_arguments(instance)
     try:
-        output = policy(
-            torch.from_numpy(instance.weight.copy()), *engine_arguments(instance)
-        )
+        output = policy(torch.from_numpy(instance.weight.copy()), *arguments)
     except (Exception, SystemExit) as error:  # a policy from outside may raise anything
         raise PolicyError(
             f"{name} failed ({type(error).__name__}: {error}); it is called as "
@@ -108,8 +109,17 @@ def call_policy(
 def engine_arguments(instance: Instance) -> tuple[int, int, int, int]:
     """The interface's arguments after the loads: replicas, groups, nodes, ranks.
 
-    Nodes that do not divide the ranks are one node, as in the engines.
+    Nodes that do not divide the ranks are one node, as in the engines. Nobody tells a policy of speeds.
+
+    Raises
+    ------
+    OptionError
+        Ranks have not as many slots.
     """
+    if instance.rank_slots is not None:
+        raise OptionError(
+            "rank_slots: a policy is told of as many slots on every rank, leave one of both out"
+        )
     nodes = 1 if instance.num_ranks % instance.num_nodes else instance.num_nodes
     return instance.num_replicas, instance.num_groups, nodes, instance.num_ranks
 

@@ -88,7 +88,7 @@ class PoolState:
 
     def phy2log(self) -> Ints:
         """The layer's expert in each of the pool's slots, [slots]."""
-        held: Ints = self.experts[self.bracket.packing.experts.ravel()]
+        held: Ints = self.experts[self.bracket.packing.in_order]
         return held
 
     def _keep(self, outcome: PoolOutcome) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .certificates.layer import LayerCertificate, totals_of
-from .checker.consistency import OF_INSTANCE
+from .checker.consistency import OF_INSTANCE, of_ranks
 from .checker.digest import loads_digest
 from .checker.schema import SCHEMA
 from .limits import Limits
@@ -258,6 +258,7 @@ class Result:
             "loads_sha256": loads_digest(instance.load),
             "method": self.method,
             **{name: getattr(instance, name) for name in OF_INSTANCE},
+            **of_ranks(instance),
             "objective": instance.objective.to_dict(),
             "limits": {name: getattr(limits, name) for name in LIMITS_SAID},
             "previous": self.previous,

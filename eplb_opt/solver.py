@@ -127,6 +127,7 @@ def solve(
     if warm_start is not None:
         warm_start.require_valid(instance)
     _check_cost(instance, previous, spare)
+    _check_unequal(instance, previous, spare)
     limits = Limits() if limits is None else limits
     rule = MoveRule(max_moves, slack, move_price)
     next_from = _next_from(instance, previous, rule, failed_ranks, method, limits)
@@ -160,6 +161,19 @@ def _check_cost(
         if value is not None:
             raise OptionError(
                 f"{name} with a cost is not supported yet: leave one of both out"
+            )
+
+
+def _check_unequal(
+    instance: Instance, previous: Placement | None, spare: str | None
+) -> None:
+    """Raise `OptionError` for what is not there with unequal ranks yet: nothing ignores them silently."""
+    if instance.unequal is None:
+        return
+    for name, value in (("previous", previous), ("spare", spare)):
+        if value is not None:
+            raise OptionError(
+                f"{name} with rank_speeds or rank_slots is not supported yet: leave one of both out"
             )
 
 

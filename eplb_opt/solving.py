@@ -48,7 +48,7 @@ def _chooses(instance: Instance, method: Method) -> bool:
     """Whether a choice among maps that are as good follows the method."""
     if not method.chooses or not instance.objective.adds_windows:
         return False
-    if instance.objective.timed_by is not None:
+    if instance.is_of_sizes:
         return False
     if instance.num_ranks > MOST_RANKS or not is_usable("numba"):
         return False
@@ -117,7 +117,7 @@ class Solving:
         if self.over_nodes is not None:
             self._improve_over_nodes(self.over_nodes, [warm_start, in_use])
             return
-        if self.instance.objective.timed_by is not None:
+        if self.instance.is_of_sizes:
             take_in_time(
                 self.instance, self.layers, self._deadline(), self.limits.workers
             )
@@ -183,13 +183,13 @@ class Solving:
             pin(part, layers, placement)
             self.placed.update(layer.layer for layer in layers)
 
-        is_slow = over_windows or objective.timed_by is not None
+        is_slow = over_windows or self.instance.is_of_sizes
         deadline = self._deadline() if is_slow else None
         in_parts(self.instance, self.layers, place_part, deadline)
 
     def _compile(self, method: str, *, windows: bool = False) -> None:
         """Compile what a method calls; no clock counts it."""
-        is_in_time = self.instance.objective.timed_by is not None
+        is_in_time = self.instance.is_of_sizes
         over_windows = windows or not self.instance.objective.adds_windows
         seconds = warm_up(method, windows=over_windows and not is_in_time)
         if is_in_time:

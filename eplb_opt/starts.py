@@ -84,10 +84,11 @@ def timed_greedy(instance: Instance) -> tuple[Placement, float]:
 
 def split(instance: Instance, row: Ints) -> Iterator[tuple[NodeSet, Packing]]:
     """A layer's map [replicas] as packings of its node sets."""
+    if not instance.hierarchical:
+        (by_rank,) = instance.by_rank(row[None])
+        yield tuple(range(instance.num_groups)), Packing(by_rank)
+        return
     for node in row.reshape(instance.num_pools, instance.ranks_per_pool, -1):
-        if not instance.hierarchical:
-            yield tuple(range(instance.num_groups)), Packing(node)
-            return
         node_set = tuple(np.unique(node // instance.group_size).tolist())
         local = np.searchsorted(members(instance, node_set), node)
         yield node_set, Packing(local)
@@ -172,7 +173,8 @@ def take_in_time(
 
     def plan(part: Instance) -> Placement:
         if not is_usable("numba"):
-            return refined(in_tokens(part))
+            tokens = in_tokens(part)
+            return refined(tokens) if part.unequal is None else greedy(tokens)
         return plan_in_time(part, workers=workers)
 
     def place(part: Instance, part_layers: list[LayerState]) -> None:

@@ -11,6 +11,7 @@ from .problem.cost import Cost
 from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.pool import Floats, Ints
+from .problem.ranks import Ranks
 
 DRAWS = 256  # simulated steps of a window
 
@@ -68,7 +69,7 @@ def step_times(
     if objective.cost is None or objective.tokens_per_step is None:
         return None
     copies = objective.tokens_per_step * objective.top_k
-    placed = placement.phy2log.reshape(instance.num_layers, instance.num_ranks, -1)
+    placed = instance.by_rank(placement.phy2log)
     counts = placement.counts()
     return tuple(
         _over_windows(
@@ -109,7 +110,9 @@ def _over_windows(
     for loads, share in zip(windows, shares.tolist(), strict=True):
         if share == 0:
             continue
-        slowest = _slowest(loads, placed, counts, cost, copies, draws, random)
+        slowest = _slowest(
+            loads, placed, counts, cost, copies, draws, random, instance.unequal
+        )
         mean += share * float(slowest.mean())
         variance += share**2 * float(slowest.var(ddof=1)) / draws
     return StepTime(mean, math.sqrt(variance))
@@ -123,6 +126,7 @@ def _slowest(
     copies: int,
     draws: int,
     random: np.random.Generator,
+    unequal: Ranks | None,
 ) -> Floats:
     """The slowest rank of each simulated step, [draws]; without loads nothing is routed."""
     total = loads.sum()
@@ -130,5 +134,8 @@ def _slowest(
     if total > 0:
         routed = random.multinomial(copies, loads / total, draws).astype(np.float64)
     of_replica = cost(routed / counts)
+    if unequal is not None:  # what is in no slot takes nothing: -1 is the last one
+        of_replica = np.concatenate((of_replica, np.zeros((draws, 1))), axis=1)
     times = of_replica[:, placed].sum(axis=2) + cost.per_rank
+    times = times if unequal is None else unequal.times(times)
     return np.asarray(times.max(axis=1))

@@ -35,7 +35,9 @@ HOSTILE = (
 UNCHECKED = (
     "method", "note", "seconds", "compile_seconds", "stop", "package", "version", "work", "workers", "seed",
 )  # fmt: skip
-NEW = [field.name for field in HEAD.fields if field.since == 1]  # what reports before schemas do not have
+NEW = [
+    field.name for field in HEAD.fields if field.is_needed(1) and field.since == 1
+]  # what reports before schemas do not have
 LAST_LINE = re.compile(
     r"\d+ layers?: \d+ with faults(?: and \d+ in the report's head and totals)?; objectives recomputed; "
     r"\d+ bounds? re-proven in full; largest re-proven gap (?:\d+\.\d{4}|-) %"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -33,6 +34,8 @@ MOST_TARGETS = 16
 LEAST_GAP = 1e-5
 FINEST = 0.05  # of the gap: where the search for a larger target ends
 
+Proof = TypeVar("Proof")  # a certificate
+
 
 def counts_in_time(
     pool: Pool, lower: float, upper: float, gap: float, budget: Budget
@@ -56,7 +59,38 @@ def counts_in_time(
     CostCertificate or None
         None: no more than ``lower`` is proven.
     """
-    best: CostCertificate | None = None
+
+    def proven(target: float) -> CostCertificate | None:
+        return _proven(pool, target, budget)
+
+    return largest_target(proven, lower, upper, gap, budget)
+
+
+def largest_target(
+    proven: Callable[[float], Proof | None],
+    lower: float,
+    upper: float,
+    gap: float,
+    budget: Budget,
+) -> Proof | None:
+    """The certificate of the largest target that is found: first the gap below ``upper``, then by halving.
+
+    Parameters
+    ----------
+    proven : callable
+        A target to its certificate, or to None.
+    lower, upper : float
+        Proven already, and of a packing.
+    gap : float
+        At which the pool is done.
+    budget : Budget
+
+    Returns
+    -------
+    certificate or None
+        None: no more than ``lower`` is proven.
+    """
+    best: Proof | None = None
     low = lower
     high = upper
     target = upper / (1 + gap)
@@ -64,7 +98,7 @@ def counts_in_time(
         if not target > low > 0 or budget.stop() is not None:
             break
         try:
-            found = _proven(pool, target, budget)
+            found = proven(target)
         except SolverError as error:
             go_on_without(error)
             return best

@@ -43,7 +43,7 @@ class Certificate(ABC):
 
     def is_of(self, pool: Pool) -> bool:
         """Whether it says anything of such a pool: of sizes that are loads, but for kinds that say otherwise."""
-        return pool.cost is None
+        return pool.cost is None and pool.unequal is None
 
     @abstractmethod
     def holds(self, pool: Pool) -> bool:

@@ -113,8 +113,9 @@ class CostCertificate(Certificate):
     cuts: tuple[Cut, ...] = ()
 
     def is_of(self, pool: Pool) -> bool:
-        """Of pools with a cost and without windows."""
-        return pool.cost is not None and pool.windows is None
+        """Of pools with a cost and without windows, whose ranks are alike."""
+        is_added = pool.cost is not None and pool.windows is None
+        return is_added and pool.unequal is None
 
     def holds(self, pool: Pool) -> bool:
         """K3, in integers."""

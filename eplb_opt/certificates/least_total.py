@@ -29,11 +29,16 @@ def whole_sizes(sizes: Floats, exponent: int) -> Ints:
 
 def least_total_bound(pool: Pool) -> Fraction:
     """K1: the least total of the replicas of any counts, over the ranks; at most the slowest rank's time."""
+    return least_total(pool) / pool.ranks
+
+
+def least_total(pool: Pool) -> Fraction:
+    """The least total of the replicas of any counts, rounded down."""
     exponent = scale_of(pool)
     whole = whole_sizes(pool.sizes, exponent)
     counts = np.arange(1, pool.max_count + 1)
     total, _ = cheapest(counts * whole, np.ones(pool.num_experts, np.int64), pool.slots)
-    return Fraction(total) / Fraction(2) ** exponent / pool.ranks
+    return Fraction(total) / Fraction(2) ** exponent
 
 
 def max_size_bound(pool: Pool) -> float:

@@ -6,6 +6,7 @@ MEAN = "L0a mean"
 REPLICA = "L0b max replica"
 CUTS = "L1 cuts on counts"
 COST = "L1 counts in time"  # of a pool with a cost
+UNEQUAL = "L1 unequal ranks"
 PATTERNS = "L2 pattern LP"
 COUNTS = "s=2 counts LP"
 CP_SAT = "CP-SAT"

@@ -13,6 +13,7 @@ from .cost import CostCertificate
 from .cuts import CutCertificate
 from .names import MEAN, REPLICA, SEARCHED
 from .patterns import PatternCertificate
+from .unequal import UnequalCertificate
 
 __all__ = [
     "KINDS",
@@ -28,6 +29,7 @@ KINDS: dict[str, type[Certificate]] = {
     CutCertificate.kind: CutCertificate,
     PatternCertificate.kind: PatternCertificate,
     CostCertificate.kind: CostCertificate,
+    UnequalCertificate.kind: UnequalCertificate,
 }
 
 

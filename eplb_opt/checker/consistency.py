@@ -33,6 +33,7 @@ def head_faults(
         true = getattr(instance, name)
         if head.get(name, true) != true:
             faults.append(f"{name} {shown(head[name])} instead of {shown(true)}")
+    faults += _rank_faults(instance, head)
     true_objective = instance.objective.to_dict()
     claimed_objective = head.get("objective", true_objective)
     if claimed_objective != true_objective:
@@ -41,6 +42,22 @@ def head_faults(
         )
     faults += _limit_faults(head, layers)
     return faults + _move_faults(head, layers)
+
+
+def of_ranks(instance: Instance) -> dict[str, list[float]]:
+    """What a report says of unequal ranks, by key; nothing of ranks that are alike."""
+    stated = {"rank_speeds": instance.rank_speeds, "rank_slots": instance.rank_slots}
+    return {name: list(values) for name, values in stated.items() if values is not None}
+
+
+def _rank_faults(instance: Instance, head: Fields) -> list[str]:
+    """Whether speeds and slots of the ranks are those of the report."""
+    true = of_ranks(instance)
+    return [
+        f"{name} {shown(head.get(name))} instead of {shown(true.get(name))}"
+        for name in ("rank_speeds", "rank_slots")
+        if head.get(name) != true.get(name)
+    ]
 
 
 def _loads_faults(instance: Instance, head: Fields) -> list[str]:

@@ -41,6 +41,8 @@ NUMBER = 1
 SCHEMA = f"{NAME}/{NUMBER}"
 COMMAND = "command"  # only the command writes the key
 IN_TIME = "cost"  # only a report in time has the key
+UNEQUAL_SPEEDS = "ranks of unequal speed"  # only a report of such ranks has the key
+UNEQUAL_SLOTS = "ranks of unequal slots"
 OF_STEPS = "cost and tokens_per_step"
 
 
@@ -367,6 +369,22 @@ HEAD = Section(
         _checked("num_nodes", POSITIVE, "nodes"),
         _checked("num_groups", POSITIVE, "expert groups of the router"),
         _checked("distinct", BOOLEAN, "no two replicas of one expert on one rank"),
+        Field(
+            "rank_speeds",
+            list_of(ABOVE_0, "numbers > 0"),
+            "relative speed of each rank, which divides all that it takes",
+            is_checked=True,
+            since=1,
+            optional=UNEQUAL_SPEEDS,
+        ),
+        Field(
+            "rank_slots",
+            list_of(COUNT, "integers >= 0"),
+            "slots of each rank",
+            is_checked=True,
+            since=1,
+            optional=UNEQUAL_SLOTS,
+        ),
         _new("objective", _object(OBJECTIVE), "what was minimised", is_checked=True),
         _new("limits", _object(LIMITS), "when the method was to stop"),
         _new(

@@ -110,9 +110,9 @@ def _has_bound(fields: Fields) -> bool:
 
 
 def _of_counts(instance: Instance, layer: int) -> float | None:
-    """The bound (SP2) of a layer; None with too few slots, and in time, as it is one of tokens."""
+    """The bound (SP2) of a layer; None with too few slots, and in time or on unequal ranks, as it is one of tokens."""
     has_slots = instance.num_replicas >= COPIES * instance.num_experts
-    if not has_slots or instance.objective.timed_by is not None:
+    if not has_slots or instance.is_of_sizes:
         return None
     whole = Pool(instance.weight[layer], instance.num_replicas, instance.num_ranks)
     return spare_replica_bound(whole)

@@ -111,6 +111,10 @@ def _placement(file: _File, experts: int, ranks: int | None) -> Placement:
     from ..problem.placement import Placement
 
     held = file.held
+    if held.rank_slots is not None:
+        raise FormatError(
+            f"{file.path}: its ranks have not as many slots, and diff compares maps of equal ranks only"
+        )
     try:
         return Placement(held.phy2log, experts, held.layer_ids, ranks)
     except InstanceError as error:

@@ -36,6 +36,7 @@ from .page import add_page, save_page
 from .signals import put_off
 from .stated import instance_in_time, read_selected, say_no_effect
 from .step import add_cost, add_step, copies_in, top_k_in
+from .unequal import add_unequal
 from .verdict import ABOVE, EXIT_CODES, above, add_fail_above, say_above
 
 EXAMPLES = """
@@ -58,6 +59,7 @@ def add_parser(commands: Any) -> None:
         usage="FILE --replicas N --ranks N [options]",
     )
     add_input(parser)
+    add_unequal(parser)
     parser.add_argument(
         "--methods",
         default="greedy,optimal",

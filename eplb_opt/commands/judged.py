@@ -66,6 +66,9 @@ def _check_model(path: Path, placement: Any, instance: Any) -> None:
 def _say_of_ranks(path: Path, placement: Any, instance: Any) -> None:
     """Say that a map does not say its ranks, and for how many it seems to be, if for fewer."""
     ranks = instance.num_ranks
+    if instance.unequal is not None:
+        say("note", f"{path} does not say its ranks: taken for a map of these")
+        return
     say(
         "note",
         f"{path} does not say for how many ranks it is: taken for one of --ranks {ranks}",

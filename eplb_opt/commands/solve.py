@@ -42,6 +42,7 @@ from .stated import (
     say_no_effect,
 )
 from .step import add_cost, add_step
+from .unequal import add_unequal
 
 EXAMPLES = """
 eplb-opt solve loads.npz --replicas 288 --ranks 32 \\
@@ -64,6 +65,7 @@ def add_parser(commands: Any) -> None:
         usage="FILE --replicas N --ranks N [options]",
     )
     add_input(parser)
+    add_unequal(parser)
     parser.add_argument(
         "--method",
         type=one_of(METHODS),

@@ -15,8 +15,10 @@ from .messages import say, say_done
 from .options import reading_of
 from .signals import put_off
 from .step import check_top_k, cost_in
+from .unequal import check_unequal, ranks_in
 
 SIZE = re.compile(r"\bnum_(replicas|ranks|nodes|groups)=")  # an argument of Instance
+RANKS = re.compile(r"\brank_(speeds|slots)")
 SPARE = re.compile(r"\bspare='(\w+)'")
 OF_OBJECTIVE = re.compile(r"\b(level|tokens_per_step|top_k)=")
 
@@ -62,6 +64,9 @@ def instance_of(options: argparse.Namespace, loads: Any, methods: Sequence[str])
         return added
     if added.objective.timed_by is not None:
         say("note", "planned for the sum of the windows, in time (--across chooses)")
+        return added
+    if added.unequal is not None:
+        say("note", "planned for the sum of the windows (--across chooses)")
         return added
     over_windows = _instance(options, loads, "mean")
     if any(METHODS[method].supports(over_windows) for method in methods):
@@ -116,7 +121,9 @@ def _helps(over_windows: Any, workers: int) -> bool:
 def _instance(options: argparse.Namespace, loads: Any, across: str) -> Any:
     objective = stated_objective(options, across)
     check_top_k(options, loads.load.shape[-1])
-    return plain_instance(options, loads, options.replicas, objective)
+    instance = plain_instance(options, loads, options.replicas, objective)
+    check_unequal(options, instance)
+    return instance
 
 
 def stated_objective(options: argparse.Namespace, across: str) -> Objective:
@@ -143,6 +150,7 @@ def plain_instance(
             distinct=options.distinct,
             layer_ids=loads.layer_ids,
             objective=objective,
+            **ranks_in(options),
         )
     except InstanceError as error:
         raise InstanceError(said_of_options(str(error))) from error
@@ -150,7 +158,8 @@ def plain_instance(
 
 def said_of_options(message: str) -> str:
     """A message about an instance's arguments as one about the command's options."""
-    with_sizes = SPARE.sub(r"--spare \1", SIZE.sub(r"--\1 ", message))
+    with_ranks = RANKS.sub(r"--rank-\1", message)
+    with_sizes = SPARE.sub(r"--spare \1", SIZE.sub(r"--\1 ", with_ranks))
     return with_sizes.replace("distinct=True", "--distinct")
 
 

@@ -157,6 +157,8 @@ def instance_of_report(report: Mapping[str, Any], recorded: Loads) -> Instance:
             distinct=report["distinct"],
             layer_ids=loads.layer_ids,
             objective=_objective(report),
+            rank_speeds=report.get("rank_speeds"),
+            rank_slots=report.get("rank_slots"),
         )
     except InstanceError as error:
         experts = loads.load.shape[-1]

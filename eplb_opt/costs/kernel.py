@@ -1,7 +1,8 @@
 """Annealing over swaps and re-replications where replicas have sizes, in one window or several; compiled.
 
-Times are in units of the mean rank time of a window. What falls is the sum, over ranks and by the windows' shares, of a
-power of the times: a high one is a soft maximum of the ranks, and any one also falls with the total of all replicas.
+Times are in units of the mean rank time of a window. What falls is the sum, over ranks by their speeds and over the
+windows by their shares, of a power of the times: a high one is a soft maximum of the ranks, and any one also falls with
+the total of all replicas, and is least where all ranks take the same time (``models/README.md``, R5).
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ LEAST_DRAW = 1e-300  # added to a random number, whose logarithm is then finite
 
 
 @compiled
-def rank_times(sizes: Floats, experts: Ints, counts: Ints, times: Floats) -> None:
+def rank_times(
+    sizes: Floats,
+    experts: Ints,
+    counts: Ints,
+    times: Floats,
+    speeds: Floats,
+    besides: Floats,
+) -> None:
     """Recompute the time of every rank from the slots.
 
     Parameters
@@ -26,18 +34,25 @@ def rank_times(sizes: Floats, experts: Ints, counts: Ints, times: Floats) -> Non
     sizes : array [experts, counts, windows], float64
         Of a replica of an expert with 1, 2, .. of them.
     experts : array [slots], int64
-        The expert of every slot, rank after rank.
+        The expert of every slot, rank after rank; -1 of a place that is no slot.
     counts : array [experts], int64
         Replicas of every expert.
     times : array [ranks, windows], float64
         Overwritten.
+    speeds : array [ranks], float64
+        What sizes are divided by.
+    besides : array [ranks, windows], float64
+        What every rank takes besides.
     """
     slots = experts.size // times.shape[0]
-    times[:] = 0.0
+    times[:] = besides
     for p in range(experts.size):
         e = experts[p]
+        if e < 0:
+            continue
+        r = p // slots
         for k in range(times.shape[1]):
-            times[p // slots, k] += sizes[e, counts[e] - 1, k]
+            times[r, k] += sizes[e, counts[e] - 1, k] / speeds[r]
 
 
 @compiled
@@ -47,6 +62,9 @@ def anneal(
     experts: Ints,
     counts: Ints,
     times: Floats,
+    speeds: Floats,
+    besides: Floats,
+    real: Ints,
     rng: Words,
     work: int,
     hot: float,
@@ -63,10 +81,14 @@ def anneal(
         In units of the mean rank time of each window.
     shares : array [windows], float64
         What each window weighs.
-    experts, counts : arrays [slots] and [experts], int64
-        Changed.
+    experts, counts : arrays [places] and [experts], int64
+        Changed; every rank has as many places, -1 where one is no slot.
     times : array [ranks, windows], float64
         Output only.
+    speeds, besides : arrays [ranks] and [ranks, windows], float64
+        As of `rank_times`.
+    real : array [slots], int64
+        The places that are slots.
     rng : array [1], uint64
         State of the random numbers.
     work : int
@@ -80,9 +102,9 @@ def anneal(
     distinct : bool
         Never put an expert on a rank twice.
     """
-    size = experts.size
-    slots = size // times.shape[0]
-    rank_times(sizes, experts, counts, times)
+    size = real.size
+    slots = experts.size // times.shape[0]
+    rank_times(sizes, experts, counts, times, speeds, besides)
     places, index = replica_lists(experts, counts)
     temperature = hot
     falling = math.log(cold / hot)
@@ -92,11 +114,11 @@ def anneal(
         move += 1
         if move % COOLING == 0:
             temperature = hot * math.exp(falling * spent / work)
-        p = below(rng, size)
+        p = real[below(rng, size)]
         bar = -temperature * math.log(uniform(rng) + LEAST_DRAW)
         spent += 1
         if rereplicate == 0.0 or uniform(rng) >= rereplicate:
-            q = below(rng, size)
+            q = real[below(rng, size)]
             if _may_swap(experts, slots, p, q, distinct):
                 _swap(
                     sizes,
@@ -104,6 +126,7 @@ def anneal(
                     experts,
                     counts,
                     times,
+                    speeds,
                     places,
                     index,
                     p,
@@ -121,6 +144,7 @@ def anneal(
                     experts,
                     counts,
                     times,
+                    speeds,
                     places,
                     index,
                     p,
@@ -128,7 +152,7 @@ def anneal(
                     bar,
                     doublings,
                 )
-    rank_times(sizes, experts, counts, times)
+    rank_times(sizes, experts, counts, times, speeds, besides)
 
 
 @compiled
@@ -176,6 +200,7 @@ def _swap(
     experts: Ints,
     counts: Ints,
     times: Floats,
+    speeds: Floats,
     places: Ints,
     index: Ints,
     p: int,
@@ -189,20 +214,22 @@ def _swap(
     t = q // slots
     e = experts[p]
     f = experts[q]
+    v = speeds[r]
+    w = speeds[t]
     rise = 0.0
     for k in range(shares.size):
         by = sizes[f, counts[f] - 1, k] - sizes[e, counts[e] - 1, k]
-        after = _power(times[r, k] + by, doublings) + _power(
-            times[t, k] - by, doublings
-        )
-        before = _power(times[r, k], doublings) + _power(times[t, k], doublings)
+        after = v * _power(times[r, k] + by / v, doublings)
+        after += w * _power(times[t, k] - by / w, doublings)
+        before = v * _power(times[r, k], doublings)
+        before += w * _power(times[t, k], doublings)
         rise += shares[k] * (after - before)
     if rise >= bar:
         return
     for k in range(shares.size):
         by = sizes[f, counts[f] - 1, k] - sizes[e, counts[e] - 1, k]
-        times[r, k] += by
-        times[t, k] -= by
+        times[r, k] += by / v
+        times[t, k] -= by / w
     swap_places(experts, places, index, p, q)
 
 
@@ -213,6 +240,7 @@ def _rereplicate(
     experts: Ints,
     counts: Ints,
     times: Floats,
+    speeds: Floats,
     places: Ints,
     index: Ints,
     p: int,
@@ -235,38 +263,44 @@ def _rereplicate(
         fewer = sizes[e, c - 2, k]
         more = sizes[f, d, k]
         # Slot p counts as a replica of e with the others, and then becomes one of f.
-        rise += _shift(
-            times, places[e, :c], slots, k, fewer - sizes[e, c - 1, k], share, doublings
-        )
-        rise += _shift(
-            times, places[f, :d], slots, k, more - sizes[f, d - 1, k], share, doublings
-        )
-        rise += _add(times, r, k, more - fewer, share, doublings)
+        of_e = fewer - sizes[e, c - 1, k]
+        of_f = more - sizes[f, d - 1, k]
+        rise += _shift(times, speeds, places[e, :c], slots, k, of_e, share, doublings)
+        rise += _shift(times, speeds, places[f, :d], slots, k, of_f, share, doublings)
+        rise += _add(times, speeds, r, k, more - fewer, share, doublings)
     if rise < bar:
         move_place(experts, counts, places, index, p, f)
         return
     for k in range(shares.size):
         fewer = sizes[e, c - 2, k]
         more = sizes[f, d, k]
-        times[r, k] -= more - fewer
-        _take_back(times, places[f, :d], slots, k, more - sizes[f, d - 1, k])
-        _take_back(times, places[e, :c], slots, k, fewer - sizes[e, c - 1, k])
+        times[r, k] -= (more - fewer) / speeds[r]
+        _take_back(times, speeds, places[f, :d], slots, k, more - sizes[f, d - 1, k])
+        _take_back(times, speeds, places[e, :c], slots, k, fewer - sizes[e, c - 1, k])
 
 
 @compiled
 def _add(
-    times: Floats, rank: int, k: int, by: float, share: float, doublings: int
+    times: Floats,
+    speeds: Floats,
+    rank: int,
+    k: int,
+    by: float,
+    share: float,
+    doublings: int,
 ) -> float:
-    """Add to a rank's time in a window; the rise of what falls."""
-    before = float(_power(times[rank, k], doublings))
-    times[rank, k] += by
-    after = float(_power(times[rank, k], doublings))
+    """Add work to a rank in a window; the rise of what falls."""
+    v = speeds[rank]
+    before = float(v * _power(times[rank, k], doublings))
+    times[rank, k] += by / v
+    after = float(v * _power(times[rank, k], doublings))
     return share * (after - before)
 
 
 @compiled
 def _shift(
     times: Floats,
+    speeds: Floats,
     places: Ints,
     slots: int,
     k: int,
@@ -274,15 +308,17 @@ def _shift(
     share: float,
     doublings: int,
 ) -> float:
-    """Add to the rank of every slot listed; the rise of what falls."""
+    """Add work to the rank of every slot listed; the rise of what falls."""
     rise = 0.0
     for p in places:
-        rise += _add(times, p // slots, k, by, share, doublings)
+        rise += _add(times, speeds, p // slots, k, by, share, doublings)
     return rise
 
 
 @compiled
-def _take_back(times: Floats, places: Ints, slots: int, k: int, by: float) -> None:
+def _take_back(
+    times: Floats, speeds: Floats, places: Ints, slots: int, k: int, by: float
+) -> None:
     """Take what was added to the rank of every slot listed."""
     for p in places:
-        times[p // slots, k] -= by
+        times[p // slots, k] -= by / speeds[p // slots]

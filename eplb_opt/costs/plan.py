@@ -24,9 +24,10 @@ CLOSE = 1 + 1e-4  # times a pool's trivial bound: good enough
 
 
 def plan_in_time(instance: Instance, *, workers: int = 1) -> Placement:
-    """A placement for an instance whose objective has a cost.
+    """A placement for an instance whose objective has a cost, or whose ranks are unequal.
 
-    Deterministic. Never worse, on the instance's objective, than the published greedy and than `refined` for tokens.
+    Deterministic. Never worse, on the instance's objective, than the published greedy and, where ranks are alike, than
+    `refined` for tokens.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def plan_in_time(instance: Instance, *, workers: int = 1) -> Placement:
     >>> plan_in_time(instance).objective(instance).tolist()
     [85.0]
     """
-    require("solving with a cost", "numba")
+    require("solving with a cost or unequal ranks", "numba")
     best = _best_start(instance)
 
     def improved(layer: int) -> Ints:
@@ -66,8 +67,12 @@ def plan_in_time(instance: Instance, *, workers: int = 1) -> Placement:
     else:
         with ThreadPoolExecutor(workers) as threads:
             rows = list(threads.map(improved, layers))
-    ids = tuple(instance.layer_ids or ())
-    return Placement(np.stack(rows), instance.num_experts, ids)
+    return Placement(
+        np.stack(rows),
+        instance.num_experts,
+        tuple(instance.layer_ids or ()),
+        rank_slots=instance.rank_slots,
+    )
 
 
 def in_tokens(instance: Instance) -> Instance:
@@ -78,7 +83,9 @@ def in_tokens(instance: Instance) -> Instance:
 def _best_start(instance: Instance) -> Ints:
     """Layer by layer the best of the greedy's maps (of mix and sum) and `refined`'s, [layers, replicas]."""
     tokens = in_tokens(instance)
-    starts = [greedy(instance), greedy(tokens), refined(tokens)]
+    starts = [greedy(instance), greedy(tokens)]
+    if instance.unequal is None:
+        starts.append(refined(tokens))
     values = np.stack([start.objective(instance) for start in starts])
     rows = np.stack([start.phy2log for start in starts])
     best: Ints = rows[values.argmin(axis=0), np.arange(instance.num_layers)]
@@ -93,7 +100,7 @@ def _improved(instance: Instance, layer: int, row: Ints) -> Ints:
     for pool, experts, packing in pools_of(instance, layer, row):
         target = trivial_bound(pool)[0] * CLOSE
         better = search_times(pool, packing, target=target, budget=Budget(work=WORK))
-        found.append(experts[better.experts.ravel()])
+        found.append(experts[better.in_order])
     return np.concatenate(found)
 
 
@@ -102,7 +109,7 @@ def pools_of(
 ) -> Iterator[tuple[Pool, Ints, Packing]]:
     """The pools of a layer's map [replicas], each with its experts and its packing."""
     if not instance.hierarchical:
-        packing = Packing(row.reshape(instance.num_ranks, -1))
+        packing = Packing(instance.by_rank(row[None])[0])
         yield instance.pool(layer), np.arange(instance.num_experts), packing
         return
     for node in row.reshape(instance.num_pools, instance.ranks_per_pool, -1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,9 +12,12 @@ from ..bracket import Bracket
 from ..budget import Budget
 from ..certificates.least_total import cheapest, scale_of, whole_sizes
 from ..certificates.mean import trivial_bound
+from ..heuristics.greedy_unequal import ranks_by_speed
 from ..problem.cost import Cost
 from ..problem.objective import Objective
 from ..problem.pool import Floats, Ints, Packing, Pool
+from ..problem.ranks import EMPTY, Ranks
+from ..problem.value import mean_times
 from ..problem.windows import Windows
 from ..search.state import CHUNK, State
 from .kernel import anneal
@@ -39,7 +43,7 @@ def search_times(
     Parameters
     ----------
     pool : Pool
-        With a cost, and with windows or without.
+        With a cost or unequal ranks, and with windows or without.
     start : Packing
         A valid packing of the pool; the result is never worse.
     target : float
@@ -70,7 +74,7 @@ def search_times(
         run.set(packing)
         run.anneal(number)
         bracket.offer(run.packing(), METHOD)
-        if pool.windows is None and bracket.is_open():
+        if run.repacks and bracket.is_open():
             run.repack()
             bracket.offer(run.packing(), METHOD)
         idle = 0 if bracket.upper < before else idle + 1
@@ -79,7 +83,7 @@ def search_times(
 
 def _starts(pool: Pool, start: Packing) -> list[Packing]:
     """The packing itself, and the counts of the least total dealt to ranks."""
-    if pool.windows is not None:
+    if pool.windows is not None or pool.cost is None:
         return [start]
     return [start, _least_total(pool, start)]
 
@@ -92,6 +96,8 @@ def _least_total(pool: Pool, start: Packing) -> Packing:
     sizes = pool.sizes[np.arange(pool.num_experts), counts - 1]
     replicas = np.repeat(np.arange(pool.num_experts), counts)
     order = replicas[np.argsort(-sizes[replicas], kind="stable")]
+    if pool.unequal is not None:
+        return _by_speed(pool, pool.unequal, order, sizes[order])
     held: list[list[int]] = [[] for _ in range(pool.ranks)]
     times = np.zeros(pool.ranks)
     for expert in order.tolist():
@@ -109,6 +115,13 @@ def _least_total(pool: Pool, start: Packing) -> Packing:
     return Packing(np.array(held, dtype=np.int64))
 
 
+def _by_speed(pool: Pool, ranks: Ranks, order: Ints, sizes: Floats) -> Packing:
+    """Replicas in this order, each to the rank where it ends soonest."""
+    (chosen,) = ranks_by_speed(sizes[None], ranks, pool.on_each_rank)
+    arrived = np.argsort(chosen, kind="stable")
+    return Packing(ranks.by_rank(order[arrived]))
+
+
 class _Run(State):
     """Annealing and repacking of sizes."""
 
@@ -118,10 +131,23 @@ class _Run(State):
         super().__init__(pool, budget, seed)
         self.goal = goal
         times = start.window_times(pool)
-        self.means = times.mean(axis=1)
+        self.means = mean_times(times, pool.unequal)
         self.has_times = bool((self.means > 0).any())
         self.times = np.zeros(times.T.shape)
         self.sizes, self.shares = _sizes_of(pool, self.means)
+        self.real = np.flatnonzero(start.experts.ravel() != EMPTY)
+        self.speeds = np.ones(pool.ranks)
+        self.besides = np.zeros(times.T.shape)
+        if pool.unequal is not None:
+            self.speeds = np.array(pool.unequal.speeds)
+            alone = np.full(pool.ranks, pool.on_each_rank)
+            units = np.where(self.means > 0, self.means, 1.0)
+            self.besides = pool.unequal.times(alone)[:, None] / units
+
+    @property
+    def repacks(self) -> bool:
+        """Whether the packer, which is of identical ranks and one window, may finish."""
+        return self.pool.windows is None and self.pool.unequal is None
 
     def anneal(self, number: int) -> None:
         """One annealing run, in chunks; every other one begins hotter."""
@@ -145,6 +171,9 @@ class _Run(State):
                 self.experts,
                 self.counts,
                 self.times,
+                self.speeds,
+                self.besides,
+                self.real,
                 self.rng,
                 step,
                 warm,
@@ -176,7 +205,7 @@ def _sizes_of(pool: Pool, means: Floats) -> tuple[Floats, Floats]:
 
 
 def _window_sizes(pool: Pool, loads: Floats) -> Floats:
-    return Pool(loads, pool.slots, pool.ranks, pool.distinct, cost=pool.cost).sizes
+    return replace(pool, loads=loads, windows=None).sizes
 
 
 def compile_kernels() -> None:

@@ -16,7 +16,8 @@ from ..certificates.mean import trivial_bound
 from ..errors import SolverError
 from ..limits import Limits
 from ..problem.pool import Ints, Packing, Pool
-from .sizes import Sizes, allowed_by_size, window_sizes
+from ..problem.ranks import EMPTY
+from .sizes import Sizes, allowed_by_size, window_sizes, work_besides
 
 # The incumbent's objective is a rounded sum; this much above it is safely an upper bound.
 UPPER_MARGIN = 1e-9
@@ -60,8 +61,8 @@ class Assignment:
         -------
         Assignment
         """
-        all_alike = np.zeros(pool.ranks, dtype=np.int64)
-        canonical = canonical_packing(pool, incumbent, kinds(pool), all_alike)
+        alike = rank_kinds(pool)
+        canonical = canonical_packing(pool, incumbent, kinds(pool), alike)
         upper = canonical.objective(pool)
         lower, _ = trivial_bound(pool)
         counts = allowed_counts(pool, upper * (1 + UPPER_MARGIN))
@@ -103,8 +104,45 @@ class Assignment:
 
     @cached_property
     def rank_kinds(self) -> Ints:
-        """A number for each rank, the same for those that may be exchanged, [ranks]: all of them."""
-        return np.zeros(self.pool.ranks, dtype=np.int64)
+        """A number for each rank, the same for those that may be exchanged, [ranks]."""
+        return rank_kinds(self.pool)
+
+    @cached_property
+    def slots(self) -> list[int]:
+        """Of each rank."""
+        if self.pool.unequal is not None:
+            return list(self.pool.unequal.slots)
+        return [self.pool.slots_per_rank] * self.pool.ranks
+
+    @cached_property
+    def speeds(self) -> list[float]:
+        """What (C4) divides by on each rank; of a rank without slots, which is no rank, it is 1."""
+        if self.pool.unequal is None:
+            return [1.0] * self.pool.ranks
+        pairs = zip(self.pool.unequal.speeds, self.slots, strict=True)
+        return [speed if slots else 1.0 for speed, slots in pairs]
+
+    @property
+    def total_speed(self) -> float:
+        """Of the ranks with slots: what a window's mean rank time is over."""
+        unequal = self.pool.unequal
+        return self.pool.ranks if unequal is None else unequal.total_speed
+
+    @property
+    def fastest(self) -> float:
+        """The largest speed of a rank with slots."""
+        return 1.0 if self.pool.unequal is None else self.pool.unequal.fastest
+
+    @property
+    def most_imbalance(self) -> float:
+        """What the slowest rank may take over the mean at most: all work on the slowest one."""
+        unequal = self.pool.unequal
+        return self.total_speed / (1.0 if unequal is None else unequal.slowest)
+
+    @cached_property
+    def besides(self) -> list[float]:
+        """What every rank with slots takes besides, in each window, in the unit of `window_sizes`."""
+        return work_besides(self.pool, self.incumbent)
 
     @property
     def caps(self) -> list[float]:
@@ -174,7 +212,7 @@ class Assignment:
 
         One yield for every v that gives other sets; limit is the incumbent's objective (and the safe margin).
         """
-        if self.divides:
+        if self.divides or self.pool.unequal is not None:
             return
         limit = self.upper * (1 + UPPER_MARGIN)
         sizes = self.pool.sizes.tolist()
@@ -197,9 +235,15 @@ class Assignment:
     def hint_x(self) -> dict[tuple[int, int, int], int]:
         """Nonzero warm start of ``x[e, k, r]``."""
         counts = self.incumbent.counts(self.pool).tolist()
-        held = self.incumbent.experts.tolist()
+        held = self.incumbent_ranks
         placed = ((e, counts[e], r) for r in self.ranks for e in held[r])
         return dict(Counter(placed))
+
+    @property
+    def incumbent_ranks(self) -> list[list[int]]:
+        """The experts on each rank of the warm start, one a slot."""
+        rows = self.incumbent.experts.tolist()
+        return [row[:slots] for row, slots in zip(rows, self.slots, strict=True)]
 
     def packing(self, x: Mapping[tuple[int, int, int], int]) -> Packing:
         """The packing that values of ``x`` describe.
@@ -222,12 +266,13 @@ class Assignment:
         ranks: list[list[int]] = [[] for _ in range(self.pool.ranks)]
         for (e, _, r), copies in x.items():
             ranks[r] += [e] * copies
-        sizes = {len(held) for held in ranks}
-        if sizes != {self.pool.slots_per_rank}:
+        if [len(held) for held in ranks] != self.slots:
             raise SolverError(
                 "the solver's solution does not fill every rank: its map is discarded"
             )
-        packing = Packing(np.array(ranks, dtype=np.int64))
+        most = self.pool.slots_per_rank
+        filled = [held + [EMPTY] * (most - len(held)) for held in ranks]
+        packing = Packing(np.array(filled, dtype=np.int64))
         faults = packing.violations(self.pool)
         if faults:
             raise SolverError(
@@ -274,7 +319,7 @@ def allowed_counts(pool: Pool, upper: float) -> list[range]:
     list of range
         One an expert.
     """
-    if pool.cost is not None:
+    if pool.cost is not None or pool.unequal is not None:
         return allowed_by_size(pool, upper)
     most = pool.max_count
     if upper <= 0:
@@ -290,6 +335,13 @@ def kinds(pool: Pool) -> Ints:
     """A number for each expert, the same for those of the same loads in every window, [experts]."""
     rows = [pool.loads] if pool.windows is None else [pool.loads, *pool.windows.loads]
     return kinds_of_columns(np.stack(rows))
+
+
+def rank_kinds(pool: Pool) -> Ints:
+    """A number for each rank, the same for those of equal speed and slots, [ranks]."""
+    if pool.unequal is not None:
+        return pool.unequal.kinds
+    return np.zeros(pool.ranks, dtype=np.int64)
 
 
 def kinds_of_columns(rows: npt.NDArray[np.generic]) -> Ints:
@@ -308,7 +360,7 @@ def neighbours(kind_of: Ints) -> Iterator[tuple[int, int]]:
 
 
 def canonical_packing(
-    pool: Pool, packing: Packing, expert_kinds: Ints, rank_kinds: Ints
+    pool: Pool, packing: Packing, expert_kinds: Ints, alike_ranks: Ints
 ) -> Packing:
     """Relabel experts of a kind by falling count (S2), then number ranks of a kind by their heaviest expert (S1)."""
     counts = packing.counts(pool)
@@ -316,12 +368,14 @@ def canonical_packing(
     for same in _by_kind(expert_kinds):
         by_count = np.argsort(-counts[same], kind="stable")
         label[same[by_count]] = same
-    relabelled = label[packing.experts]
-    position = np.empty(pool.num_experts, dtype=np.int64)  # among all, heaviest first
+    is_slot = packing.experts != EMPTY
+    relabelled = np.where(is_slot, label[packing.experts], EMPTY)
+    # Among all, heaviest first; what is in no slot, of number -1, is behind.
+    position = np.full(pool.num_experts + 1, pool.num_experts)
     position[np.argsort(-pool.loads, kind="stable")] = np.arange(pool.num_experts)
     heaviest = position[relabelled].min(axis=1)
     number = np.arange(pool.ranks)
-    for same in _by_kind(rank_kinds):
+    for same in _by_kind(alike_ranks):
         number[same] = same[np.argsort(heaviest[same], kind="stable")]
     return Packing(relabelled[number])
 

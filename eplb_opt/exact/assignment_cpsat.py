@@ -31,7 +31,9 @@ class CpSatModel:
     """The CP-SAT model with its variables.
 
     ``loads[k][e, c]`` is ``floor(scale * w_ke / c)`` of window k, and ``heaviest`` has a variable for each window; of a
-    plain pool both have one entry, and T is the objective. ``unit`` is what the objective counts a load of 1 for.
+    plain pool both have one entry, and T is the objective. Of unequal ranks they are those of the fastest one, whose
+    loads are over its speed, and ``by_speed`` has those of every speed. ``unit`` is what the objective counts a load of
+    1 for.
     """
 
     model: cp_model.CpModel
@@ -39,6 +41,7 @@ class CpSatModel:
     y: dict[tuple[int, int], cp_model.IntVar]
     x: Copies
     loads: list[Loads]
+    by_speed: dict[float, list[Loads]]
     scale: Fraction
     unit: Fraction
 
@@ -78,8 +81,9 @@ def build(a: Assignment) -> CpSatModel:
     CpSatModel
     """
     scale = scale_of(a.pool) if a.pool.cost is None else scale_of(a.pool, a.typical)
-    loads = whole_loads(a, scale)
-    tops = [_heaviest(a, load) for load in loads]
+    by_speed = {speed: whole_loads(a, scale, speed) for speed in set(a.speeds)}
+    windows = range(len(a.window_sizes))
+    tops = [_heaviest(a, by_speed, scale, window) for window in windows]
     if a.divides:
         tops = [math.ceil(top * scale) for top in a.hint_heaviest()]
     model = cp_model.CpModel()
@@ -91,7 +95,8 @@ def build(a: Assignment) -> CpSatModel:
         heaviest=heaviest,
         y=chosen,
         x=copies,
-        loads=loads,
+        loads=by_speed[a.fastest],
+        by_speed=by_speed,
         scale=scale,
         unit=scale * CAP_UNIT if a.caps else scale,
     )
@@ -106,18 +111,28 @@ def _new_heaviest(
     a: Assignment, model: cp_model.CpModel, scale: Fraction, tops: list[int]
 ) -> list[cp_model.IntVar]:
     """T, or the heaviest rank of each window."""
-    slots = a.pool.slots_per_rank
+    rounded = _rounded(a)
     if not a.caps:
         # (V1), less what rounding down can take
-        least = math.floor(scale * Fraction(a.lower)) - slots
+        least = math.floor(scale * Fraction(a.lower)) - rounded
         return [model.new_int_var(min(least, tops[0]), tops[0], "T")]
     # in a window the mean rank load is one, and one rank has no more than all of them
-    least = math.floor(scale) - slots
-    most = math.ceil(scale * a.pool.ranks) + slots
+    least = math.floor(scale) - rounded
+    most = _most(a, scale)
     return [
         model.new_int_var(min(least, top), max(most, top), f"T_{k}")
         for k, top in enumerate(tops)
     ]
+
+
+def _rounded(a: Assignment) -> int:
+    """How many numbers are rounded down on a rank."""
+    return a.pool.slots_per_rank + (a.pool.unequal is not None)
+
+
+def _most(a: Assignment, scale: Fraction) -> int:
+    """What the heaviest rank of a window may come to."""
+    return math.ceil(scale * Fraction(a.most_imbalance)) + _rounded(a)
 
 
 def minimise(a: Assignment, m: CpSatModel) -> None:
@@ -129,7 +144,7 @@ def minimise(a: Assignment, m: CpSatModel) -> None:
     if a.caps_bind:
         m.model.minimize(cp_model.LinearExpr.weighted_sum(m.heaviest, caps))
         return
-    most = math.ceil(m.scale * a.pool.ranks) + a.pool.slots_per_rank
+    most = _most(a, m.scale)
     least = m.model.new_int_var(0, most, "eta")
     above = []
     for k, top in enumerate(m.heaviest):
@@ -149,14 +164,23 @@ def new_copies(a: Assignment, model: cp_model.CpModel) -> Copies:
     }
 
 
-def whole_loads(a: Assignment, scale: Fraction) -> list[Loads]:
-    """What a replica of each (expert, count) adds to its rank in each window, rounded down."""
+def whole_loads(a: Assignment, scale: Fraction, speed: float) -> list[Loads]:
+    """What a replica of each (expert, count) adds to a rank of this speed in each window, rounded down."""
+    at_speed = scale / Fraction(speed)
     if a.pool.cost is None:
-        return [integer_loads(a, row, scale) for row in a.window_loads]
+        return [integer_loads(a, row, at_speed) for row in a.window_loads]
     return [
-        {pair: math.floor(scale * Fraction(size)) for pair, size in sizes.items()}
+        {pair: math.floor(at_speed * Fraction(size)) for pair, size in sizes.items()}
         for sizes in a.window_sizes
     ]
+
+
+def _besides(a: Assignment, scale: Fraction, window: int, rank: int) -> int:
+    """What a rank takes besides in a window, rounded down."""
+    if not a.slots[rank]:
+        return 0
+    work = Fraction(a.besides[window])
+    return math.floor(scale / Fraction(a.speeds[rank]) * work)
 
 
 def integer_loads(a: Assignment, loads: list[float], scale: Fraction) -> Loads:
@@ -191,16 +215,18 @@ def c2_all_replicas(a: Assignment, m: CpSatModel) -> None:
 def c3_full_ranks(a: Assignment, m: CpSatModel) -> None:
     for r in a.ranks:
         held = sum(m.x[e, k, r] for e, k in a.expert_counts())
-        m.model.add(held == a.pool.slots_per_rank)
+        m.model.add(held == a.slots[r])
 
 
 def c4_heaviest(a: Assignment, m: CpSatModel) -> None:
     pairs = list(a.expert_counts())
-    for top, load in zip(m.heaviest, m.loads, strict=True):
-        weights = [load[pair] for pair in pairs]
+    for window, top in enumerate(m.heaviest):
         for r in a.ranks:
+            load = m.by_speed[a.speeds[r]][window]
+            weights = [load[pair] for pair in pairs]
             copies = [m.x[e, k, r] for e, k in pairs]
-            m.model.add(cp_model.LinearExpr.weighted_sum(copies, weights) <= top)
+            held = cp_model.LinearExpr.weighted_sum(copies, weights)
+            m.model.add(held <= top - _besides(a, m.scale, window, r))
 
 
 def k4_mean_times(a: Assignment, m: CpSatModel) -> None:
@@ -270,10 +296,14 @@ DIVIDED = (
 )
 
 
-def _heaviest(a: Assignment, load: Loads) -> int:
+def _heaviest(
+    a: Assignment, by_speed: dict[float, list[Loads]], scale: Fraction, window: int
+) -> int:
     """The warm start's heaviest rank in integer loads."""
-    counts = a.incumbent.counts(a.pool)
-    replica = [load[e, int(k)] for e, k in enumerate(counts)]
-    ranks = a.incumbent.experts.tolist()
-    sums: list[int] = [sum(replica[e] for e in held) for held in ranks]
+    counts = a.incumbent.counts(a.pool).tolist()
+    sums = []
+    for r, held in enumerate(a.incumbent_ranks):
+        load = by_speed[a.speeds[r]][window]
+        of_replicas = sum(load[e, counts[e]] for e in held)
+        sums.append(of_replicas + _besides(a, scale, window, r))
     return max(sums)

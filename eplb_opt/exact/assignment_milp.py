@@ -76,7 +76,7 @@ def build(a: Assignment) -> MilpModel:
         problem,
         T=objective,
         heaviest=heaviest or [objective],
-        most=mean_times(a, parts) if parts else heaviest or [objective],
+        most=mean_times(a, heaviest, parts) if parts else heaviest or [objective],
         parts=parts,
         y=chosen,
         x=copies,
@@ -113,21 +113,24 @@ def c2_all_replicas(a: Assignment, m: MilpModel) -> None:
 def c3_full_ranks(a: Assignment, m: MilpModel) -> None:
     for r in a.ranks:
         held = pulp.lpSum(m.x[e, k, r] for e, k in a.expert_counts())
-        m.problem.addConstraint(held == a.pool.slots_per_rank, f"C3_{r}")
+        m.problem.addConstraint(held == a.slots[r], f"C3_{r}")
 
 
 def c4_heaviest(a: Assignment, m: MilpModel) -> None:
-    for top, most, sizes in zip(m.heaviest, m.most, a.window_sizes, strict=True):
+    for top, most, sizes, besides in zip(
+        m.heaviest, m.most, a.window_sizes, a.besides, strict=True
+    ):
         for r in a.ranks:
-            terms = (
-                (m.x[e, k, r], sizes[e, k] * m.scale) for e, k in a.expert_counts()
-            )
+            scale = m.scale / a.speeds[r]
+            terms = ((m.x[e, k, r], sizes[e, k] * scale) for e, k in a.expert_counts())
             load = pulp.LpAffineExpression(terms)
+            if besides and a.slots[r]:
+                load += besides * scale
             m.problem.addConstraint(load <= most, _named(f"C4_{r}", top, m))
 
 
 def k4_mean_times(a: Assignment, m: MilpModel) -> None:
-    most = a.pool.ranks * m.scale
+    most = a.most_imbalance * m.scale
     for top, parts in zip(m.heaviest, m.parts, strict=False):
         link_parts(a, m.problem, top, parts, m.y, most)
 
@@ -162,9 +165,10 @@ def c5_per_rank(a: Assignment, m: MilpModel) -> None:
 
 
 def v2_replica(a: Assignment, m: MilpModel) -> None:
+    scale = m.scale / a.fastest
     for top, most, sizes in zip(m.heaviest, m.most, a.window_sizes, strict=True):
         for e, counts in enumerate(a.counts):
-            replica = pulp.lpSum(sizes[e, k] * m.scale * m.y[e, k] for k in counts)
+            replica = pulp.lpSum(sizes[e, k] * scale * m.y[e, k] for k in counts)
             m.problem.addConstraint(replica <= most, _named(f"V2_{e}", top, m))
 
 

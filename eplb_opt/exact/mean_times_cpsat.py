@@ -27,15 +27,24 @@ def add_divided(
     Sizes on a rank are rounded down and those of the mean up, so that T rounded up keeps the rows.
     """
     pairs = list(a.expert_counts())
+    running = sum(slots > 0 for slots in a.slots)
+    of_all = math.floor(unit * Fraction(a.total_speed))
     for window, (top, sizes) in enumerate(zip(heaviest, a.window_sizes, strict=True)):
         exact = {pair: Fraction(sizes[pair]) * SIZE_UNIT for pair in pairs}
         parts = _new_parts(a, model, chosen, top, unit, window)
         whole = [math.ceil(k * exact[e, k]) for e, k in pairs]
         mean = cp_model.LinearExpr.weighted_sum([parts[pair] for pair in pairs], whole)
-        on_rank = [math.floor(exact[pair]) * unit * a.pool.ranks for pair in pairs]
+        besides = Fraction(a.besides[window]) * SIZE_UNIT
         for r in a.ranks:
             held = [copies[e, k, r] for e, k in pairs]
-            model.add(cp_model.LinearExpr.weighted_sum(held, on_rank) <= mean)
+            speed = Fraction(a.speeds[r])
+            on_rank = [math.floor(exact[pair] / speed) * of_all for pair in pairs]
+            time = cp_model.LinearExpr.weighted_sum(held, on_rank)
+            if besides and a.slots[r]:
+                time += math.floor(besides / speed) * of_all
+                model.add(time <= mean + math.ceil(running * besides) * top)
+            else:
+                model.add(time <= mean)
 
 
 def _new_parts(
@@ -47,7 +56,7 @@ def _new_parts(
     window: int,
 ) -> dict[Pair, cp_model.IntVar]:
     """T where expert e has k replicas, else 0, with the warm start's values."""
-    most = unit * a.pool.ranks
+    most = math.ceil(unit * Fraction(a.most_imbalance))
     hint = math.ceil(a.hint_heaviest()[window] * unit)
     parts = {}
     for e, counts in enumerate(a.counts):

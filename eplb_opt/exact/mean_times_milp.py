@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulp
 
 from .assignment import Assignment
+from .sizes import Sizes
 
 Parts = dict[tuple[int, int], pulp.LpVariable]  # of a window's T, by expert and count
 
@@ -21,14 +22,28 @@ def new_parts(a: Assignment, problem: pulp.LpProblem) -> list[Parts]:
     ]
 
 
-def mean_times(a: Assignment, parts: list[Parts]) -> list[pulp.LpAffineExpression]:
+def mean_times(
+    a: Assignment, heaviest: list[pulp.LpVariable], parts: list[Parts]
+) -> list[pulp.LpAffineExpression]:
     """The T of each window times its mean rank time: what a rank may take there."""
     return [
-        pulp.lpSum(
-            k * sizes[e, k] / a.pool.ranks * part for (e, k), part in of_window.items()
+        _mean_time(a, top, sizes, besides, of_window)
+        for top, sizes, besides, of_window in zip(
+            heaviest, a.window_sizes, a.besides, parts, strict=True
         )
-        for sizes, of_window in zip(a.window_sizes, parts, strict=True)
     ]
+
+
+def _mean_time(
+    a: Assignment, top: pulp.LpVariable, sizes: Sizes, besides: float, parts: Parts
+) -> pulp.LpAffineExpression:
+    mean = pulp.lpSum(
+        k * sizes[e, k] / a.total_speed * part for (e, k), part in parts.items()
+    )
+    if besides:
+        running = sum(slots > 0 for slots in a.slots)
+        mean += running * besides / a.total_speed * top
+    return mean
 
 
 def link_parts(

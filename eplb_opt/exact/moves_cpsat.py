@@ -152,12 +152,14 @@ def _new_model(a: MovesAssignment) -> CpSatModel:
     # (V1), less what rounding down can take
     least = math.floor(scale * Fraction(a.lower)) - a.pool.slots_per_rank
     most = math.floor(scale * Fraction(a.limit))
+    whole = [integer_loads(a, loads, scale)]
     return CpSatModel(
         model,
         heaviest=[model.new_int_var(min(least, most), most, "T")],
         y={(e, k): model.new_bool_var(f"y_{e}_{k}") for e, k in a.expert_counts()},
         x=new_copies(a, model),
-        loads=[integer_loads(a, loads, scale)],
+        loads=whole,
+        by_speed={1.0: whole},
         scale=scale,
         unit=scale,
     )

@@ -25,7 +25,8 @@ def check_map(expert_map: ExpertMap, path: str | Path) -> None:
         )
     _check_all_experts(expert_map, experts, path)
     ranks = expert_map.num_ranks
-    if ranks is not None and (ranks < 1 or slots % ranks):
+    is_even = expert_map.rank_slots is None
+    if ranks is not None and is_even and (ranks < 1 or slots % ranks):
         raise FormatError(
             f"{path}: {slots} slots on {ranks} ranks: use --ranks with a divisor of {slots}"
         )

@@ -181,7 +181,11 @@ def read_map(
             f"{path}: a map for {expert_map.num_ranks} ranks, not {num_ranks}: its slots lie on other ranks"
         )
     return Placement(
-        expert_map.phy2log, num_experts, expert_map.layer_ids, expert_map.num_ranks
+        expert_map.phy2log,
+        num_experts,
+        expert_map.layer_ids,
+        expert_map.num_ranks,
+        expert_map.rank_slots,
     )
 
 

@@ -183,12 +183,20 @@ class Format:
     def _encode(self, side: Side[Held], held: Held, width: int, path: Path) -> bytes:
         if side.writes is None:
             raise FormatError(f"{path}: {self.name} is not written")
-        refusal = None if side.refuses is None else side.refuses(held, path)
+        refusal = self._uneven_ranks(held)
+        if refusal is None and side.refuses is not None:
+            refusal = side.refuses(held, path)
         refusal = refusal or self._what_it_lacks(held, width)
         if refusal is not None:
             raise FormatError(f"{path}: {refusal}")
         require(f"writing {path}", *self.packages)
         return side.writes(held, path)
+
+    def _uneven_ranks(self, held: object) -> str | None:
+        """Why a map is refused whose ranks have not as many slots each: engines cut maps into equal parts."""
+        if self.is_ours or getattr(held, "rank_slots", None) is None:
+            return None
+        return f"{self.name} takes as many slots for every rank, the map has other rank_slots: write npz or json"
 
     def _what_it_lacks(self, held: object, width: int) -> str | None:
         """What is needed and not known, in a line that names the option that tells it."""

@@ -31,6 +31,8 @@ class ExpertMap:
         The row of every layer that has none of its own; without ids, of every layer.
     is_beside_own : bool
         The rows are what each rank holds beside its own experts (see `placed`).
+    rank_slots : sequence of int, or None
+        Slots of each rank, in order, where these are not as many.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class ExpertMap:
     dense_layers_unknown: bool = False
     default: npt.NDArray[Any] | None = None
     is_beside_own: bool = False
+    rank_slots: Sequence[int] | None = None
 
     def with_layers(self, ids: Sequence[int] | None, source: str) -> ExpertMap:
         """The layers of these absolute ids; a file without ids holds just these (see `Loads.with_layers`)."""

@@ -134,7 +134,9 @@ def decode_map(content: Any, source: str) -> ExpertMap:
     num_ranks = _size(content, "num_ranks", source)
     hidden_layers = _size(content, "hidden_layers", source)
     ids = as_ids(content.get("layer_ids"), len(phy2log), source)
-    return ExpertMap(phy2log, ids, num_experts, num_ranks, hidden_layers)
+    expert_map = ExpertMap(phy2log, ids, num_experts, num_ranks, hidden_layers)
+    rank_slots = _rank_slots(content, expert_map, source)
+    return replace(expert_map, rank_slots=rank_slots)
 
 
 def _listed_keys(content: Mapping[str, Any]) -> str:
@@ -151,6 +153,27 @@ def _size(content: Mapping[str, Any], name: str, source: str) -> int | None:
             f"{source}: {name} is {str(content[name])[:60]}, expected a positive integer"
         )
     return int(value)
+
+
+def _rank_slots(
+    content: Mapping[str, Any], expert_map: ExpertMap, source: str
+) -> tuple[int, ...] | None:
+    """Slots of each rank that the file says, or None."""
+    if content.get("rank_slots") is None:
+        return None
+    values = np.asarray(content["rank_slots"])
+    is_list = values.ndim == 1 and values.dtype.kind in "iu" and values.size > 0
+    if not is_list or values.min() < 0:
+        raise FormatError(
+            f"{source}: rank_slots is {str(content['rank_slots'])[:60]}, expected integers >= 0"
+        )
+    slots = expert_map.phy2log.shape[-1]
+    ranks = expert_map.num_ranks or values.size
+    if (values.size, int(values.sum())) != (ranks, slots):
+        raise FormatError(
+            f"{source}: rank_slots has {values.size} ranks of {int(values.sum())} slots, the map {ranks} of {slots}"
+        )
+    return tuple(values.tolist())
 
 
 def tells(content: Any, source: str) -> bool | None:
@@ -207,12 +230,17 @@ def encode_map_npz(expert_map: ExpertMap, path: Path) -> bytes:
         MAP_KEY: expert_map.phy2log,
         "layer_ids": np.array(expert_map.layer_ids, dtype=np.int64),
     }
+    if expert_map.rank_slots is not None:
+        arrays["rank_slots"] = np.array(expert_map.rank_slots)
     return _npz_bytes(arrays | _sizes(expert_map))
 
 
 def encode_map_json(expert_map: ExpertMap, path: Path) -> bytes:
     """A map as JSON."""
-    head = {"layer_ids": list(expert_map.layer_ids or ())} | _sizes(expert_map)
+    head: dict[str, Any] = {"layer_ids": list(expert_map.layer_ids or ())}
+    head |= _sizes(expert_map)
+    if expert_map.rank_slots is not None:
+        head["rank_slots"] = list(expert_map.rank_slots)
     return json_bytes(head | {MAP_KEY: expert_map.phy2log.tolist()})
 
 

@@ -62,6 +62,7 @@ def write_map(
         placement.num_experts,
         num_ranks or placement.num_ranks,
         hidden_layers,
+        rank_slots=placement.rank_slots,
     )
     write_expert_map(path, expert_map, registry.output_format(path, name))
 
@@ -160,7 +161,12 @@ def check_map_format(
     rows = np.tile(row, (instance.num_layers, 1))
     ids = tuple(instance.layer_ids or ())
     probe = ExpertMap(
-        rows, ids, instance.num_experts, instance.num_ranks, hidden_layers
+        rows,
+        ids,
+        instance.num_experts,
+        instance.num_ranks,
+        hidden_layers,
+        rank_slots=instance.rank_slots,
     )
     check_map(probe, path)
     output.encode_map(probe, Path(path))

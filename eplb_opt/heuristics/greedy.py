@@ -21,6 +21,7 @@ from ..problem.topology import Topology
 from ..problem.water_filling import water_filling
 from . import arrays as xp
 from .arrays import Array
+from .greedy_unequal import place_by_speed
 from .separate import separate
 
 FEW_ROWS = 12  # so few that rounds cost more than they save
@@ -29,7 +30,7 @@ ROUNDS = 4
 
 
 def greedy(instance: Instance) -> Placement:
-    """The greedy's placement of an instance.
+    """The greedy's placement of an instance; on unequal ranks a replica goes to where it ends soonest.
 
     Parameters
     ----------
@@ -45,6 +46,13 @@ def greedy(instance: Instance) -> Placement:
     >>> greedy(instance).objective(instance).tolist()
     [100.0]
     """
+    if instance.unequal is not None:
+        counts = water_filling(
+            instance.weight, instance.num_replicas, instance.num_replicas
+        )
+        replicas = _replicas(instance.weight, counts, instance.num_replicas)
+        of_replica = np.take_along_axis(instance.weight / counts, replicas, axis=1)
+        return place_by_speed(instance, instance.unequal, replicas, of_replica)
     maps = greedy_maps(
         instance.weight,
         instance.num_replicas,

@@ -69,6 +69,8 @@ def refined(
     ------
     OptionError
         ``steps`` or ``greedy_check`` is no value of these options.
+    InstanceError
+        Ranks are unequal (`costs.plan.plan_in_time` is for these).
 
     Examples
     --------
@@ -76,6 +78,7 @@ def refined(
     >>> refined(instance).objective(instance).tolist()
     [100.0]
     """
+    instance.require_alike("this heuristic of tokens")
     steps = checked("steps", steps, step_count, STEPS_ARE)
     greedy_check = checked("greedy_check", greedy_check, distance, DISTANCE_IS)
     load = np.asarray(instance.weight)

@@ -8,7 +8,7 @@ from .attempt import Attempt
 from .method import Method, no_times_over_nodes
 from .option import LIMITS
 from .refined import compile_refined, compile_windows
-from .schedule import SCHEDULE, TIME_SCHEDULE, WINDOW_SCHEDULE
+from .schedule import SCHEDULE, TIME_SCHEDULE, UNEQUAL_SCHEDULE, WINDOW_SCHEDULE
 from .task import Report, Task
 
 MOST_MATCHED_SLOTS = 2  # a rank, up to which counts alone decide
@@ -16,6 +16,8 @@ MOST_MATCHED_SLOTS = 2  # a rank, up to which counts alone decide
 
 def _improve(task: Task, report: Report) -> PoolOutcome:
     attempt = Attempt(task, report)
+    if task.pool.unequal is not None:
+        return attempt.run(UNEQUAL_SCHEDULE)
     if task.pool.cost is not None:
         return attempt.run(TIME_SCHEDULE)
     if not task.pool.is_plain:

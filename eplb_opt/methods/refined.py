@@ -60,7 +60,7 @@ def place(
     **options: Any,
 ) -> Placement:
     """Plans over windows and in time take the number of workers only; the other options are those of tokens, added."""
-    if instance.objective.timed_by is not None:
+    if instance.is_of_sizes:
         from ..costs.plan import plan_in_time
 
         return plan_in_time(instance, workers=workers)

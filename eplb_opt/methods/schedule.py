@@ -5,6 +5,8 @@ Most layers end with the search before the bound, most pools of few experts with
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from . import steps
 from .attempt import Attempt, Step
 
@@ -184,6 +186,7 @@ FIRST_TIMES = (
 )
 TIME_SEARCH = ("costs.search",)
 TIME_BOUND = ("bounds.counts_in_time",)
+UNEQUAL_BOUND = ("bounds.unequal",)
 
 
 def _is_small_in_time(at: Attempt) -> bool:
@@ -195,6 +198,11 @@ def _is_small_in_time(at: Attempt) -> bool:
 
 def _adds_windows(at: Attempt) -> bool:
     return at.pool.windows is None
+
+
+def _is_not_divided(at: Attempt) -> bool:
+    """Whether rank times, not their proportions to a mean that depends on the counts, are the objective."""
+    return at.pool.windows is None or at.pool.cost is None
 
 
 # With a cost. Over windows nothing but the exact model proves more than that the slowest rank is above the mean.
@@ -243,6 +251,20 @@ TIME_SCHEDULE = (
         Attempt.remaining,
         modules=TIME_BOUND,
     ),
+)
+
+# Of unequal ranks, in time or in tokens.
+UNEQUAL_SCHEDULE = tuple(
+    replace(
+        step,
+        name="unequal ranks",
+        run=steps.unequal_ranks,
+        when=_is_not_divided,
+        modules=UNEQUAL_BOUND,
+    )
+    if step.run is steps.counts_in_time
+    else step
+    for step in TIME_SCHEDULE
 )
 
 # Over windows. The mix's bounds hold, and are loose: only small pools are proven.

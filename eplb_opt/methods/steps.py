@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..budget import Budget
-from ..certificates.names import COST, CUTS, PATTERNS
+from ..certificates.names import COST, CUTS, PATTERNS, UNEQUAL
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
@@ -49,6 +49,22 @@ def counts_in_time(at: Attempt, budget: Budget, seed: int) -> None:
     found = prove(at.pool, bracket.lower, bracket.upper, bracket.gap, budget)
     if found is not None:
         bracket.raise_to(found.target, COST, found)
+
+
+def unequal_ranks(at: Attempt, budget: Budget, seed: int) -> None:
+    """Bound L1 of unequal ranks: counts within a target, and what each rank can take of them."""
+    from ..bounds.unequal import unequal_bound
+
+    bracket = at.bracket
+    ranks = at.pool.unequal
+    if ranks is None:
+        return
+    # Over windows the mix's bounds hold.
+    pool = at.pool.mix if at.pool.cost is None else at.pool
+    upper = min(bracket.upper, bracket.packing.objective(pool))
+    found = unequal_bound(pool, ranks, bracket.lower, upper, bracket.gap, budget)
+    if found is not None:
+        bracket.raise_to(found.target, UNEQUAL, found)
 
 
 def exact(at: Attempt, budget: Budget, seed: int) -> None:

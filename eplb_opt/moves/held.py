@@ -11,6 +11,7 @@ from ..errors import InstanceError, shown
 from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.pool import Ints
+from ..problem.ranks import as_ranks
 
 Bools = npt.NDArray[np.bool_]
 EMPTY = -1  # a slot without an expert
@@ -87,6 +88,11 @@ def _rows(previous: Placement, instance: Instance) -> list[int]:
 def _by_rank(rows: Ints, previous: Placement, instance: Instance) -> Ints:
     """Slots [layers, replicas] by rank, [layers, ranks, slots a rank]; the last rank may have empty ones."""
     layers, replicas = rows.shape
+    if previous.rank_slots is not None:
+        ranks = len(previous.rank_slots)
+        unequal = as_ranks(ranks, replicas, slots=previous.rank_slots)
+        if unequal is not None:
+            return unequal.by_rank(rows)
     if previous.num_ranks is not None:
         return rows.reshape(layers, previous.num_ranks, -1)
     per_rank = instance.slots_per_rank
@@ -147,7 +153,7 @@ def moves(
     Raises
     ------
     InstanceError
-        ``previous`` is of another model.
+        ``previous`` is of another model, or ranks are unequal.
 
     Examples
     --------
@@ -157,6 +163,7 @@ def moves(
     >>> moves(Placement([[0, 2, 0, 1]], num_experts=3), previous, instance).tolist()
     [2]
     """
+    instance.require_alike("counting moves")
     before = slots_in_use(previous, instance, failed_ranks)
     held = held_experts(before, instance.num_experts)
     layers = len(placement.phy2log)

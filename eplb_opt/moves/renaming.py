@@ -51,6 +51,7 @@ def match_ranks(
     >>> match_ranks(Placement([[2, 0, 1, 0]], num_experts=3), previous, instance).phy2log.tolist()
     [[0, 1, 0, 2]]
     """
+    instance.require_alike("match_ranks")
     placement.require_valid(instance)
     before = slots_in_use(previous, instance)
     rows = renamed(placement.phy2log, before, instance)

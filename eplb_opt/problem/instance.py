@@ -13,7 +13,8 @@ import numpy as np
 from ..errors import InstanceError, shown
 from .loads import as_load
 from .objective import SUM, Objective
-from .pool import Floats, Ints, Pool
+from .pool import NOT_DISTINCT, Floats, Ints, Pool
+from .ranks import Ranks, as_ranks
 from .topology import Topology, positive_int
 from .windows import Windows
 
@@ -28,9 +29,9 @@ class Instance:
         Routed tokens of each logical expert; any real dtype and device; finite, >= 0. Stored as read-only float64
         [windows, layers, experts].
     num_replicas : int
-        Physical experts (slots) a layer, a multiple of ``num_ranks``, at least ``experts``.
+        Physical experts (slots) a layer, a multiple of ``num_ranks`` (but see ``rank_slots``), at least ``experts``.
     num_ranks : int
-        GPUs, a divisor of ``num_replicas``. Required and, as all that follow, given by name.
+        GPUs, a divisor of ``num_replicas`` (but see ``rank_slots``). Required and, as all that follow, given by name.
     num_groups : int
         Expert groups of the router, each of ``experts / num_groups`` experts: a divisor of ``experts`` in either mode.
     num_nodes : int
@@ -43,6 +44,10 @@ class Instance:
         Absolute layer index of each row; default 0, 1, ...
     objective : Objective, optional
         How windows are put together; by default their loads are added.
+    rank_speeds : sequence of float [ranks], optional
+        Relative speeds > 0 of unequal or throttled GPUs: everything that a rank takes is divided by its speed.
+    rank_slots : sequence of int [ranks], optional
+        Slots of each rank, ``num_replicas`` together; 0 of one that does not run. Both need the global mode.
 
     Raises
     ------
@@ -57,6 +62,8 @@ class Instance:
     Instance(load=[1, 1, 3], num_replicas=4, num_ranks=2)
     >>> instance.describe()
     '1 layers x 3 experts, 4 replicas, 2 ranks: global mode, 2 slots a rank'
+    >>> Instance([[8, 3, 1]], 4, num_ranks=2, rank_speeds=[1, 0.5]).mean.tolist()  # tokens over speeds
+    [8.0]
     """
 
     load: Any
@@ -68,6 +75,10 @@ class Instance:
     distinct: bool = False
     layer_ids: Sequence[int] | None = None  # a tuple once built
     objective: Objective = SUM
+    rank_speeds: Sequence[float] | None = (
+        None  # tuples once built, None where ranks are alike
+    )
+    rank_slots: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(
@@ -80,6 +91,7 @@ class Instance:
         object.__setattr__(
             self, "layer_ids", _as_layer_ids(self.layer_ids, self.num_layers)
         )
+        self._take_ranks()
         self._check_topology()
         self._check_objective()
 
@@ -95,8 +107,41 @@ class Instance:
             given["distinct"] = True
         if self.objective != SUM:
             given["objective"] = self.objective
+        for name in ("rank_speeds", "rank_slots"):
+            if getattr(self, name) is not None:
+                given[name] = getattr(self, name)
         rest = ", ".join(f"{name}={value}" for name, value in given.items())
         return f"Instance(load={list(self.load.shape)}, {rest})"
+
+    def _take_ranks(self) -> None:
+        """Speeds and slots as tuples; None where they say nothing."""
+        unequal = as_ranks(
+            self.num_ranks, self.num_replicas, self.rank_speeds, self.rank_slots
+        )
+        speeds = None if unequal is None else unequal.speeds_given
+        slots = None if unequal is None else unequal.slots_given
+        object.__setattr__(self, "rank_speeds", speeds)
+        object.__setattr__(self, "rank_slots", slots)
+        if unequal is None:
+            return
+        if self.hierarchical:
+            raise InstanceError(
+                f"num_nodes={self.num_nodes} with rank_speeds or rank_slots: groups are not kept on nodes of unequal "
+                "ranks, take one node"
+            )
+        if self.distinct:
+            raise InstanceError(
+                f"distinct=True with rank_speeds or rank_slots: {NOT_DISTINCT}"
+            )
+
+    @cached_property
+    def unequal(self) -> Ranks | None:
+        """Speeds and slots of the ranks; None where all are alike."""
+        if self.rank_speeds is None and self.rank_slots is None:
+            return None
+        return as_ranks(
+            self.num_ranks, self.num_replicas, self.rank_speeds, self.rank_slots
+        )
 
     def _check_topology(self) -> None:
         experts, replicas, ranks = self.num_experts, self.num_replicas, self.num_ranks
@@ -104,7 +149,7 @@ class Instance:
             raise InstanceError(
                 f"num_replicas={replicas} for {experts} experts: every expert needs a slot, use at least {experts}"
             )
-        if replicas % ranks:
+        if replicas % ranks and self.rank_slots is None:
             raise InstanceError(
                 f"num_replicas={replicas} is not a multiple of num_ranks={ranks}: "
                 f"use {_next_multiple(max(replicas, experts), ranks)}"
@@ -131,6 +176,7 @@ class Instance:
                 f"{len(weights)} weights for {self.num_windows} windows: give one a window"
             )
         self._check_times()
+        self._check_speeds()
 
     def _check_times(self) -> None:
         """Whether every rank time is finite: at most that of all experts, each on one slot, over and over."""
@@ -142,9 +188,20 @@ class Instance:
             slowest = math.inf
             if all(np.isfinite(loads).all() for loads in step_loads):
                 slowest = max(float(cost(loads).max()) for loads in step_loads)
-        if not slowest * self.num_replicas + cost.per_rank < np.inf:
+        work = slowest * self.num_replicas + cost.per_rank
+        if not work / (1.0 if self.unequal is None else self.unequal.slowest) < np.inf:
             raise InstanceError(
                 f"the cost of these loads is {slowest}, which overflows: give another unit, or tokens_per_step"
+            )
+
+    def _check_speeds(self) -> None:
+        if self.unequal is None:
+            return
+        with np.errstate(over="ignore"):
+            slowest = self.load.sum(axis=(0, 2)).max() / self.unequal.slowest
+        if not np.isfinite(slowest):
+            raise InstanceError(
+                f"loads over a speed of {self.unequal.slowest:g} overflow: multiply rank_speeds by a constant"
             )
 
     @property
@@ -164,8 +221,33 @@ class Instance:
 
     @property
     def slots_per_rank(self) -> int:
-        """Slots on each rank."""
+        """Slots on each rank, of unequal ones the most."""
+        if self.unequal is not None:
+            return self.unequal.most_slots
         return self.num_replicas // self.num_ranks
+
+    @property
+    def total_speed(self) -> float:
+        """Of all ranks, each of speed 1 if nothing else is said: the mean rank load is over it."""
+        return self.num_ranks if self.unequal is None else self.unequal.total_speed
+
+    @property
+    def is_of_sizes(self) -> bool:
+        """Whether sizes of replicas decide, or unequal ranks: then the searches in `costs` make the maps."""
+        return self.objective.timed_by is not None or self.unequal is not None
+
+    def require_alike(self, what: str) -> None:
+        """Raise `InstanceError` that names what is not there with unequal ranks, if they are."""
+        if self.unequal is not None:
+            raise InstanceError(
+                f"{what} is not there with rank_speeds or rank_slots yet: leave one of both out"
+            )
+
+    def by_rank(self, slots: Ints) -> Ints:
+        """What is in the slots [layers, replicas] of each rank, [layers, ranks, slots of a rank]; -1 where is none."""
+        if self.unequal is not None:
+            return self.unequal.by_rank(slots)
+        return slots.reshape(len(slots), self.num_ranks, -1)
 
     @cached_property
     def topology(self) -> Topology:
@@ -247,7 +329,7 @@ class Instance:
 
     @cached_property
     def _window_means(self) -> Floats:
-        return np.asarray(self.load.sum(axis=2) / self.num_ranks)
+        return np.asarray(self.load.sum(axis=2) / self.total_speed)
 
     @cached_property
     def step_weight(self) -> Floats:
@@ -265,7 +347,7 @@ class Instance:
     @cached_property
     def mean(self) -> Floats:
         """Mean rank load of each layer, [layers], in the unit of `weight`: the same for every placement."""
-        return np.asarray(self.weight.sum(axis=1) / self.num_ranks, dtype=np.float64)
+        return np.asarray(self.weight.sum(axis=1) / self.total_speed, dtype=np.float64)
 
     def select(self, layers: Sequence[int]) -> Instance:
         """The same problem for some of the layers, by row."""
@@ -293,6 +375,7 @@ class Instance:
             self.distinct,
             windows,
             self.objective.timed_by,
+            self.unequal,
         )
 
     def whole_pool(self, layer: int) -> Pool:
@@ -310,13 +393,14 @@ class Instance:
             self.num_ranks,
             windows=windows,
             cost=cost,
+            unequal=self.unequal,
         )
 
     def _windows(self, layer: int, experts: Ints | None = None) -> Windows:
         loads = self.step_windows(layer)
         if experts is not None:
             loads = loads[:, experts]
-        return Windows(loads, self.shares[:, layer], self.objective)
+        return Windows(loads, self.shares[:, layer], self.objective, self.unequal)
 
     def describe(self) -> str:
         """One line for people."""
@@ -327,10 +411,12 @@ class Instance:
         mode = f"{self.mode} mode" + (
             f" ({self.why_global})" if self.why_global else ""
         )
+        up_to = "" if self.rank_slots is None else "up to "
         return (
             f"{self.num_layers} layers x {self.num_experts} experts, {self.num_replicas} replicas, {place}{groups}: "
-            f"{mode}, {self.slots_per_rank} slots a rank"
+            f"{mode}, {up_to}{self.slots_per_rank} slots a rank"
             + (", distinct" if self.distinct else "")
+            + ("" if self.unequal is None else f"; {self.unequal.describe()}")
             + self._of_windows()
         )
 

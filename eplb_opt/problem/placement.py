@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InstanceError
+from ..errors import InstanceError, shown
 from .instance import Instance
 from .pool import Floats, Ints
+from .ranks import as_ranks
 from .topology import positive_int
-from .value import rank_times
+from .value import mean_times, rank_times
 
 if TYPE_CHECKING:
     import torch
@@ -26,19 +28,22 @@ class Placement:
     Parameters
     ----------
     phy2log : array [layers, replicas], int64
-        Logical expert of each slot; slots ``r * s .. (r + 1) * s - 1`` are on rank r, ranks of a node are adjacent.
+        Logical expert of each slot, rank after rank: slots ``r * s .. (r + 1) * s - 1`` are on rank r, ranks of a node
+        are adjacent.
     num_experts : int
         Logical experts.
     layer_ids : tuple of int, optional
         Absolute layer index of each row; default 0, 1, ...
     num_ranks : int, optional
         Ranks, of a map in use whose slots a rank are not those of the instance to plan for; a divisor of its slots.
+    rank_slots : sequence of int, optional
+        Slots of each rank, in order, where ranks do not have as many; as many together as the map has.
 
     Raises
     ------
     InstanceError
-        ``phy2log`` is no integer matrix, or ``layer_ids`` or ``num_ranks`` do not fit it. Whether the map is *valid*
-        for an instance is another question: see `violations`.
+        ``phy2log`` is no integer matrix, or ``layer_ids``, ``num_ranks`` or ``rank_slots`` do not fit it. Whether the
+        map is *valid* for an instance is another question: see `violations`.
 
     Examples
     --------
@@ -54,6 +59,7 @@ class Placement:
     num_experts: int
     layer_ids: tuple[int, ...] | None = None
     num_ranks: int | None = None
+    rank_slots: Sequence[int] | None = None  # a tuple once built
 
     def __post_init__(self) -> None:
         array: Any = np.asarray(self.phy2log)
@@ -77,10 +83,16 @@ class Placement:
         self._check_ranks()
 
     def _check_ranks(self) -> None:
-        if self.num_ranks is None:
+        replicas = self.phy2log.shape[1]
+        if self.rank_slots is not None:
+            ranks = self.num_ranks or len(self.rank_slots)
+            unequal = as_ranks(ranks, replicas, slots=self.rank_slots)
+            slots = None if unequal is None else unequal.slots_given
+            object.__setattr__(self, "rank_slots", slots)
+            object.__setattr__(self, "num_ranks", ranks)
+        if self.num_ranks is None or self.rank_slots is not None:
             return
         ranks = positive_int("num_ranks", self.num_ranks)
-        replicas = self.phy2log.shape[1]
         if replicas % ranks:
             raise InstanceError(
                 f"a map of {replicas} slots a layer has num_ranks={ranks}: give a divisor of its slots"
@@ -109,7 +121,7 @@ class Placement:
     def rank_loads(self, instance: Instance) -> Floats:
         """Load of each rank in the instance's `Instance.weight`, [layers, ranks]: tokens where windows are added.
 
-        With a cost that makes a difference, the rank's time.
+        With a cost that makes a difference, the rank's time; where ranks have speeds, over these.
 
         Raises
         ------
@@ -117,9 +129,10 @@ class Placement:
             The map is not valid for the instance.
         """
         self.require_valid(instance)
-        placed = self.phy2log.reshape(len(self.phy2log), instance.num_ranks, -1)
+        placed = instance.by_rank(self.phy2log)
         cost = instance.objective.timed_by
-        return rank_times(instance.step_weight[:, None, :], placed, cost)[:, 0]
+        weight = instance.step_weight[:, None, :]
+        return rank_times(weight, placed, cost, instance.unequal)[:, 0]
 
     def mean_ranks(self, instance: Instance) -> Floats:
         """What the objective of each layer, [layers], is over to give its imbalance: the mean rank load, or time.
@@ -133,7 +146,7 @@ class Placement:
             return instance.mean
         if not instance.objective.adds_windows:
             return np.ones(instance.num_layers)
-        return np.asarray(self.rank_loads(instance).mean(axis=1))
+        return mean_times(self.rank_loads(instance), instance.unequal)
 
     def window_imbalance(self, instance: Instance) -> Floats:
         """Heaviest over mean rank load in each recorded window, [windows, layers]; 1 where nothing was routed.
@@ -146,16 +159,17 @@ class Placement:
             The map is not valid for the instance.
         """
         self.require_valid(instance)
-        placed = self.phy2log.reshape(len(self.phy2log), instance.num_ranks, -1)
+        placed = instance.by_rank(self.phy2log)
         cost = instance.objective.timed_by
         loads = instance.load
         if cost is not None:
             loads = instance.objective.step_loads(loads)
-        times = rank_times(loads.transpose(1, 0, 2), placed, cost)
+        by_layer = loads.transpose(1, 0, 2)
+        times = rank_times(by_layer, placed, cost, instance.unequal)
         heaviest = times.max(axis=2).T
-        mean = instance.load.sum(axis=2) / instance.num_ranks
+        mean = instance.load.sum(axis=2) / instance.total_speed
         if cost is not None:
-            mean = times.mean(axis=2).T
+            mean = mean_times(times, instance.unequal).T
         imbalance: Floats = np.divide(
             heaviest, mean, out=np.ones_like(mean), where=mean > 0
         )
@@ -190,6 +204,9 @@ class Placement:
             return [
                 f"map of {self.num_experts} experts, loads of {instance.num_experts}"
             ]
+        if self.rank_slots not in (None, instance.rank_slots):
+            there = instance.rank_slots or "as many on every rank"
+            return [f"rank_slots {shown(self.rank_slots)} instead of {shown(there)}"]
         faults = self._unknown_experts() + self._missing_experts()
         if instance.distinct:
             faults += self._repeated(instance)

@@ -12,13 +12,16 @@ from ..errors import InstanceError
 from .arrays import Floats as Floats
 from .arrays import Ints as Ints
 from .cost import Cost
+from .ranks import EMPTY, Ranks
 from .value import rank_times
 from .windows import Windows
+
+NOT_DISTINCT = "leave one of both out"
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Experts to be replicated and packed on identical ranks (see ``models/README.md``, section 1).
+    """Experts to be replicated and packed on ranks (see ``models/README.md``, section 1).
 
     Choose counts ``c_e >= 1`` with ``sum c_e = slots``; put the replicas, each of load ``loads[e] / c_e``, on the
     ranks, ``slots / ranks`` to each; minimise the heaviest rank, or what windows make of the ranks. With a cost
@@ -38,6 +41,8 @@ class Pool:
     cost : Cost, optional
         Of a replica with so many tokens: the heaviest rank is then the slowest one. With windows, the objective is that
         of their rank times, and the loads are of no use but for heuristics.
+    unequal : Ranks, optional
+        Speeds and slots of the ranks, if these are not identical: the heaviest rank is then the one that takes longest.
 
     Raises
     ------
@@ -51,6 +56,7 @@ class Pool:
     distinct: bool = False
     windows: Windows | None = None
     cost: Cost | None = None
+    unequal: Ranks | None = None
 
     def __post_init__(self) -> None:
         loads = np.array(self.loads, dtype=np.float64)
@@ -62,7 +68,9 @@ class Pool:
             )
         if not (np.isfinite(loads).all() and (loads >= 0).all()):
             raise InstanceError("a pool's loads must be finite and >= 0")
-        if self.ranks < 1 or self.slots % self.ranks:
+        if self.unequal is not None:
+            self._check_unequal(self.unequal)
+        elif self.ranks < 1 or self.slots % self.ranks:
             raise InstanceError(
                 f"{self.slots} slots on {self.ranks} ranks: slots must be a multiple of ranks"
             )
@@ -76,6 +84,15 @@ class Pool:
                 f"{loads.size * self.ranks} with distinct=True: use fewer replicas"
             )
 
+    def _check_unequal(self, unequal: Ranks) -> None:
+        given = (len(unequal.slots), sum(unequal.slots))
+        if given != (self.ranks, self.slots):
+            raise InstanceError(
+                f"unequal ranks: {given[0]} of {given[1]} slots for {self.ranks} of {self.slots}"
+            )
+        if self.distinct:
+            raise InstanceError(f"distinct=True with unequal ranks: {NOT_DISTINCT}")
+
     def __repr__(self) -> str:
         """The loads' shape instead of the loads."""
         distinct = ", distinct=True" if self.distinct else ""
@@ -84,26 +101,35 @@ class Pool:
     @property
     def is_plain(self) -> bool:
         """Whether the loads alone decide."""
-        return self.windows is None and self.cost is None
+        return self.windows is None and self.cost is None and self.unequal is None
 
     @cached_property
     def mix(self) -> Pool:
-        """The plain pool of the same loads: what bounds it bounds this one."""
-        return self if self.is_plain else replace(self, windows=None, cost=None)
+        """The pool of the same loads alone: without a cost, what bounds it bounds this one."""
+        is_alone = self.windows is None and self.cost is None
+        return self if is_alone else replace(self, windows=None, cost=None)
 
     @cached_property
     def sizes(self) -> Floats:
         """What a replica of an expert with 1, 2, .. of them adds to its rank, [experts, counts]; never rising in these.
 
-        Its load, or with a cost what that takes and its share of ``per_rank``, which each of a rank's slots brings.
+        Its load, or with a cost what that takes and its share of ``per_rank``, which each of a rank's slots brings;
+        unequal ranks take that besides (`on_each_rank`).
         """
         counts = np.arange(1, self.max_count + 1)
         loads = self.loads[:, None] / counts
         if self.cost is None:
             return np.asarray(loads)
-        sizes = self.cost(loads) + self.cost.per_rank / self.slots_per_rank
+        sizes = self.cost(loads)
+        if self.unequal is None:
+            sizes = sizes + self.cost.per_rank / self.slots_per_rank
         # Division and our curves are monotone in floats, too; one of somebody else's need not be.
         return np.asarray(np.minimum.accumulate(sizes, axis=1))
+
+    @property
+    def on_each_rank(self) -> float:
+        """What every rank takes besides the sizes of its replicas, in work: nothing where these have their share."""
+        return 0.0 if self.unequal is None or self.cost is None else self.cost.per_rank
 
     @property
     def num_experts(self) -> int:
@@ -112,7 +138,9 @@ class Pool:
 
     @property
     def slots_per_rank(self) -> int:
-        """Slots on each rank."""
+        """Slots on each rank, of unequal ones the most."""
+        if self.unequal is not None:
+            return self.unequal.most_slots
         return self.slots // self.ranks
 
     @property
@@ -131,7 +159,9 @@ class Pool:
 
     @property
     def mean(self) -> float:
-        """Mean rank load: the same for every packing."""
+        """Mean rank load, over speeds where ranks are unequal: the same for every packing."""
+        if self.unequal is not None:
+            return float(self.total / sum(self.unequal.exact_speeds))
         return float(self.total / self.ranks)
 
 
@@ -142,7 +172,7 @@ class Packing:
     Parameters
     ----------
     experts : array [ranks, slots per rank], int64
-        The pool's expert in every slot.
+        The pool's expert in every slot; -1 where an unequal rank has fewer.
     """
 
     experts: Ints
@@ -151,16 +181,18 @@ class Packing:
         """The packing's shape instead of the packing."""
         return f"Packing(experts={list(np.shape(self.experts))})"
 
+    @property
+    def in_order(self) -> Ints:
+        """The expert in every slot, rank after rank, [slots]."""
+        return np.asarray(self.experts[self.experts != EMPTY])
+
     def counts(self, pool: Pool) -> Ints:
         """Replicas of each expert, [experts]."""
-        return np.bincount(self.experts.ravel(), minlength=pool.num_experts).astype(
-            np.int64
-        )
+        return np.bincount(self.in_order, minlength=pool.num_experts).astype(np.int64)
 
     def rank_loads(self, pool: Pool) -> Floats:
         """Load of each rank, or with a cost its time, [ranks]."""
-        times = rank_times(pool.loads[None, None, :], self.experts[None], pool.cost)
-        return np.asarray(times[0, 0], dtype=np.float64)
+        return np.asarray(self._times(pool, pool.loads[None])[0])
 
     def objective(self, pool: Pool) -> float:
         """Load, or time, of the heaviest rank, or what the pool's windows make of it."""
@@ -171,14 +203,24 @@ class Packing:
     def window_times(self, pool: Pool) -> Floats:
         """Load, or time, of each rank in each window, [windows, ranks]; without windows, the loads are the only one."""
         loads = pool.loads[None] if pool.windows is None else pool.windows.loads
-        return np.asarray(rank_times(loads[None], self.experts[None], pool.cost)[0])
+        return self._times(pool, loads)
+
+    def _times(self, pool: Pool, loads: Floats) -> Floats:
+        placed = self.experts[None]
+        times = rank_times(loads[None], placed, pool.cost, pool.unequal)
+        return np.asarray(times[0], dtype=np.float64)
 
     def violations(self, pool: Pool) -> list[str]:
         """What makes this packing no solution of the pool; empty if it is one."""
         shape = (pool.ranks, pool.slots_per_rank)
         if self.experts.shape != shape:
             return [f"shape {self.experts.shape} instead of {shape}"]
-        if self.experts.min() < 0 or self.experts.max() >= pool.num_experts:
+        held = self.experts
+        if pool.unequal is not None:
+            if not np.array_equal(held != EMPTY, pool.unequal.is_slot):
+                return ["other slots than the ranks have"]
+            held = self.in_order
+        if held.min() < 0 or held.max() >= pool.num_experts:
             return [f"an expert outside 0..{pool.num_experts - 1}"]
         missing = np.flatnonzero(self.counts(pool) == 0)
         faults = [f"expert {expert} has no replica" for expert in missing]

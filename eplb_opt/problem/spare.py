@@ -56,6 +56,7 @@ def require_spare(instance: Instance, spare: str) -> None:
     """
     if spare not in SPARE:
         raise OptionError(f"spare={shown(spare)}: choose one of {', '.join(SPARE)}")
+    instance.require_alike("spare")
     if spare == "node":
         _require_nodes(instance)
     elif instance.ranks_per_pool == 1:

@@ -8,6 +8,8 @@ import numpy as np
 
 from .arrays import Floats
 from .objective import Objective
+from .ranks import Ranks
+from .value import mean_times
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +24,14 @@ class Windows:
         Which sum to one; zero for a window without load.
     objective : Objective
         Which adds no windows.
+    unequal : Ranks, optional
+        Of the ranks, if these are not identical.
     """
 
     loads: Floats
     shares: Floats
     objective: Objective
+    unequal: Ranks | None = None
 
     @property
     def caps(self) -> Floats:
@@ -38,7 +43,7 @@ class Windows:
         heaviest: Floats = times.max(axis=1)
         if self.objective.timed_by is None:
             return heaviest
-        means = times.mean(axis=1)
+        means = mean_times(times, self.unequal)
         ones = np.ones_like(means)
         return np.asarray(np.divide(heaviest, means, out=ones, where=means > 0))
 

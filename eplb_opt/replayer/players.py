@@ -77,7 +77,8 @@ def contiguous(instance: Instance, in_use: Placement | None = None) -> Placement
     of_pool = np.arange(instance.slots_per_pool) % experts
     row: Ints = np.concatenate([of_pool + pool * experts for pool in range(pools)])
     phy2log = np.tile(row, (instance.num_layers, 1))
-    return Placement(phy2log, instance.num_experts, tuple(instance.layer_ids or ()))
+    ids = tuple(instance.layer_ids or ())
+    return Placement(phy2log, instance.num_experts, ids, rank_slots=instance.rank_slots)
 
 
 def _greedy(instance: Instance, in_use: Placement | None) -> Placement:

@@ -15,7 +15,7 @@ def replica_lists(experts: Ints, counts: Ints) -> tuple[Ints, Ints]:
     Parameters
     ----------
     experts : array [slots], int64
-        The expert of every slot, rank after rank.
+        The expert of every slot, rank after rank; -1 of a place that is no slot.
     counts : array [experts], int64
         Replicas of every expert.
     """
@@ -25,6 +25,8 @@ def replica_lists(experts: Ints, counts: Ints) -> tuple[Ints, Ints]:
     filled = np.zeros(counts.size, np.int64)
     for p in range(experts.size):
         e = experts[p]
+        if e < 0:
+            continue
         places[e, filled[e]] = p
         index[p] = filled[e]
         filled[e] += 1
