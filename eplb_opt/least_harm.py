@@ -8,18 +8,19 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import numpy as np
-
-from .foresight.harmless import least_harmful
+from .apart import distinct_instance, packed_apart
+from .foresight.harmless import heaviest_load, least_harmful
 from .foresight.imagined import ENOUGH, traffic
 from .foresight.plan import MOVES
-from .heuristics.greedy import greedy, greedy_pools
+from .ground import Ground
+from .heuristics.greedy import greedy
+from .heuristics.refine import refined
 from .layer import LayerState
 from .limits import Limits
+from .methods.steps import by_greedy
 from .problem.hierarchy import NodeSet
 from .problem.instance import Instance
-from .problem.pool import Ints, Packing, Pool
-from .problem.windows import Windows
+from .problem.pool import Ints, Packing
 from .search.covers import least_cover
 from .search.search import search_near
 from .starts import split
@@ -69,6 +70,12 @@ class LeastHarm:
         self.deadline = deadline
         self.searches = searches
         self.windows = traffic(instance)
+        apart = distinct_instance(instance) if instance.num_windows == 1 else None
+        # The same without repeats on a rank, if that is possible, and of a heuristic its map without repeats.
+        self.windows_apart = (
+            None if apart is None else replace(self.windows, distinct=True)
+        )
+        self.refined_apart = None if apart is None or searches else refined(apart)
         self.each = _seconds_of_annealing(instance)
         # Of layers whose choice has not begun, the time that is left is shared.
         self.waiting = iter(range(len(layers), 0, -1))
@@ -102,22 +109,74 @@ class LeastHarm:
         if self._is_over():
             return own
         most = self._most(layer)
-        cover = self._covers(layer, most, share)
+        ground = self._apart(layer, most, share) or self._own(layer)
+        cover = self._covers(layer, ground, most, share)
         if cover is not None:  # hardly any exchange keeps the limit there
             return cover
-        maps = [own, *self._others(layer, most)]
+        maps = [ground.phy2log(), *self._others(layer, ground, most)]
         weight = self.instance.weight[layer.layer]
         return least_harmful(
-            self.windows, layer.layer, weight, maps, most, self._is_over
+            ground.windows, layer.layer, weight, maps, most, self._is_over
         )
+
+    def _own(self, layer: LayerState) -> Ground:
+        """What the method found."""
+        packings = {
+            node_set: layer.pools[node_set].bracket.packing
+            for node_set in layer.partition
+        }
+        return self._ground(layer, packings, distinct=self.instance.distinct)
+
+    def _apart(self, layer: LayerState, most: float, end: float) -> Ground | None:
+        """Packings within the limit without repeats, where only a sum was recorded; None if none is found."""
+        if self.instance.num_windows > 1 or self.windows_apart is None:
+            return None
+        packings: Mapping[NodeSet, Packing] | None
+        if self.refined_apart is None:
+            packings = packed_apart(layer, most, self._until(end))
+        else:
+            row = self.refined_apart.phy2log[layer.layer]
+            packings = dict(split(self.instance, row))
+        if packings is None or not packings.keys() <= layer.pools.keys():
+            return None
+        ground = self._ground(layer, packings, distinct=True)
+        return ground if self._heaviest(layer, ground) <= most else None
+
+    def _ground(
+        self,
+        layer: LayerState,
+        packings: Mapping[NodeSet, Packing],
+        *,
+        distinct: bool,
+    ) -> Ground:
+        states = {node_set: layer.pools[node_set] for node_set in packings}
+        windows = (
+            self.windows_apart if distinct and self.windows_apart else self.windows
+        )
+        return Ground(
+            windows,
+            packings,
+            {
+                node_set: replace(state.pool, distinct=distinct)
+                for node_set, state in states.items()
+            },
+            {node_set: state.experts for node_set, state in states.items()},
+        )
+
+    def _heaviest(self, layer: LayerState, ground: Ground) -> float:
+        """Load of a layer's heaviest rank."""
+        weight = self.instance.weight[layer.layer]
+        return heaviest_load(weight, ground.phy2log(), self.instance.num_ranks)
+
+    def _until(self, end: float) -> Limits:
+        """Limits of a quarter of what is left until then."""
+        if self.limits.seconds is None or math.isinf(end):
+            return replace(self.limits, seconds=None)
+        return self.limits.with_seconds(max((end - time.monotonic()) / 4, 0.0))
 
     def _most(self, layer: LayerState) -> float:
         """What the heaviest rank may have: as the gap allows, or where that is not reached, as it has."""
         own = layer.objective
-        if (
-            self.instance.num_windows == 1
-        ):  # imagined windows tell too little to give up evenness for
-            return own
         asked = layer.lower_bound * (1 + self.limits.gap)
         if own <= asked:
             most = asked
@@ -134,47 +193,44 @@ class LeastHarm:
         now = time.monotonic()
         return now + (self.deadline - now) * min(self.limits.workers, layers) / layers
 
-    def _covers(self, layer: LayerState, most: float, end: float) -> Ints | None:
-        """The most even map over windows that covers give; None if that is the layer's own."""
+    def _covers(
+        self, layer: LayerState, ground: Ground, most: float, end: float
+    ) -> Ints | None:
+        """The most even map over windows that covers give; None if that is the one there is."""
         is_asked = self.searches and _has_covers(self.instance)
-        if not is_asked or not 0 < layer.objective <= most:
+        if not is_asked or not 0 < self._heaviest(layer, ground) <= most:
             return None
         packings = {
-            node_set: self._cover(layer, node_set, most, end)
-            for node_set in layer.partition
+            node_set: self._cover(layer, ground, node_set, most, end)
+            for node_set in ground.packings
         }
         is_own = all(
-            packing is layer.pools[node_set].bracket.packing
+            packing is ground.packings[node_set]
             for node_set, packing in packings.items()
         )
-        return None if is_own else _phy2log(layer, packings)
+        return None if is_own else ground.phy2log(packings)
 
     def _cover(
-        self, layer: LayerState, node_set: NodeSet, most: float, end: float
+        self,
+        layer: LayerState,
+        ground: Ground,
+        node_set: NodeSet,
+        most: float,
+        end: float,
     ) -> Packing:
         """A pool's."""
-        state = layer.pools[node_set]
-        pool = self._over_windows(layer.layer, state.pool, state.experts)
+        pool = ground.over_windows(layer.layer, node_set)
         return least_cover(
             pool,
-            state.bracket.packing,
-            _by_greedy(pool).counts(pool),
+            ground.packings[node_set],
+            by_greedy(pool).counts(pool),
             most=most,
-            searches=COVERS // len(layer.partition),
+            searches=COVERS // len(ground.packings),
             seed=self.limits.seed,
             is_over=lambda: self._is_after(end),
         )
 
-    def _over_windows(self, layer: int, pool: Pool, experts: Ints) -> Pool:
-        """A pool with the windows of its experts."""
-        windows = Windows(
-            self.windows.normalised_layer(layer)[:, experts],
-            self.windows.shares[:, layer],
-            self.windows.objective,
-        )
-        return replace(pool, windows=windows)
-
-    def _others(self, layer: LayerState, most: float) -> Iterator[Ints]:
+    def _others(self, layer: LayerState, ground: Ground, most: float) -> Iterator[Ints]:
         """Other maps within the limit: with the counts of the greedy, and with counts near these, in turn."""
         is_asked = self.searches and _has_others(self.instance)
         if not is_asked or layer.objective > most or layer.is_open(self.limits.gap):
@@ -183,27 +239,26 @@ class LeastHarm:
         for number in range(OTHERS):
             if self._is_over() or (number == 2 and not found):
                 return
-            packings = self._packings(layer, most, number)
+            packings = self._packings(ground, most, number)
             if packings is not None:
                 found += 1
-                yield _phy2log(layer, packings)
+                yield ground.phy2log(packings)
 
     def _packings(
-        self, layer: LayerState, most: float, number: int
+        self, ground: Ground, most: float, number: int
     ) -> dict[NodeSet, Packing] | None:
         """Of every pool of a layer's partition another packing; None if one is too heavy."""
         found = {}
-        for node_set in layer.partition:
-            state = layer.pools[node_set]
+        for node_set, pool in ground.pools.items():
             packing = search_near(
-                state.pool,
-                _by_greedy(state.pool),
+                pool,
+                by_greedy(pool),
                 target=most,
-                work=WORK * state.pool.slots,
+                work=WORK * pool.slots,
                 most_moves=number % 2,
                 seed=self.limits.seed + number,
             )
-            if packing.objective(state.pool) > most:
+            if packing.objective(pool) > most:
                 return None
             found[node_set] = packing
         return found
@@ -237,20 +292,3 @@ def _has_covers(instance: Instance) -> bool:
 def _has_others(instance: Instance) -> bool:
     """Whether other maps than the method's are worth a search."""
     return FEWEST_SLOTS <= instance.slots_per_pool <= MOST_SLOTS
-
-
-def _phy2log(layer: LayerState, packings: Mapping[NodeSet, Packing]) -> Ints:
-    """The map of a layer, [replicas], of a packing for each of its pools."""
-    rows = [
-        layer.pools[node_set].experts[packings[node_set].experts.ravel()]
-        for node_set in sorted(packings)
-    ]
-    return np.concatenate(rows)
-
-
-def _by_greedy(pool: Pool) -> Packing:
-    """The greedy's packing of a pool."""
-    slots = greedy_pools(
-        pool.loads[None], pool.slots, pool.ranks, distinct=pool.distinct
-    )
-    return Packing(np.asarray(slots).reshape(pool.ranks, -1))

@@ -50,10 +50,7 @@ def _chooses(instance: Instance, method: Method) -> bool:
         return False
     if instance.is_of_sizes:
         return False
-    if instance.num_ranks > MOST_RANKS or not is_usable("numba"):
-        return False
-    # A heuristic knows no other traffic than what was recorded.
-    return method.improve is not None or instance.num_windows > 1
+    return instance.num_ranks <= MOST_RANKS and is_usable("numba")
 
 
 def _is_over_nodes(instance: Instance, method: Method) -> bool:

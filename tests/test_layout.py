@@ -37,6 +37,7 @@ FLOORS = (
     ("warmup", "layer", "workers", "spare_plan"),
     ("views",),
     ("result", "starts"),
+    ("apart", "ground"),
     ("least_harm", "over_nodes", "certified", "standing"),
     ("sharing",),
     ("solving",),

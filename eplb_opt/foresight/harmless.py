@@ -64,7 +64,7 @@ def least_harmful(
             if is_over():
                 break
             row = annealed_layer(part, 0, candidate, shares, MOVES, ceiling)
-            if _heaviest(weight, row, part.num_ranks) <= most * (1 - ROUNDING):
+            if heaviest_load(weight, row, part.num_ranks) <= most * (1 - ROUNDING):
                 found.append(row)
         if len(found) > len(candidates):
             break
@@ -72,7 +72,7 @@ def least_harmful(
     return found[int(np.argmin(harm))]
 
 
-def _heaviest(weight: Floats, row: Ints, ranks: int) -> float:
+def heaviest_load(weight: Floats, row: Ints, ranks: int) -> float:
     """Load of the heaviest rank of a map."""
     counts = np.bincount(row, minlength=len(weight))
     return float((weight / counts)[row].reshape(ranks, -1).sum(axis=1).max())

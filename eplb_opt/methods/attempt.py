@@ -11,6 +11,7 @@ from ..bracket import Bracket
 from ..budget import Budget
 from ..highs import collected_failures
 from ..outcome import PoolOutcome
+from ..problem.pool import Packing, without_repeats
 from ..problem.status import StopReason
 from .task import Report, Task
 
@@ -61,6 +62,9 @@ class Attempt:
         self.limits = task.limits
         self.number = task.attempt
         self.report = report
+        # The pool without repeats on a rank, if that is another one and possible, and the best packing of it.
+        self.apart = without_repeats(task.pool)
+        self.packing_apart: Packing | None = None
         self.failures: dict[str, str] = {}  # of steps, by name
         self.budget = Budget.of(task.limits)
         # A clock alone limits searches; without one, a limit on work holds for each step.

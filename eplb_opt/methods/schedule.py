@@ -15,6 +15,7 @@ MOST_LP_SLOTS = 48  # of pools whose linear program over patterns is worth solvi
 MOST_COVERED = 5  # slots of ranks whose contents near given counts may be few
 MOST_EXPERTS = 64  # of pools whose rank contents are worth listing; in larger ones the search meets the bound
 BOUND_ATTEMPTS = 2  # the second time with more time and a better incumbent
+HARMLESS = 1e-3  # gap from which on packings without repeats are looked for first
 FIRST_SEARCH = 0.25  # seconds, or the same in units of Limits.work
 FIRST_PROOF = 0.5
 FIRST_COUNTS = 1.0
@@ -89,8 +90,41 @@ def _proof_share(at: Attempt) -> float:
     return PROOF_SHARE * at.remaining()
 
 
+def _is_harmless(at: Attempt) -> bool:
+    """Whether the gap leaves room for packings that changed loads hurt less: in which no expert is twice on a rank."""
+    return at.number == 0 and at.bracket.gap >= HARMLESS and at.apart is not None
+
+
+def _has_harmless_covers(at: Attempt) -> bool:
+    return _is_harmless(at) and _has_covers(at)
+
+
+def _has_harmless_ranges(at: Attempt) -> bool:
+    return _is_harmless(at) and _has_ranges(at)
+
+
+# What looks for packings and proves nothing, in the pool where no rank has an expert twice.
+APART_SCHEDULE = (
+    Step("search", steps.search_apart, _is_harmless, _first_search, modules=SEARCH),
+    Step(
+        "covers",
+        steps.covers_apart,
+        _has_harmless_covers,
+        lambda at: FIRST_COVERS,
+        modules=COVERS,
+    ),
+    Step(
+        "count ranges",
+        steps.count_ranges_apart,
+        _has_harmless_ranges,
+        _first_ranges,
+        modules=COUNT_RANGES,
+    ),
+)
+
 # name, what it does, when, how much of the time or work (seconds, or units of Limits.work), and which random numbers
 SCHEDULE = (
+    *APART_SCHEDULE,
     Step("search", steps.search, _is_first, _first_search, lambda at: 0, SEARCH),
     Step("cuts", steps.cuts, _has_bounds_to_gain, Attempt.remaining, modules=CUTS),
     Step(

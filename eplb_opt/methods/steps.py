@@ -74,21 +74,65 @@ def exact(at: Attempt, budget: Budget, seed: int) -> None:
     at.take(solve_cpsat(at.pool, at.bracket.packing, _limits(at, budget)))
 
 
+def search_apart(at: Attempt, budget: Budget, seed: int) -> None:
+    """Anneal and repack without repeats."""
+    from ..search.search import search as improve
+
+    _improve_apart(at, improve, budget.scaled(SEARCH_WORK), seed, "search")
+
+
+def covers_apart(at: Attempt, budget: Budget, seed: int) -> None:
+    """Cover all ranks without repeats."""
+    if at.apart is not None:
+        _cover(at, at.apart, budget, seed)
+
+
+def count_ranges_apart(at: Attempt, budget: Budget, seed: int) -> None:
+    """Cover all ranks without repeats, with counts near good ones."""
+    from ..search.count_ranges import METHOD, search_count_ranges
+
+    _improve_apart(at, search_count_ranges, budget.scaled(SEARCH_WORK), seed, METHOD)
+
+
+def _improve_apart(
+    at: Attempt, improve: Callable[..., Packing], budget: Budget, seed: int, method: str
+) -> None:
+    """Let a search improve the best packing without repeats until it is within the gap."""
+    if at.apart is None:
+        return
+    bracket = at.bracket
+    target = bracket.lower * (1 + bracket.gap)
+    start = at.packing_apart or by_greedy(at.apart)
+    found = improve(at.apart, start, target=target, budget=budget, seed=seed)
+    at.packing_apart = found
+    bracket.offer(found, method)
+
+
 def covers(at: Attempt, budget: Budget, seed: int) -> None:
     """Cover all ranks exactly with counts near the greedy's, of which changed loads hurt the packing least."""
-    from ..heuristics.greedy import greedy_pools
+    _cover(at, at.pool, budget, seed)
+
+
+def _cover(at: Attempt, pool: Pool, budget: Budget, seed: int) -> None:
     from ..search.covers import METHOD, TICKS_PER_WORK, search_covers
 
     bracket = at.bracket
-    pool = at.pool
+    ticks = budget.scaled(SEARCH_WORK * TICKS_PER_WORK)
+    target = bracket.lower * (1 + bracket.gap)
+    packing = search_covers(
+        pool, by_greedy(pool), target=target, budget=ticks, seed=seed
+    )
+    bracket.offer(packing, METHOD)
+
+
+def by_greedy(pool: Pool) -> Packing:
+    """The greedy's packing of a pool."""
+    from ..heuristics.greedy import greedy_pools
+
     slots = greedy_pools(
         pool.loads[None], pool.slots, pool.ranks, distinct=pool.distinct
     )
-    by_greedy = Packing(np.asarray(slots).reshape(pool.ranks, -1))
-    ticks = budget.scaled(SEARCH_WORK * TICKS_PER_WORK)
-    target = bracket.lower * (1 + bracket.gap)
-    packing = search_covers(pool, by_greedy, target=target, budget=ticks, seed=seed)
-    bracket.offer(packing, METHOD)
+    return Packing(np.asarray(slots).reshape(pool.ranks, -1))
 
 
 def count_ranges(at: Attempt, budget: Budget, seed: int) -> None:

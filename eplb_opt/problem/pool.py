@@ -165,6 +165,15 @@ class Pool:
         return float(self.total / self.ranks)
 
 
+def without_repeats(pool: Pool) -> Pool | None:
+    """The pool with distinct experts on every rank; None if it has them, or if that cannot be."""
+    if pool.distinct or pool.unequal is not None:
+        return None
+    if pool.slots > pool.num_experts * pool.ranks:
+        return None
+    return replace(pool, distinct=True)
+
+
 @dataclass(frozen=True, eq=False)
 class Packing:
     """A solution of a pool.
