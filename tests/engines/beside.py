@@ -7,14 +7,17 @@ is installed; the package index is asked, which takes a minute or two for each e
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = Path(__file__).parent / "constraints.txt"
+PAGE = Path(__file__).parent / "BESIDE.md"
 PACKAGE = "eplb-opt"
 ENGINES = ("vllm", "sglang")
 EXTRAS = ("", "[all]")
@@ -56,17 +59,26 @@ def lines(engine: str) -> list[str]:
     said = [f"{required}: {', '.join(f'{name} {alone[name]}' for name in UNTOUCHED if name in alone)}"]
     for extra in EXTRAS:
         added, changed = difference(alone, resolved(required, f"{ROOT}{extra}"))
-        said.append(f"{required} with {PACKAGE}{extra}: adds {', '.join(added) or 'nothing else'}")
-        said.append(f"{required} with {PACKAGE}{extra}: changes {', '.join(changed) or 'nothing'}")
+        said.append(f"with {PACKAGE}{extra}: adds {', '.join(added) or 'nothing else'}")
+        said.append(f"with {PACKAGE}{extra}: changes {', '.join(changed) or 'nothing'}")
         assert extra or not (added or changed), said
         assert not [line for line in changed if line.split()[0] in UNTOUCHED], said
     return said
 
 
 def main() -> None:
-    """Say it of each engine."""
+    """Write the page."""
+    written = (
+        "Written by `python -m tests.engines.beside`: what pip resolves for each engine, alone and with this package,"
+    )
+    where = f"all dependencies included. {date.today()}, Python {platform.python_version()}."
+    head = f"# Beside the engines\n\n{written} {where}\n"
+    parts = [head]
     for engine in ENGINES:
-        print("\n".join(lines(engine)), flush=True)
+        said = lines(engine)
+        print("\n".join(said), flush=True)
+        parts.append("\n".join(f"- {line}" for line in said) + "\n")
+    PAGE.write_text("\n".join(parts))
 
 
 if __name__ == "__main__":
