@@ -172,6 +172,7 @@ def _content(
         "schema": SCHEMA,
         "instance": instance.describe(),
         "mode": instance.mode,
+        "objective": instance.objective.to_dict(),
         "notes": notes,
         "interrupted": interrupted,
         "layer_ids": list(instance.layer_ids),

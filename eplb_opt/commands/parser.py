@@ -104,6 +104,18 @@ def integer(text: str) -> int:
     return int(text)
 
 
+@expecting("a number such as 0.01, or 1%")
+def percent_or_real(text: str) -> float:
+    """A number, in percent where it says so.
+
+    Examples
+    --------
+    >>> percent_or_real("1%"), percent_or_real("0.01")
+    (0.01, 0.01)
+    """
+    return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
 @expecting("a number")
 def real(text: str) -> float:
     """A number, for an option."""
