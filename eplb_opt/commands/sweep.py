@@ -14,6 +14,7 @@ from ..methods.needs import require_method
 from ..problem.across import ACROSS
 from .common import add_command
 from .files import check_files, save, written
+from .idle import say_idle
 from .messages import RESULTS
 from .options import (
     add_limits,
@@ -179,6 +180,7 @@ def _sweep(options: argparse.Namespace) -> int:
     try:
         places, _ = setting.places()
         say_no_effect(options, places[0])
+        say_idle(options, len(setting.load))
         report, interrupted = _swept(setting, known, options.json)
     except InstanceError as error:
         raise InstanceError(said_of_options(str(error))) from error
