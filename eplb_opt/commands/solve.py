@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..limits import Limits
 from ..methods import METHODS
 from ..methods.needs import require_method
 from .baseline import contiguous_imbalance, contiguous_time
@@ -111,16 +112,11 @@ def _solve(options: argparse.Namespace) -> int:
     notes += say_idle(options, instance.num_windows, of_cost=["tokens_per_step"])
     from_map = moves_of(options, instance)
     if options.dry_run:
-        files = [options.output, json_file(options.json), options.report]
-        windows = instance.num_windows
-        plan = plan_of(options, [options.method], limits, windows, files)
+        plan = _dry_plan(options, limits, instance.num_windows)
         return end_dry_run(options, loads, options.replicas, notes, plan)
+    told = from_map | {"spare": options.spare}
     (result, *_), interrupted = run_methods(
-        instance,
-        [options.method],
-        limits,
-        from_map | {"spare": options.spare},
-        is_early,
+        instance, [options.method], limits, told, is_early
     )
     saved = []
     if options.output is not None:
@@ -137,6 +133,12 @@ def _solve(options: argparse.Namespace) -> int:
         print_lines([_worth(report, instance)])
         print_lines(saved)
     return exit_code_of(interrupted)
+
+
+def _dry_plan(options: argparse.Namespace, limits: Limits, windows: int) -> list[str]:
+    """What a dry run says would be done."""
+    files = [options.output, json_file(options.json), options.report]
+    return list(plan_of(options, [options.method], limits, windows, files))
 
 
 def _worth(report: dict[str, Any], instance: Any) -> str:

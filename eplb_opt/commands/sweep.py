@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InstanceError, OptionError
+from ..errors import FormatError, InstanceError, OptionError
 from ..methods import METHODS
 from ..methods.needs import require_method
 from ..problem.across import ACROSS
 from .common import add_command
 from .files import check_files, save, written
+from .idle import say_idle
 from .messages import RESULTS
 from .options import (
     add_limits,
@@ -179,6 +180,7 @@ def _sweep(options: argparse.Namespace) -> int:
     try:
         places, _ = setting.places()
         say_no_effect(options, places[0])
+        say_idle(options, len(setting.load))
         report, interrupted = _swept(setting, known, options.json)
     except InstanceError as error:
         raise InstanceError(said_of_options(str(error))) from error
@@ -233,6 +235,7 @@ def _keep(path: Path | None, report: Mapping[str, Any]) -> None:
 def _known(options: argparse.Namespace) -> dict[str, Any] | None:
     """The report to go on with; None where there is none yet."""
     from ..formats.content import read_content
+    from ..report.sweep_schema import SCHEMA
 
     if not options.resume:
         return None
@@ -242,7 +245,9 @@ def _known(options: argparse.Namespace) -> dict[str, Any] | None:
     if not path.exists():
         return None
     content = read_content(path)
-    return dict(content) if isinstance(content, Mapping) else {}
+    if not isinstance(content, Mapping) or content.get("schema") != SCHEMA:
+        raise FormatError(f"{path} holds no sweep to go on with: name another file")
+    return dict(content)
 
 
 def _setting(options: argparse.Namespace) -> Setting:

@@ -298,6 +298,11 @@ def test_groups_without_effect_are_said(loads, capsys):
     assert "--groups 4 has no effect: one node" in capsys.readouterr().err
 
 
+def test_an_objective_of_windows_has_no_effect_on_one(loads, capsys):
+    assert main(arguments(loads, "--across", "max")) == 0
+    assert "--across max has no effect on one window" in capsys.readouterr().err
+
+
 def test_standard_output_may_be_the_report_alone(loads, capsys):
     assert main(arguments(loads, "--json", "-")) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == "eplb_opt.sweep/1"
