@@ -9,12 +9,13 @@ exchanges between two ranks at a time do not find the way there.
 
 from __future__ import annotations
 
+import functools
 from types import ModuleType
 
 import numpy as np
 
 from . import arrays as xp
-from .arrays import Array, Numpy
+from .arrays import Array, Device, Numpy
 from .replicas import UNIT
 from .variants import FITTED_SLOTS, lightest
 
@@ -88,10 +89,11 @@ def fitted(keys: Array, bits: int, variants: int, kernel: ModuleType | None) -> 
     return xp.contiguous(xp.permute_dims(placed, (1, 2, 0)))
 
 
-def aims(packings: int, variants: int) -> Numpy:
-    """What a rank may have at most, of each packing, variant by variant, int64 [packings]."""
+@functools.cache
+def aims(packings: int, variants: int, device: Device) -> Array:
+    """What a rank may have at most, of each packing, variant by variant, int64 [packings]; made once."""
     of_variants = np.resize(np.array(AIMS), variants)
-    return np.repeat(of_variants, packings // variants)
+    return xp.asarray(np.repeat(of_variants, packings // variants), device)
 
 
 def _fitted_compiled(
@@ -101,13 +103,13 @@ def _fitted_compiled(
     packings, slots = ordered.shape
     placed = np.empty((packings, FITTED_SLOTS, slots // FITTED_SLOTS), dtype=np.int32)
     left = np.empty(slots, dtype=np.int64)
-    kernel.fit(ordered, bits, aims(packings, variants), left, placed)
+    kernel.fit(ordered, bits, aims(packings, variants, None), left, placed)
     return placed
 
 
 def _fitted(ordered: Array, bits: int, variants: int) -> Array:
     """As `fitted`, of ascending keys, [packings, 3, ranks]."""
-    aim = xp.asarray(aims(len(ordered), variants), xp.device(ordered))[:, None]
+    aim = aims(len(ordered), variants, xp.device(ordered))[:, None]
     left = ordered
     filled = []
     for _ in range(ordered.shape[1] // FITTED_SLOTS):
