@@ -21,6 +21,7 @@ from .variants import FITTED_SLOTS, lightest
 
 # Above the bound, one variant after the other: a tight aim leaves more to spare, and misses more often.
 AIMS = tuple(UNIT + (UNIT * part >> 14) for part in (48, 32, 64, 16, 40, 24, 56, 80))
+KEPT = 3  # of so many packings one goes on
 SPARE = UNIT >> 10  # pairs so near the aim are as good as each other
 NONE = -(1 << 60)  # below any sum
 INDEX_BITS = 12  # of a replica's place, below a sum in the same integer
@@ -35,7 +36,7 @@ def with_fits(
     fits: int,
     kernel: ModuleType | None,
 ) -> tuple[Array, Array]:
-    """More variants of each pool: the better half of those packed by best fit, behind those that are there.
+    """More variants of each pool: the best third of those packed by best fit, behind those that are there.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def with_fits(
     """
     pools = units.shape[1]
     variants = packing.shape[2] // pools
-    kept = -(-fits // 2)
+    kept = -(-fits // KEPT)
     found = fitted(keys[: fits * pools], bits, fits, kernel)
     best = lightest(found, bits, fits, kept, units[:fits])
     their_units = xp.take(units[:fits].reshape(-1), best, 0).reshape(kept, pools)
