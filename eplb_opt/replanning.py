@@ -83,8 +83,9 @@ def replanned(
     [[0, 1, 0, 2]]
     """
     before = slots_in_use(previous, instance, failed_ranks)
-    search = _Search(instance, before, searches, workers)
-    choice = _Choice(instance, placement, before, rule)
+    held = held_experts(before, instance.num_experts)
+    search = _Search(instance, held, searches, workers)
+    choice = _Choice(instance, placement, before, held, rule)
     if rule.renames_only:
         choice.rename()
     else:
@@ -106,6 +107,12 @@ def _look_near(choice: _Choice, search: _Search) -> None:
     layers = choice.open_layers(also=choice.is_far())
     if len(layers):
         choice.offer(choice.renamed(layers), layers)
+
+
+def _part(instance: Instance, layers: Ints) -> Instance:
+    """The instance of some layers, in order."""
+    is_whole = len(layers) == instance.num_layers
+    return instance if is_whole else instance.select(layers.tolist())
 
 
 @dataclass(frozen=True)
@@ -131,16 +138,16 @@ class _Search:
     """Maps near the one in use."""
 
     def __init__(
-        self, instance: Instance, before: Ints, searches: int, workers: int
+        self, instance: Instance, held: Bools, searches: int, workers: int
     ) -> None:
         self.instance = instance
-        self.held = held_experts(before, instance.num_experts)
+        self.held = held
         self.searches = searches
         self.workers = workers
 
     def near(self, layers: Ints, rows: Ints, aims: Floats, limit: int | None) -> Ints:
         """Maps of some layers whose objectives are at most so much, or as little as found, with few moves."""
-        part = self.instance.select(layers.tolist())
+        part = _part(self.instance, layers)
         held = self.held[layers]
         if self.instance.objective.adds_windows:
             return repaired_rows(part, rows, held, aims, limit, searches=self.searches)
@@ -153,22 +160,27 @@ class _Choice:
     """What the layers have chosen so far, and by which rule."""
 
     def __init__(
-        self, instance: Instance, placement: Placement, before: Ints, rule: MoveRule
+        self,
+        instance: Instance,
+        placement: Placement,
+        before: Ints,
+        held: Bools,
+        rule: MoveRule,
     ) -> None:
         self.instance = instance
         self.before = before
         self.rule = rule
-        self.held = held_experts(before, instance.num_experts)
+        self.held = held
         self.fresh = placement.phy2log
         self.of_method = placement.objective(instance)
         self.limit = rule.most_moves(instance.num_replicas)
         rows, self.is_valid = nearest_maps(instance, before, self.fresh)
         self.start = self.maps(rows, np.arange(len(rows)))
-        self.best = self.maps(rows.copy(), np.arange(len(rows)))
+        self.best = self.start.take(np.arange(len(rows)))
 
     def maps(self, rows: Ints, layers: Ints) -> _Maps:
         """What maps of some layers are worth."""
-        part = self.instance.select(layers.tolist())
+        part = _part(self.instance, layers)
         ids = tuple(part.layer_ids or ())
         objective = Placement(rows, part.num_experts, ids).objective(part)
         by_rank = rows.reshape(len(rows), self.instance.num_ranks, -1)

@@ -30,7 +30,7 @@ class Style(NamedTuple):
 
 
 # Each finds other packings; the first is made in every pool.
-STYLES = (Style(6, (4, 2, 1)), Style(6, (8, 2, 1)), Style(6, (6, 4, 3)))
+STYLES = (Style(6, (6, 4, 3)), Style(6, (4, 2, 1)), Style(6, (8, 2, 1)))
 FEW_SLOTS = 128  # of a pool, up to which all styles are tried
 PATIENCE = 48  # steps of a search without a lighter packing, after which it ends
 NO_LIMIT = 1 << 40  # moves
@@ -149,7 +149,7 @@ def _search(
     moves = np.empty(len(slots), dtype=np.int64)
     repair_pools(
         whole,
-        pools.held.astype(np.int8),
+        pools.held.view(np.int8),
         slots,
         enough.astype(np.int64),
         np.asarray(limit, dtype=np.int64),
