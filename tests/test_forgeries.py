@@ -31,6 +31,7 @@ HOSTILE = (
     "null", "true", "false", '"1"', '"x"', '"\\ud800"', "[]", "{}", "[[1]]", "NaN", "Infinity", "-Infinity", "1e400",
     "-1e400", "1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 5000, "-1", "1e308", "0", "18446744073709551616",
 )  # fmt: skip
+TREES = ("covers", "assigned", "pairs")
 # What says nothing of the map: any value of the right type is as true as another.
 UNCHECKED = (
     "method", "note", "seconds", "compile_seconds", "stop", "package", "version", "work", "workers", "seed",
@@ -150,9 +151,12 @@ def test_true_reports(judge):
     assert all(layer["proofs"] for layer in judge.case.report["layers"])
 
 
-def test_hostile_values_everywhere(judge):
+def test_hostile_values_everywhere(judge, request):
     passed = []
+    is_of_trees = request.node.callspec.params["judge"] in TREES
     for path in _paths(judge.case.report):
+        if is_of_trees and not _is_proof(path):  # the rest is as in the other cases
+            continue
         for value in HOSTILE:
             code = judge.forged(path, value)
             assert code in (0, 1, 2, 3)
