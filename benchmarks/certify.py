@@ -102,7 +102,8 @@ def main() -> None:
         for name, number in searched.items():
             print(f"{case:36s} {name:28s} {number - left[name]} of {number} certified", flush=True)
         if options.write:
-            line = bounds.store.get(instance=instance_key(instance))
+            key = instance_key(instance)
+            line = bounds.store.get(instance=key) or bounds.base.get(instance=key)
             bounds.store.put({**line, "layers": new})
 
 
