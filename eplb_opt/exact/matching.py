@@ -14,7 +14,7 @@ from ..certificates.mean import max_replica_bound, trivial_bound
 from ..certificates.names import COUNT_TREE, COUNTS, REPLICA
 from ..certificates.sums import next_sum
 from ..errors import SolverError
-from ..highs import collected_failures
+from ..highs import collected_failures, go_on_without
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
@@ -31,10 +31,8 @@ COARSE = 2e-4  # relative precision of the search with the relaxation alone
 ANNEALING_STEPS = 50_000
 ANNEALING_WORK = 0.05
 AIMS = (0.1, 0.4)  # loads that annealing aims at, as parts of the open interval
-TREE_SHARE = (
-    0.5  # of the time before, for the certificate of what the integer model has proven
-)
-LEAST_TREE = 0.3  # seconds for it
+TREE_SHARE = 0.5  # of the time that a proof took, for its certificate
+LEAST_TREE = 0.3  # seconds for it, at least
 MOST_SEEDS = 6  # annealing runs for each aim; fewer where experts are many, as a step costs that much more
 
 
@@ -221,7 +219,11 @@ class _Halving:
         """Look for the certificate of the last limit that the integer model has proven."""
         if self.bracket.bound_method != MATCHING:
             return
-        proof = count_tree(self.pool, self.proven, self._tree_budget())
+        try:
+            proof = count_tree(self.pool, self.proven, self._tree_budget())
+        except SolverError as error:
+            go_on_without(error)  # the bound stays, searched
+            return
         if proof is not None and proof.holds(self.pool):
             self.bracket.proof = proof
             self.bracket.bound_method = COUNT_TREE

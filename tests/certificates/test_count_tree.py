@@ -23,9 +23,15 @@ from eplb_opt.certificates.count_tree import (
     unpack_nodes,
 )
 from eplb_opt.certificates.names import COUNT_TREE
-from eplb_opt.exact import pairing_tree
+from eplb_opt.errors import SolverError
+from eplb_opt.exact import matching, pairing_tree
+from eplb_opt.exact.matching import MATCHING, solve_matching
 from eplb_opt.exact.pairing_tree import count_tree
-from eplb_opt.problem.pool import Pool
+from eplb_opt.limits import Limits
+from eplb_opt.outcome import PoolOutcome
+from eplb_opt.pool_state import PoolState
+from eplb_opt.problem.pool import Packing, Pool
+from eplb_opt.problem.status import StopReason
 
 from ..exact.oracle_counts import optimum
 
@@ -177,3 +183,34 @@ def test_trees_that_are_too_large_have_no_certificate(monkeypatch):
 def test_nodes_are_packed_and_unpacked():
     nodes = [Node([[(0, 5), (3, 1)], []], 2, 4), Node([], -1, 0)]
     assert unpack_nodes(pack_nodes(nodes)) == nodes
+
+
+def in_turn(pool: Pool) -> Packing:
+    return Packing(np.resize(np.arange(pool.num_experts), pool.slots).reshape(-1, 2))
+
+
+def test_a_certificate_that_comes_after_its_bound_gives_it_its_name():
+    pool, _, certificate = of_many_nodes()
+    bound = certificate.bound(pool)
+    state = PoolState.begin(pool, np.arange(pool.num_experts), in_turn(pool))
+    state.update(PoolOutcome(None, bound, StopReason.TIME, MATCHING, MATCHING))
+    assert state.bracket.bound_method == MATCHING
+    state.update(PoolOutcome(None, bound, StopReason.GAP, MATCHING, COUNT_TREE, proof=certificate))
+    assert state.bracket.bound_method == COUNT_TREE
+    assert state.certified() == state.lower_bound == bound
+
+
+def test_a_program_that_fails_costs_the_certificate_alone(monkeypatch):
+    def fails(*_):
+        raise SolverError("HiGHS failed")
+
+    pytest.importorskip("ortools")
+    pool, best, _ = of_many_nodes()
+    limits = Limits(seconds=None, work=1.0, gap=0.0)
+    assert solve_matching(pool, in_turn(pool), limits).bound_method == COUNT_TREE
+    monkeypatch.setattr(matching, "count_tree", fails)
+    outcome = solve_matching(pool, in_turn(pool), limits)
+    assert outcome.stop is StopReason.GAP
+    assert outcome.bound_method == MATCHING
+    assert "HiGHS failed" in outcome.note
+    assert outcome.lower_bound == pytest.approx(float(best))
