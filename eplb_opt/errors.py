@@ -73,6 +73,18 @@ class FormatError(EplbError, ValueError):
     """
 
 
+class JournalError(EplbError, ValueError):
+    """A journal is open in another process, is of another job, or cannot be read or written.
+
+    Examples
+    --------
+    >>> from eplb_opt.merging.merge import merged
+    >>> merged(["no_such_file.sqlite"])
+    Traceback (most recent call last):
+    eplb_opt.errors.JournalError: there is no journal no_such_file.sqlite: name a file of --journal
+    """
+
+
 class SolverError(EplbError, RuntimeError):
     """A solver failed, or returned something that its own model forbids: a fault to be reported.
 
@@ -150,6 +162,10 @@ class FastPathWarning(UserWarning):
 
 class FormatWarning(UserWarning):
     """A recording is incomplete, or is taken for something that it does not say."""
+
+
+class JournalWarning(UserWarning):
+    """A journal cannot be written: the work goes on, and would begin again where the journal ends."""
 
 
 class FallbackWarning(UserWarning):

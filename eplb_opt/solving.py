@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from .certified import certified
 from .foresight.tables import MOST_RANKS
+from .journal.journal import Journal
+from .journal.rows import KeptRows
 from .layer import LayerState
 from .limits import Limits
 from .methods import METHODS
@@ -19,6 +21,7 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result
+from .resumed import Resumed
 from .sharing import Sharing
 from .spare_plan import SparePlan
 from .standing import Progress
@@ -73,6 +76,7 @@ class Solving:
         progress: Progress | None,
         next_from: NextFrom | None,
         spare: SparePlan | None,
+        journal: Journal | None = None,
     ) -> None:
         self.instance = instance
         self.method = method
@@ -80,7 +84,10 @@ class Solving:
         self.progress = progress
         self.next_from = next_from
         self.spare = spare
-        self.start = time.monotonic()
+        self.journal = journal
+        spent = 0.0 if journal is None else journal.spent
+        # As if earlier runs had just ended.
+        self.start = time.monotonic() - spent
         self.compile_seconds = 0.0
         # Rows of the layers that a method has placed which places whole instances.
         self.placed: set[int] = set()
@@ -88,11 +95,14 @@ class Solving:
         self.chooses = spare is None and _chooses(instance, METHODS[method])
         self.greedy = timed_greedy(instance) if method == "greedy" else None
         self.layers = start_layers(instance, limits.seconds, self.greedy)
+        for layer in self.layers:
+            layer.start -= spent
         self.over_nodes: OverNodes | None = None
         if _is_over_nodes(instance, METHODS[method]):
             from .over_nodes import OverNodes
 
             self.over_nodes = OverNodes(instance, self.layers, limits)
+            self.over_nodes.kept = self._kept_rows("search")
 
     def improve(self, warm_start: Placement | None) -> None:
         """Let the method work on the layers."""
@@ -161,6 +171,7 @@ class Solving:
             self.limits,
             self._end(),
             searches=self._searches,
+            kept=self._kept_rows("choice"),
         ).choose()
 
     def _keep_greedy(self, placement: Placement) -> None:
@@ -239,13 +250,23 @@ class Solving:
         if not self.layers[0].complete:
             for i, layer in enumerate(self.layers):
                 sharing.assign_groups(layer, len(self.layers) - i)
+        tasks = sharing if self.journal is None else Resumed(sharing, self.journal)
         run_tasks(
             self.method,
-            sharing.next_task,
-            sharing.done,
+            tasks.next_task,
+            tasks.done,
             self.limits,
             deadline,
         )
+
+    def _kept_rows(self, step: str) -> KeptRows:
+        """What the journal knows of a step that finds maps; with a clock the step is made with what is found since."""
+        journal = self.journal if self.limits.seconds is None else None
+        return KeptRows(step, journal, tuple(self.instance.layer_ids or ()))
+
+    def elapsed(self) -> float:
+        """Seconds of the call by now, those of its earlier runs among them, without compiling."""
+        return time.monotonic() - self.start - self.compile_seconds
 
     def _spare_within(self, untried: StopReason) -> SparePlan | None:
         """How replicas are made spare in the time that is left: none is spent on proofs after an interrupt."""
@@ -276,5 +297,6 @@ class Solving:
             None if self.limits.seconds is None else self._whole_end(),
             self._spare_within(untried),
         )
-        seconds = time.monotonic() - self.start - self.compile_seconds
-        return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)
+        return replace(
+            result, seconds=self.elapsed(), compile_seconds=self.compile_seconds
+        )

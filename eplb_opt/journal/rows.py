@@ -1,0 +1,43 @@
+"""Maps of layers that a step of a job finds one by one, kept as they are found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..problem.pool import Ints
+from .journal import Journal
+
+
+class KeptRows:
+    """Maps that earlier runs have found in a step, and where this one keeps its own.
+
+    Parameters
+    ----------
+    step : str
+        The kind of a journal's entries.
+    journal : Journal or None
+        Without one nothing is known, and nothing kept.
+    layer_ids : sequence of int
+        Of the instance's rows.
+    """
+
+    def __init__(
+        self, step: str, journal: Journal | None, layer_ids: Sequence[int]
+    ) -> None:
+        self._step = step
+        self._journal = journal
+        self._ids = layer_ids
+        self._known = {} if journal is None else journal.known(step)
+
+    def get(self, layer: int, number: int = 0) -> Ints | None:
+        """The map of a layer's row, [replicas], or of one of several there; None if it is not known."""
+        found = self._known.get((self._ids[layer], number))
+        return None if found is None else np.array(found, dtype=np.int64)
+
+    def keep(self, layer: int, row: Ints, number: int = 0) -> None:
+        """Keep the map of a layer's row."""
+        key = (self._ids[layer], number)
+        if self._journal is not None and key not in self._known:
+            self._journal.keep(self._step, key, row)
