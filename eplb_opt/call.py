@@ -20,9 +20,8 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result, SolveInterrupted
-from .solving import Solving
+from .solving import How, Solving
 from .spare_plan import SparePlan
-from .standing import Progress
 from .version import __version__
 
 
@@ -70,15 +69,13 @@ class Call:
             return None
         return SparePlan.of(self.instance, self.spare, self.limits)
 
-    def solved(
-        self, progress: Progress | None, journal: Journal | None = None
-    ) -> Result:
+    def solved(self, how: How, journal: Journal | None = None) -> Result:
         """The result."""
         run = Solving(
             self.instance,
             self.method,
             self.limits,
-            progress,
+            how,
             self.next_from,
             self._spares(),
             journal,
@@ -96,7 +93,7 @@ class Call:
             raise SolveInterrupted(run.finish(StopReason.INTERRUPTED)) from None
         return run.finish(StopReason.NOT_TRIED)
 
-    def solved_with(self, journal: Journal, progress: Progress | None) -> Result:
+    def solved_with(self, journal: Journal, how: How) -> Result:
         """The result of the journal's shard, which goes on where an earlier run of it ended.
 
         Raises
@@ -117,7 +114,7 @@ class Call:
         found = result_of(journal, part.instance, self.method, self.limits)
         if found is not None:
             return found
-        result = part.solved(progress, journal)
+        result = part.solved(how, journal)
         keep_result(journal, result, asked)
         return result
 

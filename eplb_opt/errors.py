@@ -17,6 +17,7 @@ EXTRAS = {
     "pulp": "solvers",
     "pyarrow": "arrow",
     "pyyaml": "files",
+    "ray": "ray",
     "safetensors": "files",
     "shtab": "completion",
     "tomli": "files",

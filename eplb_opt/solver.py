@@ -7,6 +7,8 @@ from pathlib import Path
 
 from .call import Call
 from .errors import OptionError, shown
+from .executors.executor import Executor
+from .executors.registry import LOCAL, executor_named
 from .journal.journal import Journal, opened
 from .limits import Limits
 from .methods import METHODS
@@ -14,6 +16,7 @@ from .moves.rule import MoveRule
 from .problem.instance import Instance
 from .problem.placement import Placement
 from .result import Result
+from .solving import How
 from .standing import Progress
 
 
@@ -30,6 +33,7 @@ def solve(
     failed_ranks: Sequence[int] = (),
     spare: str | None = None,
     journal: Journal | str | Path | None = None,
+    executor: Executor | str = LOCAL,
     progress: Progress | None = None,
 ) -> Result:
     """Place the experts of every layer and certify how far from optimal each is.
@@ -73,6 +77,9 @@ def solve(
         A file that keeps what is finished, task by task: a call that was killed goes on from there when it is made
         again with the same file, with what is left of its time, to the same result. That of a `Journal` for a shard is
         of the shard's layers.
+    executor : Executor or {"local", "ray"}, default ``"local"``
+        Where tasks run, ``limits.workers`` at a time: in processes of this machine, or on the nodes of a Ray cluster,
+        with the same results. The task of a worker or node that is lost is done again.
     progress : callable, optional
         Called with (layers finished, layers) in this process.
 
@@ -139,10 +146,12 @@ def solve(
         instance, method, limits, warm_start, previous, rule, failed_ranks, spare
     )
     call.check()
+    how = How(progress, executor_named(executor))
+    how.check()
     if journal is None:
-        return call.solved(progress)
+        return call.solved(how)
     with opened(journal) as kept:
-        return call.solved_with(kept, progress)
+        return call.solved_with(kept, how)
 
 
 def _check_method(method: str, instance: Instance) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .certified import certified
+from .executors.executor import Executor
 from .foresight.tables import MOST_RANKS
 from .journal.journal import Journal
 from .journal.rows import KeptRows
@@ -65,6 +66,27 @@ def _is_over_nodes(instance: Instance, method: Method) -> bool:
     return method.improve is not None and not adds_windows and instance.num_pools > 1
 
 
+@dataclass(frozen=True)
+class How:
+    """How a call is carried out, on which its result does not depend.
+
+    Attributes
+    ----------
+    progress : callable or None
+        Told how far it is.
+    executor : Executor or None
+        Where tasks run; None: in processes of this machine.
+    """
+
+    progress: Progress | None = None
+    executor: Executor | None = None
+
+    def check(self) -> None:
+        """Say before the work what is missing."""
+        if self.executor is not None:
+            self.executor.check()
+
+
 class Solving:
     """One call of `solve`: its layers from the greedy's map to their certificates, its clock and what it compiled."""
 
@@ -73,7 +95,7 @@ class Solving:
         instance: Instance,
         method: str,
         limits: Limits,
-        progress: Progress | None,
+        how: How,
         next_from: NextFrom | None,
         spare: SparePlan | None,
         journal: Journal | None = None,
@@ -81,7 +103,7 @@ class Solving:
         self.instance = instance
         self.method = method
         self.limits = limits
-        self.progress = progress
+        self.how = how
         self.next_from = next_from
         self.spare = spare
         self.journal = journal
@@ -245,7 +267,7 @@ class Solving:
             self.layers,
             self.limits,
             deadline,
-            self.progress,
+            self.how.progress,
         )
         if not self.layers[0].complete:
             for i, layer in enumerate(self.layers):
@@ -257,6 +279,7 @@ class Solving:
             tasks.done,
             self.limits,
             deadline,
+            self.how.executor,
         )
 
     def _kept_rows(self, step: str) -> KeptRows:

@@ -33,7 +33,7 @@ FLOORS = (
     ("foresight", "search"),
     ("costs",),
     ("methods", "replanning", "spare"),
-    ("grouping", "next_from"),
+    ("grouping", "next_from", "executors"),
     ("warmup", "layer", "workers", "spare_plan"),
     ("views",),
     ("result", "starts"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import JournalError, OptionError
 from .files import check_files, written
 from .output import print_lines
+from .parser import one_of
 from .stated import said_of_options
 
 if TYPE_CHECKING:
@@ -34,6 +35,21 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
         "--shard",
         metavar="I/N",
         help="do part I of N, from 1, each with a --journal of its own; eplb-opt merge joins them",
+    )
+
+
+def add_executor(parser: argparse.ArgumentParser) -> None:
+    """Where tasks run."""
+    from ..executors.registry import EXECUTORS, LOCAL
+
+    parser.add_argument(
+        "--executor",
+        type=one_of(EXECUTORS),
+        choices=EXECUTORS,
+        metavar="NAME",
+        default=LOCAL,
+        help="where --workers tasks run at a time: local, or ray, the cluster that RAY_ADDRESS names; "
+        "default: %(default)s",
     )
 
 

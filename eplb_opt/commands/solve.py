@@ -15,6 +15,7 @@ from .files import check_files, save
 from .idle import say_idle
 from .journalled import (
     DONE,
+    add_executor,
     add_journal,
     is_empty,
     journal_of,
@@ -99,6 +100,7 @@ def add_parser(commands: Any) -> None:
     add_page(parser)
     add_dry_run(parser)
     add_journal(parser)
+    add_executor(parser)
     add_all_layers(parser)
     add_cost(parser)
     add_step(parser)
@@ -138,9 +140,9 @@ def _solve_with(
         journal.say(**said_of(options, instance, loads, notes))
     # What an interrupt made of the call is not the job that the journal is of.
     kept = None if is_early else journal
-    told = from_map | {"spare": options.spare, "journal": kept}
+    told = from_map | {"spare": options.spare, "executor": options.executor}
     (result, *_), interrupted = run_methods(
-        instance, [options.method], limits, told, is_early
+        instance, [options.method], limits, told | {"journal": kept}, is_early
     )
     head = {"windows": options.windows, "notes": notes, "interrupted": interrupted}
     report = in_order(head | result.to_dict())
