@@ -6,6 +6,7 @@ interrupt, costs no more than the step that it is at.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,7 +28,10 @@ Key = Any
 NextTask = Callable[[], "tuple[Key, Task] | None"]
 Done = Callable[[Key, PoolOutcome, float], None]
 
-GRACE = 0.5  # seconds after the deadline at which a worker that does not stop is killed
+# After the deadline, at which a worker that does not stop is killed: of the call's limit, and in seconds.
+GRACE_SHARE = 0.1
+LEAST_GRACE = 0.1
+MOST_GRACE = 0.5
 MOST_LOSSES = 1  # workers that may die with a task before it is given up
 
 
@@ -62,7 +66,7 @@ def run_tasks(
     with tempfile.TemporaryDirectory(
         prefix="eplb_opt-", ignore_cleanup_errors=True
     ) as folder:
-        crew = _Crew(method, done, limits.workers, executor, Path(folder))
+        crew = _Crew(method, done, limits, executor, Path(folder))
         try:
             crew.work(next_task, deadline)
         except KeyboardInterrupt:
@@ -83,11 +87,18 @@ class _Crew:
     """Tasks at work in other processes."""
 
     def __init__(
-        self, method: str, done: Done, size: int, executor: Executor, folder: Path
+        self,
+        method: str,
+        done: Done,
+        limits: Limits,
+        executor: Executor,
+        folder: Path,
     ) -> None:
         self.method = method
         self.done = done
-        self.size = size
+        self.size = limits.workers
+        share = GRACE_SHARE * (limits.seconds or math.inf)
+        self.grace = min(max(share, LEAST_GRACE), MOST_GRACE)
         self.executor = executor
         self.folder = folder
         self.number = 0
@@ -103,7 +114,7 @@ class _Crew:
             timeout = (
                 None
                 if deadline is None
-                else max(0.0, deadline + GRACE - time.monotonic())
+                else max(0.0, deadline + self.grace - time.monotonic())
             )
             finished, _ = wait(self.pending, timeout, return_when=FIRST_COMPLETED)
             if not finished:

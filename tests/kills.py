@@ -60,10 +60,10 @@ class Run:
     errors: str
 
 
-def write_loads(folder: Path) -> None:
-    """Loads of which every layer takes some tasks."""
-    load = np.random.default_rng(1).lognormal(0, 1, (8, 16)).round(3)
-    np.savez(folder / "loads.npz", load=load, layer_ids=np.arange(8))
+def write_loads(folder: Path, layers: int = 8) -> None:
+    """Loads of which every layer takes a task."""
+    load = np.random.default_rng(1).lognormal(0, 1, (layers, 16)).round(3)
+    np.savez(folder / "loads.npz", load=load, layer_ids=np.arange(layers))
 
 
 def run(folder: Path, journal: str | None, seconds: float | None = None) -> Run:
@@ -111,8 +111,7 @@ def faults(runs: list[Run]) -> list[str]:
 
 
 def killed_job(folder: Path, kills: int, latest: float, source: random.Random) -> tuple[list[Run], list[str]]:
-    """A job that is killed so often, unless it has ended before; its runs, and what is wrong."""
-    write_loads(folder)
+    """The job of a folder, killed so often, unless it has ended before; its runs, and what is wrong."""
     runs: list[Run] = []
     while not runs or runs[-1].code:
         is_last = len(runs) == kills
@@ -140,6 +139,7 @@ def main() -> None:
     kills = bad = lost = jobs = 0
     while kills < options.count:
         with tempfile.TemporaryDirectory() as name:
+            write_loads(Path(name))
             runs, found = killed_job(Path(name), options.count - kills, latest, source)
             if not found and result(Path(name)) != expected:
                 found = ["another map or report than that of a job that nobody killed"]
