@@ -35,6 +35,7 @@ from .starts import (
     take_in_time,
     take_planned,
     take_refined,
+    take_row,
     timed_greedy,
 )
 from .warmup import warm_up, warm_up_moves, warm_up_spare, warm_up_times
@@ -149,6 +150,27 @@ class Solving:
         if self.over_nodes is not None:
             self._improve_over_nodes(self.over_nodes, [warm_start, in_use])
             return
+        self._take_starts()
+        if any(layer.is_open(self.limits.gap) for layer in self.layers):
+            # Not before: with the machine code cached, it takes time, too.
+            self._compile(self.method)
+            self._run_tasks(self._deadline())
+
+    def _take_starts(self) -> None:
+        """Let layers have a heuristic's maps; with a clock, of which little may be left, those of an earlier run."""
+        journal = self.journal if self.limits.seconds is not None else None
+        kept = KeptRows("start", journal, tuple(self.instance.layer_ids or ()))
+        if not kept.has_all():
+            self._make_starts()
+            kept.keep_all([layer.phy2log() for layer in self.layers])
+            return
+        for layer in self.layers:
+            row = kept.get(layer.layer)
+            if row is not None:
+                take_row(self.instance, layer, row, "refined")
+
+    def _make_starts(self) -> None:
+        """The heuristic's maps, of as many layers as fit before the method ends."""
         if self.instance.is_of_sizes:
             take_in_time(
                 self.instance, self.layers, self._deadline(), self.limits.workers
@@ -159,10 +181,6 @@ class Solving:
             take_planned(
                 self.instance, self.layers, self._deadline(), self.limits.workers
             )
-        if any(layer.is_open(self.limits.gap) for layer in self.layers):
-            # Not before: with the machine code cached, it takes time, too.
-            self._compile(self.method)
-            self._run_tasks(self._deadline())
 
     def _improve_over_nodes(
         self, maps: OverNodes, known: Sequence[Placement | None]

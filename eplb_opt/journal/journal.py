@@ -156,6 +156,10 @@ class Journal:
         """
         self._put(kind, {key: value})
 
+    def keep_all(self, kind: str, entries: Mapping[Key, Any]) -> None:
+        """Keep what is finished at once, as `keep`."""
+        self._put(kind, dict(entries))
+
     def _put(self, kind: str, entries: dict[Key, Any]) -> None:
         if self._is_full:
             return

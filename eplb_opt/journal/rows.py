@@ -36,6 +36,16 @@ class KeptRows:
         found = self._known.get((self._ids[layer], number))
         return None if found is None else np.array(found, dtype=np.int64)
 
+    def has_all(self) -> bool:
+        """Whether a map of every layer is known."""
+        return all((layer_id, 0) in self._known for layer_id in self._ids)
+
+    def keep_all(self, rows: Sequence[Ints]) -> None:
+        """Keep the maps of all layers, unless they are known."""
+        if self._journal is not None and not self.has_all():
+            keys = [(layer_id, 0) for layer_id in self._ids]
+            self._journal.keep_all(self._step, dict(zip(keys, rows, strict=True)))
+
     def keep(self, layer: int, row: Ints, number: int = 0) -> None:
         """Keep the map of a layer's row."""
         key = (self._ids[layer], number)

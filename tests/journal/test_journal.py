@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from eplb_opt import Instance, Journal, Limits, Objective, SolveInterrupted, StopReason, solve
+from eplb_opt import Instance, Journal, Limits, Objective, Placement, SolveInterrupted, StopReason, solve
 from eplb_opt.errors import JournalError, JournalWarning, OptionError
 from eplb_opt.journal.journal import differences
 from eplb_opt.journal.outcomes import certificate_of, certificate_to_dict, outcome_of, outcome_to_dict
@@ -191,6 +191,25 @@ def test_a_rerun_gets_what_is_left_of_the_time(tmp_path, monkeypatch):
     assert not late.placement.violations(instance)
     first = outcome_of(kept["outcome"])
     assert first.lower_bound is None or late.lower_bound.max() >= first.lower_bound
+
+
+@pytest.mark.parametrize("name", ["sum", "nodes", "mean"])
+def test_a_rerun_without_time_has_the_maps_of_before(name, tmp_path, monkeypatch):
+    instance = {**INSTANCES, "mean": Instance(LOAD, 18, num_ranks=6, objective=Objective("mean"))}[name]
+    limits = Limits(seconds=60.0, gap=1e-9)
+    with monkeypatch.context() as patched:
+        stop_after(patched, 1)
+        with pytest.raises(KilledError):
+            solve(instance, "optimal", limits, journal=tmp_path / "j")
+    store = Store(tmp_path / "j")
+    starts = np.array(list(store.entries("start").values()))
+    store.put_head(spent=1000.0)
+    store.close()
+    monkeypatch.setattr("eplb_opt.solving.Solving._make_starts", None)
+    late = solve(instance, "optimal", limits, journal=tmp_path / "j")
+    before = Placement(starts, instance.num_experts).objective(instance)
+    assert (late.objective <= before).all()
+    assert not late.placement.violations(instance)
 
 
 def test_the_time_of_a_long_task_is_noted_while_it_goes_on(tmp_path, monkeypatch):
