@@ -10,6 +10,7 @@ from typing import Any
 from .checker.consistency import OF_INSTANCE, of_ranks
 from .checker.digest import loads_digest, map_digest
 from .errors import OptionError
+from .how import How
 from .journal.journal import PARTS, Journal
 from .limits import Limits
 from .merging.results import JOB, keep_result, result_of
@@ -20,7 +21,7 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result, SolveInterrupted
-from .solving import How, Solving
+from .solving import Solving
 from .spare_plan import SparePlan
 from .version import __version__
 

@@ -9,6 +9,7 @@ from .call import Call
 from .errors import OptionError, shown
 from .executors.executor import Executor
 from .executors.registry import LOCAL, executor_named
+from .how import How
 from .journal.journal import Journal, opened
 from .limits import Limits
 from .methods import METHODS
@@ -16,7 +17,6 @@ from .moves.rule import MoveRule
 from .problem.instance import Instance
 from .problem.placement import Placement
 from .result import Result
-from .solving import How
 from .standing import Progress
 
 

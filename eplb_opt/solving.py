@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .certified import certified
-from .executors.executor import Executor
 from .foresight.tables import MOST_RANKS
+from .how import How
 from .journal.journal import Journal
 from .journal.rows import KeptRows
 from .layer import LayerState
@@ -25,7 +25,6 @@ from .result import Result
 from .resumed import Resumed
 from .sharing import Sharing
 from .spare_plan import SparePlan
-from .standing import Progress
 from .starts import (
     in_parts,
     pin,
@@ -65,27 +64,6 @@ def _is_over_nodes(instance: Instance, method: Method) -> bool:
     """Whether the windows of several nodes are the objective of a method that works pool by pool."""
     adds_windows = instance.objective.adds_windows
     return method.improve is not None and not adds_windows and instance.num_pools > 1
-
-
-@dataclass(frozen=True)
-class How:
-    """How a call is carried out, on which its result does not depend.
-
-    Attributes
-    ----------
-    progress : callable or None
-        Told how far it is.
-    executor : Executor or None
-        Where tasks run; None: in processes of this machine.
-    """
-
-    progress: Progress | None = None
-    executor: Executor | None = None
-
-    def check(self) -> None:
-        """Say before the work what is missing."""
-        if self.executor is not None:
-            self.executor.check()
 
 
 class Solving:

@@ -38,7 +38,7 @@ FLOORS = (
     ("views",),
     ("result", "starts"),
     ("least_harm", "over_nodes", "certified", "standing"),
-    ("sharing", "merging"),
+    ("sharing", "merging", "how"),
     ("resumed",),
     ("solving",),
     ("call",),

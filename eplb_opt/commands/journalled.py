@@ -18,7 +18,7 @@ from .stated import said_of_options
 if TYPE_CHECKING:
     from ..journal.journal import Journal
 
-DONE = "what was done so far"  # what an interrupted job keeps in its journal
+DONE = "the tasks done so far"  # what an interrupted job keeps in its journal
 OF_OPTION = re.compile(r"\b(seconds|work|gap|seed|method|spare|distinct|top_k)=")
 OPTION_OF = {"seconds": "time-limit", "top_k": "top-k"}
 
