@@ -14,6 +14,7 @@ from .foresight.harmless import least_harmful
 from .foresight.imagined import ENOUGH, traffic
 from .foresight.plan import MOVES
 from .heuristics.greedy import greedy, greedy_pools
+from .journal.rows import KeptRows
 from .layer import LayerState
 from .limits import Limits
 from .problem.hierarchy import NodeSet
@@ -50,6 +51,8 @@ class LeastHarm:
         ``time.monotonic()`` at which it ends; None: the work is the same everywhere.
     searches : bool
         Look for other maps as good, too, with counts near the greedy's.
+    kept : KeptRows
+        Choices of earlier runs.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class LeastHarm:
         deadline: float | None,
         *,
         searches: bool,
+        kept: KeptRows,
     ) -> None:
         self.instance = instance
         self.layers = layers
@@ -68,6 +72,7 @@ class LeastHarm:
         self.limits = limits
         self.deadline = deadline
         self.searches = searches
+        self.kept = kept
         self.windows = traffic(instance)
         self.each = _seconds_of_annealing(instance)
         # Of layers whose choice has not begun, the time that is left is shared.
@@ -79,6 +84,7 @@ class LeastHarm:
             chosen = threads.map(self._chosen, self.layers)
             try:
                 for layer, row in zip(self.layers, chosen, strict=True):
+                    self.kept.keep(layer.layer, row)
                     layer.take_instead(dict(split(self.instance, row)))
             except BaseException:
                 self.deadline = -math.inf  # so that the threads end soon
@@ -97,6 +103,9 @@ class LeastHarm:
         return time.monotonic() > end
 
     def _chosen(self, layer: LayerState) -> Ints:
+        known = self.kept.get(layer.layer)
+        if known is not None:
+            return known
         own = layer.phy2log()
         share = self._share_ends(next(self.waiting))
         if self._is_over():

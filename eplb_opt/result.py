@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -264,20 +265,31 @@ class Result:
             "previous": self.previous,
             "spare": self.spare,
             "seed": limits.seed,
-            "layers": self._layers(),
-            "totals": _plain_values(self.totals()),
+            "layers": layer_rows(self.certificates, self.step_times),
+            "totals": plain_values(self.totals()),
         }
 
-    def _layers(self) -> list[dict[str, Any]]:
-        """What the report says of each layer."""
-        layers = [_plain_values(asdict(c)) for c in self.certificates]
-        if self.step_times is None:
-            return layers
-        steps = [asdict(step) for step in self.step_times]
-        return [layer | step for layer, step in zip(layers, steps, strict=True)]
+
+def layer_rows(
+    certificates: Sequence[LayerCertificate], step_times: Sequence[StepTime] | None
+) -> list[dict[str, Any]]:
+    """What a report says of each layer, as JSON types.
+
+    Parameters
+    ----------
+    certificates : sequence of LayerCertificate
+    step_times : sequence of StepTime, optional
+        One a layer.
+    """
+    layers = [plain_values(asdict(c)) for c in certificates]
+    if step_times is None:
+        return layers
+    steps = [asdict(step) for step in step_times]
+    return [layer | step for layer, step in zip(layers, steps, strict=True)]
 
 
-def _plain_values(values: dict[str, Any]) -> dict[str, Any]:
+def plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as JSON types: an infinite one is None."""
     return {name: _plain(value) for name, value in values.items()}
 
 

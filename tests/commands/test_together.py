@@ -104,10 +104,10 @@ def test_only_json_goes_to_standard_output(folder, capsys):
 
 
 def test_a_sweep_of_other_loads_is_not_gone_on_with(capsys):
-    kept = [*SWEPT, *NONE, "--json", "sweep.json"]
+    kept = [*SWEPT, *NONE, "--journal", "sweep.sqlite"]
     assert main(["sweep", "loads.npz", *kept]) == 0
     capsys.readouterr()
-    assert "the sweep to resume has other loads" in refused(["sweep", "huge.npz", *kept, "--resume"], capsys)
+    assert "is of another job, with other loads" in refused(["sweep", "huge.npz", *kept], capsys)
 
 
 @pytest.mark.parametrize("name", ["huge.npz", "tiny.npz"])
