@@ -23,6 +23,7 @@ from ..search.state import CHUNK, State
 from .kernel import anneal
 
 ANNEAL = 300_000, 1_000  # work of one annealing run: at least, and a slot
+ANNEAL_ALONE = 20_000  # at least, of unequal ranks, where nothing but restarts follows
 PATIENCE = 1_000_000  # repacking work without progress after which a restart follows
 MOST_IDLE = 8  # runs in a row that gain nothing, after which it ends
 HOT, COLD = 1e-3, 1e-9  # temperatures of squares, in units of the mean rank time
@@ -162,7 +163,8 @@ class _Run(State):
         if number % 4 >= 2 and not over_windows:
             hot *= HOTTER
         windows = len(self.shares)
-        total = max(ANNEAL[0], ANNEAL[1] * self.pool.slots) << min(number // 4, 4)
+        least = ANNEAL[0] if self.pool.unequal is None else ANNEAL_ALONE
+        total = max(least, ANNEAL[1] * self.pool.slots) << min(number // 4, 4)
         if self.budget.work < math.inf:
             total = min(total, max(int(self.budget.work / windows) // 2, 1))
         chunks = -(-total // max(CHUNK // windows, 1))
