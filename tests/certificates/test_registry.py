@@ -23,6 +23,7 @@ from eplb_opt.certificates.registry import (
     searched_names,
     true_name,
 )
+from eplb_opt.certificates.unequal import UnequalCertificate
 from eplb_opt.checker.verify import verify_report
 from eplb_opt.problem.pool import Pool
 
@@ -32,6 +33,7 @@ EXAMPLES = {
     "cuts": CutCertificate(2.5, (Cut("threshold", 1.5, 0.5, 0.1),), -1.0),
     "patterns": PatternCertificate(0.1, ((0, 1, 7), (1, 2, -3))),
     "cost": CostCertificate(0.1, 3, (("aggregate", 9, 2, 1),)),
+    "unequal": UnequalCertificate(0.1, (("short", 9, 2), ("heavy", 3, 1))),
 }
 
 
