@@ -18,6 +18,7 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.pool import Floats, Ints
 from .problem.status import Status, StopReason
+from .problem.value import mean_times
 from .step_times import StepTime
 from .version import PACKAGE, __version__, installed_commit
 
@@ -202,7 +203,7 @@ class Result:
 
         axes = axes_of(ax, "Result.plot_ranks")
         loads = self.placement.rank_loads(self.instance)
-        mean = loads.mean(axis=1, keepdims=True)
+        mean = mean_times(loads, self.instance.unequal)[:, None]
         relative = np.divide(loads, mean, out=np.ones_like(loads), where=mean > 0)
         draw_ranks(axes, self._layer_ids, relative)
         return axes

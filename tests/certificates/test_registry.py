@@ -26,6 +26,7 @@ from eplb_opt.certificates.registry import (
     searched_names,
     true_name,
 )
+from eplb_opt.certificates.unequal import UnequalCertificate
 from eplb_opt.checker.verify import verify_report
 from eplb_opt.problem.pool import Pool
 
@@ -38,6 +39,7 @@ EXAMPLES = {
     "cover": CoverCertificate(0.1),
     "counts": CountTreeCertificate(0.1, (0.07,), "eJyLjtY11DGIBQAGMAFp"),
     "groups": GroupCertificate(0.3),
+    "unequal": UnequalCertificate(0.1, (("short", 9, 2), ("heavy", 3, 1))),
 }
 
 
