@@ -2,7 +2,7 @@
 
 ``--bounds`` solves every case with `optimal` first and keeps the better bound of each layer (minutes). ``--old FOLDER``
 compares with another version of the package, a checkout of this repository: both take turns in one process, the ratio
-is that of the medians. A case in which the versions' order of calls would matter takes its loads anew every call.
+is that of the medians.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -27,22 +29,17 @@ from .weak_cases import SEED, weak_cases
 PATH = ROOT / "benchmarks" / "results" / "weak.jsonl"
 CALLS, LEAST_SECONDS, SECONDS = 15, 0.2, 60
 
-Refine = Callable[[Instance], np.ndarray]
+Refine = Callable[[], Any]
 
 
-def refine_of(package: str) -> Refine:
-    """From an instance to the objectives of `refined`'s map, [layers], of a package by its name."""
+def refine_of(package: str, instance: Instance) -> Refine:
+    """A call of `refined` of a package by its name, which gives the objectives of its map, [layers], when asked."""
     module = importlib.import_module(f"{package}.heuristics.refine")
-    instance_of = importlib.import_module(f"{package}.problem.instance").Instance
-
-    def refine(instance: Instance) -> np.ndarray:
-        own = instance_of(
-            instance.weight, instance.num_replicas, num_groups=instance.num_groups,
-            num_nodes=instance.num_nodes, num_ranks=instance.num_ranks,
-        )  # fmt: skip
-        return module.refined(own).objective(own)
-
-    return refine
+    own = importlib.import_module(f"{package}.problem.instance").Instance(
+        instance.weight, instance.num_replicas, num_groups=instance.num_groups,
+        num_nodes=instance.num_nodes, num_ranks=instance.num_ranks,
+    )  # fmt: skip
+    return lambda: partial(module.refined(own).objective, own)
 
 
 def import_checkout(folder: Path, name: str = "eplb_opt_old") -> ModuleType:
@@ -55,14 +52,14 @@ def import_checkout(folder: Path, name: str = "eplb_opt_old") -> ModuleType:
     return module
 
 
-def milliseconds(refines: list[Refine], instance: Instance) -> list[list[float]]:
+def milliseconds(refines: list[Refine]) -> list[list[float]]:
     """Processor time of calls, in turns, the first ones left out: other processes add little to it."""
     times: list[list[float]] = [[] for _ in refines]
     begin = time.perf_counter()
     while len(times[0]) <= CALLS or time.perf_counter() - begin < LEAST_SECONDS:
         for refine, taken in zip(refines, times, strict=True):
             start = time.process_time()
-            refine(instance)
+            refine()
             taken.append((time.process_time() - start) * 1e3)
     return [taken[1:] for taken in times]
 
@@ -80,7 +77,7 @@ def prove(store: Store, seconds: float) -> None:
         print(f"{name:40} optimal: mean gap {_percent(best, bounds)}", flush=True)
 
 
-def compare(store: Store, refines: dict[str, Refine]) -> None:
+def compare(store: Store, packages: dict[str, str]) -> None:
     """Print a line a case: gaps to the bound, in percent, and milliseconds, of each version."""
     for name, instance in weak_cases():
         known = store.get(case=name)
@@ -88,10 +85,11 @@ def compare(store: Store, refines: dict[str, Refine]) -> None:
             print(f"{name:40} no bound: run with --bounds first")
             continue
         bounds = np.array(known["bounds"])
-        times = milliseconds(list(refines.values()), instance)
+        refines = {version: refine_of(package, instance) for version, package in packages.items()}
+        times = milliseconds(list(refines.values()))
         parts = [f"{name:40} optimal {_percent(np.array(known['best']), bounds)}"]
         for (version, refine), taken in zip(refines.items(), times, strict=True):
-            parts.append(f"{version} {_percent(refine(instance), bounds)} {np.median(taken):7.2f} ms of CPU")
+            parts.append(f"{version} {_percent(refine()(), bounds)} {np.median(taken):7.2f} ms of CPU")
         if len(times) == 2:
             parts.append(f"new/old {np.median(times[1]) / np.median(times[0]):.2f}")
         print("; ".join(parts), flush=True)
@@ -113,11 +111,11 @@ def main() -> None:
     store = Store(PATH, ("case",))
     if options.bounds:
         prove(store, options.seconds)
-    refines = {"refined": refine_of("eplb_opt")}
+    packages = {"refined": "eplb_opt"}
     if options.old is not None:
         import_checkout(options.old)
-        refines = {"old": refine_of("eplb_opt_old"), "new": refines["refined"]}
-    compare(store, refines)
+        packages = {"old": "eplb_opt_old", "new": "eplb_opt"}
+    compare(store, packages)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
         FallbackWarning,
         FormatError,
         InstanceError,
+        JournalError,
         MissingPackageError,
         OptionError,
         PolicyError,
         SolverError,
         TopologyWarning,
     )
+    from .journal.journal import Journal
     from .limits import Limits
     from .moves.renaming import match_ranks
     from .policies import POLICIES, AbstractEplbPolicy, configure
@@ -44,6 +46,7 @@ _NAMES = {  # module -> public names
         "FallbackWarning",
         "FormatError",
         "InstanceError",
+        "JournalError",
         "MissingPackageError",
         "OptionError",
         "PolicyError",
@@ -51,6 +54,7 @@ _NAMES = {  # module -> public names
         "TopologyWarning",
     ),
     "certificates.layer": ("LayerCertificate",),
+    "journal.journal": ("Journal",),
     "limits": ("Limits",),
     "moves.renaming": ("match_ranks",),
     "policies": ("POLICIES", "AbstractEplbPolicy", "configure"),
@@ -76,6 +80,8 @@ __all__ = [
     "FormatError",
     "Instance",
     "InstanceError",
+    "Journal",
+    "JournalError",
     "LayerCertificate",
     "Limits",
     "MissingPackageError",

@@ -113,7 +113,7 @@ def _warn_of_lost(method: str, certificates: Sequence[LayerCertificate]) -> None
         layers = f"{len(lost)} of {len(certificates)} layers"
         why = f"layer {lost[0].layer_id}: {lost[0].stop}, {lost[0].note}"
         message = f"{method} kept the best map so far in {layers} ({why})"
-        warnings.warn(message, FallbackWarning, stacklevel=5)
+        warnings.warn(message, FallbackWarning, stacklevel=7)
 
 
 def _is_lost(certificate: LayerCertificate) -> bool:

@@ -18,6 +18,7 @@ from .commands import (
     diff,
     gap,
     inspect,
+    merge,
     replay,
     report,
     solve,
@@ -39,6 +40,7 @@ from .version import __version__
 COMMANDS = (
     inspect,
     solve,
+    merge,
     gap,
     replay,
     report,

@@ -17,6 +17,7 @@ EXTRAS = {
     "pulp": "solvers",
     "pyarrow": "arrow",
     "pyyaml": "files",
+    "ray": "ray",
     "safetensors": "files",
     "shtab": "completion",
     "tomli": "files",
@@ -70,6 +71,18 @@ class FormatError(EplbError, ValueError):
     >>> read_loads("no_such_file.npz")
     Traceback (most recent call last):
     eplb_opt.errors.FormatError: cannot read no_such_file.npz: No such file or directory
+    """
+
+
+class JournalError(EplbError, ValueError):
+    """A journal is open in another process, is of another job, or cannot be read or written.
+
+    Examples
+    --------
+    >>> from eplb_opt.merging.merge import merged
+    >>> merged(["no_such_file.sqlite"])
+    Traceback (most recent call last):
+    eplb_opt.errors.JournalError: there is no journal no_such_file.sqlite: name a file of --journal
     """
 
 
@@ -150,6 +163,10 @@ class FastPathWarning(UserWarning):
 
 class FormatWarning(UserWarning):
     """A recording is incomplete, or is taken for something that it does not say."""
+
+
+class JournalWarning(UserWarning):
+    """A journal cannot be written: the work goes on, and would begin again where the journal ends."""
 
 
 class FallbackWarning(UserWarning):

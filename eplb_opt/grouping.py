@@ -10,8 +10,9 @@ import numpy as np
 
 from .bounds.cuts import cut_bound
 from .budget import Budget
+from .certificates.groups import GroupCertificate
 from .certificates.mean import floor_float
-from .exact.cover import solve_patterns, worth_of
+from .exact.cover import short_proof, solve_patterns, worth_of
 from .limits import Limits
 from .problem.hierarchy import NodeSet
 from .problem.pool import Floats, Packing, Pool
@@ -66,6 +67,25 @@ def assign_groups(
     bound = max(least, outcome.lower_bound or 0.0)
     partition = [tuple(sorted(node)) for node in best.experts.tolist()]
     return floor_float(Fraction(bound) / ranks_per_node), partition
+
+
+def certified_groups(
+    pool: Pool, ranks_per_node: int, bound: float
+) -> GroupCertificate | None:
+    """The certificate of a bound that is proven; None: no small tree of loads alone proves it.
+
+    Parameters
+    ----------
+    pool : Pool
+        `group_pool` of the layer.
+    ranks_per_node : int
+    bound : float
+        In tokens a rank.
+    """
+    node = Fraction(bound) * ranks_per_node
+    target = -floor_float(-node)  # rounded up
+    proof = short_proof(pool, target)
+    return None if proof is None else GroupCertificate(proof.target)
 
 
 def _begin(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from .certificates.groups import GroupCertificate, group_pool
 from .certificates.layer import MILESTONES, Findings, LayerCertificate, certify
 from .certificates.mean import trivial_bound
 from .certificates.names import GROUPS
@@ -52,6 +54,7 @@ class LayerState:
         # Hierarchical maps are also global maps: the global bounds hold (H1).
         pool = instance.whole_pool(layer)
         self.floor, self.floor_method = trivial_bound(pool)
+        self.floor_proof: GroupCertificate | None = None
         self.start = time.monotonic()
         # Gap milestone -> seconds after the start.
         self.reached: dict[float, float] = {}
@@ -159,10 +162,19 @@ class LayerState:
             self.note = f"groups: {type(error).__name__}: {error}"
             return []
         if bound > self.floor:
-            self.floor = bound
-            self.floor_method = GROUPS
+            self._raise_floor(bound)
         self.hopeful = partition
         return [node_set for node_set in partition if node_set not in self.pools]
+
+    def _raise_floor(self, bound: float) -> None:
+        """Take a bound of all assignments of groups, with its certificate if there is one."""
+        from .grouping import certified_groups
+
+        pool = group_pool(self.instance, self.layer)
+        proof = certified_groups(pool, self.instance.ranks_per_pool, bound)
+        self.floor = bound
+        self.floor_proof = proof or self.floor_proof
+        self.floor_method = GROUPS if proof is None else proof.names[0]
 
     def _most_hopeful(self, known: dict[NodeSet, float]) -> list[NodeSet] | None:
         """Of the two partitions the one with the least bottleneck of bounds; None: there is none yet."""
@@ -284,9 +296,16 @@ class LayerState:
             self.seconds,
             note=self.note,
             reached=tuple(self.reached.get(milestone) for milestone in MILESTONES),
-            proofs=tuple(proofs_of(self.pools)),
+            proofs=tuple(self._proofs()),
         )
         return certify(self.instance, self.layer, objective, found, gap, mean)
+
+    def _proofs(self) -> Iterator[dict[str, Any]]:
+        """The certificates of pools, and that of the assignment of all groups."""
+        yield from proofs_of(self.pools)
+        if self.floor_proof is not None:
+            groups = list(range(self.instance.num_groups))
+            yield {"groups": groups} | self.floor_proof.to_dict()
 
     def _proved_by(self) -> str:
         """The name of the bound: a certified one only if L0 and the certificates alone give the bound (H2)."""

@@ -15,6 +15,7 @@ from .foresight.plan import MOVES
 from .ground import Ground
 from .heuristics.greedy import greedy
 from .heuristics.refine import refined
+from .journal.rows import KeptRows
 from .layer import LayerState
 from .limits import Limits
 from .methods.steps import by_greedy
@@ -51,6 +52,8 @@ class LeastHarm:
         ``time.monotonic()`` at which it ends; None: the work is the same everywhere.
     searches : bool
         Look for other maps as good, too, with counts near the greedy's.
+    kept : KeptRows
+        Choices of earlier runs.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class LeastHarm:
         deadline: float | None,
         *,
         searches: bool,
+        kept: KeptRows,
     ) -> None:
         self.instance = instance
         self.layers = layers
@@ -69,6 +73,7 @@ class LeastHarm:
         self.limits = limits
         self.deadline = deadline
         self.searches = searches
+        self.kept = kept
         self.windows = traffic(instance)
         apart = distinct_instance(instance) if instance.num_windows == 1 else None
         # The same without repeats on a rank, if that is possible, and of a heuristic its map without repeats.
@@ -86,6 +91,7 @@ class LeastHarm:
             chosen = threads.map(self._chosen, self.layers)
             try:
                 for layer, row in zip(self.layers, chosen, strict=True):
+                    self.kept.keep(layer.layer, row)
                     layer.take_instead(dict(split(self.instance, row)))
             except BaseException:
                 self.deadline = -math.inf  # so that the threads end soon
@@ -104,6 +110,9 @@ class LeastHarm:
         return time.monotonic() > end
 
     def _chosen(self, layer: LayerState) -> Ints:
+        known = self.kept.get(layer.layer)
+        if known is not None:
+            return known
         own = layer.phy2log()
         share = self._share_ends(next(self.waiting))
         if self._is_over():

@@ -17,6 +17,7 @@ import numpy as np
 from .budget import Budget
 from .foresight.plan import plan_windows
 from .foresight.search import METHOD, WORK, search_windows
+from .journal.rows import KeptRows
 from .layer import LayerState
 from .limits import Limits
 from .problem.hierarchy import NodeSet
@@ -78,6 +79,8 @@ class OverNodes:
     rows : array [layers, replicas], int64
     objective : array [layers]
         Over windows.
+    kept : KeptRows
+        Maps that searches of earlier runs have found; by default none.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class OverNodes:
         self.instance = instance
         self.layers = layers
         self.limits = limits
+        self.kept = KeptRows("search", None, ())
         self.methods = ["greedy"] * len(layers)
         self.rows = np.stack([layer.phy2log() for layer in layers])
         self.objective = self._placement(self.rows).objective(instance)
@@ -127,7 +131,10 @@ class OverNodes:
             starts = self._starts(layer)
             for number, row in enumerate(starts):
                 part = budget.share(1 / (len(starts) - number))
-                found = self._searched(layer, row, part)
+                found = self.kept.get(layer.layer, number)
+                if found is None:
+                    found = self._searched(layer, row, part)
+                    self.kept.keep(layer.layer, found, number)
                 self.offer(found[None], METHOD, layer.layer)
 
         with ThreadPoolExecutor(self.limits.workers) as threads:

@@ -8,8 +8,8 @@ from typing import Any
 
 from .bracket import Bracket
 from .certificates.mean import trivial_bound
-from .certificates.names import MEAN, REPLICA
-from .certificates.registry import true_name
+from .certificates.names import MEAN, REPLICA, SEARCHED
+from .certificates.registry import certified_names, true_name
 from .outcome import PoolOutcome
 from .problem.hierarchy import NodeSet, bottleneck_partition
 from .problem.pool import Ints, Packing, Pool
@@ -72,6 +72,11 @@ class PoolState:
         is_better = self.bracket.offer(outcome.packing, outcome.method)
         is_stronger = self.bracket.raise_to(outcome.lower_bound, name)
         self._keep(outcome)
+        is_late = outcome.lower_bound == self.lower_bound and name in certified_names()
+        if is_late and self.bracket.bound_method in SEARCHED:
+            self.bracket.bound_method = (
+                name  # the bound came first, its certificate now
+            )
         self.stop = outcome.stop
         has_gained = is_better or is_stronger
         is_useless = outcome.stop is StopReason.FAILED and not has_gained

@@ -6,14 +6,17 @@ loads and the map in use alone, so that it is the same in every process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from .heuristics.greedy_check import simple_bound
 from .moves.held import Bools, held_experts, moved_replicas, slots_in_use
+from .moves.near_bound import FAR, ROUNDING, near_bound, some_layers
 from .moves.node_pools import repaired_rows
 from .moves.renaming import renamed
+from .moves.repair import FEW_SLOTS
 from .moves.rule import MoveRule
 from .moves.slots import keep_slots
 from .moves.start import nearest_maps
@@ -23,21 +26,17 @@ from .problem.objective import Objective
 from .problem.placement import Placement
 from .problem.pool import Floats, Ints
 
-ROUNDING = (
-    1e-12  # relative: what objectives may differ by that were added in another order
-)
+Place = Callable[[Instance], Placement]
+
 # Where moves are limited: how far from the method's objective to what is there a search is asked to go.
 PARTS = (0.0, 0.5, 0.25, 0.75)
-FAR = (
-    0.5  # of the slots: with more moves than that, the method's own map may have as few
-)
 # Where moves have a price: how far above the method's objective searches are asked to go.
 SLACKS = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
 def replanned(
     instance: Instance,
-    placement: Placement,
+    placement: Placement | Place,
     previous: Placement,
     rule: MoveRule,
     *,
@@ -52,8 +51,9 @@ def replanned(
     Parameters
     ----------
     instance : Instance
-    placement : Placement
-        Valid, what the method finds without the map in use.
+    placement : Placement, or a function of an instance that returns one
+        Valid, what the method finds without the map in use. A function is called with the layers in which that has to
+        be known, if there are any; the result is the same.
     previous : Placement
         The map in use; see `moves.held.slots_in_use`.
     rule : MoveRule
@@ -83,14 +83,49 @@ def replanned(
     [[0, 1, 0, 2]]
     """
     before = slots_in_use(previous, instance, failed_ranks)
-    search = _Search(instance, before, searches, workers)
-    choice = _Choice(instance, placement, before, rule)
-    if rule.renames_only:
+    held = held_experts(before, instance.num_experts)
+    rows = np.empty((instance.num_layers, instance.num_replicas), dtype=np.int64)
+    done = np.arange(0)
+    if _may_do_without(instance, rule):
+        bound = simple_bound(instance)
+        done, near = near_bound(instance, before, held, bound, rule, searches)
+    if len(done):
+        by_rank = near.reshape(len(done), instance.num_ranks, -1)
+        rows[done] = keep_slots(by_rank, before[done]).reshape(near.shape)
+    rest = np.delete(np.arange(instance.num_layers), done)
+    if len(rest):
+        part = some_layers(instance, rest)
+        search = _Search(part, held[rest], searches, workers)
+        fresh = _fresh(part, placement, rest)
+        choice = _Choice(part, fresh, before[rest], held[rest], rule)
+        rows[rest] = _chosen(choice, search)
+    return Placement(rows, instance.num_experts, tuple(instance.layer_ids or ()))
+
+
+def _may_do_without(instance: Instance, rule: MoveRule) -> bool:
+    """Whether layers may be planned near the map in use without a look at the method's plan."""
+    is_by_slack = rule.slack is not None and rule.max_moves is None
+    is_plain = instance.objective.adds_windows and not instance.is_of_sizes
+    # In smaller ones a method's plan may end further above the bound, so that fewer moves are within the slack of it.
+    is_large = instance.slots_per_pool > FEW_SLOTS
+    return is_by_slack and is_plain and is_large and is_usable("numba")
+
+
+def _fresh(part: Instance, placement: Placement | Place, layers: Ints) -> Placement:
+    """The method's plan of some layers, which are an instance of their own."""
+    if not isinstance(placement, Placement):
+        return placement(part)
+    ids = tuple(part.layer_ids or ())
+    return Placement(placement.phy2log[layers], placement.num_experts, ids)
+
+
+def _chosen(choice: _Choice, search: _Search) -> Ints:
+    """The map of each layer, by the rule."""
+    if choice.rule.renames_only:
         choice.rename()
     else:
         _look_near(choice, search)
-    rows = choice.rows()
-    return Placement(rows, instance.num_experts, placement.layer_ids)
+    return choice.rows()
 
 
 def _look_near(choice: _Choice, search: _Search) -> None:
@@ -131,16 +166,16 @@ class _Search:
     """Maps near the one in use."""
 
     def __init__(
-        self, instance: Instance, before: Ints, searches: int, workers: int
+        self, instance: Instance, held: Bools, searches: int, workers: int
     ) -> None:
         self.instance = instance
-        self.held = held_experts(before, instance.num_experts)
+        self.held = held
         self.searches = searches
         self.workers = workers
 
     def near(self, layers: Ints, rows: Ints, aims: Floats, limit: int | None) -> Ints:
         """Maps of some layers whose objectives are at most so much, or as little as found, with few moves."""
-        part = self.instance.select(layers.tolist())
+        part = some_layers(self.instance, layers)
         held = self.held[layers]
         if self.instance.objective.adds_windows:
             return repaired_rows(part, rows, held, aims, limit, searches=self.searches)
@@ -153,22 +188,27 @@ class _Choice:
     """What the layers have chosen so far, and by which rule."""
 
     def __init__(
-        self, instance: Instance, placement: Placement, before: Ints, rule: MoveRule
+        self,
+        instance: Instance,
+        placement: Placement,
+        before: Ints,
+        held: Bools,
+        rule: MoveRule,
     ) -> None:
         self.instance = instance
         self.before = before
         self.rule = rule
-        self.held = held_experts(before, instance.num_experts)
+        self.held = held
         self.fresh = placement.phy2log
         self.of_method = placement.objective(instance)
         self.limit = rule.most_moves(instance.num_replicas)
         rows, self.is_valid = nearest_maps(instance, before, self.fresh)
         self.start = self.maps(rows, np.arange(len(rows)))
-        self.best = self.maps(rows.copy(), np.arange(len(rows)))
+        self.best = self.start.take(np.arange(len(rows)))
 
     def maps(self, rows: Ints, layers: Ints) -> _Maps:
         """What maps of some layers are worth."""
-        part = self.instance.select(layers.tolist())
+        part = some_layers(self.instance, layers)
         ids = tuple(part.layer_ids or ())
         objective = Placement(rows, part.num_experts, ids).objective(part)
         by_rank = rows.reshape(len(rows), self.instance.num_ranks, -1)

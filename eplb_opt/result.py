@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.pool import Floats, Ints
 from .problem.status import Status, StopReason
+from .problem.value import mean_times
 from .step_times import StepTime
 from .version import PACKAGE, __version__, installed_commit
 
@@ -201,7 +203,7 @@ class Result:
 
         axes = axes_of(ax, "Result.plot_ranks")
         loads = self.placement.rank_loads(self.instance)
-        mean = loads.mean(axis=1, keepdims=True)
+        mean = mean_times(loads, self.instance.unequal)[:, None]
         relative = np.divide(loads, mean, out=np.ones_like(loads), where=mean > 0)
         draw_ranks(axes, self._layer_ids, relative)
         return axes
@@ -264,20 +266,31 @@ class Result:
             "previous": self.previous,
             "spare": self.spare,
             "seed": limits.seed,
-            "layers": self._layers(),
-            "totals": _plain_values(self.totals()),
+            "layers": layer_rows(self.certificates, self.step_times),
+            "totals": plain_values(self.totals()),
         }
 
-    def _layers(self) -> list[dict[str, Any]]:
-        """What the report says of each layer."""
-        layers = [_plain_values(asdict(c)) for c in self.certificates]
-        if self.step_times is None:
-            return layers
-        steps = [asdict(step) for step in self.step_times]
-        return [layer | step for layer, step in zip(layers, steps, strict=True)]
+
+def layer_rows(
+    certificates: Sequence[LayerCertificate], step_times: Sequence[StepTime] | None
+) -> list[dict[str, Any]]:
+    """What a report says of each layer, as JSON types.
+
+    Parameters
+    ----------
+    certificates : sequence of LayerCertificate
+    step_times : sequence of StepTime, optional
+        One a layer.
+    """
+    layers = [plain_values(asdict(c)) for c in certificates]
+    if step_times is None:
+        return layers
+    steps = [asdict(step) for step in step_times]
+    return [layer | step for layer, step in zip(layers, steps, strict=True)]
 
 
-def _plain_values(values: dict[str, Any]) -> dict[str, Any]:
+def plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as JSON types: an infinite one is None."""
     return {name: _plain(value) for name, value in values.items()}
 
 

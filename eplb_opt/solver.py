@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from .call import Call
 from .errors import OptionError, shown
+from .executors.executor import Executor
+from .executors.registry import LOCAL, executor_named
+from .how import How
+from .journal.journal import Journal, opened
 from .limits import Limits
 from .methods import METHODS
-from .methods.needs import require_method
 from .moves.rule import MoveRule
-from .next_from import NextFrom
 from .problem.instance import Instance
 from .problem.placement import Placement
-from .problem.status import StopReason
-from .result import Result, SolveInterrupted
-from .solving import Solving
-from .spare_plan import SparePlan
+from .result import Result
 from .standing import Progress
 
 
@@ -31,6 +32,8 @@ def solve(
     move_price: float | None = None,
     failed_ranks: Sequence[int] = (),
     spare: str | None = None,
+    journal: Journal | str | Path | None = None,
+    executor: Executor | str = LOCAL,
     progress: Progress | None = None,
 ) -> Result:
     """Place the experts of every layer and certify how far from optimal each is.
@@ -70,6 +73,13 @@ def solve(
         Any one of them may fail, and every expert still has a replica: each is on two ranks (nodes) at least, which
         takes two slots an expert. `Result.spare_bound` says what no such map can be below; ``lower_bound``, ``gap`` and
         ``status`` are those of all maps. A map in use moves more than its limits allow where spare replicas ask for it.
+    journal : Journal, str or Path, optional
+        A file that keeps what is finished, task by task: a call that was killed goes on from there when it is made
+        again with the same file, with what is left of its time, to the same result. That of a `Journal` for a shard is
+        of the shard's layers.
+    executor : Executor or {"local", "ray"}, default ``"local"``
+        Where tasks run, ``limits.workers`` at a time: in processes of this machine, or on the nodes of a Ray cluster,
+        with the same results. The task of a worker or node that is lost is done again.
     progress : callable, optional
         Called with (layers finished, layers) in this process.
 
@@ -85,6 +95,8 @@ def solve(
     InstanceError
         ``warm_start`` does not fit the instance, ``previous`` is of another model, or the instance has no map that is
         ``spare``.
+    JournalError
+        The journal is open in another process, or of another call: other loads, another method, limit or topology.
     MissingPackageError
         A package that the method needs is not installed.
     SolveInterrupted
@@ -130,16 +142,16 @@ def solve(
     _check_unequal(instance, previous, spare)
     limits = Limits() if limits is None else limits
     rule = MoveRule(max_moves, slack, move_price)
-    next_from = _next_from(instance, previous, rule, failed_ranks, method, limits)
-    spares = None if spare is None else SparePlan.of(instance, spare, limits)
-    require_method(method, limits)
-    run = Solving(instance, method, limits, progress, next_from, spares)
-    try:
-        run.improve(warm_start)
-        run.choose_least_harm()
-    except KeyboardInterrupt:
-        raise SolveInterrupted(run.finish(StopReason.INTERRUPTED)) from None
-    return run.finish(StopReason.NOT_TRIED)
+    call = Call(
+        instance, method, limits, warm_start, previous, rule, failed_ranks, spare
+    )
+    call.check()
+    how = How(progress, executor_named(executor))
+    how.check()
+    if journal is None:
+        return call.solved(how)
+    with opened(journal) as kept:
+        return call.solved_with(kept, how)
 
 
 def _check_method(method: str, instance: Instance) -> None:
@@ -175,26 +187,6 @@ def _check_unequal(
             raise OptionError(
                 f"{name} with rank_speeds or rank_slots is not supported yet: leave one of both out"
             )
-
-
-def _next_from(
-    instance: Instance,
-    previous: Placement | None,
-    rule: MoveRule,
-    failed_ranks: Sequence[int],
-    method: str,
-    limits: Limits,
-) -> NextFrom | None:
-    """The map in use and the rule; None without such a map, which a rule asks for."""
-    if previous is not None:
-        start = NextFrom(instance, previous, rule, method, limits, failed_ranks)
-        start.warm_start()  # what does not fit is said before the long work
-        return start
-    if rule != MoveRule() or len(failed_ranks):
-        raise OptionError(
-            "max_moves, slack, move_price and failed_ranks are about moves from a map in use: give previous=Placement"
-        )
-    return None
 
 
 def _check_types(

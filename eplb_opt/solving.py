@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from .certified import certified
 from .foresight.tables import MOST_RANKS
+from .how import How
+from .journal.journal import Journal
+from .journal.rows import KeptRows
 from .layer import LayerState
 from .limits import Limits
 from .methods import METHODS
@@ -19,9 +22,9 @@ from .problem.instance import Instance
 from .problem.placement import Placement
 from .problem.status import StopReason
 from .result import Result
+from .resumed import Resumed
 from .sharing import Sharing
 from .spare_plan import SparePlan
-from .standing import Progress
 from .starts import (
     in_parts,
     pin,
@@ -31,6 +34,7 @@ from .starts import (
     take_in_time,
     take_planned,
     take_refined,
+    take_row,
     timed_greedy,
 )
 from .warmup import warm_up, warm_up_moves, warm_up_spare, warm_up_times
@@ -67,17 +71,21 @@ class Solving:
         instance: Instance,
         method: str,
         limits: Limits,
-        progress: Progress | None,
+        how: How,
         next_from: NextFrom | None,
         spare: SparePlan | None,
+        journal: Journal | None = None,
     ) -> None:
         self.instance = instance
         self.method = method
         self.limits = limits
-        self.progress = progress
+        self.how = how
         self.next_from = next_from
         self.spare = spare
-        self.start = time.monotonic()
+        self.journal = journal
+        spent = 0.0 if journal is None else journal.spent
+        # As if earlier runs had just ended.
+        self.start = time.monotonic() - spent
         self.compile_seconds = 0.0
         # Rows of the layers that a method has placed which places whole instances.
         self.placed: set[int] = set()
@@ -85,11 +93,14 @@ class Solving:
         self.chooses = spare is None and _chooses(instance, METHODS[method])
         self.greedy = timed_greedy(instance) if method == "greedy" else None
         self.layers = start_layers(instance, limits.seconds, self.greedy)
+        for layer in self.layers:
+            layer.start -= spent
         self.over_nodes: OverNodes | None = None
         if _is_over_nodes(instance, METHODS[method]):
             from .over_nodes import OverNodes
 
             self.over_nodes = OverNodes(instance, self.layers, limits)
+            self.over_nodes.kept = self._kept_rows("search")
 
     def improve(self, warm_start: Placement | None) -> None:
         """Let the method work on the layers."""
@@ -114,6 +125,27 @@ class Solving:
         if self.over_nodes is not None:
             self._improve_over_nodes(self.over_nodes, [warm_start, in_use])
             return
+        self._take_starts()
+        if any(layer.is_open(self.limits.gap) for layer in self.layers):
+            # Not before: with the machine code cached, it takes time, too.
+            self._compile(self.method)
+            self._run_tasks(self._deadline())
+
+    def _take_starts(self) -> None:
+        """Let layers have a heuristic's maps; with a clock, of which little may be left, those of an earlier run."""
+        journal = self.journal if self.limits.seconds is not None else None
+        kept = KeptRows("start", journal, tuple(self.instance.layer_ids or ()))
+        if not kept.has_all():
+            self._make_starts()
+            kept.keep_all([layer.phy2log() for layer in self.layers])
+            return
+        for layer in self.layers:
+            row = kept.get(layer.layer)
+            if row is not None:
+                take_row(self.instance, layer, row, "refined")
+
+    def _make_starts(self) -> None:
+        """The heuristic's maps, of as many layers as fit before the method ends."""
         if self.instance.is_of_sizes:
             take_in_time(
                 self.instance, self.layers, self._deadline(), self.limits.workers
@@ -124,10 +156,6 @@ class Solving:
             take_planned(
                 self.instance, self.layers, self._deadline(), self.limits.workers
             )
-        if any(layer.is_open(self.limits.gap) for layer in self.layers):
-            # Not before: with the machine code cached, it takes time, too.
-            self._compile(self.method)
-            self._run_tasks(self._deadline())
 
     def _improve_over_nodes(
         self, maps: OverNodes, known: Sequence[Placement | None]
@@ -158,6 +186,7 @@ class Solving:
             self.limits,
             self._end(),
             searches=self._searches,
+            kept=self._kept_rows("choice"),
         ).choose()
 
     def _keep_greedy(self, placement: Placement) -> None:
@@ -231,18 +260,29 @@ class Solving:
             self.layers,
             self.limits,
             deadline,
-            self.progress,
+            self.how.progress,
         )
         if not self.layers[0].complete:
             for i, layer in enumerate(self.layers):
                 sharing.assign_groups(layer, len(self.layers) - i)
+        tasks = sharing if self.journal is None else Resumed(sharing, self.journal)
         run_tasks(
             self.method,
-            sharing.next_task,
-            sharing.done,
+            tasks.next_task,
+            tasks.done,
             self.limits,
             deadline,
+            self.how.executor,
         )
+
+    def _kept_rows(self, step: str) -> KeptRows:
+        """What the journal knows of a step that finds maps; with a clock the step is made with what is found since."""
+        journal = self.journal if self.limits.seconds is None else None
+        return KeptRows(step, journal, tuple(self.instance.layer_ids or ()))
+
+    def elapsed(self) -> float:
+        """Seconds of the call by now, those of its earlier runs among them, without compiling."""
+        return time.monotonic() - self.start - self.compile_seconds
 
     def _spare_within(self, untried: StopReason) -> SparePlan | None:
         """How replicas are made spare in the time that is left: none is spent on proofs after an interrupt."""
@@ -273,5 +313,6 @@ class Solving:
             None if self.limits.seconds is None else self._whole_end(),
             self._spare_within(untried),
         )
-        seconds = time.monotonic() - self.start - self.compile_seconds
-        return replace(result, seconds=seconds, compile_seconds=self.compile_seconds)
+        return replace(
+            result, seconds=self.elapsed(), compile_seconds=self.compile_seconds
+        )

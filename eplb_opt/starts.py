@@ -130,9 +130,14 @@ def take(
 ) -> None:
     """Start from a placement where it is better."""
     for layer, row in zip(layers, placement.phy2log, strict=True):
-        for node_set, packing in split(instance, row):
-            layer.start_from(node_set, packing, method)
-        layer.refresh()
+        take_row(instance, layer, row, method)
+
+
+def take_row(instance: Instance, layer: LayerState, row: Ints, method: str) -> None:
+    """Start a layer from a map, [replicas], where it is better."""
+    for node_set, packing in split(instance, row):
+        layer.start_from(node_set, packing, method)
+    layer.refresh()
 
 
 def take_refined(

@@ -1,17 +1,21 @@
 """Random elastic steps: slots and ranks come and go, ranks fail, and no expert is lost.
 
+A step is one of `replanned`, of `solve` with the map in use and failed ranks, or of a policy with a map of any width.
+
 ``python -m tests.elastic 10000 SEED`` takes so many steps and says what it has found.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 import numpy as np
+import torch
 
-from eplb_opt import Instance, Placement
+from eplb_opt import POLICIES, Instance, Placement, configure, solve
 from eplb_opt.heuristics.greedy import greedy
-from eplb_opt.moves.held import held_experts, slots_in_use
+from eplb_opt.moves.held import EMPTY, held_experts, moves, slots_in_use
 from eplb_opt.moves.rule import MoveRule
 from eplb_opt.replanning import replanned
 
@@ -29,11 +33,46 @@ def random_step(random: np.random.Generator, used: Placement | None) -> Placemen
         return Placement(fresh.phy2log, EXPERTS, None, instance.num_ranks)
     ranks = used.num_ranks or 1
     lost = random.permutation(ranks)[: random.integers(0, ranks)].tolist() if random.random() < 0.5 else []
-    found = replanned(instance, fresh, used, rule, failed_ranks=lost)
+    way = WAYS[random.integers(len(WAYS))]
+    found = way(instance, fresh, used, rule, lost)
     faults = found.violations(instance)
     assert not faults, faults
-    _check_moves(instance, found, used, lost, rule)
+    if way is not _by_policy:  # which cannot say how many ranks the map in use has
+        _check_moves(instance, found, used, lost, rule)
     return Placement(found.phy2log, EXPERTS, None, instance.num_ranks)
+
+
+def _by_replanned(instance: Instance, fresh: Placement, used: Placement, rule: MoveRule, lost: list[int]) -> Placement:
+    return replanned(instance, fresh, used, rule, failed_ranks=lost)
+
+
+def _by_solve(instance: Instance, fresh: Placement, used: Placement, rule: MoveRule, lost: list[int]) -> Placement:
+    """What `solve` returns; it counts the moves right, and bounds them from below."""
+    limits = {name: value for name, value in asdict(rule).items() if name != "min_gain"}
+    result = solve(instance, "greedy", previous=used, failed_ranks=lost, **limits)
+    counted = moves(result.placement, used, instance, lost)
+    assert np.array_equal(result.moves, counted), (result.moves, counted)
+    assert (np.array(result.moves_bound) <= counted).all(), (result.moves_bound, counted)
+    return result.placement
+
+
+def _by_policy(instance: Instance, fresh: Placement, used: Placement, rule: MoveRule, lost: list[int]) -> Placement:
+    """What the policy makes of a map of any width, as engines pass it; lost slots are empty."""
+    old = used.phy2log.reshape(LAYERS, used.num_ranks or 1, -1).copy()
+    old[:, lost] = EMPTY
+    policy = configure(POLICIES["greedy"], distinct=instance.distinct, **asdict(rule))
+    maps = policy.rebalance_experts(
+        torch.from_numpy(instance.weight.copy()),
+        instance.num_replicas,
+        instance.num_groups,
+        instance.num_nodes,
+        instance.num_ranks,
+        torch.from_numpy(old.reshape(LAYERS, -1)),
+    )
+    return Placement(maps[0].numpy(), EXPERTS)
+
+
+WAYS = (_by_replanned, _by_solve, _by_policy)
 
 
 def _instance(random: np.random.Generator) -> Instance:

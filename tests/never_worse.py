@@ -1,18 +1,23 @@
 """``python -m tests.never_worse [LAYERS]``: `refined` against `greedy` on random layers of all shapes; a long run.
 
-The greedy is the published one (``tests/heuristics/test_greedy.py`` compares the maps). Shapes, skews and modes vary
-from batch to batch. Prints how many layers are worse than the greedy's at all, by how much at most, and how many kept
-the greedy's own map; exit code 1 if one is worse by more than rounding.
+The greedy has the published rules and ties (``tests/heuristics/test_greedy.py`` compares maps). With ``--peer NAME``
+the published one itself is run, from an engine's package (``python -m benchmarks.peers fetch``); ``sglang-deepseek`` is
+the original text. Shapes, skews and modes vary from batch to batch. Prints how many layers are worse than the greedy's
+at all, by how much at most, and how many kept the greedy's own map; exit code 1 if one is worse by more than rounding.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
+import torch
 
-from eplb_opt import Instance
+from eplb_opt import Instance, Placement
+from eplb_opt.external import as_placement, engine_arguments
 from eplb_opt.heuristics.greedy import greedy
 from eplb_opt.heuristics.refine import refined
 
@@ -47,20 +52,38 @@ def instance(random: np.random.Generator) -> Instance:
     return Instance(load, slots, num_groups=groups, num_nodes=nodes, num_ranks=ranks)
 
 
+def peer(name: str) -> Callable[[Instance], Placement]:
+    """An engine's own greedy, called as its engine does."""
+    from benchmarks.peers import PEERS
+
+    call = PEERS[name].load()
+    return lambda batch: as_placement(
+        call(torch.from_numpy(np.array(batch.weight)), *engine_arguments(batch)), batch, name
+    )
+
+
 def main() -> None:
     """Run it."""
-    layers = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("layers", type=int, nargs="?", default=100_000)
+    parser.add_argument("--peer", help="run this engine's greedy instead of ours")
+    options = parser.parse_args()
+    place = peer(options.peer) if options.peer else greedy
     random = np.random.default_rng(0)
     worse = repaired = seen = 0
     most = 0.0
     start = time.monotonic()
-    while seen < layers:
+    while seen < options.layers:
         batch = instance(random)
-        ours, theirs = refined(batch), greedy(batch)
+        ours = refined(batch)
+        theirs = place(batch)
         if ours.violations(batch):
             raise SystemExit(f"invalid map: {ours.violations(batch)[0]} ({batch.describe()})")
-        value, floor = ours.objective(batch), theirs.objective(batch)
+        value = ours.objective(batch)
+        floor = theirs.objective(batch)
         excess = np.where(value > floor, value / np.where(floor > 0, floor, 5e-324), 1.0) - 1
+        if options.peer:  # engines take loads in float32, which holds no smaller ones
+            excess = np.where(batch.weight.max(axis=1) < np.finfo(np.float32).tiny, 0.0, excess)
         worse += int((excess > 1e-12).sum())
         most = max(most, float(excess.max()))
         repaired += int((ours.phy2log == theirs.phy2log).all(axis=1).sum())

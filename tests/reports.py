@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from eplb_opt.certificates.layer import Findings, certify
 from eplb_opt.certificates.names import PATTERNS
 from eplb_opt.certificates.registry import Certificate
 from eplb_opt.checker.schema import in_order
+from eplb_opt.exact.matching import MATCHING
 from eplb_opt.formats import write_json, write_map
 from eplb_opt.problem.hierarchy import NodeSet, members
 
@@ -110,12 +111,34 @@ def many_groups() -> Case:
     return of_result(built(instance, bounds), 0)
 
 
+def covers() -> Case:
+    """Trees over rank contents."""
+    return of_result(solve(Instance(lognormal(4, 2, 10), 15, num_ranks=5), "optimal", WORK), 0)
+
+
+def assigned() -> Case:
+    """More than 500 node sets: the bound of all assignments of groups is the layer's."""
+    instance = Instance(lognormal(1, 2, 64, 0.8), 96, num_groups=16, num_nodes=4, num_ranks=16)
+    return of_result(solve(instance, "optimal", WORK), 0)
+
+
+def pairs() -> Case:
+    """Trees over counts, of two slots a rank."""
+    return of_result(solve(Instance(lognormal(0, 2, 24, 0.8), 32, num_ranks=16), "optimal", WORK), 0)
+
+
 def searched() -> Case:
-    """Bounds that rest on a search tree."""
-    return of_result(solve(Instance(lognormal(0, 2, 24, 0.8), 32, num_ranks=16), "optimal", WORK), 3)
+    """The same bounds, on a solver's word: what is certified is less."""
+    case = pairs()
+    for i, layer in enumerate(case.report["layers"]):
+        certificate = cut_bound(case.instance.pool(i), np.inf)[1]
+        assert certificate is not None
+        layer["bound_method"] = MATCHING
+        layer["proofs"] = [{"groups": [0]} | certificate.to_dict()]
+    return replace(case, code=3)
 
 
 CASES = {
     "cuts": cuts, "counts": counts, "patterns": patterns, "hierarchical": hierarchical, "many groups": many_groups,
-    "searched": searched,
+    "covers": covers, "assigned": assigned, "pairs": pairs, "searched": searched,
 }  # fmt: skip

@@ -17,6 +17,7 @@ import numpy as np
 from eplb_opt import Limits
 from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.patterns import pattern_bound
+from eplb_opt.budget import Budget
 from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.exact.counts import decide_counts, solve_counts
 from eplb_opt.exact.cover import decide, solve_patterns
@@ -80,7 +81,7 @@ def faults(pool: Pool, optimum: Fraction, edges: tuple[float, float]) -> list[st
     outcomes["optimal between"] = run("optimal", Task(pool, start, trivial_bound(pool)[0], WORK, 0, target, cutoff))
     if optimum > 0:  # beside the optimum: impossible below, a packing above
         for name, method in (("patterns", decide), ("counts", decide_counts)):
-            under, over = (method(pool, float(optimum) * factor) for factor in (1 - 1e-9, 1 + 1e-9))
+            under, over = (method(pool, float(optimum) * factor, Budget()) for factor in (1 - 1e-9, 1 + 1e-9))
             if not under.impossible or over.packing is None:
                 found.append(f"{name}: wrong beside the optimum")
             else:

@@ -13,7 +13,7 @@ from eplb_opt import __version__
 
 ROOT = Path(__file__).parents[1]
 NOT_IN_THE_MATRIX = {"eplb_opt", "build", "coverage", "mypy", "pre-commit", "ruff", "matplotlib", "scipy",
-                     "pandas", "playwright", "pyarrow", "tokenizers", "transformers",
+                     "pandas", "playwright", "pyarrow", "ray", "tokenizers", "transformers",
                      "furo", "myst-parser", "sphinx", "sphinxcontrib-programoutput"}  # fmt: skip
 
 

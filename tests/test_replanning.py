@@ -126,6 +126,29 @@ def test_a_quarter_of_the_moves_within_half_a_percent():
             fresh_before = fresh
 
 
+def test_a_method_is_asked_only_where_its_plan_is_needed():
+    loads = synthetic_load("deepseek-v3-prefill", windows=2, seed=5)[:, ::10].astype(float)
+    used = refined(Instance(loads[0], 288, num_ranks=32))
+    loads[1, 2] = loads[0, 2]  # as good as it can be: only the plan tells
+    instance = Instance(loads[1], 288, num_ranks=32)
+    asked = []
+
+    def place(part):
+        asked.extend(part.layer_ids)
+        return refined(part)
+
+    rule = MoveRule(slack=0.005)
+    found = replanned(instance, place, used, rule)
+    assert 2 in asked
+    assert len(asked) < instance.num_layers
+    assert np.array_equal(found.phy2log[2], used.phy2log[2])
+    assert np.array_equal(found.phy2log, replanned(instance, refined(instance), used, rule).phy2log)
+    asked.clear()
+    unchanged = Instance(loads[0], 288, num_ranks=32)
+    assert np.array_equal(replanned(unchanged, place, used, rule).phy2log, used.phy2log)
+    assert asked == list(range(len(loads[0])))
+
+
 @pytest.mark.parametrize(("limit", "most"), [(64, 1.003), (32, 1.02)])
 def test_what_few_moves_reach(limit, most):
     loads = synthetic_load("deepseek-v3-prefill", windows=2, seed=5)[:, ::10].astype(float)

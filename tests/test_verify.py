@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from eplb_opt import FormatError, Instance, Limits, Placement, solve
+from eplb_opt.certificates.names import COVER
 from eplb_opt.certificates.registry import certified_names, searched_names
 from eplb_opt.checker.verify import verify, verify_report
 from eplb_opt.cli import main
@@ -83,7 +84,7 @@ def test_pattern_bounds_are_certified():
     assert all(check.faults == () for check in checks)
     trivial = solve(instance, "greedy").lower_bound
     assert all(check.bound > low * (1 + 1e-4) for check, low in zip(checks, trivial, strict=True))
-    assert [c.bound_method for c in result.certificates] == ["rank patterns"] * 3
+    assert [c.bound_method for c in result.certificates] == [COVER] * 3
     layers[0]["proofs"][0]["target"] = layers[0]["objective"]
     assert verify(instance, result.placement, layers)[0].faults
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 from eplb_opt import Instance, Limits, Objective, solve, solving, warm_up
+from eplb_opt.heuristics.refine import refined
+from eplb_opt.methods import METHODS
 from eplb_opt.warmup import _call_all
 
 numba = pytest.importorskip("numba")
@@ -49,6 +52,24 @@ def test_a_process_compiles_everything_that_optimal_calls():
             instance = Instance(load, slots, num_ranks=ranks, distinct=distinct)
             solve(instance, "optimal", Limits(seconds=None, work=0.3, gap=1e-9))
     assert compiled.compilations() == before
+
+
+def test_a_process_compiles_everything_that_refined_calls():
+    """After `warm_up` no shape compiles any more, so no engine waits in traffic."""
+
+    def loaded():  # compiled here or read from the cache
+        return sum(len(kernel.signatures) for kernel in compiled._kernels)
+
+    METHODS["refined"].compile_all()
+    before = loaded()
+    rng = np.random.default_rng(0)
+    for each, ranks, layers, fewer in itertools.product((1, 2, 3, 4, 5, 7, 9, 12), (2, 16), (1, 13), (0, 3)):
+        experts = max(each * ranks - fewer, ranks)
+        for load in (rng.lognormal(0, 1.5, (layers, experts)), rng.integers(0, 9, (layers, experts))):
+            refined(Instance(load, each * ranks, num_ranks=ranks))
+    refined(Instance(rng.random((3, 60)), 72, num_ranks=24, distinct=True))
+    refined(Instance(rng.random((3, 64)), 96, num_ranks=32, num_groups=8, num_nodes=4))
+    assert loaded() == before
 
 
 def test_a_process_compiles_what_plans_over_windows_call():

@@ -17,10 +17,12 @@ import pytest
 
 from eplb_opt import Instance, Limits, SolveInterrupted, StopReason, solve
 from eplb_opt import workers as workers_module
+from eplb_opt.executors import local
+from eplb_opt.executors.handover import Handover
 from eplb_opt.methods.task import Task
 from eplb_opt.outcome import PoolOutcome
 from eplb_opt.problem.pool import Packing, Pool
-from eplb_opt.workers import Handover, _unfinished, run_tasks
+from eplb_opt.workers import _unfinished, run_tasks
 
 pytest.importorskip("numba")
 POOL = Pool(np.array([5.0, 3, 2, 1]), 6, 3)
@@ -66,7 +68,7 @@ def test_a_worker_that_is_still_starting_has_less_time_than_its_share():
 def test_a_step_that_does_not_stop_costs_what_came_after_it_only(monkeypatch, tmp_path):
     """The parent ends a worker after the deadline; the search's result of before is kept."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(workers_module, "timed_run", stuck_after_a_report)
+    monkeypatch.setattr(local, "timed_run", stuck_after_a_report)
 
     def deadline_passes_after_the_report(pending, timeout, return_when):
         assert wait_for(lambda: list(tmp_path.glob("eplb_opt-*/*.outcome")))
@@ -87,7 +89,7 @@ def stuck_after_a_report(method, task, path):
 
 
 def test_a_worker_that_dies_leaves_what_it_had_found(monkeypatch):
-    monkeypatch.setattr(workers_module, "timed_run", dies_after_a_report)
+    monkeypatch.setattr(local, "timed_run", dies_after_a_report)
     tasks = iter([("key", Task(POOL, START, 2.0, Limits()))])
     seen = []
     run_tasks("optimal", lambda: next(tasks, None), lambda *found: seen.append(found), Limits(workers=2), None)

@@ -161,7 +161,8 @@ class _Program:
         import highspy
 
         pairs = np.array(self.columns, dtype=np.int64)
-        expert, count = pairs[:, 0], pairs[:, 1]
+        expert = pairs[:, 0]
+        count = pairs[:, 1]
         columns = len(expert)
         solver = new_highs()
         least = np.zeros(columns + 1)

@@ -12,7 +12,11 @@ COUNTS = "s=2 counts LP"
 CP_SAT = "CP-SAT"
 SPARE_REPLICA = "SP2 max replica"  # of maps with spare replicas only
 
-GROUPS = f"{MEAN}, groups assigned"  # of a layer whose node sets are too many to list
+COVER = "rank-pattern tree"
+COUNT_TREE = "s=2 counts tree"
+GROUP_TREE = f"{MEAN}, group tree"  # of a layer whose node sets are too many to list
+
+GROUPS = f"{MEAN}, groups assigned"  # of such a layer, where no tree is made again
 # What rests on a search tree, or on a solver's word: nothing short proves it again.
 SEARCHED = (
     GROUPS,

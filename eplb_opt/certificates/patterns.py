@@ -79,7 +79,7 @@ def _ranks_cost_less(pool: Pool, model: Model, prices: Ints) -> bool:
             dearest = int(prices[types].sum(axis=1).max())
             if cheapest <= pool.ranks * dearest:
                 return False
-    except _TooManyError:
+    except TooManyError:
         return False
     return True
 
@@ -112,7 +112,7 @@ def cheapest_counts(pool: Pool, model: Model, prices: Ints) -> float:
     return math.inf if cheapest >= nowhere // 2 else float(cheapest)
 
 
-class _TooManyError(Exception):
+class TooManyError(Exception):
     """More rank contents than anyone lists."""
 
 
@@ -125,11 +125,17 @@ class _Partial(NamedTuple):
     copies: Ints
 
 
-def contents(pool: Pool, model: Model) -> Iterator[Ints]:
+def contents(pool: Pool, model: Model, most: int | None = None) -> Iterator[Ints]:
     """All rank contents, in blocks of types [patterns, slots a rank], heaviest type first (X6).
 
     Depth first over blocks of beginnings, so that memory stays bounded.
+
+    Raises
+    ------
+    TooManyError
+        More than ``most`` beginnings, by default MOST_STEPS, would be looked at.
     """
+    most = MOST_STEPS if most is None else most
     zero = np.zeros(1, np.int64)
     stack = [_Partial(np.zeros((1, 0), np.int64), zero, zero, zero)]
     steps = 0
@@ -141,8 +147,8 @@ def contents(pool: Pool, model: Model) -> Iterator[Ints]:
             stack += _halves(partial)
             continue
         steps += total
-        if steps > MOST_STEPS:
-            raise _TooManyError
+        if steps > most:
+            raise TooManyError
         longer = _extend(pool, model, partial, first, width)
         if longer.types.shape[1] == pool.slots_per_rank and len(longer.load):
             yield longer.types

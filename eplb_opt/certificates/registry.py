@@ -10,7 +10,10 @@ from ..problem.pool import Pool
 from ..strict import shown
 from .certificate import Certificate
 from .cost import CostCertificate
+from .count_tree import CountTreeCertificate
+from .cover import CoverCertificate
 from .cuts import CutCertificate
+from .groups import GroupCertificate
 from .names import MEAN, REPLICA, SEARCHED
 from .patterns import PatternCertificate
 from .unequal import UnequalCertificate
@@ -30,6 +33,9 @@ KINDS: dict[str, type[Certificate]] = {
     PatternCertificate.kind: PatternCertificate,
     CostCertificate.kind: CostCertificate,
     UnequalCertificate.kind: UnequalCertificate,
+    CoverCertificate.kind: CoverCertificate,
+    CountTreeCertificate.kind: CountTreeCertificate,
+    GroupCertificate.kind: GroupCertificate,
 }
 
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from ..certificates.certificate import Certificate
+from ..certificates.groups import GroupCertificate, bound_of_ranks, group_pool
 from ..certificates.mean import max_replica_bound, mean_bound
-from ..certificates.names import MEAN, REPLICA
+from ..certificates.names import GROUP_TREE, MEAN, REPLICA
 from ..certificates.registry import certified_names, searched_names
 from ..problem.hierarchy import NodeSet, bottleneck_partition, members, node_sets
 from ..problem.instance import Instance
@@ -17,6 +19,7 @@ from ..strict import shown
 from .claims import Fields, Proof
 
 MOST_GROUPS = 8  # of a node that are named
+NOT_HELD = "a certificate that does not hold"
 
 BoundsByName = dict[str, float]  # the most that each method proves, in tokens
 
@@ -63,6 +66,8 @@ def _layer_bound(
     of_whole = _trivial(whole)
     by_name = dict(of_whole)
     proofs_of = _by_node_set(proofs)
+    every_group = tuple(range(instance.num_groups))
+    of_groups = proofs_of.pop(every_group, []) if instance.hierarchical else []
     real, faults = _on_nodes(instance, proofs_of)
     every_set = node_sets(instance)
     bounds = {}
@@ -74,10 +79,39 @@ def _layer_bound(
         for name, bound in of_pool.items():
             by_name[name] = max(by_name.get(name, bound), bound)
     trivial = max(of_whole.values())
-    if every_set is None:  # the bound of many groups (H3) has no certificate
-        return trivial, of_whole, faults
+    assigned, wrong = _assigned(instance, layer, of_groups)
+    faults += wrong
+    by_name |= assigned
+    trivial = max(trivial, *assigned.values())
+    if every_set is None:
+        return trivial, of_whole | assigned, faults
     of_partitions = bottleneck_partition(bounds, instance.num_groups)[0]
     return max(trivial, of_partitions), by_name, faults
+
+
+def _assigned(
+    instance: Instance, layer: int, proofs: Sequence[Proof]
+) -> tuple[BoundsByName, list[str]]:
+    """What is proven of all assignments of groups to nodes, in tokens a rank, and which proofs are wrong (H3)."""
+    proven = {GROUP_TREE: 0.0}
+    wrong = _too_many(proofs)
+    for _, certificate in proofs[:1]:
+        if _holds_of_groups(instance, layer, certificate):
+            bound = bound_of_ranks(certificate.target, instance.ranks_per_pool)
+            proven[GROUP_TREE] = bound
+        else:
+            wrong.append(NOT_HELD)
+    return proven, [f"{what} for all groups" for what in wrong]
+
+
+def _holds_of_groups(instance: Instance, layer: int, certificate: Certificate) -> bool:
+    is_of_loads = instance.objective.timed_by is None
+    is_kind = isinstance(certificate, GroupCertificate)
+    return is_kind and is_of_loads and certificate.holds(group_pool(instance, layer))
+
+
+def _too_many(proofs: Sequence[Proof]) -> list[str]:
+    return [f"{len(proofs)} certificates"] if len(proofs) > 1 else []
 
 
 def _on_nodes(
@@ -110,15 +144,13 @@ def _by_node_set(proofs: Sequence[Proof]) -> dict[NodeSet, list[Proof]]:
 def _pool_bounds(pool: Pool, proofs: Sequence[Proof]) -> tuple[BoundsByName, list[str]]:
     """What each method proves of a pool, and which of its proofs are wrong."""
     by_name = _trivial(pool)
-    wrong = []
-    if len(proofs) > 1:
-        wrong.append(f"{len(proofs)} certificates")
+    wrong = _too_many(proofs)
     for _, certificate in proofs[:1]:
         if certificate.is_of(pool) and certificate.holds(pool):
             bound = certificate.bound(pool)
             by_name |= dict.fromkeys(certificate.names, bound)
         else:
-            wrong.append("a certificate that does not hold")
+            wrong.append(NOT_HELD)
     return by_name, wrong
 
 

@@ -2,9 +2,9 @@
 
 Re-checked are the map's validity, its objective, everything that follows from objective and bound (gap, imbalance,
 status, totals), and every bound that rests on L0 or on a certificate (`certificates`, in integers). A bound that rests
-on a search tree (CP-SAT's, or those over rank patterns and counts) has no short certificate: the best bound that *is*
-re-proven stands beside it. What says nothing of the map cannot be re-checked and is only read: who found it, why a
-method stopped, notes and times.
+on a solver's search tree, or on a large one of ours, has no short certificate: the best bound that *is* re-proven
+stands beside it. What says nothing of the map cannot be re-checked and is only read: who found it, why a method
+stopped, notes and times.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import OptionError, did_you_mean
+from ..limits import Limits
 from ..methods import METHODS
 from ..methods.needs import require_method
 from .common import add_command
@@ -108,12 +109,9 @@ def _gap(options: argparse.Namespace) -> int:
     notes = say_no_effect(options, instance)
     notes += say_idle(options, instance.num_windows)
     if options.dry_run:
-        files = [json_file(options.json), options.report]
-        plan = plan_of(options, methods, limits, instance.num_windows, files)
-        judged_too = [f"would judge {name}" for name in [*policies, *own]]
-        return end_dry_run(
-            options, loads, options.replicas, notes, [*plan, *judged_too]
-        )
+        plan = _dry_plan(options, methods, limits, instance.num_windows)
+        plan += [f"would judge {name}" for name in [*policies, *own]]
+        return end_dry_run(options, loads, options.replicas, notes, plan)
     judged = judge(policies, instance)
     results, interrupted = run_methods(
         instance, methods, limits, is_interrupted=is_early
@@ -136,6 +134,14 @@ def _gap(options: argparse.Namespace) -> int:
         return exit_code_of(interrupted, RESULTS)
     say_above(found.rows, failed, options.fail_above)
     return ABOVE
+
+
+def _dry_plan(
+    options: argparse.Namespace, methods: list[str], limits: Limits, windows: int
+) -> list[str]:
+    """What a dry run says would be solved."""
+    files = [json_file(options.json), options.report]
+    return list(plan_of(options, methods, limits, windows, files))
 
 
 def _check_files(options: argparse.Namespace) -> None:
@@ -172,6 +178,7 @@ def _content(
         "schema": SCHEMA,
         "instance": instance.describe(),
         "mode": instance.mode,
+        "objective": instance.objective.to_dict(),
         "notes": notes,
         "interrupted": interrupted,
         "layer_ids": list(instance.layer_ids),

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import FormatError, OptionError
+from ..errors import OptionError
 from ..problem.objective import SUM
 from .baseline import contiguous_imbalance
 from .common import add_command
@@ -57,7 +57,7 @@ def _inspect(options: argparse.Namespace) -> int:
     check_files({"--json": json_file(options.json)}, [options.loads])
     if options.replicas is not None and options.ranks is None:
         raise OptionError("--replicas needs --ranks: give both")
-    loads = _read(options)
+    loads = read_selected(options)
     notes = []
     if options.ranks is not None:
         notes = say_no_effect(options, topology_of(options))
@@ -66,22 +66,6 @@ def _inspect(options: argparse.Namespace) -> int:
     if options.json != STANDARD_OUTPUT:
         print_inspection(found, options.all_windows)
     return 0
-
-
-def _read(options: argparse.Namespace) -> Any:
-    """The loads; of a file that holds something else, what that is."""
-    from .misplaced import LOADS, content_of
-
-    try:
-        return read_selected(options)
-    except FormatError as error:
-        held = content_of(options.loads)
-        if held in (None, LOADS):
-            raise
-        raise FormatError(
-            f"{options.loads} holds {held}, not loads: gap --map judges a map, diff compares two, verify checks a "
-            "report"
-        ) from error
 
 
 def inspected(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from .colour import OF_KIND, is_coloured, painted
+from .colour import OF_KIND, is_coloured, is_terminal, painted
 from .files import written
 from .loudness import is_quiet, is_verbose
 
@@ -51,12 +52,23 @@ class _Handler(logging.Handler):
 
 
 def say(what: str, message: object) -> None:
-    """A line on standard error; notes are left out where the command is to be quiet."""
+    """A line on standard error, see `broken`; notes are left out where the command is to be quiet."""
     if what == NOTE and is_quiet():
         return
     text = " ".join(str(message).splitlines())
-    shown = painted(what, OF_KIND[what]) if is_coloured(sys.stderr) else what
-    print(f"eplb-opt: {shown}: {text}", file=sys.stderr, flush=True)
+    line = "\n".join(broken(f"eplb-opt: {what}: {text}"))
+    if is_coloured(sys.stderr):
+        line = line.replace(what, painted(what, OF_KIND[what]), 1)
+    print(line, file=sys.stderr, flush=True)
+
+
+def broken(line: str) -> list[str]:
+    """A line as standard error shows it: on a terminal broken between words, never within a number."""
+    from ..report.layout import text_lines
+
+    if not is_terminal(sys.stderr):
+        return [line]
+    return text_lines(line, shutil.get_terminal_size().columns or None)
 
 
 def say_done(message: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import OptionError
 from ..limits import Limits, expected_of
 from ..problem.across import ACROSS
-from .parser import expecting, integer, one_of, real
+from .parser import expecting, integer, one_of, percent_or_real, real
 
 OPTION_OF_LIMIT = {
     "seconds": "--time-limit",
@@ -234,7 +234,7 @@ def add_limits(parser: argparse.ArgumentParser, seconds: float) -> None:
     _add_spending(parser, seconds)
     parser.add_argument(
         "--gap",
-        type=real,
+        type=percent_or_real,
         default=USUAL_GAP,
         metavar="X",
         help="gap at which a layer is OPTIMAL; of the maps within it, one that other "

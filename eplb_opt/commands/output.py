@@ -87,7 +87,7 @@ def _greedys(instance: Any, limits: Limits, told: Mapping[str, Any]) -> Result:
     from ..solver import solve
 
     try:
-        return solve(instance, GREEDY, limits, **told)
+        return solve(instance, GREEDY, limits, **{**told, "journal": None})
     except EplbError as error:
         raise KeyboardInterrupt from error
 

@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import did_you_mean
+from .messages import broken
 
 BAD = 2  # the exit code of bad input
 END_OF_OPTIONS = "--"
@@ -20,9 +21,10 @@ class Parser(argparse.ArgumentParser):
     """argparse that says one line, as every other error here, and looks at names before anything else."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line, and end."""
+        """Say what is wrong in one line, which a terminal may break between words, and end."""
         text = " ".join(message.splitlines()).removeprefix("argument ")
-        self.exit(BAD, f"{self.prog}: error: {text} (see {self.prog} --help)\n")
+        line = f"{self.prog}: error: {text} (see {self.prog} --help)"
+        self.exit(BAD, "\n".join([*broken(line), ""]))
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
@@ -102,6 +104,18 @@ def expecting(what: str) -> Callable[[Callable[[str], Value]], Callable[[str], V
 def integer(text: str) -> int:
     """An integer, for an option."""
     return int(text)
+
+
+@expecting("a number such as 0.01, or 1%")
+def percent_or_real(text: str) -> float:
+    """A number, in percent where it says so.
+
+    Examples
+    --------
+    >>> percent_or_real("1%"), percent_or_real("0.01")
+    (0.01, 0.01)
+    """
+    return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
 
 @expecting("a number")

@@ -20,7 +20,6 @@ from .options import (
     add_loads,
     add_topology,
     positive,
-    reading_of,
 )
 from .output import (
     STANDARD_OUTPUT,
@@ -33,8 +32,20 @@ from .output import (
 from .page import add_page, save_page
 from .parser import expecting
 from .progress import shown_progress
-from .stated import said_of_axes, said_of_options, say_no_effect, topology_of
-from .step import add_step, check_top_k, look_in_current_folder, top_k_in
+from .stated import (
+    read_recorded,
+    said_of_axes,
+    said_of_options,
+    say_no_effect,
+    topology_of,
+)
+from .step import (
+    add_step,
+    check_top_k,
+    copies_in,
+    look_in_current_folder,
+    top_k_in,
+)
 
 # An argument of `replay` at the beginning of an error.
 ARGUMENT = re.compile(r"^(window|history|interval|train|test|policies|policy)\b=?\s*")
@@ -136,14 +147,14 @@ def _numbers(text: str) -> list[int]:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from ..formats import read_loads
-
     outputs = {"--json": json_file(options.json), "--report": options.report}
     check_files(outputs, [options.loads])
+    _check_labels(options)
+    copies_in(options)
     notes = say_no_effect(options, topology_of(options))
     notes += say_idle(options, windows=0)
     look_in_current_folder(_policies(options))
-    loads = read_loads(options.loads, **reading_of(options))
+    loads = read_recorded(options)
     said_of_axes(options, loads)
     check_top_k(options, loads.load.shape[-1])
     if options.dry_run:
@@ -159,6 +170,16 @@ def _replay(options: argparse.Namespace) -> int:
         _print(report)
         print_lines(saved)
     return exit_code_of(bool(report["interrupted"]), RESULTS)
+
+
+def _check_labels(options: argparse.Namespace) -> None:
+    """Raise `OptionError` for labels to plan on without labels to judge on, or the other way round."""
+    for given, missing in (("train", "test"), ("test", "train")):
+        labels = getattr(options, given)
+        if labels and not getattr(options, missing):
+            raise OptionError(
+                f"--{given} {','.join(labels)} goes with --{missing}: give both"
+            )
 
 
 def _policies(options: argparse.Namespace) -> list[str]:

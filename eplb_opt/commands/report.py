@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from ..methods.needs import require_method
 from .common import add_command
 from .files import check_files
 from .idle import say_idle
+from .messages import say
 from .moving import add_previous
 from .options import add_input, limits_of, reading_of
 from .output import (
@@ -47,6 +50,11 @@ eplb-opt report report.json --loads loads.npz \\
     --map map.npz -o page.html
 eplb-opt report replay.json -o page.html
 """
+# Options of what is planned for loads.
+OF_LOADS = (
+    "method", "across", "level", "groups", "nodes", "distinct", "windows", "time_limit", "work", "gap", "workers",
+    "seed", "max_moves", "slack", "move_price", "failed_ranks",
+)  # fmt: skip
 INPUT = """input:
   recorded loads, for which a map is planned, or a file that
   solve, gap, replay or sweep wrote with --json"""
@@ -81,7 +89,8 @@ def add_parser(commands: Any) -> None:
     )
     add_previous(parser)
     _add_found(parser)
-    parser.set_defaults(run=_report)
+    usual = {name: parser.get_default(name) for name in OF_LOADS}
+    parser.set_defaults(run=partial(_report, usual))
 
 
 def _add_found(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +111,7 @@ def _add_found(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _report(options: argparse.Namespace) -> int:
+def _report(usual: Mapping[str, Any], options: argparse.Namespace) -> int:
     from ..pages.reading import read_found
 
     inputs = [options.loads, options.previous, options.of_report]
@@ -112,6 +121,7 @@ def _report(options: argparse.Namespace) -> int:
     if found is None:
         return _of_loads(options)
     _check_of_loads(options)
+    _say_idle_of_found(options, usual)
     _say(options, _page_of(*found, options))
     return 0
 
@@ -128,6 +138,20 @@ def _check_of_loads(options: argparse.Namespace) -> None:
             raise OptionError(
                 f"--{name} {value} goes with recorded loads: {options.loads} is what a command found"
             )
+
+
+def _say_idle_of_found(options: argparse.Namespace, usual: Mapping[str, Any]) -> None:
+    """Say which options have no effect, as nothing is planned; a file of options has those of other commands, too."""
+    if options.config is not None:
+        return
+    given = [name for name in OF_LOADS if getattr(options, name) != usual[name]]
+    if given:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        verb = "have" if len(given) > 1 else "has"
+        say(
+            "note",
+            f"{named} {verb} no effect: {options.loads} is what a command found",
+        )
 
 
 def _of_loads(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import InstanceError, OptionError
+from ..errors import FormatError, InstanceError, OptionError
 from ..methods import METHODS
 from ..packages import is_usable
 from ..problem.objective import SUM, Objective
@@ -25,10 +25,24 @@ OF_OBJECTIVE = re.compile(r"\b(level|tokens_per_step|top_k)=")
 
 def read_selected(options: argparse.Namespace) -> Any:
     """The loads that the options name, of the windows that they select."""
-    from ..formats import read_loads
+    return said_of_axes(options, read_recorded(options)).select(options.windows)
 
-    loads = read_loads(options.loads, **reading_of(options))
-    return said_of_axes(options, loads).select(options.windows)
+
+def read_recorded(options: argparse.Namespace) -> Any:
+    """The loads that the options name, all windows of them; of a file that holds something else, what that is."""
+    from ..formats import read_loads
+    from .misplaced import LOADS, content_of
+
+    try:
+        return read_loads(options.loads, **reading_of(options))
+    except FormatError as error:
+        held = content_of(options.loads)
+        if held in (None, LOADS):
+            raise
+        raise FormatError(
+            f"{options.loads} holds {held}, not loads: gap --map judges a map, diff compares two, verify checks a "
+            "report"
+        ) from error
 
 
 def said_of_axes(options: argparse.Namespace, loads: Any) -> Any:

@@ -87,12 +87,18 @@ def cost_in(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def copies_in(options: argparse.Namespace) -> int | None:
-    """Routed tokens of a step; None where no step is given."""
-    from ..sampling import copies_of
+    """Routed tokens of a step; None where no step is given; too many are said of the options."""
+    from ..sampling import MOST_COPIES, copies_of
 
     if options.tokens_per_step is None:
         return None
-    return copies_of(options.tokens_per_step, top_k_in(options))
+    top_k = top_k_in(options)
+    if options.tokens_per_step * top_k > MOST_COPIES:
+        raise OptionError(
+            f"--tokens-per-step {options.tokens_per_step} times --top-k {top_k}: at most {MOST_COPIES} routed tokens "
+            "a step"
+        )
+    return copies_of(options.tokens_per_step, top_k)
 
 
 def look_in_current_folder(specs: Sequence[str]) -> None:

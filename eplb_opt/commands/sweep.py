@@ -14,6 +14,8 @@ from ..methods.needs import require_method
 from ..problem.across import ACROSS
 from .common import add_command
 from .files import check_files, save, written
+from .idle import say_idle
+from .journalled import add_journal, is_empty, journal_of, print_shard
 from .messages import RESULTS
 from .options import (
     add_limits,
@@ -39,6 +41,7 @@ from .step import check_top_k
 from .units import bytes_in
 
 if TYPE_CHECKING:
+    from ..journal.journal import Journal
     from ..sweeping.setting import Setting
 
 EXAMPLES = """
@@ -69,12 +72,8 @@ def add_parser(commands: Any) -> None:
     _add_map(parser)
     _add_step(parser)
     add_limits(parser, seconds=USUAL_SECONDS)
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with the sweep in the file of --json: its cells are not made again",
-    )
     add_page(parser)
+    add_journal(parser)
     parser.set_defaults(run=_sweep)
 
 
@@ -173,26 +172,39 @@ def _sweep(options: argparse.Namespace) -> int:
     )
     outputs = {"--json": json_file(options.json), "--report": options.report}
     check_files(outputs, inputs)
-    known = _known(options)
+    with journal_of(options, outputs, *inputs) as journal:
+        return _sweep_with(options, journal)
+
+
+def _sweep_with(options: argparse.Namespace, journal: Journal | None) -> int:
+    from ..sweeping.cells import count_places
+
     setting = _setting(options)
     require_method(options.method, setting.limits)
     try:
         places, _ = setting.places()
         say_no_effect(options, places[0])
-        report, interrupted = _swept(setting, known, options.json)
+        say_idle(options, len(setting.load))
+        count = count_places(setting)
+        if is_empty(journal, count, "plans"):
+            return 0
+        report, interrupted = _swept(setting, journal, options.json)
     except InstanceError as error:
         raise InstanceError(said_of_options(str(error))) from error
+    if journal is not None and not journal.shard.is_whole and not interrupted:
+        print_shard(journal, count, interrupted, "plans")
+        return 0
     saved = save_page(options.report, lambda: _page(report))
     if options.json == STANDARD_OUTPUT:
         save_json(options.json, report)
     else:
-        _print(report)
+        print_sweep(report)
         print_lines(saved)
     return exit_code_of(interrupted, RESULTS)
 
 
 def _swept(
-    setting: Setting, known: dict[str, Any] | None, path: Path | None
+    setting: Setting, journal: Journal | None, path: Path | None
 ) -> tuple[Mapping[str, Any], bool]:
     """The report, kept whenever cells were added to it; after an interrupt what there is, if there are cells."""
     from ..sweeping.sweep import sweep
@@ -205,7 +217,8 @@ def _swept(
 
     try:
         with shown_progress("sweep", "plans") as progress:
-            return sweep(setting, known=known, made=keep, progress=progress), False
+            report = sweep(setting, journal=journal, made=keep, progress=progress)
+            return report, False
     except KeyboardInterrupt:
         if not made:
             raise
@@ -228,21 +241,6 @@ def _keep(path: Path | None, report: Mapping[str, Any]) -> None:
         write_json(path, report)
     else:
         save(path, lambda file: write_json(file, report))
-
-
-def _known(options: argparse.Namespace) -> dict[str, Any] | None:
-    """The report to go on with; None where there is none yet."""
-    from ..formats.content import read_content
-
-    if not options.resume:
-        return None
-    path = json_file(options.json)
-    if path is None:
-        raise OptionError("--resume goes on with a file: give --json FILE")
-    if not path.exists():
-        return None
-    content = read_content(path)
-    return dict(content) if isinstance(content, Mapping) else {}
 
 
 def _setting(options: argparse.Namespace) -> Setting:
@@ -289,7 +287,7 @@ def _of_option(message: str) -> str:
     return ARGUMENT.sub(lambda found: f"--{found[1].replace('_', '-')} ", message)
 
 
-def _print(report: Mapping[str, Any]) -> None:
+def print_sweep(report: Mapping[str, Any]) -> None:
     """A table for each number of ranks, then the advice."""
     from ..report import sweep as tables
 

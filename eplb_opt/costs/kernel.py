@@ -2,7 +2,7 @@
 
 Times are in units of the mean rank time of a window. What falls is the sum, over ranks by their speeds and over the
 windows by their shares, of a power of the times: a high one is a soft maximum of the ranks, and any one also falls with
-the total of all replicas, and is least where all ranks take the same time (``models/README.md``, R5).
+the total of all replicas, and is least where all ranks take the same time (``models/README.md``, section 15).
 """
 
 from __future__ import annotations

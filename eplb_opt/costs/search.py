@@ -23,9 +23,11 @@ from ..search.state import CHUNK, State
 from .kernel import anneal
 
 ANNEAL = 300_000, 1_000  # work of one annealing run: at least, and a slot
+ANNEAL_ALONE = 20_000  # at least, of unequal ranks, where nothing but restarts follows
 PATIENCE = 1_000_000  # repacking work without progress after which a restart follows
 MOST_IDLE = 8  # runs in a row that gain nothing, after which it ends
 HOT, COLD = 1e-3, 1e-9  # temperatures of squares, in units of the mean rank time
+COLDER = 1e-10  # where nothing repacks
 HOTTER = 100.0  # factor of the first temperature in every other run
 # Over windows a high power, which looks at the slowest ranks; nothing repacks there.
 SOFT_DOUBLINGS = 4
@@ -145,6 +147,11 @@ class _Run(State):
             self.besides = pool.unequal.times(alone)[:, None] / units
 
     @property
+    def cold(self) -> float:
+        """The last temperature of squares: colder where nothing repacks."""
+        return COLD if self.repacks else COLDER
+
+    @property
     def repacks(self) -> bool:
         """Whether the packer, which is of identical ranks and one window, may finish."""
         return self.pool.windows is None and self.pool.unequal is None
@@ -152,11 +159,12 @@ class _Run(State):
     def anneal(self, number: int) -> None:
         """One annealing run, in chunks; every other one begins hotter."""
         over_windows = self.pool.windows is not None
-        hot, cold = (SOFT_HOT, SOFT_COLD) if over_windows else (HOT, COLD)
+        hot, cold = (SOFT_HOT, SOFT_COLD) if over_windows else (HOT, self.cold)
         if number % 4 >= 2 and not over_windows:
             hot *= HOTTER
         windows = len(self.shares)
-        total = max(ANNEAL[0], ANNEAL[1] * self.pool.slots) << min(number // 4, 4)
+        least = ANNEAL[0] if self.pool.unequal is None else ANNEAL_ALONE
+        total = max(least, ANNEAL[1] * self.pool.slots) << min(number // 4, 4)
         if self.budget.work < math.inf:
             total = min(total, max(int(self.budget.work / windows) // 2, 1))
         chunks = -(-total // max(CHUNK // windows, 1))

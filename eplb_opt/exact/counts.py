@@ -6,6 +6,7 @@ Counts are few where there are few spare slots, or where the heaviest experts ne
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -31,6 +32,7 @@ from .counts_kernel import (
     enumerate_counts,
     tree_size,
 )
+from .cover import short_proof
 from .fixed_counts import FIRST, decide_fixed, replica_loads
 from .targets import Targets, Verdict, shrink_of
 
@@ -91,7 +93,10 @@ def decide_counts(
         return Verdict(None, True, 0.0)
     if count_vectors(*counts, pool.slots) > MOST_VECTORS:
         return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
-    return _Enumeration(pool, target, *counts, budget).run(shrink)
+    verdict = _Enumeration(pool, target, *counts, budget).run(shrink)
+    if not verdict.impossible:
+        return verdict
+    return replace(verdict, proof=short_proof(pool, verdict.target))
 
 
 def count_vectors(low: Ints, high: Ints, slots: int) -> float:

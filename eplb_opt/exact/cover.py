@@ -8,11 +8,14 @@ the counts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..bounds.pattern_list import list_all
 from ..budget import Budget
+from ..certificates.cover import CoverCertificate
+from ..certificates.cover_tree import MOST_LOOKS, NODE, is_listed
 from ..certificates.rank_model import Model, rank_model
 from ..limits import Limits
 from ..outcome import PoolOutcome
@@ -33,6 +36,9 @@ METHOD = "rank patterns"
 CHUNK = 10_000_000  # ticks between two looks at the clock
 MOST_PATTERNS = 400_000
 MOST_ENTRIES = 20_000_000  # patterns times ranks: memory
+SHORT = 0.9  # of what a checker looks at, for a tree with a certificate
+FEW_PATTERNS = 20_000  # of a tree that is searched for its certificate alone
+FEW_TICKS = 5_000_000
 
 Content = tuple[int, ...]  # experts of a rank, ascending
 
@@ -116,7 +122,28 @@ def decide(
     if patterns is None:
         return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
     types, load = _without(model, *patterns, forbidden)
-    return CoverSearch(pool, model, types, load).run(budget.scaled(1.0))
+    search = CoverSearch(pool, model, types, load)
+    verdict = search.run(budget.scaled(1.0))
+    if near is not None or forbidden:
+        return verdict
+    return replace(verdict, proof=search.certificate(target, verdict))
+
+
+def short_proof(pool: Pool, target: float) -> CoverCertificate | None:
+    """The certificate of a target that is impossible, whatever proved that, if its tree is very small.
+
+    Parameters
+    ----------
+    pool : Pool
+    target : float
+        Load of the heaviest rank, > 0, in units of load.
+    """
+    model = rank_model(pool, target)
+    listed = None if model is None else list_all(pool, model, FEW_PATTERNS)
+    if model is None or listed is None:
+        return None
+    search = CoverSearch(pool, model, *listed)
+    return search.certificate(target, search.run(Budget(work=FEW_TICKS)))
 
 
 class CoverSearch:
@@ -171,6 +198,14 @@ class CoverSearch:
                 return Verdict(None, True, spent)
             stop = left.stop()
         return Verdict(None, False, spent, stop)
+
+    def certificate(self, target: float, verdict: Verdict) -> CoverCertificate | None:
+        """Of a target found impossible, if the tree is small enough to be looked through again (X11)."""
+        looks = verdict.ticks + NODE * int(self.tree.state[2])
+        is_small = is_listed(len(self.types), self.model.least.size)
+        if verdict.impossible and is_small and looks <= MOST_LOOKS * SHORT:
+            return CoverCertificate(target)
+        return None
 
     def _go_on(self, ticks: int) -> tuple[int, int]:
         """The kernel's answer, and the ticks that it took."""
@@ -240,7 +275,7 @@ def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
     slack[0] = model.slack
     spare[0] = model.spare
     return Tree(
-        np.array([0, 1]),
+        np.array([0, 1, 0]),
         lists,
         size,
         cursor,

@@ -24,8 +24,8 @@ class Tree(NamedTuple):
 
     Attributes
     ----------
-    state : array [2], int64
-        Depth (ranks filled), and 1 if the list at that depth is new.
+    state : array [3], int64
+        Depth (ranks filled), 1 if the list at that depth is new, and lists so far that had candidates.
     lists : array [ranks, patterns], int32; size : array [ranks]
         Patterns that still fit at each depth, fullest first.
     cursor, pivot : arrays [ranks]
@@ -107,6 +107,7 @@ def cover(
         if fresh:
             tree.cursor[depth] = -1
             tree.pivot[depth] = _pivot(tree)
+            tree.state[2] += int(tree.pivot[depth] >= 0)
         else:
             chosen = tree.lists[depth, tree.cursor[depth]]
             _take_back(code, least, chosen, depth, tree)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -10,16 +11,17 @@ import numpy as np
 from ..bracket import Bracket
 from ..budget import Budget
 from ..certificates.mean import max_replica_bound, trivial_bound
-from ..certificates.names import COUNTS, REPLICA
+from ..certificates.names import COUNT_TREE, COUNTS, REPLICA
 from ..certificates.sums import next_sum
 from ..errors import SolverError
-from ..highs import collected_failures
+from ..highs import collected_failures, go_on_without
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
 from ..problem.status import StopReason
 from .limit_decider import LimitDecider
 from .pairing import pair_counts
+from .pairing_tree import count_tree
 from .threshold import Columns
 
 SINGLE = "s=1 closed form"
@@ -29,6 +31,8 @@ COARSE = 2e-4  # relative precision of the search with the relaxation alone
 ANNEALING_STEPS = 50_000
 ANNEALING_WORK = 0.05
 AIMS = (0.1, 0.4)  # loads that annealing aims at, as parts of the open interval
+TREE_SHARE = 0.5  # of the time that a proof took, for its certificate
+LEAST_TREE = 0.3  # seconds for it, at least
 MOST_SEEDS = 6  # annealing runs for each aim; fewer where experts are many, as a step costs that much more
 
 
@@ -120,6 +124,8 @@ class _Halving:
         self.budget = Budget.of(limits)
         # then the question is whether this pool is of any use
         self.is_cut_off = cutoff < upper.objective(pool)
+        self.start = time.monotonic()
+        self.proven = 0.0  # the last limit that the integer model has excluded
         # by the integer model, and it has proven no limit since
         self.improved = False
         self.decider = LimitDecider(pool, self.budget, limits.seed)
@@ -148,6 +154,7 @@ class _Halving:
             try:
                 if self.bracket.is_open():
                     stop = self._relax() or self._decide()
+                    self._certify()
             except SolverError as error:
                 stop = StopReason.FAILED
                 causes.append(str(error))
@@ -208,6 +215,26 @@ class _Halving:
                 return stop
         return StopReason.GAP
 
+    def _certify(self) -> None:
+        """Look for the certificate of the last limit that the integer model has proven."""
+        if self.bracket.bound_method != MATCHING:
+            return
+        try:
+            proof = count_tree(self.pool, self.proven, self._tree_budget())
+        except SolverError as error:
+            go_on_without(error)  # the bound stays, searched
+            return
+        if proof is not None and proof.holds(self.pool):
+            self.bracket.proof = proof
+            self.bracket.bound_method = COUNT_TREE
+
+    def _tree_budget(self) -> Budget:
+        """A share of the time that the proof took, of what is left."""
+        if not self.budget.has_clock:
+            return Budget()
+        taken = time.monotonic() - self.start
+        return self.budget.part(max(TREE_SHARE * taken, LEAST_TREE))
+
     def _columns(self, limit: float) -> Columns | None:
         """Columns that counts within the limit may use; None: there are no such counts, and the bound was raised."""
         found = self.decider.relax(limit)
@@ -222,6 +249,7 @@ class _Halving:
         """Find counts within the limit or prove that there are none; a reason if neither succeeds."""
         answer = self.decider.decide(cols, self.bracket.packing.counts(self.pool))
         if answer.proven:
+            self.proven = limit
             self._raise(limit, MATCHING)
             return None
         if answer.counts is None:

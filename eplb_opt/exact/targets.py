@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..bracket import Bracket
 from ..budget import Budget
+from ..certificates.certificate import Certificate
 from ..certificates.mean import trivial_bound
 from ..certificates.rank_model import SCALE_BITS
 from ..errors import SolverError
@@ -39,6 +40,8 @@ class Verdict:
         Why the search stopped, if there is neither.
     target : float
         See ``impossible``.
+    proof : Certificate or None
+        That it is impossible, if the proof is short.
     """
 
     packing: Packing | None
@@ -46,6 +49,7 @@ class Verdict:
     ticks: float
     stop: StopReason = StopReason.GAP
     target: float = 0.0
+    proof: Certificate | None = None
 
 
 # Given a target and a budget of ticks: a verdict. Items are rounded down as in X7.
@@ -154,5 +158,7 @@ class Targets:
                 f"{self.method} gave {self.bracket.value(verdict.packing)!r} for a target below {upper!r}"
             )
         if verdict.impossible:
-            self.bracket.raise_to(verdict.target or target, self.method)
+            proof = verdict.proof
+            name = self.method if proof is None else proof.names[0]
+            self.bracket.raise_to(verdict.target or target, name, proof)
         return verdict

@@ -127,7 +127,7 @@ def _every_column(pool: Pool, limit: float, least: Ints, spare: int) -> Columns:
     count = (least[:, None] + np.arange(spare + 1)).ravel()
     value = pool.loads[expert] / count
     heavy = value > limit / 2
-    level, levels = _levels(value, heavy, limit)
+    level, levels = levels_of(value, heavy, limit)
     moved = np.where(heavy, -count, count)
     role = np.where(level > 0, moved, 0)
     lonely_loads = value[heavy & (level == 0)]  # no replica fits beside it
@@ -164,8 +164,16 @@ def _keep_one_idle(useful: Bools, idle: Bools, expert: Ints) -> None:
     useful[places[first]] = True
 
 
-def _levels(value: Floats, heavy: Bools, limit: float) -> tuple[Ints, int]:
-    """Level of each column and the number of levels; heavy loads between two arrivals of light ones share a level."""
+def levels_of(value: Floats, heavy: Bools, limit: float) -> tuple[Ints, int]:
+    """Level of each column and the number of levels; heavy loads between two arrivals of light ones share a level.
+
+    Parameters
+    ----------
+    value : array [columns], float64
+        Load of each replica.
+    heavy : array [columns], bool
+    limit : float
+    """
     heavy_loads = np.unique(value[heavy])[::-1]  # v_1 > v_2 > ...
     links = heavy_loads.size
     if links == 0:
@@ -198,7 +206,7 @@ def slot_bound(pool: Pool, cols: Columns, duals: Floats) -> tuple[float, Floats]
     with_column : array [columns], float64
         The bound if that column is chosen. Both are lowered by more than the rounding error.
     """
-    price = _prices(duals)
+    price = prices_of(duals)
     cost = cols.count - cols.role * price[cols.level]
     cheapest = np.full(pool.num_experts, np.inf)
     np.minimum.at(cheapest, cols.expert, cost)
@@ -209,8 +217,8 @@ def slot_bound(pool: Pool, cols: Columns, duals: Floats) -> tuple[float, Floats]
     return bound, with_column
 
 
-def _prices(duals: Floats) -> Floats:
-    """Nonnegative, nonincreasing prices of the levels, [levels + 1]; index 0 is no level."""
+def prices_of(duals: Floats) -> Floats:
+    """Nonnegative, nonincreasing prices of the levels from their duals, [levels + 1]; index 0 is no level."""
     nonnegative = np.maximum(duals, 0)
     # the largest from each level on
     nonincreasing = np.maximum.accumulate(nonnegative[::-1])[::-1]
@@ -239,11 +247,11 @@ def chain_certificate(
     CutCertificate
         Not checked yet.
     """
-    price = np.append(_prices(duals), 0.0)
+    price = np.append(prices_of(duals), 0.0)
     multipliers = _falls(cols, price)
     if math.isfinite(cols.alone):
         highest = 1 + float(price.max())
-        multipliers[_below(cols.alone)] = DEAR * pool.slots * highest
+        multipliers[below(cols.alone)] = DEAR * pool.slots * highest
     cuts = tuple(
         _chain_cut(limit, v, multiplier) for v, multiplier in multipliers.items()
     )
@@ -257,7 +265,7 @@ def _falls(cols: Columns, price: Floats) -> dict[float, float]:
     for level in np.flatnonzero(price[1:-1] > price[2:]) + 1:
         taken = cols.value[heavy & (cols.level == level)]
         if taken.size:
-            falls[_below(taken.min())] = float(price[level] - price[level + 1])
+            falls[below(taken.min())] = float(price[level] - price[level + 1])
     return falls
 
 
@@ -291,6 +299,6 @@ def _chain_cut(limit: float, v: float, multiplier: float) -> Cut:
     return Cut(THRESHOLD, v, u, multiplier)
 
 
-def _below(load: float) -> float:
+def below(load: float) -> float:
     """A level that a replica's exact load reaches, whichever way its quotient was rounded."""
     return math.nextafter(float(load), 0.0)

@@ -36,7 +36,7 @@ def relaxation(pool: Pool, cols: Columns, seconds: float) -> Floats:
     SolverError
         HiGHS failed, outside of `highs.collected_failures`; inside, the duals are zeros.
     """
-    solver = _highs(pool, cols)
+    solver = chain_program(pool, cols)
     try:
         run_highs(solver, seconds)
     except SolverError as error:
@@ -49,7 +49,7 @@ def relaxation(pool: Pool, cols: Columns, seconds: float) -> Floats:
     return duals[before_chain:]
 
 
-def _highs(pool: Pool, cols: Columns) -> Any:
+def chain_program(pool: Pool, cols: Columns) -> Any:
     """The linear relaxation in HiGHS: experts' rows, slots row, chain.
 
     Variables: columns, then stocks 0..levels; stock 0, which the model lacks, is dear, so that there is always a

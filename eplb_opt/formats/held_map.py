@@ -116,3 +116,10 @@ def _beside(own: npt.NDArray[Any], row: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def experts_of(expert_map: ExpertMap) -> int:
     """Logical experts of a map; where its file does not say, the largest is the last one."""
     return expert_map.num_experts or int(expert_map.phy2log.max()) + 1
+
+
+def in_order_of_layers(expert_map: ExpertMap) -> npt.NDArray[Any]:
+    """The rows [layers, slots] in the order of the layers' ids; as they are where these are not known."""
+    if expert_map.layer_ids is None:
+        return expert_map.phy2log
+    return expert_map.phy2log[np.argsort(expert_map.layer_ids)]

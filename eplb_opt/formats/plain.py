@@ -3,7 +3,7 @@
 Loads: an array ``load`` [layers, experts] or [windows, layers, experts], alone or under that key, with optional
 ``layer_ids`` and ``window`` labels; or a mapping of layers to counts. Maps: ``physical_to_logical_map``
 [layers, replicas] and ``layer_ids``, with
-``num_experts``, ``num_ranks`` and ``hidden_layers`` where they are known.
+``num_experts``, ``num_ranks``, ``hidden_layers`` and ``rank_slots`` where they are known.
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ def decode_map(content: Any, source: str) -> ExpertMap:
     ids = as_ids(content.get("layer_ids"), len(phy2log), source)
     expert_map = ExpertMap(phy2log, ids, num_experts, num_ranks, hidden_layers)
     rank_slots = _rank_slots(content, expert_map, source)
-    return replace(expert_map, rank_slots=rank_slots)
+    if rank_slots is None:
+        return expert_map
+    return replace(expert_map, num_ranks=len(rank_slots), rank_slots=rank_slots)
 
 
 def _listed_keys(content: Mapping[str, Any]) -> str:

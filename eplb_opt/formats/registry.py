@@ -8,6 +8,7 @@ from ..errors import FormatError, did_you_mean
 from . import (
     esft,
     fastdeploy,
+    hygon,
     lightllm,
     llama_cpp,
     lmdeploy,
@@ -30,6 +31,7 @@ FORMATS: tuple[Format, ...] = (
     vllm.FORMAT,
     vllm_ascend.FORMAT,
     vllm_static.FORMAT,
+    hygon.FORMAT,
     tensorrt_llm.FORMAT,
     lmdeploy.FORMAT,
     fastdeploy.FORMAT,
@@ -73,7 +75,7 @@ def output_formats() -> tuple[str, ...]:
     --------
     >>> from eplb_opt.formats import output_formats
     >>> output_formats()
-    ('sglang', 'vllm', 'vllm-ascend', 'vllm-lists', 'tensorrt-llm', 'lmdeploy', 'npz', 'json')
+    ('sglang', 'vllm', 'vllm-ascend', 'vllm-lists', 'hygon', 'tensorrt-llm', 'lmdeploy', 'npz', 'json')
     """
     return tuple(record.name for record in FORMATS if record.is_written)
 

@@ -15,10 +15,10 @@ from .arrays import Array
 from .replicas import UNIT, expert_bits, extra_copies, pool_bound, whole_loads
 
 FULL_RANK = 7  # slots from which on exchanges repair more, and fewer packings do
-MORE_STEPS = 15  # besides the steps of other pools
+MORE_STEPS = 24  # besides the steps of other pools
 HOT = 6.0  # an expert with more of the pool's load than one part in so many
 # A bound up to here says nothing against the counts, and a rank up to here is light enough.
-CLOSE = UNIT + (UNIT >> 10)
+CLOSE = UNIT + (UNIT >> 12)
 MOST_SHORT = 2048  # ranks whose bounds together have less than 31 bits
 MOST = 1 << 62  # more than any key
 SETTLED = 1 << 30  # the goal of packings that are not worked on: more than any load

@@ -9,17 +9,19 @@ exchanges between two ranks at a time do not find the way there.
 
 from __future__ import annotations
 
+import functools
 from types import ModuleType
 
 import numpy as np
 
 from . import arrays as xp
-from .arrays import Array, Numpy
+from .arrays import Array, Device, Numpy
 from .replicas import UNIT
 from .variants import FITTED_SLOTS, lightest
 
 # Above the bound, one variant after the other: a tight aim leaves more to spare, and misses more often.
 AIMS = tuple(UNIT + (UNIT * part >> 14) for part in (48, 32, 64, 16, 40, 24, 56, 80))
+KEPT = 3  # of so many packings one goes on
 SPARE = UNIT >> 10  # pairs so near the aim are as good as each other
 NONE = -(1 << 60)  # below any sum
 INDEX_BITS = 12  # of a replica's place, below a sum in the same integer
@@ -34,7 +36,7 @@ def with_fits(
     fits: int,
     kernel: ModuleType | None,
 ) -> tuple[Array, Array]:
-    """More variants of each pool: the better half of those packed by best fit, behind those that are there.
+    """More variants of each pool: the best third of those packed by best fit, behind those that are there.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ def with_fits(
     """
     pools = units.shape[1]
     variants = packing.shape[2] // pools
-    kept = -(-fits // 2)
+    kept = -(-fits // KEPT)
     found = fitted(keys[: fits * pools], bits, fits, kernel)
     best = lightest(found, bits, fits, kept, units[:fits])
     their_units = xp.take(units[:fits].reshape(-1), best, 0).reshape(kept, pools)
@@ -88,10 +90,11 @@ def fitted(keys: Array, bits: int, variants: int, kernel: ModuleType | None) -> 
     return xp.contiguous(xp.permute_dims(placed, (1, 2, 0)))
 
 
-def aims(packings: int, variants: int) -> Numpy:
-    """What a rank may have at most, of each packing, variant by variant, int64 [packings]."""
+@functools.cache
+def aims(packings: int, variants: int, device: Device) -> Array:
+    """What a rank may have at most, of each packing, variant by variant, int64 [packings]; made once."""
     of_variants = np.resize(np.array(AIMS), variants)
-    return np.repeat(of_variants, packings // variants)
+    return xp.asarray(np.repeat(of_variants, packings // variants), device)
 
 
 def _fitted_compiled(
@@ -101,13 +104,13 @@ def _fitted_compiled(
     packings, slots = ordered.shape
     placed = np.empty((packings, FITTED_SLOTS, slots // FITTED_SLOTS), dtype=np.int32)
     left = np.empty(slots, dtype=np.int64)
-    kernel.fit(ordered, bits, aims(packings, variants), left, placed)
+    kernel.fit(ordered, bits, aims(packings, variants, None), left, placed)
     return placed
 
 
 def _fitted(ordered: Array, bits: int, variants: int) -> Array:
     """As `fitted`, of ascending keys, [packings, 3, ranks]."""
-    aim = xp.asarray(aims(len(ordered), variants), xp.device(ordered))[:, None]
+    aim = aims(len(ordered), variants, xp.device(ordered))[:, None]
     left = ordered
     filled = []
     for _ in range(ordered.shape[1] // FITTED_SLOTS):

@@ -47,16 +47,18 @@ def _best_pair(left, number, bits, most):  # type: ignore[no-untyped-def]
     largest = -1
     low = 0
     high = number - 1
-    while low < high and largest < most - SPARE:
+    while low < high:
         both = (left[low] >> bits) + (left[high] >> bits)
         if both > most:
             high -= 1
-        else:
-            if both > largest:
-                largest = both
-                first = low
-                second = high
-            low += 1
+            continue
+        if both > largest:
+            largest = both
+            first = low
+            second = high
+            if both >= most - SPARE:
+                break
+        low += 1
     return first, second
 
 

@@ -9,8 +9,6 @@ from .arrays import Array
 from .optional import optional
 from .splits import FULL_SPLITS
 
-MOST_SPLIT = 4  # slots a rank up to which all splits are tried faster in numba
-
 
 def fused_kernels(loads: Array, slots: int, ranks: int) -> ModuleType | None:
     """The kernels in Triton, for loads [pools, experts] that they take."""
@@ -24,13 +22,11 @@ def fused_kernels(loads: Array, slots: int, ranks: int) -> ModuleType | None:
 
 
 def exchange_kernel(loads: Array, slots: int, ranks: int) -> ModuleType | None:
-    """Exchanges in numba, for loads on the CPU, where they are faster than numpy's."""
-    per_rank = slots // ranks
-    if xp.device(loads) is not None or MOST_SPLIT < per_rank <= FULL_SPLITS:
+    """Exchanges in numba, for loads on the CPU."""
+    if xp.device(loads) is not None:
         return None
-    return optional(
-        "splits_compiled" if per_rank <= MOST_SPLIT else "exchange_compiled"
-    )
+    has_all_splits = slots // ranks <= FULL_SPLITS
+    return optional("splits_compiled" if has_all_splits else "exchange_compiled")
 
 
 def fit_kernel(loads: Array) -> ModuleType | None:

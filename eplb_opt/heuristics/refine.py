@@ -32,9 +32,9 @@ from .arrays import Array
 from .greedy import greedy_maps
 from .greedy_check import heaviest_load, is_lighter, unsure_layers
 from .nodes import maps_on_nodes
+from .optional import optional
 from .pools import refine_pools
 from .separate import separated
-from .splits import FULL_SPLITS
 
 
 def refined(
@@ -115,8 +115,8 @@ def _lighter_greedy(
     objective = xp.to_numpy(
         heaviest_load(load, placement.phy2log, ranks, placement.counts())
     )
-    # With more slots a rank numba is at work already.
-    compiled = compiled and instance.num_replicas // ranks > FULL_SPLITS
+    # With two slots a rank a bound says most of it, and numba need not be loaded.
+    compiled = compiled and instance.num_replicas // ranks > 2
     unsure = unsure_layers(instance, objective, greedy_check, compiled=compiled)
     if not len(unsure):
         return unsure, placement.phy2log[unsure]
@@ -131,8 +131,16 @@ def _lighter_greedy(
 
 
 def compile_kernels() -> None:
-    """Compile what a call would compile: some seconds once on a machine, less in later processes."""
-    refined(Instance(np.arange(1.0, 15.0)[None], 14, num_ranks=2))
+    """Compile what any call would compile: some seconds once on a machine, less in later processes."""
+    for slots in (
+        3,
+        7,
+    ):  # a rank: each has kernels of its own, of any other shape the same
+        loads = np.arange(1.0, 2 * slots)[None]
+        refined(Instance(loads, 2 * slots, num_ranks=2))
+    greedy_kernel = optional("greedy_compiled")
+    if greedy_kernel is not None:  # only what is not at a bound is compared
+        greedy_kernel.heaviest_of_greedy(np.ones((1, 2)), 1)
 
 
 def refine_maps(

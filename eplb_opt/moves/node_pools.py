@@ -65,19 +65,19 @@ class _Nodes:
         layers = len(rows)
         nodes = instance.num_pools
         shape = (layers, nodes, instance.ranks_per_pool, instance.slots_per_rank)
-        by_node = rows.reshape(layers, nodes, -1)
-        is_here = np.zeros((layers, nodes, instance.num_experts), dtype=np.bool_)
-        np.put_along_axis(is_here, by_node, True, axis=2)
-        # Members first, each in order.
-        of_node = np.argsort(~is_here, axis=2, kind="stable")
-        self.members = of_node[:, :, : instance.num_experts // nodes]
-        number = np.cumsum(is_here, axis=2) - 1
-        self.slots = np.take_along_axis(number, by_node, axis=2).reshape(shape)
-        of_ranks = held.reshape(layers, nodes, instance.ranks_per_pool, -1)
-        self.held = np.take_along_axis(of_ranks, self.members[:, :, None, :], axis=3)
         mean = np.where(instance.mean > 0, instance.mean, 1.0)
-        relative = instance.weight / mean[:, None]
-        self.loads = np.take_along_axis(relative[:, None, :], self.members, axis=2)
+        relative = (instance.weight / mean[:, None])[:, None, :]
+        of_ranks = held.reshape(layers, nodes, instance.ranks_per_pool, -1)
+        if nodes == 1:  # experts have their own numbers
+            self.members: Ints | None = None
+            self.slots = rows.reshape(shape).copy()
+            self.held = of_ranks
+            self.loads = relative
+            return
+        self.members, numbers = _members(rows.reshape(layers, nodes, -1), instance)
+        self.slots = numbers.reshape(shape)
+        self.held = np.take_along_axis(of_ranks, self.members[:, :, None, :], axis=3)
+        self.loads = np.take_along_axis(relative, self.members, axis=2)
 
     def pools(self, layers: Ints, node: Ints) -> Pools:
         """One node of every layer."""
@@ -95,6 +95,8 @@ class _Nodes:
     def heaviest(self) -> Floats:
         """Load of each node's heaviest rank, [layers, nodes], in units of the mean."""
         layers, nodes, ranks, slots = self.slots.shape
+        if nodes == 1:  # none is heavier than another
+            return np.zeros((layers, 1))
         loads = self.loads.reshape(layers * nodes, -1)
         of_pools = heaviest_ranks(loads, self.slots.reshape(-1, ranks, slots))
         return of_pools.reshape(layers, nodes)
@@ -102,6 +104,20 @@ class _Nodes:
     def rows(self) -> Ints:
         """The maps, [layers, replicas]."""
         layers, nodes = self.slots.shape[:2]
+        if self.members is None:
+            return self.slots.reshape(layers, -1)
         flat = self.slots.reshape(layers, nodes, -1)
         experts = np.take_along_axis(self.members, flat, axis=2)
         return np.asarray(experts.reshape(layers, -1))
+
+
+def _members(by_node: Ints, instance: Instance) -> tuple[Ints, Ints]:
+    """Each node's experts, [layers, nodes, experts a node], and the slots' experts by their numbers there."""
+    shape = (*by_node.shape[:2], instance.num_experts)
+    is_here = np.zeros(shape, dtype=np.bool_)
+    np.put_along_axis(is_here, by_node, True, axis=2)
+    # Members first, each in order.
+    of_node = np.argsort(~is_here, axis=2, kind="stable")
+    number = np.cumsum(is_here, axis=2) - 1
+    members = of_node[:, :, : instance.num_experts // instance.num_pools]
+    return members, np.take_along_axis(number, by_node, axis=2)

@@ -29,9 +29,13 @@ class Style(NamedTuple):
     thrift: tuple[int, int, int]
 
 
-# Each finds other packings; the first is made in every pool.
-STYLES = (Style(6, (4, 2, 1)), Style(6, (8, 2, 1)), Style(6, (6, 4, 3)))
+# Each finds other packings; the first is made in every pool. Where moves are limited, thrift says more.
+STYLES = (Style(6, (6, 4, 3)), Style(6, (4, 2, 1)), Style(6, (8, 2, 1)))
+LIMITED_STYLES = (STYLES[1], STYLES[2], STYLES[0])
 FEW_SLOTS = 128  # of a pool, up to which all styles are tried
+TIGHTER = (
+    0.9  # of the moves that were needed: small pools are searched again with no more
+)
 PATIENCE = 48  # steps of a search without a lighter packing, after which it ends
 NO_LIMIT = 1 << 40  # moves
 CLEARLY = 0.01  # of its load by which a rank must be lighter to hold an expert twice
@@ -127,11 +131,17 @@ def _best(
     pools: Pools, most: Floats, limit: Ints, searches: int, *, distinct: bool
 ) -> Repaired:
     """The best of some searches; small pools, which take little time, get all of them."""
-    if pools.slots[0].size <= FEW_SLOTS:
+    is_small = pools.slots[0].size <= FEW_SLOTS
+    if is_small:
         searches = len(STYLES)
-    best = _search(pools, most, limit, STYLES[0], distinct)
-    for style in STYLES[1:searches]:
+    styles = LIMITED_STYLES if (limit < NO_LIMIT).any() else STYLES
+    best = _search(pools, most, limit, styles[0], distinct)
+    for style in styles[1:searches]:
         best = _better(best, _search(pools, most, limit, style, distinct), most)
+    if is_small:
+        tight = np.minimum(limit, (best.moves * TIGHTER).astype(np.int64))
+        found = _search(pools, most, tight, LIMITED_STYLES[0], distinct)
+        best = _better(best, found, most)
     return best
 
 
@@ -149,7 +159,7 @@ def _search(
     moves = np.empty(len(slots), dtype=np.int64)
     repair_pools(
         whole,
-        pools.held.astype(np.int8),
+        pools.held.view(np.int8),
         slots,
         enough.astype(np.int64),
         np.asarray(limit, dtype=np.int64),

@@ -31,6 +31,17 @@ def keep_slots(new: Ints, old: Ints) -> Ints:
     # One row a rank of a layer.
     fresh = new.reshape(layers * ranks, slots)
     before = old.reshape(layers * ranks, -1)
+    if fresh.shape == before.shape:  # most ranks keep all they have
+        changed = np.flatnonzero((fresh != before).any(axis=1))
+        result = fresh.astype(np.int64)
+        result[changed] = _kept(fresh[changed], before[changed])
+        return result.reshape(layers, ranks, slots)
+    return _kept(fresh, before).reshape(layers, ranks, slots)
+
+
+def _kept(fresh: Ints, before: Ints) -> Ints:
+    """The slots of each row reordered, [rows, slots]."""
+    slots = fresh.shape[1]
     rows = np.arange(len(fresh))
     result = np.full(fresh.shape, -1, dtype=np.int64)
     is_free = np.ones(fresh.shape, dtype=bool)  # replicas not yet placed
@@ -42,4 +53,4 @@ def keep_slots(new: Ints, old: Ints) -> Ints:
         is_free[rows[kept], chosen[kept]] = False
     # Both in row order, and as many open slots as free replicas in every row.
     result[result < 0] = fresh[is_free]
-    return result.reshape(layers, ranks, slots)
+    return result

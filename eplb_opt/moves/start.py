@@ -29,18 +29,31 @@ def nearest_maps(instance: Instance, before: Ints, fresh: Ints) -> tuple[Ints, B
     is_valid : array [layers], bool
     """
     layers = len(before)
-    is_valid = np.zeros(layers, dtype=np.bool_)
+    is_valid = valid_layers(instance, before)
     rows = np.empty((layers, instance.num_replicas), dtype=np.int64)
     if before.shape[2] == instance.slots_per_rank:
         rows = before.reshape(layers, -1).copy()
-        is_valid = _valid_layers(instance, rows)
     for layer in np.flatnonzero(~is_valid):
         rows[layer] = _adopted(instance, int(layer), before[layer], fresh[layer])
     return rows, is_valid
 
 
-def _valid_layers(instance: Instance, rows: Ints) -> Bools:
-    """Which layers' maps are valid."""
+def valid_layers(instance: Instance, before: Ints) -> Bools:
+    """In which layers the map in use is a valid one.
+
+    Parameters
+    ----------
+    instance : Instance
+    before : array [layers, ranks, any slots a rank], int64
+        The map in use, of `held.slots_in_use`.
+
+    Returns
+    -------
+    array [layers], bool
+    """
+    if before.shape[2] != instance.slots_per_rank:
+        return np.zeros(len(before), dtype=np.bool_)
+    rows = before.reshape(len(before), -1)
     if not Placement(rows, instance.num_experts).violations(instance):
         return np.ones(len(rows), dtype=np.bool_)
     one = [

@@ -90,16 +90,25 @@ def study_of_report(
 def _time_of_report(report: Report) -> dict[str, Any]:
     """What a study of a report says of time."""
     objective = report.get("objective") or {}
-    cost = objective.get("cost") or {}
-    is_timed = cost.get("kind", TOKENS) != TOKENS
-    return _time_of(is_timed, objective.get("across") == "sum", report["method"])
+    return _time_of(
+        _has_times(objective), objective.get("across") == "sum", report["method"]
+    )
 
 
 def _time_of_methods(found: Report, unit: Floats, name: str) -> dict[str, Any]:
-    """What a study of methods says of time; their file names a cost in its first line only."""
-    _, has_cost, cost = found["instance"].rpartition("; cost: ")
-    is_timed = bool(has_cost) and not cost.startswith(TOKENS)
+    """What a study of methods says of time; older files name a cost in their first line only."""
+    if "objective" in found:
+        is_timed = _has_times(found["objective"])
+    else:
+        _, has_cost, said = found["instance"].rpartition("; cost: ")
+        is_timed = bool(has_cost) and not said.startswith(TOKENS)
     return _time_of(is_timed, not np.allclose(unit, 1.0), name)
+
+
+def _has_times(objective: Report) -> bool:
+    """Whether an objective, as reports have it, is in time."""
+    cost = objective.get("cost")
+    return isinstance(cost, Mapping) and cost.get("kind", TOKENS) != TOKENS
 
 
 def _time_of(is_timed: bool, is_absolute: bool, name: str) -> dict[str, Any]:

@@ -124,11 +124,15 @@ def planned_over(
         for option in REFINED.options
     }
     workers = told[WORKERS.name]
-    placement = place(instance, **told)
-    if old is not None:
-        in_use = Placement(old, instance.num_experts)
-        rule = policy.move_rule()
-        placement = replanned(instance, placement, in_use, rule, workers=workers)
+
+    def anew(part: Instance) -> Placement:
+        return place(part, **told)
+
+    if old is None:
+        return np.array(anew(instance).phy2log)
+    in_use = Placement(old, instance.num_experts)
+    rule = policy.move_rule()
+    placement = replanned(instance, anew, in_use, rule, workers=workers)
     return np.array(placement.phy2log)
 
 

@@ -49,10 +49,8 @@ def tell_plan(
         export_plan(figures, seconds)
         if call_log is not None:
             call_log.append(_entry(figures, policy, seconds))
-    except Exception as error:  # nothing raises into serving, nor makes ranks differ
-        text = "the figures of a call are not told (%s: %s)"
-        kind = type(error).__name__
-        say_once(("telling", kind), logging.WARNING, text, kind, error)
+    except Exception as problem:  # nothing raises into serving, nor makes ranks differ
+        _say_not_told(problem)
 
 
 def tell_failure(
@@ -70,11 +68,20 @@ def tell_failure(
     """
     if rank() != 0:
         return
-    export_failure()
-    if call_log is not None:
-        cause = f"{type(error).__name__}: {error}"
-        entry = {"outcome": FAILED, "policy": _name(policy), "error": cause}
-        call_log.append(entry)
+    try:
+        export_failure()
+        if call_log is not None:
+            cause = f"{type(error).__name__}: {error}"
+            entry = {"outcome": FAILED, "policy": _name(policy), "error": cause}
+            call_log.append(entry)
+    except Exception as problem:  # such as an error without a text
+        _say_not_told(problem)
+
+
+def _say_not_told(problem: Exception) -> None:
+    text = "the figures of a call are not told (%s: %s)"
+    kind = type(problem).__name__
+    say_once(("telling", kind), logging.WARNING, text, kind, problem)
 
 
 def _line(figures: Figures) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -78,9 +79,10 @@ class MethodPolicy(AbstractEplbPolicy):
         instance = cls._instance(weight, num_replicas, num_groups, num_nodes, num_ranks)
         device = getattr(weight, "device", "cpu")
         previous = map_in_use(old_global_expert_indices, instance)
-        placement = cls._place(instance, device)
-        if previous is not None:
-            placement = replanned(instance, placement, previous, cls.move_rule())
+        place = partial(cls._place, device=device)
+        if previous is None:
+            return on_device(place(instance).maps(), weight)
+        placement = replanned(instance, place, previous, cls.move_rule())
         return on_device(placement.maps(), weight)
 
 

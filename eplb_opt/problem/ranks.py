@@ -17,6 +17,7 @@ from .arrays import Floats, Ints
 
 MOST_APART = 2.0**20  # times the slowest rank's speed, the fastest one's
 MOST_SPEED = 1e100
+MOST_LISTED = 6  # different values that are said for people
 EMPTY = -1  # the expert of a place that is no slot
 DEAD = "a rank that does not run has 0 slots"
 
@@ -130,6 +131,8 @@ class Ranks:
         --------
         >>> Ranks((1.0, 1.0, 0.8), (9, 9, 8)).describe()
         'speeds 1 x 2, 0.8 x 1; slots 9 x 2, 8 x 1'
+        >>> Ranks(tuple(1 + rank / 100 for rank in range(8)), (9,) * 8).describe()
+        'speeds 1 to 1.07'
         """
         parts = []
         if len(set(self.speeds)) > 1 or self.speeds[0] != 1:
@@ -140,8 +143,10 @@ class Ranks:
 
 
 def _counted(values: Iterable[float]) -> str:
-    """Each value, and how many ranks have it."""
+    """Each value, and how many ranks have it; of many values their range."""
     counts = Counter(values)
+    if len(counts) > MOST_LISTED:
+        return f"{min(counts):g} to {max(counts):g}"
     return ", ".join(f"{value:g} x {count}" for value, count in counts.items())
 
 

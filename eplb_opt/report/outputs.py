@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..checker import checks
-from ..checker.schema import Field, Section, objects
+from ..checker.schema import OBJECTIVE, Field, Section, objects
 from ..checker.values import (
     AT_LEAST_0,
     BOOLEAN,
@@ -94,6 +94,11 @@ GAP = Section(
         Field("schema", TEXT, f"`{gap.SCHEMA}`"),
         Field("instance", TEXT, "loads and topology in a line"),
         Field("mode", TEXT, "`global` or `hierarchical`"),
+        Field(
+            "objective",
+            an_object(OBJECTIVE),
+            "what was optimised, as in the report of `solve`",
+        ),
         Field("notes", TEXTS, "what was said of options without effect"),
         Field(
             "interrupted",

@@ -15,7 +15,7 @@ MOST_WHOLE = 1e9
 GIBI = 2**30
 SECONDS = "s"
 ON_FRONTIER = "*"
-RESUME = "eplb-opt sweep --resume makes the others and says what to take"
+RESUME = "eplb-opt sweep --journal makes the others and says what to take"
 WORTH = 0.005  # a change of a step that is named
 
 Report = Mapping[str, Any]

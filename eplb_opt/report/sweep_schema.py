@@ -110,7 +110,7 @@ SWEEP = Section(
         Field("bytes_per_expert", or_null(POSITIVE), "`--bytes-per-expert`"),
         Field("left_out", objects(LEFT_OUT), "slots and ranks without a map"),
         Field("notes", list_of(TEXT, "texts"), "how maps are planned and judged"),
-        Field("complete", BOOLEAN, "all cells are there; `--resume` adds the others"),
+        Field("complete", BOOLEAN, "all cells are there; `--journal` adds the others"),
         Field("cells", objects(CELL), "one a map, number of ranks and of tokens"),
         Field("advice", objects(ADVICE), "one a number of ranks and of tokens"),
     ),

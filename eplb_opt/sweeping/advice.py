@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .cells import OFF, PLANNED, Cell
+from .kept import OFF, PLANNED, Cell
 
 WORTH = 0.01  # of a step: what gains less is worth neither weights that move nor memory
 

@@ -12,18 +12,10 @@ from ..problem.instance import Instance
 from ..result import Result
 from ..solver import solve
 from .judge import Judge
+from .kept import OFF, PLANNED, Cell, KeptCells
 from .setting import Setting
 
-OFF = "off"  # experts in their order, no spare slot: what engines do without balancing
-PLANNED = "planned"
-Cell = dict[str, Any]
-Key = tuple[str, int, int, int]
-Solve = Callable[..., Result]
-
-
-def key_of(cell: Mapping[str, Any]) -> Key:
-    """What names a cell: the map's kind, slots, ranks and tokens."""
-    return cell["map"], cell["replicas"], cell["ranks"], cell["tokens_per_step"]
+Make = Callable[[int, int], tuple[Ints, Cell]]
 
 
 class Cells:
@@ -32,43 +24,51 @@ class Cells:
     Parameters
     ----------
     setting : Setting
-    known : sequence of dict
-        Cells of an earlier run of the same setting, which are not made again.
+    kept : KeptCells
+        Of earlier runs of the same setting; those are not made again.
     """
 
-    def __init__(self, setting: Setting, known: Sequence[Cell] = ()) -> None:
+    def __init__(self, setting: Setting, kept: KeptCells) -> None:
         self.setting = setting
+        self.kept = kept
         self.places, self.left_out = setting.places()
-        self.known = {key_of(cell): cell for cell in known}
         self._judges: dict[int, Judge] = {}
 
-    def make(self) -> Iterator[list[Cell]]:
-        """The cells of each place in turn: first, of each number of ranks, those without balancing."""
+    def make(self, parts: Sequence[int]) -> Iterator[list[Cell]]:
+        """The cells of some places in turn, by number: known ones, or made.
+
+        Parameters
+        ----------
+        parts : sequence of int
+            Ascending, from 0 to `count` - 1.
+        """
+        places = list(self._all())
+        for part in parts:
+            cells = self.kept.get(part)
+            if cells is None:
+                cells = self._made(*places[part])
+                self.kept.keep(part, cells)
+            yield cells
+
+    def _all(self) -> Iterator[tuple[str, int, int, Make]]:
+        """Kinds of maps, slots and ranks: first, of each number of ranks, those without balancing."""
         for ranks in dict.fromkeys(place.num_ranks for place in self.places):
             if self._has_off(ranks):
-                yield self._place(OFF, self.setting.num_experts, ranks, self._off)
+                yield OFF, self.setting.num_experts, ranks, self._off
             for place in self.places:
                 if place.num_ranks == ranks:
-                    replicas = place.num_replicas
-                    yield self._place(PLANNED, replicas, ranks, self._planned)
+                    yield PLANNED, place.num_replicas, ranks, self._planned
 
     def count(self) -> int:
-        """How many times `make` yields."""
-        ranks = {place.num_ranks for place in self.places}
-        return len(self.places) + sum(self._has_off(count) for count in ranks)
+        """How many places there are."""
+        return len(list(self._all()))
 
     def _has_off(self, ranks: int) -> bool:
         """Whether ranks can hold all experts in their order, as many on each."""
         return self.setting.num_experts % ranks == 0
 
-    def _place(
-        self, kind: str, replicas: int, ranks: int, make: Callable[[int, int], Any]
-    ) -> list[Cell]:
-        """The cells of a place: known ones, or a map and what the judges say of it."""
-        tokens = self.setting.tokens_per_step
-        keys = [(kind, replicas, ranks, count) for count in tokens]
-        if all(key in self.known for key in keys):
-            return [self.known[key] for key in keys]
+    def _made(self, kind: str, replicas: int, ranks: int, make: Make) -> list[Cell]:
+        """The cells of a place: a map and what the judges say of it."""
         placed, plan = make(replicas, ranks)
         head = {"map": kind, "replicas": replicas, "ranks": ranks}
         size = {"slots_bytes": self.setting.slots_bytes(replicas, ranks)}
@@ -78,7 +78,7 @@ class Cells:
             | plan
             | size
             | self._step(placed, count, plan)
-            for count in tokens
+            for count in self.setting.tokens_per_step
         ]
 
     def _off(self, replicas: int, ranks: int) -> tuple[Ints, Cell]:
@@ -130,6 +130,16 @@ class Cells:
         if tokens not in self._judges:
             self._judges[tokens] = Judge(self.setting, tokens)
         return self._judges[tokens]
+
+
+def count_places(setting: Setting) -> int:
+    """How many maps a sweep makes, those without balancing among them.
+
+    Parameters
+    ----------
+    setting : Setting
+    """
+    return Cells(setting, KeptCells(None)).count()
 
 
 def plan_row(instance: Instance, result: Result) -> Cell:

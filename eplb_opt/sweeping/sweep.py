@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..checker.digest import loads_digest
-from ..errors import FormatError
+from ..journal.journal import Journal
 from ..report.sweep_schema import SCHEMA
 from .advice import advise, with_frontier
-from .cells import Cell, Cells
+from .cells import Cells
 from .judge import DRAWS
+from .kept import Cell, KeptCells
 from .setting import Setting
 
 TOKENS = "tokens"  # the unit of a step without a cost, over the mean rank's
@@ -23,7 +24,7 @@ Progress = Callable[[int, int], None]
 def sweep(
     setting: Setting,
     *,
-    known: Report | None = None,
+    journal: Journal | None = None,
     made: Callable[[Report], object] | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -32,8 +33,8 @@ def sweep(
     Parameters
     ----------
     setting : Setting
-    known : dict, optional
-        A report of an earlier run, finished or not; its cells are not made again.
+    journal : Journal, optional
+        Keeps the cells, of its shard's places only: those of an earlier run are not made again.
     made : callable, optional
         Called with the report so far whenever cells were added to it.
     progress : callable, optional
@@ -46,8 +47,8 @@ def sweep(
 
     Raises
     ------
-    FormatError
-        The earlier report is not one of the same loads and settings.
+    JournalError
+        The journal is not one of the same loads and settings.
     InstanceError
         No number of slots fits any number of ranks.
 
@@ -62,25 +63,41 @@ def sweep(
     ('planned', 4)
     """
     head = _head(setting)
-    cells = Cells(setting, _known_cells(known, head))
+    kept = KeptCells(journal)
+    cells = Cells(setting, kept)
     report = head | {"left_out": cells.left_out, "notes": _notes(setting)}
+    kept.begin(report, cells.count())
     found: list[Cell] = []
-    for number, added in enumerate(cells.make(), 1):
+    for number, added in enumerate(cells.make(kept.parts), 1):
         found += added
-        report = report | _so_far(found, setting.num_experts, cells.count() - number)
+        missing = cells.count() - number
+        report = so_far(report, found, setting.num_experts, missing)
         if made is not None:
             made(report)
         if progress is not None:
-            progress(number, cells.count())
+            progress(number, len(kept.parts))
+    kept.end()
     return report
 
 
-def _so_far(cells: Sequence[Cell], num_experts: int, missing: int) -> Report:
-    """Cells and, when all are there, advice."""
+def so_far(
+    head: Report, cells: Sequence[Cell], num_experts: int, missing: int
+) -> Report:
+    """The report of some cells and, when all are there, advice.
+
+    Parameters
+    ----------
+    head : dict
+        What is said of all cells.
+    cells : sequence of dict
+    num_experts : int
+    missing : int
+        Places without cells yet.
+    """
     if missing:
-        return {"complete": False, "cells": list(cells), "advice": []}
+        return head | {"complete": False, "cells": list(cells), "advice": []}
     advice = advise(cells, num_experts)
-    return {"complete": True, "cells": with_frontier(cells), "advice": advice}
+    return head | {"complete": True, "cells": with_frontier(cells), "advice": advice}
 
 
 def _head(setting: Setting) -> Report:
@@ -110,19 +127,3 @@ def _head(setting: Setting) -> Report:
 
 def _notes(setting: Setting) -> list[str]:
     return [WITHOUT_COST if setting.cost is None else ON_TOKENS]
-
-
-def _known_cells(known: Report | None, head: Mapping[str, Any]) -> list[Cell]:
-    """The cells of an earlier report of the same head."""
-    if known is None:
-        return []
-    other = [name for name, value in head.items() if known.get(name) != value]
-    if other:
-        name = "other loads" if other[0] == "loads_sha256" else f"another {other[0]}"
-        raise FormatError(
-            f"the sweep to resume has {name}: name another file, or sweep as it did"
-        )
-    cells = known.get("cells")
-    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise FormatError("the sweep to resume has no list of cells: name another file")
-    return [{k: v for k, v in cell.items() if k != "frontier"} for cell in cells]

@@ -12,7 +12,10 @@ import pytest
 from eplb_opt import FormatError, Instance, solve
 from eplb_opt.certificates.certificate import Certificate
 from eplb_opt.certificates.cost import CostCertificate
+from eplb_opt.certificates.count_tree import CountTreeCertificate
+from eplb_opt.certificates.cover import CoverCertificate
 from eplb_opt.certificates.cuts import Cut, CutCertificate
+from eplb_opt.certificates.groups import GroupCertificate
 from eplb_opt.certificates.names import COUNTS, CUTS, MEAN, PATTERNS
 from eplb_opt.certificates.patterns import PatternCertificate
 from eplb_opt.certificates.registry import (
@@ -23,6 +26,7 @@ from eplb_opt.certificates.registry import (
     searched_names,
     true_name,
 )
+from eplb_opt.certificates.unequal import UnequalCertificate
 from eplb_opt.checker.verify import verify_report
 from eplb_opt.problem.pool import Pool
 
@@ -32,6 +36,10 @@ EXAMPLES = {
     "cuts": CutCertificate(2.5, (Cut("threshold", 1.5, 0.5, 0.1),), -1.0),
     "patterns": PatternCertificate(0.1, ((0, 1, 7), (1, 2, -3))),
     "cost": CostCertificate(0.1, 3, (("aggregate", 9, 2, 1),)),
+    "cover": CoverCertificate(0.1),
+    "counts": CountTreeCertificate(0.1, (0.07,), "eJyLjtY11DGIBQAGMAFp"),
+    "groups": GroupCertificate(0.3),
+    "unequal": UnequalCertificate(0.1, (("short", 9, 2), ("heavy", 3, 1))),
 }
 
 

@@ -123,7 +123,7 @@ def test_a_policy_of_the_current_folder(trace, tmp_path, monkeypatch, capsys):
         (["--history", "12"], "--history 12: the trace has 12 windows"),
         (["--interval", "10"], "--interval 10: 9 windows are served"),
         (["--window", "13"], "--window 13: the trace has 12 windows"),
-        (["--train", "code"], "--test []: give one label"),
+        (["--train", "code"], "--train code goes with --test"),
         (["--train", "code", "--test", "code"], "window 0 would be judged on the plan"),
         (["--train", "cod", "--test", "math"], "--train 'cod': no window has this label; there are code, math"),
         (["--policies", "gredy"], "--policies 'gredy': choose from contiguous"),

@@ -110,6 +110,13 @@ def test_what_is_wrong_is_one_line_and_no_page(case, run, tmp_path):
     assert not (tmp_path / "p.html").exists()
 
 
+def test_options_of_plans_have_no_effect_on_what_was_found(run):
+    run("solve", LOADS, *TOPOLOGY, "--method", "greedy", "--json", "report.json")
+    _, _, err = run("report", "report.json", "-o", "page.html", "--method", "milp", "--max-moves", "3")
+    assert err == "eplb-opt: note: --method, --max-moves have no effect: report.json is what a command found\n"
+    assert run("report", "report.json", "-o", "page.html")[2] == ""
+
+
 def test_solve_gap_and_replay_write_a_page_of_what_they_found(run, tmp_path):
     code, out, _ = run("solve", LOADS, *TOPOLOGY, "--method", "greedy", "-o", "map.npz", "--report", "solve.html")
     assert (code, out.splitlines()[-1]) == (0, "page: solve.html (open it in a browser)")

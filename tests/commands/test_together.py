@@ -104,10 +104,10 @@ def test_only_json_goes_to_standard_output(folder, capsys):
 
 
 def test_a_sweep_of_other_loads_is_not_gone_on_with(capsys):
-    kept = [*SWEPT, *NONE, "--json", "sweep.json"]
+    kept = [*SWEPT, *NONE, "--journal", "sweep.sqlite"]
     assert main(["sweep", "loads.npz", *kept]) == 0
     capsys.readouterr()
-    assert "the sweep to resume has other loads" in refused(["sweep", "huge.npz", *kept, "--resume"], capsys)
+    assert "is of another job, with other loads" in refused(["sweep", "huge.npz", *kept], capsys)
 
 
 @pytest.mark.parametrize("name", ["huge.npz", "tiny.npz"])
@@ -202,3 +202,45 @@ def test_a_sweep_writes_times_of_any_size_in_few_digits(scale, shown, capsys):
     Cost.roofline(16.0 * scale, 0.0).save("flat.json")
     assert main(["sweep", "even.npz", *SWEPT, *NONE, "--cost", "flat.json"]) == 0
     assert f" {shown}" in capsys.readouterr().out
+
+
+SAID = {
+    "too many tokens": (
+        ["gap", "loads.npz", *SIZES, "--across", "sum", "--tokens-per-step", "9999999999", "--top-k", "8"],
+        "--tokens-per-step 9999999999 times --top-k 8: at most",
+    ),
+    "too many tokens replayed": (
+        ["replay", "loads.npz", *SIZES, *PLAYED, "--tokens-per-step", "9999999999"],
+        "--tokens-per-step 9999999999 times --top-k 1: at most",
+    ),
+    "too many tokens swept": (
+        ["sweep", "loads.npz", "--replicas", "16", "--ranks", "4", "--tokens-per-step", "9999999999"],
+        "--tokens-per-step 9999999999 times --top-k 8: at most",
+    ),
+    "labels to plan on alone": (["replay", "loads.npz", *SIZES, "--train", "a,b"], "--train a,b goes with --test"),
+    "labels to judge on alone": (["replay", "loads.npz", *SIZES, "--test", "a"], "--test a goes with --train"),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_what_is_wrong_names_the_option_and_the_fix(case, capsys):
+    arguments, said = SAID[case]
+    assert said in refused(arguments, capsys)
+
+
+@pytest.mark.parametrize("command", ["solve", "gap", "replay", "report", "sweep"])
+def test_a_map_in_place_of_loads_is_said_to_be_one(command, capsys):
+    assert main(["solve", "loads.npz", *SIZES, *NONE, "-o", "map.npz", "-q"]) == 0
+    capsys.readouterr()
+    more = {"report": ["-o", "page.html"], "sweep": ["--tokens-per-step", "64"]}.get(command, [])
+    assert "map.npz holds a map, not loads" in refused([command, "map.npz", *SIZES, *more], capsys)
+
+
+def test_a_gap_may_be_given_in_percent(capsys):
+    assert main(["solve", "loads.npz", *SIZES, *NONE, "--gap", "2%", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["limits"]["gap"] == 0.02
+
+
+def test_a_gap_report_says_what_was_optimised(capsys):
+    assert main(["gap", "loads.npz", *SIZES, "--methods", "greedy", "--across", "max", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["objective"]["across"] == "max"

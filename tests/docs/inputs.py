@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from eplb_opt import Instance, demo_recording, solve
+from eplb_opt import Instance, Journal, demo_recording, solve
 from eplb_opt.formats import write_map
 from eplb_opt.plugins.recording import Recorder
 from eplb_opt.synthetic import synthetic_load
@@ -106,6 +106,17 @@ def write_plug_ins(folder: Path) -> None:
     recorder = Recorder(str(folder), has_dense_rows=False)
     for call in range(CALLS):
         recorder.record(np.rint(kinds[call // 3 % 2] * noise[call])[None])
+
+
+def write_shard(shard: str) -> Callable[[Path], None]:
+    """The journal of a part of a job."""
+
+    def write(path: Path) -> None:
+        instance = Instance(small(), 288, num_ranks=32, layer_ids=IDS[SMALL])
+        with Journal(path, shard) as journal:
+            solve(instance, "greedy", journal=journal)
+
+    return write
 
 
 def write_policy(path: Path) -> None:

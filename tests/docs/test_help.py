@@ -11,7 +11,7 @@ from eplb_opt import demo_recording
 from eplb_opt.cli import command_parser, main
 from eplb_opt.commands.parser import commands_of
 
-from .inputs import MY_POLICY, demo_windows, write_dump, write_in_use, write_loads, write_sglang
+from .inputs import MY_POLICY, demo_windows, write_dump, write_in_use, write_loads, write_sglang, write_shard
 from .pages import shown, words
 from .test_commands import NEEDS_A_GPU, shortened
 
@@ -26,6 +26,8 @@ def write_files(folder):
     write_loads(folder / "loads.npz")
     write_dump(folder / "dump.pt")
     write_sglang(folder / "record")
+    for number in (1, 2):
+        write_shard(f"{number}/2")(folder / f"part{number}.sqlite")
     for name in ("served.npz", "old.npz", "new.npz"):
         write_in_use(folder / name)
     labels = np.array([TRAFFIC.get(kind, kind) for kind in demo_recording("kinds").windows])

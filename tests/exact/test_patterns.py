@@ -12,8 +12,9 @@ pytest.importorskip("numba")
 
 from eplb_opt.budget import Budget
 from eplb_opt.certificates.mean import trivial_bound
+from eplb_opt.certificates.names import COVER
 from eplb_opt.exact import cover as patterns
-from eplb_opt.exact.cover import METHOD, decide, solve_patterns
+from eplb_opt.exact.cover import decide, solve_patterns
 from eplb_opt.limits import Limits
 from eplb_opt.problem.pool import Pool
 from eplb_opt.problem.status import StopReason
@@ -57,7 +58,7 @@ def test_scaling_by_a_power_of_two(power):
 def test_known_optimum():
     pool = Pool(np.array([600, 560, 120, 120, 20, 10, 10, 10.0]), 16, 8)
     outcome = solve_patterns(pool, any_packing(pool), Limits(seconds=None, gap=0.0))
-    assert outcome.bound_method == METHOD
+    assert outcome.bound_method == COVER
     assert outcome.objective(pool) == pytest.approx(590 / 3, rel=1e-14)
     assert 590 / 3 * (1 - 1e-9) <= outcome.lower_bound <= 590 / 3
 

@@ -179,7 +179,7 @@ def test_bad_maps(content, message, tmp_path):
 
 
 def test_unknown_formats_and_places(tmp_path):
-    with pytest.raises(FormatError, match="use --format json or"):
+    with pytest.raises(FormatError, match="use --format hygon or json or"):
         write_map(tmp_path / "map.txt", PLACEMENT)
     with pytest.raises(FormatError, match="no folder"):
         write_map(tmp_path / "no" / "map.npz", PLACEMENT)

@@ -24,7 +24,7 @@ STAGES = {
 
 
 @pytest.mark.parametrize(
-    ("content", "name"), [(ROWS, "vllm-lists"), (ROWS, "plain"), (V2, None), (STAGES, None), (V2, "vllm-lists")]
+    ("content", "name"), [(ROWS, "vllm-lists"), (ROWS, "plain"), (V2, None), (STAGES, None), (V2, "hygon")]
 )
 def test_maps_of_vllm_are_read(content, name, tmp_path):
     (tmp_path / "map.json").write_text(json.dumps(content))
@@ -48,6 +48,39 @@ def test_one_map_for_all_layers(tmp_path, monkeypatch, capsys):
 def test_lists_are_written_in_the_order_of_layers(tmp_path):
     write_map(tmp_path / "map.json", Placement(np.array(ROWS), 3, (7, 3)), "vllm-lists")
     assert json.loads((tmp_path / "map.json").read_text()) == ROWS[::-1]
+
+
+def test_a_map_of_one_model_is_written(tmp_path):
+    path = tmp_path / "DeepseekV3ForCausalLM.json"
+    write_map(path, Placement(np.array(ROWS), 3, (7, 3)), "hygon")
+    entry = {
+        "record_kind": "proposal",
+        "model_name": "DeepseekV3ForCausalLM",
+        "model_class": "DeepseekV3ForCausalLM",
+        "num_moe_layers": 2,
+        "num_logical_experts": 3,
+        "num_physical_experts": 4,
+        "num_redundant_experts": 1,
+        "physical_to_logical_map": ROWS[::-1],
+    }
+    assert json.loads(path.read_text()) == {
+        "version": 2,
+        "format": "vllm_offline_eplb_physical_to_logical_by_model",
+        "model_maps": {"DeepseekV3ForCausalLM": entry},
+    }
+    assert read_expert_map(path).phy2log.tolist() == ROWS[::-1]
+
+
+@pytest.mark.parametrize("name", ["map 1.json", "deepseek-v3.json", "3.json"])
+def test_a_name_that_is_no_class_of_a_model_is_refused(name, tmp_path, monkeypatch, capsys):
+    with pytest.raises(FormatError, match=r"such as DeepseekV3ForCausalLM\.json"):
+        write_map(tmp_path / name, Placement(np.array(ROWS), 3, (3, 7)), "hygon")
+    monkeypatch.chdir(tmp_path)
+    np.savez("loads.npz", load=[[3, 2, 1], [1, 2, 3]], layer_ids=[3, 7])
+    command = ["solve", "loads.npz", "--replicas", "4", "--ranks", "2", "--method", "greedy", "-o", name]
+    assert cli.main([*command, "--format", "hygon"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["loads.npz"]
 
 
 def test_the_map_of_the_next_tokens_is_left_out(tmp_path):

@@ -237,6 +237,15 @@ def test_figures_that_cannot_be_made_cost_themselves_alone(log, monkeypatch):
     ]
 
 
+def test_an_error_without_a_text_costs_itself_alone(path, monkeypatch):
+    class MuteError(Exception):
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    telling.tell_failure(MuteError(), GREEDY, CallLog(str(path)))
+    assert not path.exists()
+
+
 # Prometheus
 
 

@@ -11,17 +11,21 @@ import pytest
 from eplb_opt.checker.claims import read_section
 from eplb_opt.cli import main
 from eplb_opt.commands.sweep import numbers
-from eplb_opt.errors import FormatError
+from eplb_opt.errors import JournalError
+from eplb_opt.journal.journal import Journal
 from eplb_opt.limits import Limits
+from eplb_opt.merging.merge import merged
+from eplb_opt.merging.parts import read_parts
 from eplb_opt.problem.objective import Objective
 from eplb_opt.report.sweep import summary_lines
 from eplb_opt.report.sweep_schema import ADVICE, CELL, LEFT_OUT, SWEEP
 from eplb_opt.sweeping import cells as cells_module
 from eplb_opt.sweeping.advice import advise, with_frontier
-from eplb_opt.sweeping.cells import key_of
+from eplb_opt.sweeping.merged import joined
 from eplb_opt.sweeping.setting import Setting
 from eplb_opt.sweeping.sweep import sweep
 
+from ..merging.reports import without_times
 from .test_judge import ROOFLINE
 
 LIMITS = Limits(seconds=None)
@@ -40,7 +44,8 @@ def cell(kind, replicas, step, ranks=2, tokens=8):
 def test_every_combination_is_a_cell_and_none_is_below_its_bound():
     report = sweep(setting(bytes_per_expert=10))
     assert report["complete"]
-    planned = {key_of(row) for row in report["cells"] if row["map"] == "planned"}
+    names = ("map", "replicas", "ranks", "tokens_per_step")
+    planned = {tuple(row[name] for name in names) for row in report["cells"] if row["map"] == "planned"}
     expected = {("planned", slots, ranks, tokens) for slots in (8, 12) for ranks in (2, 4) for tokens in (16, 512)}
     assert planned == expected
     assert sum(row["map"] == "off" for row in report["cells"]) == 4
@@ -152,29 +157,51 @@ def test_reading_more_experts_makes_redundancy_pay_in_large_batches_only():
     assert many["gain"] > 0.1
 
 
-def test_a_sweep_goes_on_where_it_was_stopped(monkeypatch):
+def test_a_sweep_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     whole = sweep(setting())
-    partial = []
-    sweep(setting(), made=partial.append)
-    assert not partial[2]["complete"]
     solved = []
     real = cells_module.solve
 
     def counted(instance, *arguments):
+        if len(solved) == 2:
+            raise KeyboardInterrupt
         solved.append((instance.num_replicas, instance.num_ranks))
         return real(instance, *arguments)
 
-    monkeypatch.setattr(cells_module, "solve", counted)
-    resumed = sweep(setting(), known=json.loads(json.dumps(partial[2])))
-    assert solved == [(8, 4), (12, 4)]
-    assert [key_of(row) for row in resumed["cells"]] == [key_of(row) for row in whole["cells"]]
-    assert resumed["advice"] == whole["advice"]
+    with monkeypatch.context() as patched:
+        patched.setattr(cells_module, "solve", counted)
+        with pytest.raises(KeyboardInterrupt), Journal(tmp_path / "j") as journal:
+            sweep(setting(), journal=journal)
+    before = solved[:]
+    solved.clear()
+    monkeypatch.setattr(cells_module, "solve", lambda *given: solved.append(given[0]) or real(*given))
+    with Journal(tmp_path / "j") as journal:
+        resumed = sweep(setting(), journal=journal)
+    assert before == [(8, 2), (12, 2)]
+    assert [(one.num_replicas, one.num_ranks) for one in solved] == [(8, 4), (12, 4)]
+    assert without_times(resumed) == without_times(whole)
 
 
-def test_a_sweep_of_something_else_is_not_resumed():
-    known = sweep(setting())
-    with pytest.raises(FormatError, match="another top_k"):
-        sweep(setting(top_k=1), known=known)
+def test_shards_of_a_sweep_give_the_report_of_a_single_run(tmp_path):
+    whole = sweep(setting())
+    paths = [tmp_path / str(number) for number in (1, 2, 3)]
+    for number, path in enumerate(paths, 1):
+        with Journal(path, f"{number}/3") as journal:
+            assert not sweep(setting(), journal=journal)["complete"]
+    found = joined(read_parts(paths, {"sweep": "cell"}))
+    assert list(found) == list(whole)
+    assert without_times(found) == without_times(whole)
+    with pytest.raises(JournalError, match="3/3 is missing"):
+        read_parts(paths[:2], {"sweep": "cell"})
+    with pytest.raises(JournalError, match="is of a sweep, not of a solve"):
+        merged(paths)
+
+
+def test_a_sweep_of_something_else_is_not_gone_on_with(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        sweep(setting(), journal=journal)
+    with pytest.raises(JournalError, match="top_k=8 instead of top_k=1"), Journal(tmp_path / "j") as journal:
+        sweep(setting(top_k=1), journal=journal)
 
 
 @pytest.mark.parametrize(
@@ -223,15 +250,36 @@ def test_the_command_judges_in_time_by_a_cost_that_ships(loads, capsys):
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_the_command_goes_on_with_its_file(loads, tmp_path, monkeypatch, capsys):
+def test_the_command_goes_on_with_its_journal(loads, tmp_path, monkeypatch, capsys):
     path = tmp_path / "sweep.json"
-    assert main(arguments(loads, "--json", str(path))) == 0
+    kept = ["--journal", str(tmp_path / "j"), "--json", str(path)]
+    assert main(arguments(loads, *kept)) == 0
     first = json.loads(path.read_text())
     monkeypatch.setattr(cells_module, "solve", None)  # is not called again
-    assert main(arguments(loads, "--json", str(path), "--resume")) == 0
+    assert main(arguments(loads, *kept)) == 0
     assert json.loads(path.read_text()) == first
-    assert main(arguments(loads, "--json", str(path), "--resume", "--top-k", "1")) == 2
-    assert "another top_k" in capsys.readouterr().err
+    capsys.readouterr()
+    assert main(arguments(loads, *kept, "--top-k", "1")) == 2
+    assert "with --top-k 8 instead of --top-k 1" in capsys.readouterr().err
+
+
+def test_the_command_has_shards(loads, tmp_path, capsys):
+    whole = tmp_path / "whole.json"
+    assert main(arguments(loads, "--json", str(whole))) == 0
+    journals = [str(tmp_path / f"{number}.sqlite") for number in (1, 2)]
+    capsys.readouterr()
+    for number, journal in enumerate(journals, 1):
+        assert main(arguments(loads, "--journal", journal, "--shard", f"{number}/2")) == 0
+        assert f"plans in {journal} (eplb-opt merge joins the shards)" in " ".join(capsys.readouterr().out.split())
+    joined_report = tmp_path / "joined.json"
+    assert main(["merge", *journals, "--json", str(joined_report)]) == 0
+    assert "ranks" in capsys.readouterr().out
+    reports = [without_times(json.loads(path.read_text())) for path in (whole, joined_report)]
+    assert reports[0] == reports[1]
+    assert main(["merge", *journals, "-o", "map.npz"]) == 2
+    assert "a sweep has no one map: give --json FILE" in capsys.readouterr().err
+    assert main(arguments(loads, "--journal", str(tmp_path / "9"), "--shard", "99/99")) == 0
+    assert "shard 99/99 has none of the 7 plans" in capsys.readouterr().out
 
 
 def test_an_interrupt_keeps_the_cells_that_are_there(loads, tmp_path, monkeypatch, capsys):
@@ -245,25 +293,26 @@ def test_an_interrupt_keeps_the_cells_that_are_there(loads, tmp_path, monkeypatc
 
     monkeypatch.setattr(cells_module, "solve", interrupted)
     page = tmp_path / "sweep.html"
-    assert main(arguments(loads, "--json", str(path), "--report", str(page))) == 130
+    told = ["--json", str(path), "--report", str(page), "--journal", str(tmp_path / "j")]
+    assert main(arguments(loads, *told)) == 130
     shown = capsys.readouterr()
     assert f"interrupted: the results so far are kept: {path}, {page}" in shown.err
-    assert "not complete, 8 cells: eplb-opt sweep --resume" in shown.out
+    assert "not complete, 8 cells: eplb-opt sweep --journal" in shown.out
     assert "This sweep is not complete" in page.read_text()
     kept = json.loads(path.read_text())
     assert not kept["complete"]
     assert {row["ranks"] for row in kept["cells"] if row["map"] == "planned"} == {2}
     monkeypatch.setattr(cells_module, "solve", real)
-    assert main(arguments(loads, "--json", str(path), "--resume")) == 0
+    assert main(arguments(loads, *told)) == 0
     whole = json.loads(path.read_text())
     assert whole["complete"]
-    assert [key_of(row) for row in whole["cells"][: len(kept["cells"])]] == [key_of(row) for row in kept["cells"]]
+    assert [row["step"] for row in whole["cells"][: len(kept["cells"])]] == [row["step"] for row in kept["cells"]]
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["--resume"], "--resume goes on with a file: give --json FILE"),
+        (["--shard", "1/2"], "--shard 1/2 keeps its part in a file: give --journal FILE"),
         (["--tokens-per-step", "1073741824"], "--tokens-per-step 1073741824 times --top-k 8"),
         (["--cost", "none.json"], "cannot read none.json"),
         (["--replicas", "11"], "--replicas 11 is not a multiple of --ranks 2"),
@@ -296,6 +345,11 @@ def test_a_page_is_written_at_once_and_of_the_file(loads, tmp_path, capsys):
 def test_groups_without_effect_are_said(loads, capsys):
     assert main(arguments(loads, "--groups", "4")) == 0
     assert "--groups 4 has no effect: one node" in capsys.readouterr().err
+
+
+def test_an_objective_of_windows_has_no_effect_on_one(loads, capsys):
+    assert main(arguments(loads, "--across", "max")) == 0
+    assert "--across max has no effect on one window" in capsys.readouterr().err
 
 
 def test_standard_output_may_be_the_report_alone(loads, capsys):

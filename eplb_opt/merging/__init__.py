@@ -1,0 +1,1 @@
+"""What journals hold of a result, and the results of shards joined."""
