@@ -107,7 +107,7 @@ def test_policies_of_a_users_own_have_the_options_of_what_they_are_below():
 def test_an_option_without_a_text_is_set_in_python_only():
     with pytest.raises(
         OptionError,
-        match=r"^EPLB_OPT_COMPILED is no option: choose from policy, distinct, .*history, .*half_life, record, log, steps",
+        match=r"^EPLB_OPT_COMPILED is no option: choose from policy, .*history, .*half_life, record, log, steps",
     ):
         read_options({"EPLB_OPT_COMPILED": "0"})
     assert not configure(POLICIES["refined"], compiled=False).compiled
