@@ -20,12 +20,12 @@ SHAPES = {  # what is compiled: experts, replicas, ranks
     "two slots a rank": (60, 120, 60),
 }
 PLAN = """
-import sys, time
+import time
 import numpy
+experts, replicas, ranks = map(int, input().split())
 start = time.process_time()
 from eplb_opt import Instance
 from eplb_opt.heuristics.refine import refined
-experts, replicas, ranks = map(int, sys.argv[1:])
 loads = numpy.random.default_rng(0).lognormal(0, 1, (12, experts))
 instance = Instance(loads, replicas, num_ranks=ranks)
 times = [time.process_time() - start]
@@ -39,9 +39,10 @@ print(*(f"{seconds:.3f}" for seconds in times))
 
 def seconds(shape: tuple[int, int, int], cache: str) -> list[str]:
     """Of imports, the first plan and the second one, in a fresh process."""
-    command = [sys.executable, "-c", PLAN, *map(str, shape)]
+    command = [sys.executable, "-c", PLAN]
+    told = " ".join(map(str, shape))
     run = subprocess.run(
-        command, env=os.environ | {"NUMBA_CACHE_DIR": cache}, capture_output=True, text=True, check=True
+        command, input=told, env=os.environ | {"NUMBA_CACHE_DIR": cache}, capture_output=True, text=True, check=True
     )
     return run.stdout.split()
 

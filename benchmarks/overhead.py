@@ -27,7 +27,6 @@ from eplb_opt.synthetic import synthetic_load
 from .environment import environment, origin
 from .table import HOW_TO, replace
 
-PAGE = HOW_TO / "long-jobs.md"
 TIMES = 200  # entries written
 MODELS, TOPOLOGIES, LAYERS = 1000, 100, 58
 MACHINES, CORES = 100, 32
@@ -128,13 +127,13 @@ def lines(costs: Costs) -> Iterator[str]:
 def main() -> None:
     """Measure, predict, say it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--page", action="store_true", help=f"write it into {PAGE.name}")
+    parser.add_argument("--page", action="store_true", help="write it into docs/how-to/long-jobs.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         text = "\n".join(lines(measured(Path(folder))))
     print(text)
     if options.page:
-        replace(PAGE, "overhead", f"```text\n{text}\n```\n\n{origin(environment(0))}")
+        replace(HOW_TO / "long-jobs.md", "overhead", f"```text\n{text}\n```\n\n{origin(environment(0))}")
 
 
 if __name__ == "__main__":

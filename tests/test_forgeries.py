@@ -151,13 +151,17 @@ def test_true_reports(judge):
     assert all(layer["proofs"] for layer in judge.case.report["layers"])
 
 
+# Every place gets one value of so many, and every value comes to many places.
+PARTS = 3
+
+
 def test_hostile_values_everywhere(judge, request):
     passed = []
     is_of_trees = request.node.callspec.params["judge"] in TREES
-    for path in _paths(judge.case.report):
+    for number, path in enumerate(_paths(judge.case.report)):
         if is_of_trees and not _is_proof(path):  # the rest is as in the other cases
             continue
-        for value in HOSTILE:
+        for value in HOSTILE[number % PARTS :: PARTS]:
             code = judge.forged(path, value)
             assert code in (0, 1, 2, 3)
             if code in (0, judge.case.code) and not _may_be_true(judge.case, path, value):

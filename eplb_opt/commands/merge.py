@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
         "merge",
         "join the journals of a job's shards",
         EXAMPLES,
-        usage="JOURNAL... -o FILE [options]",
+        usage="JOURNAL [JOURNAL] -o FILE [options]",
     )
     parser.add_argument(
         "journals",

@@ -14,7 +14,7 @@ from .show import BLOCK, with_outputs
 DOCS = ROOT / "docs"
 # How the write-ups say which block of which page they write.
 FOLDERS = {"ROOT": ROOT, "HOW_TO": HOW_TO}
-REPLACED = re.compile(r'replace\((ROOT|HOW_TO) / "([\w.]+)", "(\w+)"')
+REPLACED = re.compile(r'replace\((ROOT|HOW_TO) / "([\w.-]+)", "(\w+)"')
 
 
 def test_the_readme_is_one_page():
