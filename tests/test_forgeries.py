@@ -152,7 +152,7 @@ def test_true_reports(judge):
 
 
 # Every place gets one value of so many, and every value comes to many places.
-PARTS = 3
+PARTS = 7
 
 
 def test_hostile_values_everywhere(judge, request):
