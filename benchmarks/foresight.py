@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -216,17 +217,19 @@ def figures(name: str, plan: Callable[[], Placement | Result], unseen: Instance)
     return found
 
 
+def cell(found: dict[str, Any]) -> str:
+    """An unseen imbalance with its interval."""
+    low, high = found["interval"]
+    return f"{found['unseen']:.3f} ({low:.3f}-{high:.3f})"
+
+
 def table(lines: list[dict[str, object]]) -> Iterator[str]:
     """The lines as a table in Markdown."""
     names = list(lines[0]["methods"])  # type: ignore[call-overload]
     yield "| recording, replicas/ranks | windows seen, unseen | " + " | ".join(names) + " |"
     yield "|---|---|" + "---|" * len(names)
     for line in lines:
-        cells = []
-        for name in names:
-            found = line["methods"][name]  # type: ignore[index]
-            low, high = found["interval"]
-            cells.append(f"{found['unseen']:.3f} ({low:.3f}-{high:.3f})")
+        cells = [cell(line["methods"][name]) for name in names]  # type: ignore[index]
         place = f"{line['recording']}, {line['replicas']}/{line['ranks']}"
         yield f"| {place} | {line['seen']}, {line['unseen']} | " + " | ".join(cells) + " |"
 

@@ -8,7 +8,6 @@ are there already). With ``--layers N`` only the first N layers of each are plan
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,8 @@ from eplb_opt.heuristics.refine import refined
 from eplb_opt.problem.pool import Floats
 
 from .environment import environment
-from .foresight import SEED, Split, interval, splits
+from .foresight import SEED, Split, cell, interval, splits
+from .options import page_or_layers
 from .store import publish
 
 RESULTS = Path(__file__).parent / "results" / "foresight_choices.jsonl"
@@ -99,11 +99,7 @@ def table(lines: list[dict[str, object]]) -> Iterator[str]:
     yield "| recording, replicas/ranks | " + " | ".join(names) + " |"
     yield "|---|" + "---|" * len(names)
     for line in lines:
-        cells = []
-        for name in names:
-            found = line["choices"][name]  # type: ignore[index]
-            low, high = found["interval"]
-            cells.append(f"{found['unseen']:.3f} ({low:.3f}-{high:.3f})")
+        cells = [cell(line["choices"][name]) for name in names]  # type: ignore[index]
         yield f"| {line['recording']}, {line['replicas']}/{line['ranks']} | " + " | ".join(cells) + " |"
 
 
@@ -115,11 +111,8 @@ def page(lines: list[dict[str, object]]) -> str:
 
 def main() -> None:
     """Measure and write, or write the page alone."""
-    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
-    parser.add_argument("--page", action="store_true", help="make the page of the results that are there")
-    parser.add_argument("--layers", type=int, help="only so many layers of each, and write nothing")
-    options = parser.parse_args()
-    if options.layers:
+    options = page_or_layers(__doc__)
+    if options.layers is not None:
         for split in splits():
             part = Split(split.name, split.seen[:, : options.layers], split.unseen[:, : options.layers],
                          split.replicas, split.ranks)  # fmt: skip

@@ -9,7 +9,6 @@ and nothing is written.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -22,7 +21,8 @@ from eplb_opt.foresight.plan import MOVES, plan_windows
 from eplb_opt.problem.pool import Floats
 
 from .environment import environment
-from .foresight import SEED, Split, interval, splits
+from .foresight import SEED, Split, cell, interval, splits
+from .options import page_or_layers
 from .store import publish
 
 RESULTS = Path(__file__).parent / "results" / "foresight_curve.jsonl"
@@ -108,11 +108,7 @@ def table(lines: list[dict[str, object]]) -> Iterator[str]:
     """Unseen imbalances by proposals, in Markdown."""
     yield from head(lines)
     for line in lines:
-        cells = []
-        for point in line["points"]:  # type: ignore[attr-defined]
-            low, high = point["interval"]
-            cells.append(f"{point['unseen']:.3f} ({low:.3f}-{high:.3f})")
-        yield row(line, cells)
+        yield row(line, [cell(point) for point in line["points"]])  # type: ignore[attr-defined]
 
 
 def times(lines: list[dict[str, object]]) -> Iterator[str]:
@@ -136,10 +132,7 @@ def page(lines: list[dict[str, object]]) -> str:
 
 def main() -> None:
     """Measure and write, write the page alone, or try a few layers."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--page", action="store_true", help="the page alone, of the results that are there")
-    parser.add_argument("--layers", type=int, help="try it on so many layers; nothing is written")
-    options = parser.parse_args()
+    options = page_or_layers(__doc__)
     if options.layers is not None:
         for split in instances():
             print(json.dumps(measured(split, options.layers)))

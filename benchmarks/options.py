@@ -64,3 +64,22 @@ def folders(text: str | None, *names: str, or_none: bool = False, arguments: Seq
     if len(found) != len(names) and (found or not or_none):
         parser.error(f"give {' and '.join(names)}")
     return found
+
+
+def page_or_layers(text: str | None) -> argparse.Namespace:
+    """``--page``, or ``--layers N`` to try a benchmark on so many layers.
+
+    Parameters
+    ----------
+    text : str or None
+        The module's.
+
+    Returns
+    -------
+    argparse.Namespace
+        With ``page``, and ``layers``, which is None unless given.
+    """
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--page", action="store_true", help=PAGE_ONLY)
+    parser.add_argument("--layers", type=int, metavar="N", help="try it on so many layers; nothing is written")
+    return parser.parse_args()

@@ -7,7 +7,6 @@ is certified again; and how far the heuristic is from the optimum.
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from typing import Any
 
@@ -17,6 +16,7 @@ from eplb_opt import Instance, Limits, Result, solve
 from eplb_opt.certificates.registry import certified_names
 from eplb_opt.checker.verify import verify_report
 
+from .campaign import run
 from .costs.pools import optimum_of, random_instance
 
 LIMITS = Limits(seconds=None, work=10.0, gap=0.0)  # of the exact models
@@ -77,23 +77,11 @@ def _unproven(result: Result) -> list[str]:
     return [*check.faults, *layer.faults, *check.unknown, *missing]
 
 
-def main() -> None:
-    """Compare and count."""
-    number = int(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    above = []
-    wrong = 0
-    for i in range(number):
-        across = OBJECTIVES[i % len(OBJECTIVES)]
-        instance, curve = random_instance(np.random.default_rng([seed, i]), across)
-        found, distance = faults(instance, optimum_of(instance, curve))
-        above.append(distance)
-        for fault in found:
-            wrong += 1
-            print(f"seed {seed}, pool {i}, {instance.describe()}: {fault}")
-    print(f"{number} pools, {wrong} faults; refined {np.mean(above):.3%} above the optimum, {max(above):.2%} at most")
-    raise SystemExit(wrong > 0)
+def judged(random: np.random.Generator, number: int) -> tuple[object, list[str], float]:
+    """A pool, its faults, and how far `refined` is above the optimum."""
+    instance, curve = random_instance(random, OBJECTIVES[number % len(OBJECTIVES)])
+    return instance.describe(), *faults(instance, optimum_of(instance, curve))
 
 
 if __name__ == "__main__":
-    main()
+    run(judged)

@@ -5,31 +5,18 @@ With random costs that never fall or none, speeds, slots and windows: as `tests.
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
+from .campaign import run
 from .cost_soundness import OBJECTIVES, faults
 from .costs.unequal_pools import optimum_of, random_instance
 
 
-def main() -> None:
-    """Compare and count."""
-    number = int(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    above = []
-    wrong = 0
-    for i in range(number):
-        across = OBJECTIVES[i % len(OBJECTIVES)]
-        instance, curve = random_instance(np.random.default_rng([seed, i]), across)
-        found, distance = faults(instance, optimum_of(instance, curve))
-        above.append(distance)
-        for fault in found:
-            wrong += 1
-            print(f"seed {seed}, pool {i}, {instance.describe()}: {fault}")
-    print(f"{number} pools, {wrong} faults; refined {np.mean(above):.3%} above the optimum, {max(above):.2%} at most")
-    raise SystemExit(wrong > 0)
+def judged(random: np.random.Generator, number: int) -> tuple[object, list[str], float]:
+    """A pool, its faults, and how far `refined` is above the optimum."""
+    instance, curve = random_instance(random, OBJECTIVES[number % len(OBJECTIVES)])
+    return instance.describe(), *faults(instance, optimum_of(instance, curve))
 
 
 if __name__ == "__main__":
-    main()
+    run(judged)

@@ -6,13 +6,13 @@ The reference MILP, CP-SAT and brute force agree, no bound is above the optimum,
 
 from __future__ import annotations
 
-import sys
 import warnings
 
 import numpy as np
 
 from eplb_opt import Instance, Limits, Objective, solve
 
+from .campaign import random_load, run
 from .windows_oracle import windows_optimum
 
 LIMITS = Limits(seconds=None, work=5.0, gap=0.0)
@@ -28,13 +28,7 @@ def random_instance(random: np.random.Generator) -> Instance:
     slots = ranks * each
     experts = int(random.integers(max(1, slots - 3), slots + 1))
     windows = int(random.integers(2, 5))
-    load = random.lognormal(0, 1.2, (windows, 1, experts))
-    if random.random() < 0.5:
-        load = np.rint(load * 3)
-    if random.random() < 0.2:
-        load[0] = 0
-    if random.random() < 0.3:
-        load[:, :, -1] = load[:, :, 0]
+    load = random_load(random, windows, experts, silent=0.2)
     weights = None if random.random() < 0.5 else (random.random(windows) + 0.1).tolist()
     across = ("mean", "cvar", "max")[int(random.integers(3))]
     objective = Objective(across, level=float(random.choice([0.0, 0.3, 0.5, 0.8])), weights=weights)
@@ -78,22 +72,11 @@ def faults(instance: Instance, optimum: float) -> tuple[list[str], float]:
     return found, above
 
 
-def main() -> None:
-    """Compare and count."""
-    number = int(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    above = []
-    wrong = 0
-    for i in range(number):
-        instance = random_instance(np.random.default_rng([seed, i]))
-        found, distance = faults(instance, optimum_of(instance))
-        above.append(distance)
-        for fault in found:
-            wrong += 1
-            print(f"seed {seed}, pool {i}, {instance}: {fault}")
-    print(f"{number} pools, {wrong} faults; refined {np.mean(above):.3%} above the optimum, {max(above):.2%} at most")
-    raise SystemExit(wrong > 0)
+def judged(random: np.random.Generator, number: int) -> tuple[object, list[str], float]:
+    """A pool, its faults, and how far `refined` is above the optimum."""
+    instance = random_instance(random)
+    return instance, *faults(instance, optimum_of(instance))
 
 
 if __name__ == "__main__":
-    main()
+    run(judged)

@@ -19,12 +19,11 @@ from ..certificates.cost import (
     cut_values,
     priced,
 )
-from ..certificates.least_total import NOWHERE, cheapest
 from ..errors import SolverError
 from ..highs import go_on_without, new_highs, run_highs
 from ..problem.pool import Floats, Ints, Pool
+from .count_columns import CountColumns
 
-NEAR = 2  # counts on either side of the cheapest ones that are columns from the start
 CUTS_A_ROUND = 12
 MOST_ROUNDS = 60
 MOST_PRICE = 1e3  # of all cuts together, where the mean rank time is one
@@ -154,10 +153,8 @@ class _Program:
         self.value = 0.0
         self.counts = np.arange(1, pool.max_count + 1)
         prices = self.whole.sizes * self.counts
-        _, cheap = cheapest(prices, self.whole.least, pool.slots)
-        self.columns: list[tuple[int, int]] = []
+        self.columns = CountColumns(pool, self.whole.least, prices)
         self.solver: Any = None
-        self._add_near(cheap)
 
     def solve(self, budget: Budget) -> bool:
         """Solve it anew; whether there is an optimum."""
@@ -174,7 +171,7 @@ class _Program:
 
     def separate(self) -> bool:
         """Add the cuts that the mixture violates most; whether there are any."""
-        expert, count = self._pairs()
+        expert, count = self.columns.pairs()
         sizes = self.whole.sizes[expert, count - 1]
         mass = count * self.shares
         found = [
@@ -208,35 +205,13 @@ class _Program:
     def add_cheapest(self, certificate: CostCertificate) -> bool:
         """Add the counts that a certificate fails on as columns; whether there are new ones."""
         prices = priced(self.pool, self.whole, certificate.total, certificate.cuts)
-        if prices is None:
-            return False
-        total, counts = cheapest(prices, self.whole.least, self.pool.slots)
-        if total == NOWHERE:
-            return False
-        known = set(self.columns)
-        pairs = enumerate(counts.tolist())
-        new = [pair for pair in pairs if pair not in known]
-        self.columns += new
-        return bool(new)
-
-    def _add_near(self, counts: Ints) -> None:
-        """Counts near given ones as columns, and the least of each expert."""
-        most = self.pool.max_count
-        for e, (least, count) in enumerate(
-            zip(self.whole.least.tolist(), counts.tolist(), strict=True)
-        ):
-            near = range(max(least, count - NEAR), min(most, count + NEAR) + 1)
-            self.columns += [(e, k) for k in sorted({least, *near})]
-
-    def _pairs(self) -> tuple[Ints, Ints]:
-        pairs = np.array(self.columns, dtype=np.int64)
-        return pairs[:, 0], pairs[:, 1]
+        return prices is not None and self.columns.add_cheapest(prices)
 
     def _model(self) -> Any:
         """HiGHS with the program."""
         import highspy
 
-        expert, count = self._pairs()
+        expert, count = self.columns.pairs()
         columns = len(expert)
         ranks = self.pool.ranks
         of_total = self.whole.sizes[expert, count - 1] * count
@@ -248,13 +223,7 @@ class _Program:
         solver.changeColsCost(
             columns + 1, np.arange(columns + 1, dtype=np.int32), costs
         )
-        places = np.arange(1, columns + 1)
-        for e in range(self.pool.num_experts):
-            own = places[expert == e]
-            solver.addRow(1.0, 1.0, own.size, own.astype(np.int32), np.ones(own.size))
-        slots = float(self.pool.slots)
-        index = places.astype(np.int32)
-        solver.addRow(slots, slots, columns, index, count.astype(np.float64))
+        self.columns.add_rows(solver)
         every = np.arange(columns + 1, dtype=np.int32)
         for cut in self.cuts:
             row = np.concatenate(([-1.0], self._row(cut, expert, count)))

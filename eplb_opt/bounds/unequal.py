@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..budget import Budget
-from ..certificates.least_total import NOWHERE, cheapest
 from ..certificates.unequal import (
     HEAVY,
     PRICE_BITS,
@@ -21,7 +20,8 @@ from ..certificates.unequal import (
 from ..highs import new_highs, run_highs
 from ..problem.pool import Floats, Ints, Pool
 from ..problem.ranks import Ranks
-from .counts_in_time import NEAR, largest_target
+from .count_columns import CountColumns
+from .counts_in_time import largest_target
 
 MOST_LEVELS = 24  # of each kind of cut
 MOST_ROUNDS = 40
@@ -90,14 +90,13 @@ class _Program:
         self.pool = pool
         self.whole = whole
         self.total: tuple[Cut, ...] = ((SHORT, max(max(whole.limits), 1), 1),)
-        self.columns: list[tuple[int, int]] = []
         self.excess = math.inf
         if not whole.fits:
             return
         prices = whole.sizes * np.arange(1, pool.max_count + 1)
-        _, cheap = cheapest(prices, whole.least, pool.slots)
-        self._add_near(cheap)
-        self.cuts = [cut for cut in self._cuts(cheap) if whole.most(cut) > 0]
+        self.columns = CountColumns(pool, whole.least, prices)
+        cuts = self._cuts(self.columns.cheapest)
+        self.cuts = [cut for cut in cuts if whole.most(cut) > 0]
 
     def solve(self, budget: Budget) -> bool:
         """Solve it anew; whether there is an optimum."""
@@ -126,15 +125,7 @@ class _Program:
     def add_cheapest(self, cuts: tuple[Cut, ...]) -> bool:
         """Add the counts that a certificate fails on as columns; whether there are new ones."""
         prices = priced(self.pool, self.whole, cuts)
-        if prices is None:
-            return False
-        total, counts = cheapest(prices, self.whole.least, self.pool.slots)
-        if total == NOWHERE:
-            return False
-        known = set(self.columns)
-        new = [pair for pair in enumerate(counts.tolist()) if pair not in known]
-        self.columns += new
-        return bool(new)
+        return prices is not None and self.columns.add_cheapest(prices)
 
     def _cuts(self, counts: Ints) -> list[Cut]:
         """Cuts of the strongest levels: of short ones sizes in use, of heavy ones where a rank can take one less."""
@@ -148,21 +139,11 @@ class _Program:
         short = [(SHORT, level, 1) for level in sorted(levels) if level >= 1]
         return short + [(HEAVY, level, 1) for level in heavy if level >= 1]
 
-    def _add_near(self, counts: Ints) -> None:
-        """Counts near given ones as columns, and the least of each expert."""
-        most = self.pool.max_count
-        pairs = zip(self.whole.least.tolist(), counts.tolist(), strict=True)
-        for e, (least, count) in enumerate(pairs):
-            near = range(max(least, count - NEAR), min(most, count + NEAR) + 1)
-            self.columns += [(e, k) for k in sorted({least, *near})]
-
     def _model(self) -> Any:
         """HiGHS with the program."""
         import highspy
 
-        pairs = np.array(self.columns, dtype=np.int64)
-        expert = pairs[:, 0]
-        count = pairs[:, 1]
+        expert, count = self.columns.pairs()
         columns = len(expert)
         solver = new_highs()
         least = np.zeros(columns + 1)
@@ -170,12 +151,7 @@ class _Program:
         most = np.full(columns + 1, highspy.kHighsInf)
         solver.addVars(columns + 1, least, most)
         solver.changeColCost(0, 1.0)
-        places = np.arange(1, columns + 1, dtype=np.int32)
-        for e in range(self.pool.num_experts):
-            own = places[expert == e]
-            solver.addRow(1.0, 1.0, own.size, own, np.ones(own.size))
-        slots = float(self.pool.slots)
-        solver.addRow(slots, slots, columns, places, count.astype(np.float64))
+        self.columns.add_rows(solver)
         every = np.arange(columns + 1, dtype=np.int32)
         for cut in self.cuts:
             row = np.concatenate(([-1.0], self._row(cut, expert, count)))

@@ -13,7 +13,7 @@ import numpy as np
 from ..problem.pool import Ints, Pool
 from ..strict import integer, number, text
 from .certificate import Certificate
-from .least_total import NOWHERE, cheapest, whole_sizes
+from .least_total import first_counts, is_above, smallest_size, whole_sizes
 from .names import COST
 
 TARGET_BITS = 31  # of the target in integers; sizes above it are of no use
@@ -57,7 +57,9 @@ class WholeSizes:
         clipped = np.minimum(pool.sizes, 2 * target)
         whole = cls._within(pool, whole_sizes(clipped, exponent), limit)
         for _ in range(MOST_REDUCTIONS):
-            smallest = whole._smallest(pool) if whole.fits else 0
+            if not whole.fits:
+                break
+            smallest = smallest_size(whole.sizes, whole.least, pool)
             if smallest == 0:
                 break
             sizes = np.maximum(whole.sizes - smallest, 0)
@@ -69,18 +71,8 @@ class WholeSizes:
     @classmethod
     def _within(cls, pool: Pool, sizes: Ints, limit: int) -> WholeSizes:
         """With the counts that a limit leaves; sizes above it are the limit and one."""
-        is_within = sizes <= limit
-        fits = bool(is_within[:, -1].all())
-        least = np.where(fits, is_within.argmax(axis=1) + 1, 1)
-        fits = fits and int(least.sum()) <= pool.slots
+        least, fits = first_counts(sizes, limit, pool.slots)
         return cls(np.minimum(sizes, limit + 1), least, limit, fits)
-
-    def _smallest(self, pool: Pool) -> int:
-        """What every replica takes at least: sizes do not rise with the count, which has a largest one."""
-        spare = pool.slots - int(self.least.sum())
-        largest = np.minimum(self.least + spare, pool.max_count)
-        experts = np.arange(pool.num_experts)
-        return int(self.sizes[experts, largest - 1].min())
 
 
 @dataclass(frozen=True)
@@ -127,10 +119,8 @@ class CostCertificate(Certificate):
             return False
         if not whole.fits:
             return True
-        cheapest_total, _ = cheapest(prices, whole.least, pool.slots)
-        if cheapest_total == NOWHERE:
-            return True
-        return cheapest_total > self.total * pool.ranks * whole.limit
+        most = self.total * pool.ranks * whole.limit
+        return is_above(prices, whole.least, pool.slots, most)
 
     def bound(self, pool: Pool) -> float:
         """Its target."""

@@ -109,3 +109,37 @@ def _chosen(taken: Ints) -> Ints:
         chosen[expert] = taken[expert, left]
         left -= chosen[expert]
     return chosen
+
+
+def first_counts(sizes: Ints, limit: int, slots: int) -> tuple[Ints, bool]:
+    """The first count of each expert whose replicas are within a limit, and whether such counts fit the slots.
+
+    Parameters
+    ----------
+    sizes : array [experts, counts], int64
+        Of replicas; none rises with the count.
+    limit, slots : int
+
+    Returns
+    -------
+    least : array [experts], int64
+        All 1 if some expert is never within the limit.
+    fits : bool
+    """
+    is_within = sizes <= limit
+    is_possible = bool(is_within[:, -1].all())
+    least = np.where(is_possible, is_within.argmax(axis=1) + 1, 1)
+    return least, is_possible and int(least.sum()) <= slots
+
+
+def smallest_size(sizes: Ints, least: Ints, pool: Pool) -> int:
+    """What every replica takes at least, of counts from these on that fill the slots."""
+    spare = pool.slots - int(least.sum())
+    largest = np.minimum(least + spare, pool.max_count)
+    return int(sizes[np.arange(pool.num_experts), largest - 1].min())
+
+
+def is_above(prices: Ints, least: Ints, slots: int, most: int) -> bool:
+    """Whether all counts that fill the slots cost more than so much, or none fills them."""
+    total, _ = cheapest(prices, least, slots)
+    return total == NOWHERE or total > most

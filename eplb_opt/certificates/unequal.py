@@ -14,7 +14,7 @@ from ..problem.pool import Ints, Pool
 from ..problem.ranks import Ranks
 from ..strict import integer, number, text
 from .certificate import Certificate
-from .least_total import NOWHERE, cheapest, whole_sizes
+from .least_total import first_counts, is_above, smallest_size, whole_sizes
 from .names import UNEQUAL
 
 LIMIT_BITS = 31  # of the fastest rank's limit in integers; sizes above it are of no use
@@ -65,7 +65,9 @@ class RankLimits:
         sizes = whole_sizes(np.minimum(pool.sizes, 2 * most), exponent)
         whole = cls._within(pool, sizes, limits, slots)
         for _ in range(MOST_REDUCTIONS):
-            smallest = whole._smallest(pool) if whole.fits else 0
+            if not whole.fits:
+                break
+            smallest = smallest_size(whole.sizes, whole.least, pool)
             if smallest == 0:
                 break
             pairs = zip(whole.limits, slots, strict=True)
@@ -80,19 +82,10 @@ class RankLimits:
     ) -> RankLimits:
         """With the counts that the limits leave."""
         largest = max(limits)
-        is_within = sizes <= largest
-        fits = min(limits) >= 0 and bool(is_within[:, -1].all())
-        least = np.where(fits, is_within.argmax(axis=1) + 1, 1)
-        fits = fits and int(least.sum()) <= pool.slots
+        least, fits = first_counts(sizes, largest, pool.slots)
+        fits = fits and min(limits) >= 0
         sizes = np.minimum(sizes, max(largest, 0) + 1)
         return cls(sizes, least, tuple(limits), tuple(slots), fits)
-
-    def _smallest(self, pool: Pool) -> int:
-        """What every replica takes at least: sizes do not rise with the count, which has a largest one."""
-        spare = pool.slots - int(self.least.sum())
-        largest = np.minimum(self.least + spare, pool.max_count)
-        experts = np.arange(pool.num_experts)
-        return int(self.sizes[experts, largest - 1].min())
 
     def values(self, cut: Cut) -> Ints:
         """What each replica counts for in a cut, [experts, counts]."""
@@ -152,10 +145,8 @@ class UnequalCertificate(Certificate):
             return False
         if not whole.fits:
             return True
-        total, _ = cheapest(prices, whole.least, pool.slots)
-        if total == NOWHERE:
-            return True
-        return total > sum(cut[-1] * whole.most(cut) for cut in self.cuts)
+        most = sum(cut[-1] * whole.most(cut) for cut in self.cuts)
+        return is_above(prices, whole.least, pool.slots, most)
 
     def bound(self, pool: Pool) -> float:
         """Its target."""

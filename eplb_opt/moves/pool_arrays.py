@@ -151,6 +151,16 @@ def heaviest(ranks):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def lightest_rank(ranks):  # type: ignore[no-untyped-def]
+    """The lightest rank, of several the first."""
+    found = 0
+    for rank in range(len(ranks)):
+        if ranks[rank].load < ranks[found].load:
+            found = rank
+    return found
+
+
+@compiled
 def coldest(experts):  # type: ignore[no-untyped-def]
     """The expert whose replicas are lightest with one more, of several the first."""
     found = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import compiled
-from .pool_arrays import over
+from .pool_arrays import lightest_rank, over
 
 
 @compiled
@@ -31,7 +31,7 @@ def best_exchange(  # type: ignore[no-untyped-def]
     best_mine = best_there = best_theirs = best_more = 0
     per_rank = slots.shape[1]
     excess = ranks[heavy].load - most
-    lightest = _lightest(ranks)
+    lightest = lightest_rank(ranks)
     for number in range(len(ranks) + 1):
         # The lightest one first: it takes most, and then few others are looked at.
         there = lightest if number == 0 else number - 1
@@ -72,16 +72,6 @@ def best_exchange(  # type: ignore[no-untyped-def]
                 best_theirs = theirs
                 best_more = more
     return best, best_mine, best_there, best_theirs, best_more
-
-
-@compiled
-def _lightest(ranks):  # type: ignore[no-untyped-def]
-    """The lightest rank, of several the first."""
-    found = 0
-    for rank in range(len(ranks)):
-        if ranks[rank].load < ranks[found].load:
-            found = rank
-    return found
 
 
 @compiled

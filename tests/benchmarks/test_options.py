@@ -16,7 +16,9 @@ PARTS = {"page": "the page", "times": "times"}
 @pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
 def test_every_module_that_runs_reads_its_options(path):
     source = path.read_text()
-    assert any(reader in source for reader in ("parse_args(", "chosen(__doc__", "folders(__doc__"))
+    assert any(
+        reader in source for reader in ("parse_args(", "chosen(__doc__", "folders(__doc__", "page_or_layers(__doc__")
+    )
     assert "sys.argv" not in source
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from eplb_opt import Cost, Instance, Objective
 
+from ..campaign import random_load
 from ..costs_oracle import Curve, roofline, step_loads, sum_optimum, table, windows_optimum
 
 
@@ -33,13 +34,7 @@ def random_instance(random: np.random.Generator, across: str) -> tuple[Instance,
     slots = ranks * each
     experts = int(random.integers(max(1, slots - 3), slots + 1))
     windows = int(random.integers(1, 3)) if across == "sum" else int(random.integers(1, 4))
-    load = random.lognormal(0, 1.2, (windows, 1, experts))
-    if random.random() < 0.5:
-        load = np.rint(load * 3)
-    if random.random() < 0.1:
-        load[0] = 0
-    if random.random() < 0.3:
-        load[:, :, -1] = load[:, :, 0]
+    load = random_load(random, windows, experts)
     tokens = None if random.random() < 0.5 else int(random.integers(1, 200))
     cost, curve = random_cost(random, float(load.sum(axis=0).max() if tokens is None else tokens * 2) + 1)
     weights = None if random.random() < 0.6 else (random.random(windows) + 0.1).tolist()

@@ -6,6 +6,7 @@ import numpy as np
 
 from eplb_opt import Cost, Instance, Objective
 
+from ..campaign import random_load
 from ..costs_oracle import Curve, step_loads
 from ..unequal_oracle import unequal_optimum
 from .pools import random_cost
@@ -34,13 +35,7 @@ def random_instance(random: np.random.Generator, across: str) -> tuple[Instance,
     replicas = sum(slots)
     experts = int(random.integers(max(1, replicas - 3), replicas + 1))
     windows = int(random.integers(1, 3 if across == "sum" else 4))
-    load = random.lognormal(0, 1.2, (windows, 1, experts))
-    if random.random() < 0.5:
-        load = np.rint(load * 3)
-    if random.random() < 0.1:
-        load[0] = 0
-    if random.random() < 0.3:
-        load[:, :, -1] = load[:, :, 0]
+    load = random_load(random, windows, experts)
     weights = None if random.random() < 0.6 else (random.random(windows) + 0.1).tolist()
     asked, curve = _random_cost(random, load)
     objective = Objective(across, level=0.5, weights=weights, **asked)
