@@ -119,6 +119,9 @@ class LeastHarm:
             return own
         most = self._most(layer)
         ground = self._apart(layer, most, share) or self._own(layer)
+        if self.instance.num_windows == 1:
+            # Windows that are imagined are no reason to give up evenness of what was recorded.
+            most = self._heaviest(layer, ground)
         cover = self._covers(layer, ground, most, share)
         if cover is not None:  # hardly any exchange keeps the limit there
             return cover
