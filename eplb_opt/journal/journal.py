@@ -72,13 +72,15 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Let others open the file; one in which no job was begun goes."""
+        """Let others open the file; one that was made here, and in which no job was begun, goes."""
         self._ended.set()
-        with contextlib.suppress(JournalError):
-            is_begun = self._store.head(ASKED) is not None
-            self._store.close()
-            if not is_begun:
-                self.path.unlink(missing_ok=True)
+        try:
+            is_idle = self._store.is_new and self._store.head(ASKED) is None
+        except JournalError:
+            is_idle = False
+        self._store.close()
+        if is_idle:
+            self.path.unlink(missing_ok=True)
 
     def begin(self, asked: Mapping[str, Any]) -> None:
         """Begin a job, or go on with it.
@@ -100,7 +102,7 @@ class Journal:
                 **{ASKED: asked, SHARD: shard, SAID: self._said, SPENT: 0.0}
             )
             return
-        other = Shard(*self._store.head(SHARD))
+        other = Shard(*self._store.needed(SHARD))
         if other != self.shard:
             raise JournalError(
                 f"the journal {self.path} is of shard {other}, not {self.shard}: name a file for each shard"
