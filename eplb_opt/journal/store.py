@@ -26,7 +26,9 @@ CREATE TABLE IF NOT EXISTS entries (
 );
 """
 PUT_HEAD = "INSERT OR REPLACE INTO head VALUES (?, ?, ?)"
-PUT_ENTRY = "INSERT OR REPLACE INTO entries (kind, key, value, digest) VALUES (?, ?, ?, ?)"
+PUT_ENTRY = (
+    "INSERT OR REPLACE INTO entries (kind, key, value, digest) VALUES (?, ?, ?, ?)"
+)
 SPENT = "spent"
 Key = tuple[Any, ...]
 
