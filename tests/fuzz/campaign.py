@@ -81,8 +81,10 @@ def result(part: Part, journal: Journal) -> dict[str, Any]:
     """
     lines = journal.of(part.name)
     figures: Counter[str] = Counter()
+    most: Counter[str] = Counter()
     for line in lines:
         figures.update(line["figures"])
+        most |= line["most"]
     origin = journal.origins[0]
     machines = sorted({f"{one['cpu']} ({one['cores']} cores)" for one in journal.origins})
     return {
@@ -95,6 +97,7 @@ def result(part: Part, journal: Journal) -> dict[str, Any]:
         "faults": sum(line["faults"] for line in lines),
         "seconds": round(sum(line["seconds"] for line in lines), 1),
         "figures": dict(sorted(figures.items())),
+        "most": dict(sorted(most.items())),
         "measures": [value for line in lines for value in line["measures"]],
         "examples": [f"chunk {line['chunk']}: {text}" for line in lines for text in line["examples"]][:SHOWN],
         **origin,

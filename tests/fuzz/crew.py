@@ -15,6 +15,7 @@ from types import TracebackType
 from .part import Part, Tally, judged
 
 PATIENCE = 300.0  # seconds of a chunk, which is some seconds of work
+LAST = 10.0  # seconds for a worker that is dismissed
 BEGUN = "begun"  # what a worker says of a chunk first
 
 
@@ -53,8 +54,14 @@ class Worker:
         self.since = time.monotonic()
         self.pipe.send((chunk.part, chunk.number))
 
+    def dismiss(self) -> None:
+        """Have it end by itself, with what it has started."""
+        self.pipe.close()
+
     def end(self) -> None:
-        """Kill it, whatever it is at."""
+        """Wait for it if it was dismissed; kill it, whatever it is at, if it was not."""
+        if self.pipe.closed:
+            self.process.join(LAST)
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -74,6 +81,9 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for worker in self.workers:
+            if worker.chunk is None:
+                worker.dismiss()
         for worker in self.workers:
             worker.end()
 

@@ -77,6 +77,7 @@ class Journal:
             "examples": [fault[:LONGEST] for fault in tally.faults[:SHOWN]],
             "seconds": round(done.seconds, 3),
             "figures": dict(tally.figures),
+            "most": dict(tally.most),
             "measures": list(tally.measures),
         }
         self.lines[line["part"], line["chunk"]] = line

@@ -21,6 +21,8 @@ class Tally:
         One a fault.
     figures : mapping
         Other counts of the part, which are added up over chunks.
+    most : mapping
+        Figures of which the largest over all chunks counts.
     measures : tuple of float
         One figure a judged one, where the part measures.
     """
@@ -28,6 +30,7 @@ class Tally:
     count: int
     faults: tuple[str, ...] = ()
     figures: Mapping[str, int] = field(default_factory=dict)
+    most: Mapping[str, int] = field(default_factory=dict)
     measures: tuple[float, ...] = ()
 
 

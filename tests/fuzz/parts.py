@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import files, forgeries, instances
+from . import files, forgeries, instances, oracles, plugins, processes
 from .part import Part
 
-PARTS: dict[str, Part] = {part.name: part for part in (instances.PART, files.PART, forgeries.PART)}
+ALL = (instances.PART, files.PART, forgeries.PART, plugins.PART, *oracles.PARTS, *processes.PARTS)
+PARTS: dict[str, Part] = {part.name: part for part in ALL}

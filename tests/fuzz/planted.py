@@ -9,7 +9,7 @@ from .part import Part, Tally
 
 
 def count(seed: int, number: int, size: int) -> Tally:
-    return Tally(size, ("bad",) * (number == 2), {"chunks": 1}, (float(number),))
+    return Tally(size, ("bad",) * (number == 2), {"chunks": 1}, {"number": number}, (float(number),))
 
 
 def die(seed: int, number: int, size: int) -> Tally:

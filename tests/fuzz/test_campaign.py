@@ -28,6 +28,7 @@ def test_all_are_judged_and_a_rerun_judges_what_is_missing(tmp_path):
     journal, done = run(COUNT, tmp_path)
     whole = result(COUNT, journal)
     assert (whole["count"], whole["faults"], whole["figures"]) == (9, 1, {"chunks": 5})
+    assert whole["most"] == {"number": 4}
     assert whole["measures"] == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert whole["examples"] == ["chunk 2: bad"]
     assert whole["machines"] == ["a (2 cores)"]
