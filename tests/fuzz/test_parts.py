@@ -17,15 +17,6 @@ from .parts import PARTS
 FEW = {
     "instances": 60, "files": 56, "forgeries": 40, "plugins": 60, "elastic": 20, "types": 30, "moves": 2, "windows": 2
 }  # fmt: skip
-    "instances": 60,
-    "files": 56,
-    "forgeries": 40,
-    "plugins": 60,
-    "elastic": 20,
-    "types": 30,
-    "moves": 2,
-    "windows": 2,
-}
 
 
 @pytest.mark.parametrize("name", FEW)
