@@ -221,7 +221,7 @@ def run(seed: int, number: int, count: int) -> Tally:
                 told["still true, not counted"] += 1
                 continue
             judged += 1
-            told[f"{kind}: exit code {code}"] += 1
+            told[f"{kind} (exit code {code})"] += 1
             if is_accepted(code, case_of(name)):
                 faults.append(f"{label}: accepted with exit code {code}")
     return Tally(judged, tuple(faults), told)
