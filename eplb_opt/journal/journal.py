@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -81,6 +82,23 @@ class Journal:
         self._store.close()
         if is_idle:
             self.path.unlink(missing_ok=True)
+
+    def section(self, name: str) -> Journal:
+        """A journal in this one's file, for a job of its own within a job: what it keeps is apart from all else.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Journal
+            Open as long as this one is.
+        """
+        part = copy.copy(self)
+        part._store = self._store.section(name)
+        part._ended = threading.Event()
+        return part
 
     def begin(self, asked: Mapping[str, Any]) -> None:
         """Begin a job, or go on with it.

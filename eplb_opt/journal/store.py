@@ -6,6 +6,7 @@ Each has a digest: what a disk or a copy has changed in it is damage, and never 
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import sqlite3
@@ -57,6 +58,7 @@ class Store:
 
     def __init__(self, path: Path, *, must_exist: bool = False) -> None:
         self.path = path
+        self._within = ""
         if not must_exist:
             check_writable(path)
         elif not path.is_file():
@@ -117,6 +119,7 @@ class Store:
         self._connection.execute("COMMIT")
 
     def _read_head(self, name: str) -> Any:
+        name = self._within + name
         found = self._connection.execute(
             "SELECT value, digest FROM head WHERE name = ?", (name,)
         ).fetchone()
@@ -127,14 +130,20 @@ class Store:
         return json.loads(value)
 
     def _put_head(self, name: str, value: Any) -> None:
-        text = _text(value)
-        self._connection.execute(PUT_HEAD, (name, text, _digest((name, text))))
+        texts = (self._within + name, _text(value))
+        self._connection.execute(PUT_HEAD, (*texts, _digest(texts)))
 
     def _check(self, texts: tuple[Any, ...], digest: Any) -> None:
         """Raise `JournalError` unless texts are those of their digest."""
         is_whole = all(isinstance(text, str) for text in texts)
         if not is_whole or _digest(texts) != digest:
             raise JournalError(_damaged(self.path))
+
+    def section(self, name: str) -> Store:
+        """The same file, in which all names and kinds begin with a name."""
+        part = copy.copy(self)
+        part._within = f"{self._within}{name}/"
+        return part
 
     def head(self, name: str) -> Any:
         """What the file says under a name, as JSON types; None where it says nothing."""
@@ -162,6 +171,7 @@ class Store:
 
     def entries(self, kind: str) -> dict[Key, Any]:
         """The entries of a kind, in the order in which they came."""
+        kind = self._within + kind
         with self._said():
             found = self._connection.execute(
                 "SELECT key, value, digest FROM entries WHERE kind = ? ORDER BY number",
@@ -173,6 +183,7 @@ class Store:
 
     def put(self, kind: str, entries: dict[Key, Any], spent: float) -> None:
         """Add entries, all or nothing, and how many seconds the job has taken by now."""
+        kind = self._within + kind
         texts = [(kind, _text(key), _text(value)) for key, value in entries.items()]
         rows = [(*text, _digest(text)) for text in texts]
         with self._said(), self._transaction():
