@@ -179,14 +179,11 @@ def _rows(days: _Days, results: Mapping[str, Result]) -> list[dict[str, Any]]:
 
 def _floor(unseen: Instance) -> Floats:
     """Imbalance of each window's own plan, [windows, layers]."""
-    from ..replayer.kept import KeptPlans
     from ..replayer.rounds import OwnRounds
     from ..replayer.trace import Turn
 
     served = tuple(range(unseen.num_windows))
-    return (
-        OwnRounds(unseen, KeptPlans(None)).outcome([Turn((), served)], None).imbalance
-    )
+    return OwnRounds(unseen).outcome([Turn((), served)], None).imbalance
 
 
 def _print(report: Mapping[str, Any]) -> None:

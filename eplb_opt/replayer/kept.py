@@ -136,3 +136,6 @@ def _placement(entry: Mapping[str, Any], instance: Instance) -> Placement:
         tuple(instance.layer_ids or ()),
         entry["ranks"],
     )
+
+
+NOTHING_KEPT = KeptPlans(None)

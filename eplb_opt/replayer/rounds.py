@@ -15,7 +15,7 @@ from ..problem.placement import Placement
 from ..problem.pool import Floats, Ints
 from ..replanning import replanned
 from .judge import Outcome, imbalance_in, of_windows, renamed_moves
-from .kept import NEAR, PLAN, KeptPlans, Planned
+from .kept import NEAR, NOTHING_KEPT, PLAN, KeptPlans, Planned
 from .players import OWN, Player, own
 from .trace import Turn
 
@@ -31,10 +31,12 @@ class Rounds:
     player : Player
     instance : Instance
         Of all windows.
-    kept : KeptPlans
+    kept : KeptPlans, optional
     """
 
-    def __init__(self, player: Player, instance: Instance, kept: KeptPlans) -> None:
+    def __init__(
+        self, player: Player, instance: Instance, kept: KeptPlans = NOTHING_KEPT
+    ) -> None:
         self._kept = kept
         self.name = player.name
         self.is_slow = player.is_slow
@@ -137,13 +139,13 @@ class OwnRounds:
     ----------
     instance : Instance
         Of all windows.
-    kept : KeptPlans
+    kept : KeptPlans, optional
     """
 
     name = OWN
     is_slow = False
 
-    def __init__(self, instance: Instance, kept: KeptPlans) -> None:
+    def __init__(self, instance: Instance, kept: KeptPlans = NOTHING_KEPT) -> None:
         self.instance = instance
         self._kept = kept
 
