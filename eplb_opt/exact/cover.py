@@ -25,13 +25,11 @@ from ..problem.status import StopReason
 from .cover_kernel import (
     COVERED,
     IMPOSSIBLE,
-    Codes,
-    Tree,
     cover,
     fill_first,
     reset_costs,
 )
-from .cover_windows import Seen
+from .cover_state import Codes, Seen, Tree
 from .targets import Targets, Verdict
 
 METHOD = "rank patterns"

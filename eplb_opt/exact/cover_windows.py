@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 import numpy as np
 
 from ..compiled import compiled
 from ..problem.pool import Floats, Ints
-
-if TYPE_CHECKING:
-    from .cover_kernel import Tree
-
-
-class Seen(NamedTuple):
-    """What windows say of patterns; nothing if there are none.
-
-    Attributes
-    ----------
-    load : array [patterns, windows], int64
-        Of each pattern in each window.
-    most : array [windows]
-        What a rank carries at most.
-    caps : array [windows], float64
-        What a window may weigh in the objective.
-    limit : float
-        The objective's.
-    """
-
-    load: Ints
-    most: Ints
-    caps: Floats
-    limit: float
+from .cover_state import Seen, Tree
 
 
 @compiled
