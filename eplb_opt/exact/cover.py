@@ -15,8 +15,8 @@ import numpy as np
 from ..bounds.pattern_list import list_all
 from ..budget import Budget
 from ..certificates.cover import CoverCertificate
-from ..certificates.cover_tree import MOST_LOOKS, NODE, is_listed
 from ..certificates.rank_model import Model, rank_model
+from ..checker.contents import MOST_HELD, MOST_LOOKS, NODE
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
@@ -202,7 +202,7 @@ class CoverSearch:
     def certificate(self, target: float, verdict: Verdict) -> CoverCertificate | None:
         """Of a target found impossible, if the tree is small enough to be looked through again (X11)."""
         looks = verdict.ticks + NODE * int(self.tree.state[2])
-        is_small = is_listed(len(self.types), self.model.least.size)
+        is_small = self.types.shape[0] * self.model.least.size <= MOST_HELD
         if verdict.impossible and is_small and looks <= MOST_LOOKS * SHORT:
             return CoverCertificate(target)
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..checker.claims import read_head
+from ..claims.reading import read_head
 from .content import read_content
 
 

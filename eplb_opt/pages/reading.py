@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..checker.claims import read_head, read_layer, read_section, read_totals
-from ..checker.schema import NAME, Section
+from ..claims.reading import read_head, read_layer, read_section, read_totals
+from ..claims.schema import NAME, Section
 from ..errors import FormatError, shown
 from ..formats.content import read_content
 from ..report import gap, outputs, replay, replay_schema, sweep_schema

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from eplb_opt import Cost, FormatError, Instance, Limits, Objective, solve
-from eplb_opt.checker.claims import read_head
-from eplb_opt.checker.digest import loads_digest
-from eplb_opt.checker.schema import (
+from eplb_opt.claims.digest import loads_digest
+from eplb_opt.claims.reading import read_head
+from eplb_opt.claims.schema import (
     HEAD,
     LAYER,
     LIMITS,

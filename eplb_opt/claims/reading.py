@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..certificates.registry import Certificate, read_certificate
+from ..certificates.registry import read_certificate
 from ..errors import FormatError
-from ..problem.hierarchy import NodeSet
 from ..strict import shown
 from .schema import (
     BOUND,
@@ -30,7 +29,6 @@ from .schema import (
 )
 
 Fields = dict[str, Any]
-Proof = tuple[NodeSet, Certificate]
 Needed = Callable[[Field], bool]
 MOST_DIGITS = 9  # of a schema's number
 WRITER = "give the report that 'eplb-opt solve --json' wrote"
@@ -165,13 +163,13 @@ def read_layer(data: Any, layer_id: int, schema: int | None) -> Fields:
     return fields
 
 
-def _read_proof(data: Any, where: str, schema: int) -> Proof:
+def _read_proof(data: Any, where: str, schema: int) -> dict[str, Any]:
     fields = read_section(data, PROOF, where, lambda field: field.is_needed(schema))
     try:
         certificate = read_certificate(data)
     except FormatError as error:
         raise FormatError(f"{where}: {error}") from None
-    return tuple(fields["groups"]), certificate
+    return {"groups": fields["groups"], **certificate.to_dict()}
 
 
 def read_totals(data: Any, schema: int) -> Fields:
