@@ -22,6 +22,7 @@ from .schema import (
     OBJECTIVE,
     PREVIOUS,
     PROOF,
+    PROOF_FILE,
     SCHEMA,
     TOTALS,
     Field,
@@ -131,7 +132,7 @@ def read_head(report: Any, where: str, needs_windows: bool = False) -> Fields:
         return field.is_needed(schema) or (needs_windows and field.name == "windows")
 
     head = read_section(report, HEAD, where, needed)
-    for section in (OBJECTIVE, LIMITS, PREVIOUS):
+    for section in (OBJECTIVE, LIMITS, PREVIOUS, PROOF_FILE):
         if head.get(section.name) is not None:
             head[section.name] = read_section(
                 head[section.name], section, section.name, needed
@@ -191,7 +192,7 @@ def unknown_keys(report: Mapping[str, Any]) -> tuple[str, ...]:
     sections = [(report, HEAD), (report["totals"], TOTALS)]
     sections += [
         (report[section.name], section)
-        for section in (OBJECTIVE, LIMITS, PREVIOUS)
+        for section in (OBJECTIVE, LIMITS, PREVIOUS, PROOF_FILE)
         if report.get(section.name) is not None
     ]
     sections += [(layer, LAYER) for layer in report["layers"]]
