@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -87,8 +88,6 @@ def test_another_file_is_refused(how, files, capsys):
 
 def resealed(files: list[str], held: object) -> None:
     """Another file of proofs, which the report names as if it were its own."""
-    import hashlib
-
     content = gzip.compress(json.dumps(held).encode(), mtime=0)
     proofs_of(files).write_bytes(content)
     report = json.loads(Path(files[1]).read_text())
