@@ -31,7 +31,10 @@ SLACK = 1e-3  # slots above all of them: what a child that is impossible is wort
 
 
 def count_tree(
-    pool: Pool, limit: float, budget: Budget | None = None
+    pool: Pool,
+    limit: float,
+    budget: Budget | None = None,
+    most_nodes: int | None = None,
 ) -> CountTreeCertificate | None:
     """The certificate of a limit that is impossible; None: its tree is too large, or there is none.
 
@@ -43,6 +46,8 @@ def count_tree(
         T > 0, in units of load.
     budget : Budget, optional
         Its clock ends the search. Default: no limit, deterministic.
+    most_nodes : int, optional
+        Of the tree. Default: `MOST_NODES`.
 
     Raises
     ------
@@ -58,7 +63,8 @@ def count_tree(
     levels = _levels(cols)
     cuts: list[Cut] = [(THRESHOLD, level, None) for level in levels]
     table = Table(plain_pool(pool), limit, cuts)
-    nodes = _Search(pool, cols, table, budget or Budget()).nodes()
+    search = _Search(pool, cols, table, budget or Budget())
+    nodes = search.nodes(MOST_NODES if most_nodes is None else most_nodes)
     return None if nodes is None else _certificate(limit, levels, nodes)
 
 
@@ -169,12 +175,12 @@ class _Search:
             # dearer than all slots: such counts are out
             self.first = [[(cols.levels, SLOT * (pool.slots + 1))]]
 
-    def nodes(self) -> list[Node] | None:
+    def nodes(self, most: int) -> list[Node] | None:
         """The whole tree; None: it is too large, or some leaf stays open."""
         found: list[Node] = []
         stack = [self.table.allowed]
         while stack:
-            if len(found) == MOST_NODES or self.budget.stop() is not None:
+            if len(found) == most or self.budget.stop() is not None:
                 return None
             vectors = [] if found else list(self.first)
             allowed, solution = self._narrowed(stack.pop(), vectors)
