@@ -19,7 +19,7 @@ from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.certificates.names import SEARCHED
 from eplb_opt.certificates.registry import read_certificate
 from eplb_opt.exact.cover import decide
-from eplb_opt.exact.pairing_tree import count_tree
+from eplb_opt.exact.pairing_tree import MOST_NODES, count_tree
 from eplb_opt.grouping import certified_groups
 from eplb_opt.problem.hierarchy import NodeSet, bottleneck_partition, members, node_sets
 from eplb_opt.problem.instance import Instance
@@ -31,15 +31,15 @@ from .cases import cases
 
 BELOW = 1 - 1e-12  # of a bound that is a sum of two replica loads: the target whose next sum it is
 TICKS = 400_000_000  # contents looked at for one bound
-NODES = 20_000  # of a tree over counts
+NODES = 20_000  # of a tree over counts, where few do not suffice
 
 Proof = dict[str, Any]  # as the store holds it
 
 
-def certificate_of(pool: Pool, bound: float) -> Certificate | None:
+def certificate_of(pool: Pool, bound: float, nodes: int) -> Certificate | None:
     """The certificate of a bound of a pool, if a tree is small enough."""
     if pool.slots_per_rank == 2:
-        return count_tree(pool, bound * BELOW, most_nodes=NODES)
+        return count_tree(pool, bound * BELOW, most_nodes=nodes)
     return decide(pool, bound, Budget(work=TICKS)).proof
 
 
@@ -62,23 +62,23 @@ def _of_sets(
 ) -> Iterator[Proof]:
     """Stored certificates, and new ones of the node sets that decide: every partition has one that reaches the bound.
 
-    Of the best partition as far as it is proven the heaviest set is tried, until no partition is below the bound.
+    Of the best partition as far as it is proven the heaviest set is tried, until no partition is below the bound; with
+    long trees where short ones leave one.
     """
     proofs = {node_set: {"kind": _kind(proof), **proof} for node_set, proof in stored.items()}
     pools = {one: instance.pool(layer, members(instance, one) if instance.hierarchical else None) for one in every_set}
     values = {one: _known(pools[one], proofs.get(one)) for one in every_set}
-    tried: set[NodeSet] = set()
-    while True:
+    for nodes in (MOST_NODES, NODES):
+        tried: set[NodeSet] = set()
         worst, partition = bottleneck_partition(values, instance.num_groups)
-        left = [one for one in partition if one not in tried]
-        if not exceeds(bound, worst) or not left:
-            break
-        heaviest = max(left, key=values.__getitem__)
-        tried.add(heaviest)
-        new = certificate_of(pools[heaviest], bound)
-        if new is not None:
-            proofs[heaviest] = {"groups": list(heaviest)} | new.to_dict()
-            values[heaviest] = new.bound(pools[heaviest])
+        while exceeds(bound, worst) and not tried.issuperset(partition):
+            heaviest = max((one for one in partition if one not in tried), key=values.__getitem__)
+            tried.add(heaviest)
+            new = certificate_of(pools[heaviest], bound, nodes)
+            if new is not None:
+                proofs[heaviest] = {"groups": list(heaviest)} | new.to_dict()
+                values[heaviest] = new.bound(pools[heaviest])
+            worst, partition = bottleneck_partition(values, instance.num_groups)
     yield from proofs.values()
 
 
