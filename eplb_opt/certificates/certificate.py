@@ -63,10 +63,11 @@ class Certificate:
     def bound(self, pool: Pool) -> float:
         """What it proves of a pool if it holds, in units of load, >= ``target``.
 
-        With two slots a rank an objective is a sum of two replica loads: the next such sum above the target (X5).
+        With two slots a rank an objective is a sum of two replica loads: the next such sum above the target (X5);
+        but what windows make of such sums is not.
         """
-        is_of_two = pool.slots_per_rank == 2
-        return next_sum(plain_pool(pool), self.target) if is_of_two else self.target
+        is_of_sums = pool.slots_per_rank == 2 and pool.windows is None
+        return next_sum(plain_pool(pool), self.target) if is_of_sums else self.target
 
     def proves(self, pool: Pool, bound: float, name: str) -> bool:
         """Whether a bound of this name, in units of load, is one that it proves if it holds."""
