@@ -76,7 +76,7 @@ def contradictions(objective: np.ndarray, bound: np.ndarray) -> list[int]:
 
 def check(instance: Instance, layers: list[dict[str, Any]]) -> tuple[int, list[str]]:
     """Re-prove stored bounds without a solver: how many layers in full, and what is wrong."""
-    from eplb_opt.checker.verify import verify
+    from eplb_opt.claims.verify import verify
     from eplb_opt.heuristics.greedy import greedy
 
     placement = greedy(instance)

@@ -19,9 +19,9 @@ from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.certificates.names import SEARCHED
 from eplb_opt.certificates.registry import read_certificate
 from eplb_opt.exact.cover import decide
-from eplb_opt.exact.pairing_tree import count_tree
+from eplb_opt.exact.pairing_tree import MOST_NODES, count_tree
 from eplb_opt.grouping import certified_groups
-from eplb_opt.problem.hierarchy import NodeSet, members, node_sets
+from eplb_opt.problem.hierarchy import NodeSet, bottleneck_partition, members, node_sets
 from eplb_opt.problem.instance import Instance
 from eplb_opt.problem.pool import Pool
 from eplb_opt.problem.status import exceeds
@@ -31,14 +31,15 @@ from .cases import cases
 
 BELOW = 1 - 1e-12  # of a bound that is a sum of two replica loads: the target whose next sum it is
 TICKS = 400_000_000  # contents looked at for one bound
+NODES = 20_000  # of a tree over counts, where few do not suffice
 
 Proof = dict[str, Any]  # as the store holds it
 
 
-def certificate_of(pool: Pool, bound: float) -> Certificate | None:
+def certificate_of(pool: Pool, bound: float, nodes: int) -> Certificate | None:
     """The certificate of a bound of a pool, if a tree is small enough."""
     if pool.slots_per_rank == 2:
-        return count_tree(pool, bound * BELOW)
+        return count_tree(pool, bound * BELOW, most_nodes=nodes)
     return decide(pool, bound, Budget(work=TICKS)).proof
 
 
@@ -53,19 +54,43 @@ def proofs_of(instance: Instance, layer: int, entry: dict[str, Any]) -> Iterator
         if proof is not None and bound_of_ranks(proof.target, instance.ranks_per_pool) >= bound:
             yield {"groups": list(range(instance.num_groups))} | proof.to_dict()
         return
-    for node_set in every_set:
-        yield from _proof(instance, layer, node_set, bound, stored.get(node_set))
+    yield from _of_sets(instance, layer, bound, stored, every_set)
 
 
-def _proof(instance: Instance, layer: int, node_set: NodeSet, bound: float, stored: Proof | None) -> Iterator[Proof]:
-    """The stored certificate of a node set where it suffices for the bound, or a new one."""
-    pool = instance.pool(layer, members(instance, node_set) if instance.hierarchical else None)
-    known = trivial_bound(pool)[0] if stored is None else read_certificate(stored).bound(pool)
-    new = certificate_of(pool, bound) if exceeds(bound, known) else None
-    if new is not None:
-        yield {"groups": list(node_set)} | new.to_dict()
-    elif stored is not None:
-        yield stored
+def _of_sets(
+    instance: Instance, layer: int, bound: float, stored: dict[NodeSet, Proof], every_set: list[NodeSet]
+) -> Iterator[Proof]:
+    """Stored certificates, and new ones of the node sets that decide: every partition has one that reaches the bound.
+
+    Of the best partition as far as it is proven the heaviest set is tried, until no partition is below the bound; with
+    long trees where short ones leave one.
+    """
+    proofs = {node_set: {"kind": _kind(proof), **proof} for node_set, proof in stored.items()}
+    pools = {one: instance.pool(layer, members(instance, one) if instance.hierarchical else None) for one in every_set}
+    values = {one: _known(pools[one], proofs.get(one)) for one in every_set}
+    for nodes in (MOST_NODES, NODES):
+        tried: set[NodeSet] = set()
+        worst, partition = bottleneck_partition(values, instance.num_groups)
+        while exceeds(bound, worst) and not tried.issuperset(partition):
+            heaviest = max((one for one in partition if one not in tried), key=values.__getitem__)
+            tried.add(heaviest)
+            new = certificate_of(pools[heaviest], bound, nodes)
+            if new is not None:
+                proofs[heaviest] = {"groups": list(heaviest)} | new.to_dict()
+                values[heaviest] = new.bound(pools[heaviest])
+            worst, partition = bottleneck_partition(values, instance.num_groups)
+    yield from proofs.values()
+
+
+def _kind(proof: Proof) -> str:
+    """Of a stored certificate; the first ones did not say it."""
+    return "patterns" if "prices" in proof else "cuts"
+
+
+def _known(pool: Pool, proof: Proof | None) -> float:
+    """What is proven of a pool."""
+    certified = 0.0 if proof is None else read_certificate(proof).bound(pool)
+    return max(trivial_bound(pool)[0], certified)
 
 
 def certified(instance: Instance, layer: int, entry: dict[str, Any]) -> dict[str, Any]:

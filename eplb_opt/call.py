@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from .checker.consistency import OF_INSTANCE, of_ranks
-from .checker.digest import loads_digest, map_digest
+from .claims.consistency import OF_INSTANCE, of_ranks
+from .claims.digest import loads_digest, map_digest
 from .errors import OptionError
 from .how import How
 from .journal.journal import PARTS, Journal

@@ -12,7 +12,7 @@ import numpy as np
 
 from .bounds.moves import pattern_moves_bound
 from .budget import Budget
-from .checker.digest import map_digest
+from .claims.digest import map_digest
 from .errors import FallbackWarning, SolverError
 from .highs import collected_failures
 from .limits import Limits

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .certificates.layer import LayerCertificate, totals_of
-from .checker.consistency import OF_INSTANCE, of_ranks
-from .checker.digest import loads_digest
-from .checker.schema import SCHEMA
+from .claims.consistency import OF_INSTANCE, of_ranks
+from .claims.digest import loads_digest
+from .claims.schema import SCHEMA
 from .limits import Limits
 from .problem.instance import Instance
 from .problem.placement import Placement
@@ -241,7 +241,7 @@ class Result:
         Returns
         -------
         dict
-            The keys of `checker.schema`, but those that only the command writes.
+            The keys of `claims.schema`, but those that only the command writes.
 
         Examples
         --------

@@ -14,7 +14,7 @@ import numpy as np
 
 from eplb_opt import Instance, Limits, Result, solve
 from eplb_opt.certificates.registry import certified_names
-from eplb_opt.checker.verify import verify_report
+from eplb_opt.claims.verify import verify_report
 
 from .campaign import run
 from .costs.pools import optimum_of, random_instance

@@ -15,7 +15,7 @@ from eplb_opt.bounds.patterns import pattern_bound
 from eplb_opt.certificates.layer import Findings, certify
 from eplb_opt.certificates.names import PATTERNS
 from eplb_opt.certificates.registry import Certificate
-from eplb_opt.checker.schema import in_order
+from eplb_opt.claims.schema import in_order
 from eplb_opt.exact.matching import MATCHING
 from eplb_opt.formats import write_json, write_map
 from eplb_opt.problem.hierarchy import NodeSet, members

@@ -13,8 +13,8 @@ import pytest
 from eplb_opt import Status
 from eplb_opt.certificates.layer import LayerCertificate, totals_of
 from eplb_opt.certificates.names import COUNTS, CUTS, MEAN, PATTERNS, REPLICA
-from eplb_opt.checker.schema import HEAD, NAME, NUMBER, SCHEMA
-from eplb_opt.checker.verify import verify_report
+from eplb_opt.claims.schema import HEAD, NAME, NUMBER, SCHEMA
+from eplb_opt.claims.verify import verify_report
 from eplb_opt.cli import main
 
 from .forging import CERTIFIED, HOSTILE, SEARCHED, Judge, Report, is_proof, may_be_true, parent_of, paths_of, value_at

@@ -17,11 +17,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Folders and single files, lowest floor first. What stands on one floor does not import each other.
 FLOORS = (
-    ("errors", "strict", "version", "costs_measured"),
+    ("checker", "errors", "strict", "version", "costs_measured"),
     ("atomic",),
     ("limits", "problem", "refined_options", "synthetic"),
     ("certificates", "external", "sampling", "step_times"),
-    ("checker", "packages"),
+    ("claims", "packages"),
     ("compiled", "native", "formats"),
     ("highs", "random_numbers", "moves", "record", "recordings"),
     ("calibration",),
@@ -52,7 +52,7 @@ FLOORS = (
     ("__main__",),
     (PACKAGE,),  # the names that load when used
 )
-LIGHT = ("checker", "certificates", "problem")  # numpy and the standard library only
+LIGHT = ("checker", "claims", "certificates", "problem")  # numpy and the standard library only
 TENSORS = f"{PACKAGE}.problem.placement"  # makes maps for engines, torch tensors, when it is asked for them
 
 Imports = Mapping[str, Iterable[str]]  # of each module, the modules of the package
@@ -170,7 +170,7 @@ UPWARD = {  # a file and what is added to it
     "at the top": ("problem/pool.py", "from ..bounds.cuts import cut_bound"),
     "of a module": ("problem/pool.py", "from .. import solver"),
     "by its whole name": ("problem/pool.py", "import eplb_opt.solver"),
-    "of an absolute name": ("checker/verify.py", "from eplb_opt.exact.matching import decide"),
+    "of an absolute name": ("claims/verify.py", "from eplb_opt.exact.matching import decide"),
     "inside a function": ("certificates/cuts.py", "def f():\n    from ..bounds import cuts"),
     "for types only": ("bounds/cuts.py", "if TYPE_CHECKING:\n    from ..solver import solve"),
     "of a package's file": ("formats/__init__.py", "from ..solver import solve"),

@@ -24,7 +24,7 @@ from eplb_opt import (
     solve,
     starts,
 )  # fmt: skip
-from eplb_opt.checker.verify import verify_report
+from eplb_opt.claims.verify import verify_report
 from eplb_opt.cli import main
 from eplb_opt.foresight.left_out import LeftOut
 from eplb_opt.heuristics.greedy import greedy

@@ -13,7 +13,7 @@ import pytest
 from eplb_opt import FormatError, Instance, Limits, Placement, solve
 from eplb_opt.certificates.names import COVER
 from eplb_opt.certificates.registry import certified_names, searched_names
-from eplb_opt.checker.verify import verify, verify_report
+from eplb_opt.claims.verify import verify, verify_report
 from eplb_opt.cli import main
 from eplb_opt.formats import write_map
 
@@ -286,7 +286,7 @@ def test_many_groups_are_looked_at(capsys):
     proof = case.report["layers"][0]["proofs"][1]
     proof["target"] *= 1.2
     (first, _) = verify_report(case.instance, case.placement, case.report).layers
-    assert first.faults == (f"a certificate that does not hold for groups '{proof['groups']}'",)
+    assert first.faults == (f"a proof of groups {proof['groups']} does not hold",)
 
 
 def test_names_of_searches_are_those_of_the_methods():

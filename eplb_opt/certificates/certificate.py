@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
+from ..checker.pool import Pool as PlainPool
+from ..checker.pool import next_sum
+from ..checker.problem import holds
 from ..errors import FormatError
 from ..problem.pool import Pool
 from ..strict import number
-from .sums import next_sum
 
 Self = TypeVar("Self", bound="Certificate")
 
 
 @dataclass(frozen=True)
-class Certificate(ABC):
+class Certificate:
     """A proof that no packing of a pool has an objective <= ``target``, if it holds.
 
-    A kind of certificate is a frozen dataclass below this one, with ``kind``, ``names`` and ``holds``, and with
-    ``read`` if it has fields beside the target. `registry.KINDS` lists them.
+    A kind of certificate is a frozen dataclass below this one, with ``kind`` and ``names``, and with ``read`` if it has
+    fields beside the target. `registry.KINDS` lists them; `checker.layer.KINDS` has the checks of those of plain pools.
 
     Parameters
     ----------
@@ -45,9 +45,8 @@ class Certificate(ABC):
         """Whether it says anything of such a pool: of sizes that are loads, but for kinds that say otherwise."""
         return pool.cost is None and pool.unequal is None
 
-    @abstractmethod
     def holds(self, pool: Pool) -> bool:
-        """Whether it proves what it says, without a solver and without rounding in its favour.
+        """Whether it proves what it says, without a solver and without rounding in its favour: the checker's word.
 
         Parameters
         ----------
@@ -59,6 +58,7 @@ class Certificate(ABC):
         bool
             False for every certificate that is wrong, also for one that is not even well formed.
         """
+        return holds(plain_pool(pool), self.to_dict())
 
     def bound(self, pool: Pool) -> float:
         """What it proves of a pool if it holds, in units of load, >= ``target``.
@@ -66,10 +66,8 @@ class Certificate(ABC):
         With two slots a rank an objective is a sum of two replica loads: the next such sum above the target (X5);
         but what windows make of such sums is not.
         """
-        if pool.slots_per_rank != 2 or pool.windows is not None:
-            return self.target
-        largest = min(2 * self.target, sys.float_info.max)
-        return max(self.target, next_sum(pool, self.target, largest))
+        is_of_sums = pool.slots_per_rank == 2 and pool.windows is None
+        return next_sum(plain_pool(pool), self.target) if is_of_sums else self.target
 
     def proves(self, pool: Pool, bound: float, name: str) -> bool:
         """Whether a bound of this name, in units of load, is one that it proves if it holds."""
@@ -100,3 +98,8 @@ class Certificate(ABC):
     def read(cls: type[Self], data: Mapping[str, Any]) -> Self:
         """The certificate of ``to_dict``; a value of the wrong type raises what it raises."""
         return cls(number(data["target"]))
+
+
+def plain_pool(pool: Pool) -> PlainPool:
+    """A pool as the checker knows it: loads on ranks that are alike."""
+    return PlainPool(pool.loads, pool.slots, pool.ranks, pool.distinct)

@@ -30,7 +30,9 @@ class CoverCertificate(Certificate):
     names: ClassVar[tuple[str, ...]] = (COVER,)
 
     def holds(self, pool: Pool) -> bool:
-        """Whether no packing of the pool is within the target: in integers, without a solver (X7, X11)."""
+        """Whether no packing of the pool is within the target: the checker's word, and over windows in the same way."""
+        if pool.windows is None:
+            return super().holds(pool)
         if not (math.isfinite(self.target) and self.target > 0):
             return False
         if pool.num_experts * pool.max_count > MOST_TYPES:

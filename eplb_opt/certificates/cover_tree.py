@@ -1,4 +1,4 @@
-"""The search for a cover of all ranks by rank contents, as whoever checks a proof does it (``models/README.md``, X11).
+"""Over windows: the search for a cover of all ranks by rank contents, as whoever checks a proof does it (X11, W5).
 
 It is the tree of the prover (`exact.cover_kernel`), found again from the loads and the target: no compiled code, and
 nothing else that the prover says. All children of a node are looked at together, in numpy.
@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..checker.contents import MOST_LOOKS, NODE
 from ..problem.pool import Ints, Pool
 from .patterns import TooManyError, contents
 from .rank_model import Model
 from .window_model import WindowModel
 
-MOST_LOOKS = 500_000_000  # contents looked at in all, each child of a node by itself
-NODE = 1_000  # looks that a node takes as long as, whatever it holds
 MOST_STEPS = 80_000_000  # of listing: as many as the prover's may take
 MOST_CONTENTS = 60_000
 MOST_HELD = 40_000_000  # contents times experts: memory

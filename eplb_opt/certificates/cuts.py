@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ..checker.counts import allowed_counts
+from ..checker.pool import integers_of
 from ..problem.pool import Floats, Ints, Pool
 from ..strict import number, text
-from .certificate import Certificate
+from .certificate import Certificate, plain_pool
 from .cut_values import (
     AGGREGATE,
     THRESHOLD,
@@ -30,7 +32,6 @@ __all__ = [
     "Array",
     "Cut",
     "CutCertificate",
-    "common_integers",
     "companions",
     "count_range",
     "cut_values",
@@ -63,20 +64,6 @@ class CutCertificate(Certificate):
 
     cuts: tuple[Cut, ...]
     slot_price: float
-
-    def holds(self, pool: Pool) -> bool:
-        """Whether no solution of the pool has an objective <= the target: integers only, no solver.
-
-        Every count that the target allows is looked at (L1.3, L1.4).
-        """
-        if not is_valid(pool, self):
-            return False
-        costs = exact_costs(pool, self)
-        if costs is None:
-            return True
-        cost_of_count, most = costs
-        cheapest = int(cost_of_count.min(axis=1).sum())
-        return cheapest > most
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> CutCertificate:
@@ -148,7 +135,7 @@ def _exact_prices(
 ) -> tuple[list[PricedCut[int]], int]:
     """The cuts and the price of a slot, all in integers of one unit."""
     multipliers = [cut.multiplier for cut in cert.cuts]
-    (of_slot, *prices), _ = common_integers([cert.slot_price, *multipliers])
+    (of_slot, *prices), _ = integers_of([cert.slot_price, *multipliers])
     # Loads and levels are integers of a unit 2**-load_bits. An aggregate cut's f has that unit, so its terms carry the
     # factor 2**load_bits already; terms that are counts have to be given it.
     unit = 1 << scaled.load_bits
@@ -161,14 +148,7 @@ def _exact_prices(
 
 def exact_range(pool: Pool, target: float) -> tuple[Ints, Ints] | None:
     """Least and most count of each expert [experts] that a target > 0 allows, exactly (L1.3); None: L0 excludes it."""
-    (limit, *loads), _ = common_integers([target, *pool.loads.tolist()])
-    least = [max(1, -(-w // limit)) for w in loads]  # w / limit, rounded up
-    spare = pool.slots - sum(least)
-    is_above_mean = sum(loads) > pool.ranks * limit
-    if is_above_mean or spare < 0 or max(least) > pool.max_count:
-        return None  # L0a, L0b
-    top = [min(k + spare, pool.max_count) for k in least]
-    return np.array(least), np.array(top)
+    return allowed_counts(plain_pool(pool), target)
 
 
 def rounded(cert: CutCertificate) -> CutCertificate:
@@ -223,19 +203,6 @@ def count_range(pool: Pool, target: float) -> tuple[Ints, Ints]:
     return least, np.minimum(least + spare, pool.max_count)
 
 
-def common_integers(values: Sequence[float]) -> tuple[list[int], int]:
-    """Finite floats times the least power of two that makes all of them integers, and that power's exponent."""
-    ratios = [float(value).as_integer_ratio() for value in values]
-    # A power of two, as all of them.
-    largest = max(denominator for _, denominator in ratios)
-    bits = largest.bit_length() - 1
-    integers = []
-    for numerator, denominator in ratios:
-        shift = bits - (denominator.bit_length() - 1)
-        integers.append(numerator << shift)
-    return integers, bits
-
-
 class _Scaled(NamedTuple):
     """A certificate's target and levels (v, u) and a pool's loads as integers of one unit, 2**-load_bits."""
 
@@ -248,7 +215,7 @@ class _Scaled(NamedTuple):
 def _scaled(pool: Pool, cert: CutCertificate) -> _Scaled:
     levels = [level for cut in cert.cuts for level in (cut.v, cut.u)]
     values = [cert.target, *levels, *pool.loads.tolist()]
-    (target, *integers), bits = common_integers(values)
+    (target, *integers), bits = integers_of(values)
     ends = len(levels)
     pairs = list(zip(integers[:ends:2], integers[1:ends:2], strict=True))
     return _Scaled(target, pairs, integers[ends:], bits)

@@ -44,7 +44,9 @@ class PatternCertificate(Certificate):
     prices: tuple[tuple[int, int, int], ...]
 
     def holds(self, pool: Pool) -> bool:
-        """Whether no packing of the pool is within the target: in integers, without a solver (L2.2)."""
+        """Whether no packing of the pool is within the target: the checker's word, and over windows in the same way."""
+        if pool.windows is None:
+            return super().holds(pool)
         if not (math.isfinite(self.target) and self.target > 0):
             return False
         price_of = {(expert, count): price for expert, count, price in self.prices}

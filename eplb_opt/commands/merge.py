@@ -76,7 +76,7 @@ def _merge(options: argparse.Namespace) -> None:
 
 def _merge_solve(options: argparse.Namespace, parts: Sequence[Part]) -> None:
     """Write the map and the report, then say them as `solve` does."""
-    from ..checker.schema import in_order
+    from ..claims.schema import in_order
     from ..merging.merge import joined
 
     found = joined(parts)

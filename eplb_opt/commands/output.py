@@ -126,14 +126,17 @@ def save_json(path: Path | None, content: Mapping[str, Any]) -> None:
     content : mapping
         JSON types; finite numbers only.
     """
-    from ..formats import write_json
+    from ..claims.schema import SCHEMA
+    from ..formats import write_json, write_report
 
     if path is None:
         return
     if path == STANDARD_OUTPUT:
         print(json.dumps(content, indent=1, allow_nan=False))
     else:
-        save(path, lambda file: write_json(file, content))
+        is_report = content.get("schema") == SCHEMA
+        write = write_report if is_report else write_json
+        save(path, lambda file: write(file, content))
         say_done(f"wrote {path}")
 
 

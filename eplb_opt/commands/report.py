@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..checker.schema import in_order
+from ..claims.schema import in_order
 from ..errors import FormatError, OptionError
 from ..methods import METHODS
 from ..methods.needs import require_method
@@ -214,7 +214,7 @@ def _loads_of(
     report: Found, options: argparse.Namespace
 ) -> tuple[Instance | None, Placement | None]:
     """The instance and the map of a report, as far as they are given."""
-    from ..checker.digest import loads_digest
+    from ..claims.digest import loads_digest
     from ..formats import read_loads, read_map
     from .verify import instance_of_report
 

@@ -119,7 +119,7 @@ def _solve(options: argparse.Namespace) -> int:
 def _solve_with(
     options: argparse.Namespace, journal: Journal | None, is_interrupted: bool
 ) -> int:
-    from ..checker.schema import in_order
+    from ..claims.schema import in_order
 
     limits = limits_of(options)
     loads = _read(options)

@@ -16,7 +16,7 @@ from .options import add_json, add_loads, reading_of
 from .output import STANDARD_OUTPUT, json_file, print_lines, save_json
 
 if TYPE_CHECKING:
-    from ..checker.checks import LayerCheck, ReportCheck
+    from ..claims.checks import LayerCheck, ReportCheck
     from ..formats import ExpertMap, Loads
     from ..problem.instance import Instance
     from ..problem.objective import Objective
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _moved_otherwise(inputs: _Inputs, path: Path) -> list[str]:
     """What a map in use says against the report: it is another one, or other replicas move from it."""
-    from ..checker.digest import map_digest
+    from ..claims.digest import map_digest
     from ..formats import read_map
     from ..moves.held import moves, slots_in_use
 
@@ -185,7 +185,7 @@ def _objective(report: Mapping[str, Any]) -> Objective:
 
 def _read_placement(path: Path, instance: Instance) -> Placement:
     """The map of the instance's layers; if it is of other layers, ``--layers`` may be missing."""
-    from ..checker.verify import CHOOSE_LAYERS
+    from ..claims.verify import CHOOSE_LAYERS
     from ..formats import read_expert_map, read_map
 
     wanted = instance.layer_ids or ()
@@ -208,7 +208,7 @@ def _has_layers(expert_map: ExpertMap, wanted: Sequence[int]) -> bool:
 
 
 def _check(inputs: _Inputs, path: Path) -> ReportCheck:
-    from ..checker.verify import verify_report
+    from ..claims.verify import verify_report
 
     try:
         return verify_report(inputs.instance, inputs.placement, inputs.report)

@@ -15,9 +15,10 @@ import numpy as np
 from ..bounds.pattern_list import list_all
 from ..budget import Budget
 from ..certificates.cover import CoverCertificate
-from ..certificates.cover_tree import MOST_LOOKS, NODE, is_listed
+from ..certificates.cover_tree import is_listed
 from ..certificates.rank_model import Model, rank_model
 from ..certificates.window_model import WindowModel, window_model
+from ..checker.contents import MOST_LOOKS, NODE
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..bracket import Bracket
 from ..budget import Budget
+from ..certificates.certificate import plain_pool
 from ..certificates.mean import max_replica_bound, trivial_bound
 from ..certificates.names import COUNT_TREE, COUNTS, REPLICA
-from ..certificates.sums import next_sum
+from ..checker.pool import MARGIN, next_sum
 from ..errors import SolverError
 from ..highs import collected_failures, go_on_without
 from ..limits import Limits
@@ -274,8 +275,9 @@ class _Halving:
 
     def _raise(self, limit: float, method: str) -> None:
         """No packing is within the limit: the optimum is at least the next sum of two replica loads."""
-        bound = max(limit, next_sum(self.pool, limit, self.bracket.upper))
-        self.bracket.raise_to(bound, method)
+        least = next_sum(plain_pool(self.pool), limit)
+        at_most = self.bracket.upper * (1 - MARGIN)
+        self.bracket.raise_to(max(limit, min(least, at_most)), method)
         self.improved = False
 
     def _offer(self, packing: Packing | None) -> bool:

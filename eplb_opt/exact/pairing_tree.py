@@ -12,17 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..budget import Budget
-from ..certificates.count_tree import (
-    SLOT,
-    Bools,
-    CountTable,
-    CountTreeCertificate,
-    Node,
-    Prices,
-    pack_nodes,
-)
-from ..certificates.cuts import exact_range
-from ..certificates.sums import MARGIN
+from ..certificates.certificate import plain_pool
+from ..certificates.count_tree import CountTreeCertificate, Node
+from ..checker.counts import SLOT, THRESHOLD, Cut, Table, Vector, allowed_counts
+from ..checker.pool import MARGIN, Bools
 from ..highs import run_highs
 from ..problem.pool import Floats, Ints, Pool
 from .threshold import Columns, below, levels_of, prices_of
@@ -38,7 +31,10 @@ SLACK = 1e-3  # slots above all of them: what a child that is impossible is wort
 
 
 def count_tree(
-    pool: Pool, limit: float, budget: Budget | None = None
+    pool: Pool,
+    limit: float,
+    budget: Budget | None = None,
+    most_nodes: int | None = None,
 ) -> CountTreeCertificate | None:
     """The certificate of a limit that is impossible; None: its tree is too large, or there is none.
 
@@ -50,21 +46,25 @@ def count_tree(
         T > 0, in units of load.
     budget : Budget, optional
         Its clock ends the search. Default: no limit, deterministic.
+    most_nodes : int, optional
+        Of the tree. Default: `MOST_NODES`.
 
     Raises
     ------
     SolverError
         HiGHS refused the model.
     """
-    counts = exact_range(pool, limit)
+    counts = allowed_counts(plain_pool(pool), limit)
     if counts is None:
-        return CountTreeCertificate(limit, (), pack_nodes([]))
+        return CountTreeCertificate(limit, (), ())
     cols = _every_column(pool, limit, *counts)
     if cols.expert.size > MOST_COLUMNS:
         return None
     levels = _levels(cols)
-    table = CountTable(pool, limit, levels, counts)
-    nodes = _Search(pool, cols, table, budget or Budget()).nodes()
+    cuts: list[Cut] = [(THRESHOLD, level, None) for level in levels]
+    table = Table(plain_pool(pool), limit, cuts)
+    search = _Search(pool, cols, table, budget or Budget())
+    nodes = search.nodes(MOST_NODES if most_nodes is None else most_nodes)
     return None if nodes is None else _certificate(limit, levels, nodes)
 
 
@@ -100,17 +100,16 @@ def _certificate(
     """The tree with the levels that it uses."""
     used = sorted({level for n in nodes for prices in n.prices for level, _ in prices})
     number = {level: i for i, level in enumerate(used)}
-    renamed = [
+    renamed = tuple(
         node._replace(
-            prices=[
-                [(number[level], m) for level, m in vector] for vector in node.prices
-            ]
+            prices=tuple(
+                tuple((number[level], m) for level, m in vector)
+                for vector in node.prices
+            )
         )
         for node in nodes
-    ]
-    return CountTreeCertificate(
-        limit, tuple(levels[level] for level in used), pack_nodes(renamed)
     )
+    return CountTreeCertificate(limit, tuple(levels[level] for level in used), renamed)
 
 
 class _Solution(NamedTuple):
@@ -118,7 +117,7 @@ class _Solution(NamedTuple):
 
     slots: float
     shares: Floats
-    prices: Prices
+    prices: Vector
 
 
 class _Relaxation:
@@ -146,7 +145,7 @@ class _Relaxation:
         return _Solution(slots, shares * allowed, _integers(duals))
 
 
-def _integers(duals: Floats) -> Prices:
+def _integers(duals: Floats) -> Vector:
     """By how much the price of a slot's part falls behind each level, in the certificate's unit."""
     price = np.rint(prices_of(duals)[1:] * SLOT).astype(np.int64)
     falls = price - np.append(price[1:], 0)
@@ -166,24 +165,22 @@ class _Branch(NamedTuple):
 class _Search:
     """Branch and bound over counts: nodes in preorder."""
 
-    def __init__(
-        self, pool: Pool, cols: Columns, table: CountTable, budget: Budget
-    ) -> None:
+    def __init__(self, pool: Pool, cols: Columns, table: Table, budget: Budget) -> None:
         self.table = table
         self.budget = budget
         self.relaxation = _Relaxation(pool, cols, budget)
         self.most = pool.slots + SLACK
-        self.first: list[Prices] = []
+        self.first: list[Vector] = []
         if math.isfinite(cols.alone):
             # dearer than all slots: such counts are out
             self.first = [[(cols.levels, SLOT * (pool.slots + 1))]]
 
-    def nodes(self) -> list[Node] | None:
+    def nodes(self, most: int) -> list[Node] | None:
         """The whole tree; None: it is too large, or some leaf stays open."""
         found: list[Node] = []
         stack = [self.table.allowed]
         while stack:
-            if len(found) == MOST_NODES or self.budget.stop() is not None:
+            if len(found) == most or self.budget.stop() is not None:
                 return None
             vectors = [] if found else list(self.first)
             allowed, solution = self._narrowed(stack.pop(), vectors)
@@ -198,7 +195,7 @@ class _Search:
         return found
 
     def _narrowed(
-        self, allowed: Bools, vectors: list[Prices]
+        self, allowed: Bools, vectors: list[Vector]
     ) -> tuple[Bools | None, _Solution | None]:
         """What prices leave of some counts, and the last solution; None: nothing, or the solver has no solution.
 
@@ -229,7 +226,7 @@ class _Search:
         most = 0.0
         slots = solution.slots
         for expert, count in self._splits(allowed, solution.shares):
-            few, many = self.table.halves(allowed, expert, count)
+            many, few = self.table.halves(allowed, expert, count)
             worth = self._gain(few, slots) * self._gain(many, slots)
             if worth > most:
                 most = worth

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..certificates.cuts import THRESHOLD, Cut, CutCertificate
-from ..certificates.sums import MARGIN
+from ..checker.pool import MARGIN
 from ..problem.pool import Floats, Ints, Pool
 
 Bools = npt.NDArray[np.bool_]

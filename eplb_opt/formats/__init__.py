@@ -13,7 +13,7 @@ from .registry import (
     output_format,
     output_formats,
 )
-from .reports import read_report
+from .reports import read_report, write_report
 from .routing import Routing
 from .writing import (
     check_map_format,
@@ -52,4 +52,5 @@ __all__ = [
     "write_json",
     "write_loads",
     "write_map",
+    "write_report",
 ]

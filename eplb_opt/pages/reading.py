@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..checker.claims import read_head, read_layer, read_section, read_totals
-from ..checker.schema import NAME, Section
+from ..claims.reading import read_head, read_layer, read_section, read_totals
+from ..claims.schema import NAME, Section
 from ..errors import FormatError, shown
 from ..formats.content import read_content
+from ..formats.proof_file import joined
 from ..report import gap, outputs, replay, replay_schema, sweep_schema
 
 REPORT = "report"
@@ -48,8 +49,9 @@ def read_found(path: Path) -> tuple[str, Found] | None:
         return None
     schema = str(content.get("schema", NAME))
     if schema.partition("/")[0] == NAME:
-        _check_report(content, str(path))
-        return REPORT, content
+        whole = joined(content, path)
+        _check_report(whole, str(path))
+        return REPORT, whole
     if schema not in SCHEMAS:
         raise FormatError(
             f"{path}: schema {shown(schema)}: give loads, or what {WRITERS} wrote with --json"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..checker.digest import map_digest
+from ..claims.digest import map_digest
 from ..journal.journal import Journal
 from ..problem.instance import Instance
 from ..problem.placement import Placement

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from ..checker.digest import loads_digest
+from ..claims.digest import loads_digest
 from ..errors import InstanceError, OptionError, shown
 from ..journal.journal import Journal, opened
 from ..problem.instance import Instance

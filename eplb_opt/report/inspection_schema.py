@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..checker.schema import Field, Section, objects
-from ..checker.values import (
+from ..claims.schema import Field, Section, objects
+from ..claims.values import (
     AT_LEAST_0,
     BOOLEAN,
     COUNT,

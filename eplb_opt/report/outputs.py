@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..checker import checks
-from ..checker.schema import OBJECTIVE, Field, Section, objects
-from ..checker.values import (
+from ..claims import checks
+from ..claims.schema import OBJECTIVE, Field, Section, objects
+from ..claims.values import (
     AT_LEAST_0,
     BOOLEAN,
     COUNT,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..certificates.certificate import Certificate
 from ..certificates.registry import KINDS
-from ..checker import checks
-from ..checker.schema import HEAD, NUMBER, PROOF, SCHEMA, SECTIONS, Field, Section
+from ..claims import checks
+from ..claims.schema import HEAD, NUMBER, PROOF, SCHEMA, SECTIONS, Field, Section
 from . import demo, diff, gap, inspection, outputs, replay, sweep_schema
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -18,7 +18,7 @@ OUTPUTS_PATH = DOCS / "outputs.md"
 START = f"""# The report
 
 `eplb-opt solve --json FILE` and `Result.to_dict()` write it (`--json -`: on standard output, which then has nothing
-else), `eplb-opt verify` reads it and proves again what it says. This page is made of `eplb_opt/checker/schema.py` by
+else), `eplb-opt verify` reads it and proves again what it says. This page is made of `eplb_opt/claims/schema.py` by
 `python -m eplb_opt.report.page`. The schema is `{SCHEMA}`.
 
 `verify` reads reports of schema {NUMBER} and those of before schemas, which have no key marked *since schema 1*. One

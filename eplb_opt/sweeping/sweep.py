@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..checker.digest import loads_digest
+from ..claims.digest import loads_digest
 from ..journal.journal import Journal
 from ..report.sweep_schema import SCHEMA
 from .advice import advise, with_frontier

@@ -330,7 +330,7 @@ def test_tampering_is_rejected() -> None:
         replace(cert, cuts=(replace(first, v=cert.target / 2), *rest)),
         replace(cert, cuts=(replace(first, u=-1.0), *rest)),
         replace(cert, cuts=(replace(first, kind="other"), *rest)),
-        replace(cert, cuts=(*cert.cuts, Cut(THRESHOLD, cert.target, 0.0, 1.0))),
+        replace(cert, cuts=(*cert.cuts, Cut(THRESHOLD, cert.target * 0.99, 0.0, 1.0))),
         replace(cert, cuts=(*cert.cuts, Cut(THRESHOLD, cert.target * 0.6, cert.target * 0.1, 1.0))),  # n < 1
     ]
     assert cert.holds(KNOWN)

@@ -18,10 +18,12 @@ from eplb_opt.bounds.cuts import cut_bound
 from eplb_opt.bounds.pattern_list import list_all
 from eplb_opt.bounds.patterns import pattern_bound
 from eplb_opt.budget import Budget
-from eplb_opt.certificates import patterns as pattern_certificate
+from eplb_opt.certificates.certificate import plain_pool
 from eplb_opt.certificates.mean import trivial_bound
 from eplb_opt.certificates.patterns import PatternCertificate
 from eplb_opt.certificates.rank_model import rank_model
+from eplb_opt.checker import contents as contents_module
+from eplb_opt.checker.contents import Model, contents
 from eplb_opt.errors import FormatError
 from eplb_opt.problem.pool import Pool
 
@@ -150,12 +152,15 @@ def test_the_check_lists_what_the_prover_lists(seed: int) -> None:
     if not pool.loads.any():
         return
     for factor in (1.0, 1.01, 1.2, 3.0):
-        model = rank_model(pool, trivial_bound(pool)[0] * factor)
+        target = trivial_bound(pool)[0] * factor
+        model = rank_model(pool, target)
+        own_model = Model(plain_pool(pool), target)
+        assert (model is None) == own_model.is_excluded
         if model is None:
             continue
         listed = list_all(pool, model, 10**6)
         assert listed is not None
-        own = [row for block in pattern_certificate.contents(pool, model) for row in block.tolist()]
+        own = [row for block in contents(plain_pool(pool), own_model) for row in block.tolist()]
         assert sorted(own) == sorted(listed[0].tolist())
 
 
@@ -163,19 +168,19 @@ def test_the_check_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     cert = mixed_certificate()
     assert cert.holds(MIXED)
     with monkeypatch.context() as patch:
-        patch.setattr(pattern_certificate, "MOST_STEPS", 3)
+        patch.setattr(contents_module, "MOST_STEPS", 3)
         assert not cert.holds(MIXED)
-    monkeypatch.setattr(pattern_certificate, "MOST_CELLS", 3)
+    monkeypatch.setattr(contents_module, "MOST_TYPES", 3)
     assert not cert.holds(MIXED)
 
 
 def test_blocks_are_as_good_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Pool(np.random.default_rng(0).lognormal(size=12), 24, 6)
-    model = rank_model(pool, pool.mean * 1.05)
-    assert model is not None
-    whole = np.concatenate(list(pattern_certificate.contents(pool, model)))
-    monkeypatch.setattr(pattern_certificate, "AT_ONCE", 1)
-    blocks = np.concatenate(list(pattern_certificate.contents(pool, model)))
+    plain = plain_pool(pool)
+    model = Model(plain, pool.mean * 1.05)
+    whole = np.concatenate(list(contents(plain, model)))
+    monkeypatch.setattr(contents_module, "AT_ONCE", 1)
+    blocks = np.concatenate(list(contents(plain, model)))
     assert sorted(blocks.tolist()) == sorted(whole.tolist())
 
 

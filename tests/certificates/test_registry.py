@@ -12,7 +12,7 @@ import pytest
 from eplb_opt import FormatError, Instance, solve
 from eplb_opt.certificates.certificate import Certificate
 from eplb_opt.certificates.cost import CostCertificate
-from eplb_opt.certificates.count_tree import CountTreeCertificate
+from eplb_opt.certificates.count_tree import CountTreeCertificate, Node
 from eplb_opt.certificates.cover import CoverCertificate
 from eplb_opt.certificates.cuts import Cut, CutCertificate
 from eplb_opt.certificates.groups import GroupCertificate
@@ -27,8 +27,9 @@ from eplb_opt.certificates.registry import (
     true_name,
 )
 from eplb_opt.certificates.unequal import UnequalCertificate
-from eplb_opt.checker.verify import verify_report
-from eplb_opt.problem.pool import Pool
+from eplb_opt.checker.pool import Pool as PlainPool
+from eplb_opt.checker.problem import KINDS as CHECKS
+from eplb_opt.claims.verify import verify_report
 
 from ..reports import CASES
 
@@ -37,7 +38,7 @@ EXAMPLES = {
     "patterns": PatternCertificate(0.1, ((0, 1, 7), (1, 2, -3))),
     "cost": CostCertificate(0.1, 3, (("aggregate", 9, 2, 1),)),
     "cover": CoverCertificate(0.1),
-    "counts": CountTreeCertificate(0.1, (0.07,), "eJyLjtY11DGIBQAGMAFp"),
+    "counts": CountTreeCertificate(0.1, (0.07,), (Node((((0, 5),), ()), 2, 4), Node(()))),
     "groups": GroupCertificate(0.3),
     "unequal": UnequalCertificate(0.1, (("short", 9, 2), ("heavy", 3, 1))),
 }
@@ -95,8 +96,10 @@ class HalfTheMean(Certificate):
     kind: ClassVar[str] = "half"
     names: ClassVar[tuple[str, ...]] = ("half the mean",)
 
-    def holds(self, pool: Pool) -> bool:
-        return 0 < self.target < pool.total / pool.ranks / 2
+
+def is_below_half(pool: PlainPool, target: float, proof: dict) -> bool:
+    """What the checker does with it."""
+    return target < pool.loads.sum() / pool.ranks / 2
 
 
 def report_of(instance: Instance, target: float) -> dict:
@@ -122,6 +125,7 @@ def test_a_toy_kind_takes_a_class_and_a_line(monkeypatch):
     with pytest.raises(FormatError, match="kind 'half'"):
         verify_report(instance, placement, report_of(instance, 1.4))
     monkeypatch.setitem(KINDS, HalfTheMean.kind, HalfTheMean)
+    monkeypatch.setitem(CHECKS, HalfTheMean.kind, (HalfTheMean.names, is_below_half))
     check = verify_report(instance, placement, report_of(instance, 1.4))
     assert (check.exit_code, check.layers[0].faults) == (0, ())
     wrong = verify_report(instance, placement, report_of(instance, 1.6))

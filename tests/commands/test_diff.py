@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from eplb_opt.checker.claims import read_section
+from eplb_opt.claims.reading import read_section
 from eplb_opt.cli import main
 from eplb_opt.commands.units import bytes_in, speed_in
 from eplb_opt.report.diff_schema import DIFF, LAYER, SCHEDULE, STEP, TOTALS

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from eplb_opt.checker.claims import read_section
+from eplb_opt.claims.reading import read_section
 from eplb_opt.cli import main
 from eplb_opt.formats import Loads
 from eplb_opt.report.inspection import guessed_axes, inspection

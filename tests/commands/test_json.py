@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from eplb_opt.checker.claims import read_section
+from eplb_opt.claims.reading import read_section
 from eplb_opt.report.outputs import GAP, GAP_METHOD, VERIFY, VERIFY_LAYER
 from eplb_opt.report.page import OUTPUTS_PATH, outputs_page
 

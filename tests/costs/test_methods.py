@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 from eplb_opt import Cost, Instance, InstanceError, Limits, Objective, OptionError, Placement, solve
 from eplb_opt.budget import Budget
 from eplb_opt.certificates.names import SPARE_REPLICA
-from eplb_opt.checker.verify import verify
+from eplb_opt.claims.verify import verify
 from eplb_opt.costs.plan import plan_in_time
 from eplb_opt.costs.search import search_times
 from eplb_opt.exact.assignment_milp import solve_milp

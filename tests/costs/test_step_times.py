@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eplb_opt import Cost, Instance, Objective, Placement, solve
-from eplb_opt.checker.verify import verify_report
+from eplb_opt.claims.verify import verify_report
 from eplb_opt.step_times import step_times
 
 COST = Cost.table([0, 1, 3], [0.5, 2.0, 3.0], per_rank=0.25)

@@ -11,7 +11,7 @@ import pytest
 from eplb_opt import Instance, Limits, solve
 from eplb_opt.certificates.names import CP_SAT, SPARE_REPLICA
 from eplb_opt.certificates.spare import spare_replica_bound
-from eplb_opt.checker.verify import verify_report
+from eplb_opt.claims.verify import verify_report
 from eplb_opt.cli import main
 from eplb_opt.problem.pool import Pool
 

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from eplb_opt.checker.claims import read_section
+from eplb_opt.claims.reading import read_section
 from eplb_opt.cli import main
 from eplb_opt.commands.sweep import numbers
 from eplb_opt.errors import JournalError

@@ -31,7 +31,7 @@ from eplb_opt.certificates.mean import max_replica_bound, mean_bound, trivial_bo
 from eplb_opt.certificates.names import UNEQUAL
 from eplb_opt.certificates.registry import read_certificate
 from eplb_opt.certificates.unequal import HEAVY, SHORT, RankLimits, UnequalCertificate
-from eplb_opt.checker.verify import verify_report
+from eplb_opt.claims.verify import verify_report
 from eplb_opt.exact.assignment_milp import solve_milp
 from eplb_opt.exact.cpsat_solver import solve_cpsat
 from eplb_opt.external import call_policy

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..certificates.registry import Certificate, read_certificate
+from ..certificates.registry import read_certificate
 from ..errors import FormatError
-from ..problem.hierarchy import NodeSet
 from ..strict import shown
 from .schema import (
     BOUND,
@@ -23,6 +22,7 @@ from .schema import (
     OBJECTIVE,
     PREVIOUS,
     PROOF,
+    PROOF_FILE,
     SCHEMA,
     TOTALS,
     Field,
@@ -30,7 +30,6 @@ from .schema import (
 )
 
 Fields = dict[str, Any]
-Proof = tuple[NodeSet, Certificate]
 Needed = Callable[[Field], bool]
 MOST_DIGITS = 9  # of a schema's number
 WRITER = "give the report that 'eplb-opt solve --json' wrote"
@@ -133,7 +132,7 @@ def read_head(report: Any, where: str, needs_windows: bool = False) -> Fields:
         return field.is_needed(schema) or (needs_windows and field.name == "windows")
 
     head = read_section(report, HEAD, where, needed)
-    for section in (OBJECTIVE, LIMITS, PREVIOUS):
+    for section in (OBJECTIVE, LIMITS, PREVIOUS, PROOF_FILE):
         if head.get(section.name) is not None:
             head[section.name] = read_section(
                 head[section.name], section, section.name, needed
@@ -165,13 +164,13 @@ def read_layer(data: Any, layer_id: int, schema: int | None) -> Fields:
     return fields
 
 
-def _read_proof(data: Any, where: str, schema: int) -> Proof:
+def _read_proof(data: Any, where: str, schema: int) -> dict[str, Any]:
     fields = read_section(data, PROOF, where, lambda field: field.is_needed(schema))
     try:
         certificate = read_certificate(data)
     except FormatError as error:
         raise FormatError(f"{where}: {error}") from None
-    return tuple(fields["groups"]), certificate
+    return {"groups": fields["groups"], **certificate.to_dict()}
 
 
 def read_totals(data: Any, schema: int) -> Fields:
@@ -193,7 +192,7 @@ def unknown_keys(report: Mapping[str, Any]) -> tuple[str, ...]:
     sections = [(report, HEAD), (report["totals"], TOTALS)]
     sections += [
         (report[section.name], section)
-        for section in (OBJECTIVE, LIMITS, PREVIOUS)
+        for section in (OBJECTIVE, LIMITS, PREVIOUS, PROOF_FILE)
         if report.get(section.name) is not None
     ]
     sections += [(layer, LAYER) for layer in report["layers"]]

@@ -13,7 +13,7 @@ from ..problem.pool import Pool
 from ..problem.spare import COPIES, require_spare, spare_faults
 from ..problem.status import agrees, exceeds
 from ..strict import shown
-from .claims import Fields
+from .reading import Fields
 
 
 def spare_head_faults(

@@ -14,20 +14,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from ..certificates.names import COST, UNEQUAL
+from ..certificates.registry import certified_names, searched_names
+from ..checker.problem import Problem, Verdict, check_layer
 from ..errors import FormatError
 from ..problem.instance import Instance
 from ..problem.placement import Placement
-from ..problem.pool import Floats
-from ..problem.status import Status, agrees, exceeds, relative_gap
-from .bounds import proven_bound
+from ..problem.pool import Ints
+from ..problem.status import Status, agrees, relative_gap
+from ..strict import shown
+from .bounds import is_known, is_other, problem_of
 from .checks import LayerCheck, ReportCheck
-from .claims import Fields, read_head, read_layer, read_totals, schema_of, unknown_keys
 from .consistency import derived_faults, head_faults, totals_faults
+from .reading import (
+    Fields,
+    read_head,
+    read_layer,
+    read_totals,
+    schema_of,
+    unknown_keys,
+)
 from .spare import is_proven, spare_bound_faults, spare_head_faults
 from .steps import step_faults
 
+OF_OTHERS = (COST, UNEQUAL)  # bounds in time, or of unequal ranks
 THE_REPORT = "the report"
 CHOOSE_LAYERS = "--layers says which layers the loads have, or are wanted of them"
 
@@ -146,97 +156,73 @@ def _checks(
     if not is_same_shape or placement.num_experts != instance.num_experts:
         # The report is not of this map: nothing is proven again.
         fault = f"the report is not of this map: {placement.violations(instance)[0]}"
-        return [
-            _layer_check(fields, math.nan, 0.0, math.inf, [fault]) for fields in layers
-        ]
-    objective, means, invalid = _objectives(instance, placement)
+        nothing = Verdict(math.nan, 0.0, math.inf, False, [fault])
+        return [_layer_check(fields, nothing) for fields in layers]
+    problem = problem_of(instance)
+    rows = zip(placement.phy2log, layers, strict=True)
     return [
-        _check(instance, i, float(objective[i]), float(means[i]), fields, invalid[i])
-        for i, fields in enumerate(layers)
+        _check(instance, problem, layer, placed, fields)
+        for layer, (placed, fields) in enumerate(rows)
     ]
 
 
-def _objectives(
-    instance: Instance, placement: Placement
-) -> tuple[Floats, Floats, list[list[str]]]:
-    """The objective of each layer and its mean rank, NaN where the map is not valid; and what makes it so, [layers]."""
-    if not placement.violations(instance):
-        objective = placement.objective(instance)
-        nothing: list[list[str]] = [[] for _ in range(instance.num_layers)]
-        return objective, placement.mean_ranks(instance), nothing
-    objective = np.full(instance.num_layers, math.nan)
-    is_in_time = instance.objective.timed_by is not None
-    means = np.where(is_in_time, math.nan, instance.mean)
-    invalid: list[list[str]] = []
-    for i, layer_id in enumerate(instance.layer_ids or ()):
-        one = replace(instance, load=instance.load[:, [i]], layer_ids=(layer_id,))
-        row = Placement(placement.phy2log[[i]], placement.num_experts, (layer_id,))
-        violations = row.violations(one)
-        if violations:
-            of_all = f"(of {len(violations)} violations)"
-            invalid.append([f"the map is not valid: {violations[0]} {of_all}"])
-        else:
-            invalid.append([])
-            objective[i] = row.objective(one)[0]
-            means[i] = row.mean_ranks(one)[0]
-    return objective, means, invalid
-
-
 def _check(
-    instance: Instance,
-    layer: int,
-    objective: float,
-    mean: float,
-    fields: Fields,
-    invalid: list[str],
+    instance: Instance, problem: Problem, layer: int, placed: Ints, fields: Fields
 ) -> LayerCheck:
-    """Re-check one layer.
-
-    Parameters
-    ----------
-    layer : int
-        Row of the instance.
-    objective : float
-        Of the map; NaN where it is not valid.
-    mean : float
-        Of its rank loads or times; NaN where it is not valid and the loads alone do not say it.
-    invalid : list of str
-        Why it is not; empty where it is.
-    """
-    claimed = dict(fields)
-    faults = list(invalid)
-    if not (invalid or agrees(objective, claimed["objective"])):
-        faults.append(f"objective {claimed['objective']}, the map's is {objective}")
-        fields = {**fields, "objective": objective}  # what follows is not at fault, too
-    bound, faults_of_bound = proven_bound(instance, layer, fields)
-    faults += faults_of_bound
-    if not invalid:
-        bound = min(bound, objective)
-        if exceeds(claimed["lower_bound"], objective):
-            faults.append(_above_objective(claimed["lower_bound"], objective))
-    faults += derived_faults(mean, fields)
-    faults += spare_bound_faults(instance, layer, fields)
-    gap = math.inf if invalid else relative_gap(objective, bound)
-    found = _layer_check(claimed, objective, bound, gap, faults)
-    return replace(found, spare_proven=is_proven(instance, layer, claimed, bound))
+    """Re-check one layer: what the checker finds, and what else the report says of it."""
+    known = _with_status(fields)
+    others = [proof for proof in known["proofs"] if not is_known(instance, proof)]
+    known["proofs"] = [proof for proof in known["proofs"] if proof not in others]
+    found = check_layer(problem, layer, placed, known)
+    faults = list(found.faults)
+    faults += [f"a proof of kind {one['kind']}, of no such layer" for one in others]
+    method = fields["bound_method"]
+    if method in OF_OTHERS and not is_other(instance):
+        faults.insert(0, f"a bound by {method}, which is none of such a layer")
+    if method not in (*certified_names(), *searched_names()):
+        faults.append(
+            f"bound by {shown(method)}, which is no method of ours: {found.bound} is proven"
+        )
+    is_valid = not math.isnan(found.objective)
+    objective = found.objective if is_valid else fields["objective"]
+    if agrees(objective, fields["objective"]):
+        objective = fields["objective"]
+    true = {**fields, "objective": objective}
+    faults += derived_faults(_mean(instance, layer, placed, is_valid), true)
+    faults += spare_bound_faults(instance, layer, true)
+    check = _layer_check(fields, found._replace(faults=faults))
+    return replace(check, spare_proven=is_proven(instance, layer, fields, found.bound))
 
 
-def _above_objective(bound: float, objective: float) -> str:
-    return f"bound {bound} above the map's objective {objective}"
+def _with_status(fields: Fields) -> Fields:
+    """With gap and status where a report, as its least form, does not say them."""
+    gap = relative_gap(fields["objective"], fields["lower_bound"])
+    limit = fields.get("gap_limit", gap)
+    status = Status.OPTIMAL if fields.get("gap", gap) <= limit else Status.FEASIBLE
+    least = {"gap": gap, "gap_limit": limit, "status": status, "proofs": ()}
+    return {**least, **fields}
 
 
-def _layer_check(
-    claimed: Fields, objective: float, bound: float, gap: float, faults: list[str]
-) -> LayerCheck:
+def _mean(instance: Instance, layer: int, placed: Ints, is_valid: bool) -> float:
+    """What the objective is over to give the imbalance; NaN where the loads alone do not say it."""
+    if instance.objective.timed_by is None:
+        return float(instance.mean[layer])
+    if not is_valid:
+        return math.nan
+    row = Placement(placed[None], instance.num_experts)
+    return float(row.mean_ranks(instance.select([layer]))[0])
+
+
+def _layer_check(claimed: Fields, found: Verdict) -> LayerCheck:
     """What was found of a layer beside what the report claims of it."""
     return LayerCheck(
         layer_id=claimed["layer_id"],
-        objective=objective,
+        objective=found.objective,
         claimed_objective=claimed["objective"],
-        bound=bound,
+        bound=found.bound,
         claimed_bound=claimed["lower_bound"],
         bound_method=claimed["bound_method"],
-        gap=gap,
-        faults=tuple(faults),
+        gap=found.gap,
+        faults=tuple(found.faults),
         claimed_optimal=claimed.get("status") is Status.OPTIMAL,
     )

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from eplb_opt import Cost, FormatError, Instance, Limits, Objective, solve
-from eplb_opt.checker.claims import read_head
-from eplb_opt.checker.digest import loads_digest
-from eplb_opt.checker.schema import (
+from eplb_opt.claims.digest import loads_digest
+from eplb_opt.claims.reading import read_head
+from eplb_opt.claims.schema import (
     HEAD,
     LAYER,
     LIMITS,
@@ -95,7 +95,7 @@ def test_every_key_has_a_meaning():
 
 def test_the_head_in_order(report):
     mixed = {"unknown": 1, "interrupted": False, **dict(reversed(report.items())), "windows": "all"}
-    absent = {"notes", "rank_speeds", "rank_slots"}
+    absent = {"notes", "rank_speeds", "rank_slots", "proof_file"}
     expected = [name for name in HEAD.names() if name not in absent]
     assert list(in_order(mixed)) == [*expected, "unknown"]
     assert in_order(mixed) == mixed

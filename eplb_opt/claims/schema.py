@@ -44,6 +44,7 @@ IN_TIME = "cost"  # only a report in time has the key
 UNEQUAL_SPEEDS = "ranks of unequal speed"  # only a report of such ranks has the key
 UNEQUAL_SLOTS = "ranks of unequal slots"
 OF_STEPS = "cost and tokens_per_step"
+LONG_PROOFS = "proofs of some kilobytes, in a file"
 
 
 @dataclass(frozen=True)
@@ -337,6 +338,13 @@ PREVIOUS = Section(
         ),
     ),
 )
+PROOF_FILE = Section(
+    "proof_file",
+    (
+        _new("path", TEXT, "its name, in the report's folder", is_checked=True),
+        _new("sha256", DIGEST, "SHA-256 of the file", is_checked=True),
+    ),
+)
 HEAD = Section(
     "the report",
     (
@@ -412,11 +420,21 @@ HEAD = Section(
             "stopped by a signal; the map is the best so far",
             optional=COMMAND,
         ),
+        Field(
+            "proof_file",
+            _object(PROOF_FILE),
+            "compressed JSON of the long proofs, by the `in_file` that stands in their place",
+            is_checked=True,
+            since=1,
+            optional=LONG_PROOFS,
+        ),
         _checked("layers", objects(LAYER), "one item a layer"),
         _checked("totals", _object(TOTALS), "over layers"),
     ),
 )
-SECTIONS = (HEAD, OBJECTIVE, LIMITS, PREVIOUS, LAYER, PROOF, TOTALS, MILESTONE)
+SECTIONS = (
+    HEAD, OBJECTIVE, LIMITS, PREVIOUS, PROOF_FILE, LAYER, PROOF, TOTALS, MILESTONE,
+)  # fmt: skip
 # What the least report of a layer has.
 BOUND = ("layer_id", "objective", "lower_bound", "bound_method")
 

@@ -8,7 +8,7 @@ from ..problem.instance import Instance
 from ..problem.placement import Placement
 from ..problem.status import ROUNDING
 from ..step_times import StepTime, step_times
-from .claims import Fields
+from .reading import Fields
 
 ERRORS = 8.0  # standard errors by which two simulations may differ: numpy's random numbers may change
 

@@ -1,0 +1,1 @@
+"""Re-checking a report; needs numpy only."""
