@@ -1,9 +1,10 @@
 """With the default cost nothing changes: ``python -m benchmarks.default_cost [CASE ...]``.
 
 Each recorded case as it is and with ``cost=Cost.tokens()``: `refined`, and `optimal` within work limits on the first
-layers, must give the same maps, bounds and certificates, bit by bit. Then `refined` is called in turns as it is, with the cost, and as it is
-again: the ratio of the last two medians of processor time is noise, and that of the first two should be within it. Both
-are printed with intervals of 95 % (bootstrap over the turns). Ends with 1 if any map or proof differs.
+layers, must give the same maps, bounds and certificates, bit by bit. Then `refined` is called in turns as it is, with
+the cost, and as it is again: the ratio of the last median of processor time to the first is noise, and that of the
+second should be within it. Both are printed with intervals of 95 % (bootstrap over the turns). Ends with 1 if any map
+or proof differs.
 """
 
 from __future__ import annotations

@@ -51,6 +51,18 @@ def counts_in_time(at: Attempt, budget: Budget, seed: int) -> None:
         bracket.raise_to(found.target, COST, found)
 
 
+def patterns_in_time(at: Attempt, budget: Budget, seed: int) -> None:
+    """Bound L2 with a cost: the linear program over what ranks may hold within a target."""
+    from ..bounds.patterns import pattern_bound
+
+    bracket = at.bracket
+    bound, certificate = pattern_bound(
+        at.pool, bracket.upper, bracket.gap, budget, bracket.lower
+    )
+    if certificate is not None:
+        bracket.raise_to(bound, PATTERNS, certificate)
+
+
 def unequal_ranks(at: Attempt, budget: Budget, seed: int) -> None:
     """Bound L1 of unequal ranks: counts within a target, and what each rank can take of them."""
     from ..bounds.unequal import unequal_bound
