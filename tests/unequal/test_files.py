@@ -113,3 +113,22 @@ def test_pages_of_unequal_ranks(folder, more, capsys):
     assert (folder / "again.html").read_text() == page
     assert main(["gap", "loads.npz", *ranks, *more, "--methods", "greedy", "--report", "gap.html"]) == 0
     assert "Ranks are unequal" in (folder / "gap.html").read_text()
+
+
+def test_a_dry_run_and_inspect_say_what_is_unequal(folder, capsys):
+    """And that the windows are added, which `solve` then does."""
+    load = np.random.default_rng(0).lognormal(3, 1, (3, 2, 10)).round()
+    np.savez("loads.npz", load=load)
+    said = "up to 5 slots a rank; speeds 1 x 2, 0.5 x 1; slots 5 x 2, 2 x 1; objective: sum of 3 windows"
+    for command in (["solve", *ARGUMENTS, *UNEVEN, "--dry-run"], ["inspect", *ARGUMENTS, *UNEVEN]):
+        assert main(command) == 0
+        assert said in " ".join(capsys.readouterr().out.split())
+    assert main(["solve", *ARGUMENTS, *UNEVEN, "--dry-run"]) == 0
+    assert "objective: sum of the windows (--across chooses)" in capsys.readouterr().out
+    in_time = ["--cost", "h100-gpt-oss-120b", "--tokens-per-step", "64"]
+    assert main(["solve", *ARGUMENTS, *in_time, "--dry-run"]) == 0
+    assert "objective: sum of the windows (--across chooses)" in capsys.readouterr().out
+    assert main(["solve", *ARGUMENTS, "--dry-run"]) == 0
+    assert "objective: mean imbalance of the windows or their sum" in " ".join(capsys.readouterr().out.split())
+    assert main(["inspect", "loads.npz", "--rank-slots", "5x2,2"]) == 2
+    assert "--rank-slots needs --replicas and --ranks" in capsys.readouterr().err
