@@ -51,18 +51,6 @@ def counts_in_time(at: Attempt, budget: Budget, seed: int) -> None:
         bracket.raise_to(found.target, COST, found)
 
 
-def patterns_in_time(at: Attempt, budget: Budget, seed: int) -> None:
-    """Bound L2 with a cost: the linear program over what ranks may hold within a target."""
-    from ..bounds.patterns import pattern_bound
-
-    bracket = at.bracket
-    bound, certificate = pattern_bound(
-        at.pool, bracket.upper, bracket.gap, budget, bracket.lower
-    )
-    if certificate is not None:
-        bracket.raise_to(bound, PATTERNS, certificate)
-
-
 def unequal_ranks(at: Attempt, budget: Budget, seed: int) -> None:
     """Bound L1 of unequal ranks: counts within a target, and what each rank can take of them."""
     from ..bounds.unequal import unequal_bound
@@ -177,14 +165,17 @@ def cuts(at: Attempt, budget: Budget, seed: int) -> None:
 
 def pattern_lp(at: Attempt, budget: Budget, seed: int) -> None:
     """Bound L2: the linear program over rank patterns."""
+    limit = budget.part(PATTERN_LP) if budget.has_clock else budget
+    patterns_in_time(at, limit, seed)
+
+
+def patterns_in_time(at: Attempt, budget: Budget, seed: int) -> None:
+    """The same with all of the budget: in time nothing else knows what fits together on a rank."""
     from ..bounds.patterns import pattern_bound
 
     bracket = at.bracket
-    if budget.has_clock:
-        budget = budget.part(PATTERN_LP)
-    upper = min(bracket.upper, bracket.packing.objective(at.pool.mix))
     bound, certificate = pattern_bound(
-        at.pool.mix, upper, bracket.gap, budget, bracket.lower
+        at.pool, bracket.upper, bracket.gap, budget, bracket.lower
     )
     if certificate is not None:
         bracket.raise_to(bound, PATTERNS, certificate)
