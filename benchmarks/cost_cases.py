@@ -46,10 +46,13 @@ expert and of tokens at the rate of the largest measured batch; `measured`: the 
 
 {table}
 
-Open: the bounds of `models/README.md` section 14 know totals, single replicas and what a rank holds at least. With two
-or three slots a rank what fits together on one counts, as in tokens, and no bound in time knows it yet; in hierarchical
-mode, which groups share a node. Measured tables have steps (whole tiles of rows), whose least total is below what any
-packing reaches.
+Open: the bounds of `models/README.md` section 14 know totals, single replicas, what a rank holds at least and, with two
+to four slots a rank in pools of few slots, what fits together on one (K5). They are of mixtures of counts and contents,
+and stay below what any packing reaches where counts must be whole: in tokens, searches over counts of two slots a rank
+(X4, X5) and over covers by contents (X7) go on from there. These are of loads `w / k` with a known total, and not
+carried over to sizes yet. In hierarchical mode no bound in time knows which groups share a node (H3 is of loads).
+Measured tables have steps (whole tiles of rows), whose least total is below what any packing reaches; with nine slots a
+rank their contents are too many to be listed.
 """
 
 

@@ -22,6 +22,7 @@ from .problem.pool import Ints, Packing
 
 # of `refined` where it is a warm start: what it finds need not be searched for
 START_STEPS = 200
+START_WORK = 400_000  # of the plan in time, likewise
 WARM_SHARE = 0.5  # of the time that is left, for the next layers' warm starts
 SETS_SHARE = 0.25  # of the time, for the greedy's packings of all node sets
 
@@ -180,7 +181,7 @@ def take_in_time(
         if not is_usable("numba"):
             tokens = in_tokens(part)
             return refined(tokens) if part.unequal is None else greedy(tokens)
-        return plan_in_time(part, workers=workers)
+        return plan_in_time(part, workers=workers, work=START_WORK)
 
     def place(part: Instance, part_layers: list[LayerState]) -> None:
         take(part, part_layers, plan(part), "refined")

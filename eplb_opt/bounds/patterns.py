@@ -9,7 +9,8 @@ import numpy as np
 from ..budget import Budget
 from ..certificates.mean import trivial_bound
 from ..certificates.patterns import PatternCertificate, cheapest_counts
-from ..certificates.rank_model import Model, rank_model
+from ..certificates.rank_model import Model
+from ..certificates.time_model import model_of
 from ..certificates.window_model import window_model
 from ..errors import SolverError
 from ..highs import go_on_without
@@ -101,7 +102,7 @@ class _Climb:
 
 def _prove(pool: Pool, target: float, budget: Budget) -> PatternCertificate | None:
     """A certificate for the target, or None: the linear program has a solution, is too large, or was stopped."""
-    model = rank_model(pool, target)
+    model = model_of(pool, target)
     if model is None:
         return PatternCertificate(target, ())
     windows = window_model(pool, model, target)

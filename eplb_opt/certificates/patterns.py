@@ -17,7 +17,8 @@ from ..problem.pool import Ints, Pool
 from ..strict import integer, number
 from .certificate import Certificate
 from .names import PATTERNS
-from .rank_model import Model, rank_model
+from .rank_model import Model
+from .time_model import model_of
 from .window_model import WindowModel, window_model
 
 MOST_STEPS = 40_000_000  # partial rank contents looked at: as many as the prover's listing may take
@@ -43,9 +44,23 @@ class PatternCertificate(Certificate):
 
     prices: tuple[tuple[int, int, int], ...]
 
+    def is_of(self, pool: Pool) -> bool:
+        """Of pools without windows in time, too, whose ranks are alike (K5)."""
+        is_added = pool.cost is None or pool.windows is None
+        return is_added and pool.unequal is None
+
+    def bound(self, pool: Pool) -> float:
+        """In time its target: the next sum of two replicas is one of loads."""
+        return super().bound(pool) if pool.cost is None else self.target
+
     def holds(self, pool: Pool) -> bool:
-        """Whether no packing of the pool is within the target: the checker's word, and over windows in the same way."""
-        if pool.windows is None:
+        """Whether no packing of the pool is within the target (L2.2): the checker's word, or in the same way with more.
+
+        Windows and times are no matter of the checker's.
+        """
+        if not self.is_of(pool):
+            return False
+        if pool.windows is None and pool.cost is None:
             return super().holds(pool)
         if not (math.isfinite(self.target) and self.target > 0):
             return False
@@ -55,7 +70,7 @@ class PatternCertificate(Certificate):
         largest = max((abs(price) for price in price_of.values()), default=0)
         if largest * pool.slots >= MOST_COST:
             return False
-        model = rank_model(pool, self.target)
+        model = model_of(pool, self.target)
         if model is None:
             return True  # L0
         if model.item.size * pool.slots > MOST_CELLS:

@@ -10,6 +10,8 @@ from typing import Any
 from ..limits import Limits
 from .inspect import inspected, print_inspection
 from .output import STANDARD_OUTPUT, print_lines, save_json
+from .stated import stated_objective
+from .unequal import ranks_in
 
 
 def add_dry_run(parser: argparse.ArgumentParser) -> None:
@@ -76,4 +78,13 @@ def _objective(options: argparse.Namespace) -> str:
     """What counts of several windows."""
     if options.across is not None:
         return f"{options.across} of the windows (--across)"
+    if _is_of_sizes(options):
+        return "sum of the windows (--across chooses)"
     return "mean imbalance of the windows or their sum, as windows that are left out say first (--across chooses)"
+
+
+def _is_of_sizes(options: argparse.Namespace) -> bool:
+    """Whether times or unequal ranks are planned for: then windows are added unless the options say otherwise."""
+    is_in_time = stated_objective(options, "sum").timed_by is not None
+    is_unequal = any(value is not None for value in ranks_in(options).values())
+    return is_in_time or is_unequal

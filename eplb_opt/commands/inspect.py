@@ -20,6 +20,7 @@ from .stated import (
     stated_objective,
     topology_of,
 )
+from .unequal import add_unequal, ranks_in
 
 EXAMPLES = """
 eplb-opt inspect loads.npz
@@ -46,6 +47,7 @@ def add_parser(commands: Any) -> None:
         help="index, range 0:16, label, or all (the default)",
     )
     add_topology(parser, is_required=False)
+    add_unequal(parser)
     parser.add_argument(
         "--all-windows", action="store_true", help="show all windows, however many"
     )
@@ -57,6 +59,8 @@ def _inspect(options: argparse.Namespace) -> int:
     check_files({"--json": json_file(options.json)}, [options.loads])
     if options.replicas is not None and options.ranks is None:
         raise OptionError("--replicas needs --ranks: give both")
+    if options.replicas is None:
+        _check_alone(options)
     loads = read_selected(options)
     notes = []
     if options.ranks is not None:
@@ -66,6 +70,14 @@ def _inspect(options: argparse.Namespace) -> int:
     if options.json != STANDARD_OUTPUT:
         print_inspection(found, options.all_windows)
     return 0
+
+
+def _check_alone(options: argparse.Namespace) -> None:
+    """Raise `OptionError` for what says nothing without slots."""
+    for name, value in ranks_in(options).items():
+        if value is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{option} needs --replicas and --ranks: give all three")
 
 
 def inspected(

@@ -232,10 +232,6 @@ def _loads_of(
         raise FormatError(
             f"{path} holds other loads than those of {options.loads}: give the file that solve read"
         )
-    if instance.unequal is not None:
-        raise OptionError(
-            f"--loads {path}: figures of ranks are of equal ones, {options.loads} is of unequal ones: leave it out"
-        )
     if options.previous is None:
         return instance, None
     placement = read_map(

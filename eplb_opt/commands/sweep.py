@@ -116,8 +116,8 @@ def _add_map(parser: argparse.ArgumentParser) -> None:
         choices=list(METHODS),
         metavar="NAME",
         default="optimal",
-        help=f"that plans each number of slots and ranks, for --time-limit seconds at most: {', '.join(METHODS)}; "
-        "default: %(default)s",
+        help="that plans each number of slots and ranks, for --time-limit seconds at most, which with --cost the "
+        f"numbers of tokens share: {', '.join(METHODS)}; default: %(default)s",
     )
 
 
@@ -128,8 +128,8 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cost",
         metavar="FILE",
-        help="what a replica costs, of eplb-opt calibrate, or the name of one that ships with the package; "
-        "default: ranks are judged by their tokens",
+        help="plan and judge in time: what a replica costs, of eplb-opt calibrate, or the name of one that ships with "
+        "the package; default: ranks are judged by their tokens",
     )
     parser.add_argument(
         "--top-k",

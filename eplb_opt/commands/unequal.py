@@ -77,7 +77,6 @@ def check_unequal(options: argparse.Namespace, instance: Any) -> None:
     without = [
         ("--previous", getattr(options, "previous", None)),
         ("--spare", getattr(options, "spare", None)),
-        ("--report", getattr(options, "report", None)),
     ]
     for option, value in without:
         if value is not None:

@@ -23,7 +23,9 @@ WORK = 2_000_000  # of each pool
 CLOSE = 1 + 1e-4  # times a pool's trivial bound: good enough
 
 
-def plan_in_time(instance: Instance, *, workers: int = 1) -> Placement:
+def plan_in_time(
+    instance: Instance, *, workers: int = 1, work: int = WORK
+) -> Placement:
     """A placement for an instance whose objective has a cost, or whose ranks are unequal.
 
     Deterministic. Never worse, on the instance's objective, than the published greedy and, where ranks are alike, than
@@ -35,6 +37,8 @@ def plan_in_time(instance: Instance, *, workers: int = 1) -> Placement:
         In hierarchical mode groups stay where the better of the two has them.
     workers : int, default 1
         Threads, each of which searches a layer at a time; the map is the same with any number.
+    work : int, optional
+        Of the search of each pool.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def plan_in_time(instance: Instance, *, workers: int = 1) -> Placement:
     best = _best_start(instance)
 
     def improved(layer: int) -> Ints:
-        return _improved(instance, layer, best[layer])
+        return _improved(instance, layer, best[layer], work)
 
     layers = range(instance.num_layers)
     if workers == 1:
@@ -92,14 +96,14 @@ def _best_start(instance: Instance) -> Ints:
     return best
 
 
-def _improved(instance: Instance, layer: int, row: Ints) -> Ints:
+def _improved(instance: Instance, layer: int, row: Ints, work: int) -> Ints:
     """A layer's map, [replicas], after a search in each pool."""
     from .search import search_times
 
     found = []
     for pool, experts, packing in pools_of(instance, layer, row):
         target = trivial_bound(pool)[0] * CLOSE
-        better = search_times(pool, packing, target=target, budget=Budget(work=WORK))
+        better = search_times(pool, packing, target=target, budget=Budget(work=work))
         found.append(experts[better.in_order])
     return np.concatenate(found)
 

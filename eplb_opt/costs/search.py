@@ -13,6 +13,7 @@ from ..budget import Budget
 from ..certificates.least_total import cheapest, scale_of, whole_sizes
 from ..certificates.mean import trivial_bound
 from ..heuristics.greedy_unequal import ranks_by_speed
+from ..heuristics.separate import separate_ranks
 from ..problem.cost import Cost
 from ..problem.objective import Objective
 from ..problem.pool import Floats, Ints, Packing, Pool
@@ -84,13 +85,16 @@ def search_times(
 
 
 def _starts(pool: Pool, start: Packing) -> list[Packing]:
-    """The packing itself, and the counts of the least total dealt to ranks."""
+    """The packing itself, and before it the counts of the least total dealt to ranks.
+
+    A packing for tokens has counts for tokens, which exchanges alone are slow to leave.
+    """
     if pool.windows is not None or pool.cost is None:
         return [start]
-    return [start, _least_total(pool, start)]
+    return [_least_total(pool), start]
 
 
-def _least_total(pool: Pool, start: Packing) -> Packing:
+def _least_total(pool: Pool) -> Packing:
     """Counts of the least total, the largest replicas first, each to the rank with the least time that takes it."""
     whole = whole_sizes(pool.sizes, scale_of(pool))
     prices = whole * np.arange(1, pool.max_count + 1)
@@ -100,21 +104,28 @@ def _least_total(pool: Pool, start: Packing) -> Packing:
     order = replicas[np.argsort(-sizes[replicas], kind="stable")]
     if pool.unequal is not None:
         return _by_speed(pool, pool.unequal, order, sizes[order])
+    held = _dealt(pool, order.tolist(), sizes[order].tolist())
+    if pool.distinct:
+        held = separate_ranks(held, sizes.tolist())
+    return Packing(np.array(held, dtype=np.int64))
+
+
+def _dealt(pool: Pool, replicas: list[int], sizes: list[float]) -> list[list[int]]:
+    """Replicas in this order, each to the rank of least time with a free slot, if there is one without its expert."""
     held: list[list[int]] = [[] for _ in range(pool.ranks)]
-    times = np.zeros(pool.ranks)
-    for expert in order.tolist():
-        open_ranks = [
+    times = [0.0] * pool.ranks
+    for expert, size in zip(replicas, sizes, strict=True):
+        free = [
             rank
             for rank, experts in enumerate(held)
             if len(experts) < pool.slots_per_rank
-            and not (pool.distinct and expert in experts)
         ]
-        if not open_ranks:
-            return start
-        rank = min(open_ranks, key=times.__getitem__)
+        without = [rank for rank in free if expert not in held[rank]]
+        among = without if pool.distinct and without else free
+        rank = min(among, key=times.__getitem__)
         held[rank].append(expert)
-        times[rank] += sizes[expert]
-    return Packing(np.array(held, dtype=np.int64))
+        times[rank] += size
+    return held
 
 
 def _by_speed(pool: Pool, ranks: Ranks, order: Ints, sizes: Floats) -> Packing:

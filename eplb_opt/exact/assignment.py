@@ -10,20 +10,17 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from ..certificates.mean import trivial_bound
 from ..errors import SolverError
-from ..limits import Limits
 from ..problem.pool import Ints, Packing, Pool
 from ..problem.ranks import EMPTY
 from .sizes import Sizes, allowed_by_size, window_sizes, work_besides
+from .symmetry import canonical_packing, kinds, neighbours, rank_kinds
 
 # The incumbent's objective is a rounded sum; this much above it is safely an upper bound.
 UPPER_MARGIN = 1e-9
 CAPS_ROUNDING = 1e-12  # of the caps of a mean, which sum to one
-WORK_SIZE = 20_000  # placement variables a unit of work (about a second)
-MAX_SIZE = 400_000
 OUT_OF_TIME = "time ran out while building the model"
 
 
@@ -281,30 +278,6 @@ class Assignment:
         return packing
 
 
-def most_variables(limits: Limits) -> float:
-    """The most placement variables that limits have time for.
-
-    Parameters
-    ----------
-    limits : Limits
-
-    Returns
-    -------
-    float
-    """
-    if limits.work is None:
-        return MAX_SIZE
-    return min(MAX_SIZE, WORK_SIZE * limits.work)
-
-
-def too_large(a: Assignment, limits: Limits) -> str:
-    """What an outcome says of a model that is too large for the limits; empty: it is not."""
-    most = most_variables(limits)
-    if a.num_x <= most:
-        return ""
-    return f"{a.num_x} placement variables, at most {most:.0f} here"
-
-
 def allowed_counts(pool: Pool, upper: float) -> list[range]:
     """Every count that each expert can have in a solution no worse than a load (models/README.md, V3).
 
@@ -329,57 +302,3 @@ def allowed_counts(pool: Pool, upper: float) -> list[range]:
     least = [min(max(1, count), most) for count in needed]
     spare = max(pool.slots - sum(least), 0)
     return [range(count, min(most, count + spare) + 1) for count in least]
-
-
-def kinds(pool: Pool) -> Ints:
-    """A number for each expert, the same for those of the same loads in every window, [experts]."""
-    rows = [pool.loads] if pool.windows is None else [pool.loads, *pool.windows.loads]
-    return kinds_of_columns(np.stack(rows))
-
-
-def rank_kinds(pool: Pool) -> Ints:
-    """A number for each rank, the same for those of equal speed and slots, [ranks]."""
-    if pool.unequal is not None:
-        return pool.unequal.kinds
-    return np.zeros(pool.ranks, dtype=np.int64)
-
-
-def kinds_of_columns(rows: npt.NDArray[np.generic]) -> Ints:
-    """A number for each column, the same for those that are equal, [columns]."""
-    _, kind = np.unique(rows, axis=1, return_inverse=True)
-    return np.asarray(kind, dtype=np.int64).reshape(-1)
-
-
-def neighbours(kind_of: Ints) -> Iterator[tuple[int, int]]:
-    """Each place and the next one of the same kind."""
-    last_with: dict[int, int] = {}
-    for place, kind in enumerate(kind_of.tolist()):
-        if kind in last_with:
-            yield last_with[kind], place
-        last_with[kind] = place
-
-
-def canonical_packing(
-    pool: Pool, packing: Packing, expert_kinds: Ints, alike_ranks: Ints
-) -> Packing:
-    """Relabel experts of a kind by falling count (S2), then number ranks of a kind by their heaviest expert (S1)."""
-    counts = packing.counts(pool)
-    label = np.arange(pool.num_experts)
-    for same in _by_kind(expert_kinds):
-        by_count = np.argsort(-counts[same], kind="stable")
-        label[same[by_count]] = same
-    is_slot = packing.experts != EMPTY
-    relabelled = np.where(is_slot, label[packing.experts], EMPTY)
-    # Among all, heaviest first; what is in no slot, of number -1, is behind.
-    position = np.full(pool.num_experts + 1, pool.num_experts)
-    position[np.argsort(-pool.loads, kind="stable")] = np.arange(pool.num_experts)
-    heaviest = position[relabelled].min(axis=1)
-    number = np.arange(pool.ranks)
-    for same in _by_kind(alike_ranks):
-        number[same] = same[np.argsort(heaviest[same], kind="stable")]
-    return Packing(relabelled[number])
-
-
-def _by_kind(kind_of: Ints) -> list[Ints]:
-    """The places of each kind."""
-    return [np.flatnonzero(kind_of == kind) for kind in np.unique(kind_of)]

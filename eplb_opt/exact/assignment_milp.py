@@ -15,9 +15,10 @@ from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
 from ..problem.status import StopReason
-from .assignment import OUT_OF_TIME, Assignment, too_large
+from .assignment import OUT_OF_TIME, Assignment
 from .mean_times_milp import Parts, hint_parts, link_parts, mean_times, new_parts
 from .milp_solvers import SOLVERS, Run, run_milp
+from .model_size import too_large
 
 # Rank loads are scaled to a mean of SCALE, so that the solvers' absolute tolerances (1e-6) are small beside them; the
 # proven bound is then lowered by a relative BOUND_MARGIN for what tolerances can do to it.

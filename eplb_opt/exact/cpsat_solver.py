@@ -15,8 +15,9 @@ from ..native import in_own_thread
 from ..outcome import PoolOutcome
 from ..problem.pool import Packing, Pool
 from ..problem.status import StopReason
-from .assignment import OUT_OF_TIME, Assignment, too_large
+from .assignment import OUT_OF_TIME, Assignment
 from .assignment_cpsat import CpSatModel, build
+from .model_size import too_large
 
 BOUND_NOISE = 1e-6  # CP-SAT hands its integer bound over as a float
 # share of the work from which on it, not the clock, has stopped the search

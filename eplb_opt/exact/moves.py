@@ -19,14 +19,9 @@ from ..moves.bound import check_held, fewest_moves_bound
 from ..moves.held import Bools, moved_replicas
 from ..problem.pool import Ints, Packing, Pool
 from ..problem.status import StopReason
-from .assignment import (
-    UPPER_MARGIN,
-    Assignment,
-    allowed_counts,
-    canonical_packing,
-    kinds_of_columns,
-)
+from .assignment import UPPER_MARGIN, Assignment, allowed_counts
 from .moves_goal import Goal
+from .symmetry import canonical_packing, kinds_of_columns
 
 
 def moves_of(packing: Packing, held: Bools) -> int:

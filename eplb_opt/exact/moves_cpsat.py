@@ -18,7 +18,7 @@ from ..moves.held import Bools
 from ..native import in_own_thread
 from ..problem.pool import Packing, Pool
 from ..problem.status import StopReason
-from .assignment import OUT_OF_TIME, too_large
+from .assignment import OUT_OF_TIME
 from .assignment_cpsat import (
     FAMILIES,
     CpSatModel,
@@ -28,6 +28,7 @@ from .assignment_cpsat import (
     scale_of,
 )
 from .cpsat_solver import BOUND_NOISE, limit_hit, new_solver
+from .model_size import too_large
 from .moves import (
     MovesAssignment,
     MovesOutcome,

@@ -18,9 +18,10 @@ from ..moves.held import Bools
 from ..problem.pool import Packing, Pool
 from ..problem.status import StopReason
 from . import assignment_milp
-from .assignment import OUT_OF_TIME, too_large
+from .assignment import OUT_OF_TIME
 from .assignment_milp import BOUND_MARGIN, MilpModel, copies_of, most_nodes
 from .milp_solvers import SOLVERS, InfeasibleError, run_milp
+from .model_size import too_large
 from .moves import (
     MovesAssignment,
     MovesOutcome,

@@ -214,6 +214,8 @@ FIRST_TIMES = (
 )
 TIME_SEARCH = ("costs.search",)
 TIME_BOUND = ("bounds.counts_in_time",)
+MOST_LISTED_SLOTS = 4  # of a rank: with more, contents are too many to be listed
+LISTED_SHARE = 0.2  # of the time, for the linear program over them
 UNEQUAL_BOUND = ("bounds.unequal",)
 
 
@@ -226,6 +228,17 @@ def _is_small_in_time(at: Attempt) -> bool:
 
 def _adds_windows(at: Attempt) -> bool:
     return at.pool.windows is None
+
+
+def _has_few_contents(at: Attempt) -> bool:
+    """Whether all that ranks may hold within a time can be listed, and ranks are alike."""
+    pool = at.pool
+    is_plain_in_time = pool.windows is None and pool.unequal is None
+    return (
+        is_plain_in_time
+        and has_few_slots(at)
+        and pool.slots_per_rank <= MOST_LISTED_SLOTS
+    )
 
 
 def _is_not_divided(at: Attempt) -> bool:
@@ -256,6 +269,13 @@ TIME_SCHEDULE = (
         _adds_windows,
         exact_share,
         modules=TIME_BOUND,
+    ),
+    Step(
+        "patterns in time",
+        steps.patterns_in_time,
+        _has_few_contents,
+        lambda at: LISTED_SHARE * at.remaining(),
+        modules=PATTERN_LP,
     ),
     Step(
         "exact in time",

@@ -165,11 +165,15 @@ def cuts(at: Attempt, budget: Budget, seed: int) -> None:
 
 def pattern_lp(at: Attempt, budget: Budget, seed: int) -> None:
     """Bound L2: the linear program over rank patterns."""
+    limit = budget.part(PATTERN_LP) if budget.has_clock else budget
+    patterns_in_time(at, limit, seed)
+
+
+def patterns_in_time(at: Attempt, budget: Budget, seed: int) -> None:
+    """The same with all of the budget: in time nothing else knows what fits together on a rank."""
     from ..bounds.patterns import pattern_bound
 
     bracket = at.bracket
-    if budget.has_clock:
-        budget = budget.part(PATTERN_LP)
     bound, certificate = pattern_bound(
         at.pool, bracket.upper, bracket.gap, budget, bracket.lower
     )

@@ -62,7 +62,7 @@ def _plot(
     loads = instance.weight[layer]
     hottest = np.argsort(-loads, kind="stable")[:SHOWN]
     names = [str(expert) for expert in hottest]
-    of_rank = float(loads.sum()) / instance.num_ranks or 1.0
+    of_rank = float(loads.sum()) / instance.total_speed or 1.0
     shares = rounded(loads[hottest] / of_rank * 100, 3)
     data: list[dict[str, Any]] = [_bars(names, shares)]
     styles = styles_of([shown.name for shown in study.maps], study.after)

@@ -41,7 +41,7 @@ def page_of_sweep(report: Report) -> Page:
 
 def _subtitle(report: Report) -> str:
     cost = report["cost"] or {}
-    by = f", judged by a cost ({cost['kind']})" if cost.get("kind") else ""
+    by = f", a cost ({cost['kind']})" if cost.get("kind") else ""
     return (
         f"{report['layers']} layers x {report['experts']} experts, planned by {report['method']}, "
         f"{report['top_k']} experts a token{by}"
@@ -135,7 +135,9 @@ def _sections(swept: Swept) -> Iterator[Section]:
         "Slots and ranks", words, [*steps, *([] if memory is None else [memory])]
     )
     words = [
-        "A plan that is even in the recorded loads can still be slow: a GPU reads all experts that it holds."
+        "What is planned for is a step of mean loads: simulated steps take longer, by what their loads vary."
+        if swept.has_times
+        else "A plan that is even in the recorded loads can still be slow: a GPU reads all experts that it holds."
     ]
     more: list[Figure | Table] = [plans(swept), _cell_table(swept)]
     if swept.report["left_out"]:
@@ -187,7 +189,7 @@ def _cell_table(swept: Swept) -> Table:
     """All that was made, folded away."""
     has_memory = swept.report["bytes_per_expert"] is not None
     columns = ["ranks", "tokens a step", "slots", "map", _step_name(swept)]
-    columns += ["least", "above", "imbalance", "bound", "gap"]
+    columns += ["least", "above", *_plan_names(swept), "bound", "gap"]
     columns += ["GiB"] * has_memory
     rows = [_cell_row(cell, swept) for cell in swept.cells]
     return Table("Every cell in numbers", columns, rows, is_folded=True)
@@ -202,13 +204,28 @@ def _cell_row(cell: Report, swept: Swept) -> list[Cell]:
         Number(step_text(cell["step"], swept.report)),
         Number(step_text(cell["step_bound"], swept.report)),
         _percent(cell["step_gap"]),
-        _figure(cell["imbalance"]),
-        _figure(cell["bound"]),
+        *_plan_cells(cell, swept),
         _percent(cell["gap"]),
     ]
     if cell["slots_bytes"] is not None:
         row.append(Number(f"{gibi(cell):.1f}"))
     return row
+
+
+def _plan_names(swept: Swept) -> list[str]:
+    return [f"time, {swept.unit}"] if swept.has_times else ["imbalance"]
+
+
+def _plan_cells(cell: Report, swept: Swept) -> list[Cell]:
+    """What is planned for, and the bound of it."""
+    if not swept.has_times:
+        return [_figure(cell["imbalance"]), _figure(cell["bound"])]
+    times = (cell.get("time"), cell.get("time_bound"))
+    return [_step(time, swept.report) for time in times]
+
+
+def _step(value: float | None, report: Report) -> Number | None:
+    return None if value is None else Number(step_text(value, report))
 
 
 def _figure(value: float | None) -> Number | None:

@@ -44,7 +44,7 @@ def rank_section(study: Study) -> Section | None:
     if not instance.objective.adds_windows:
         title += ", in its worst window"
     caption = CAPTION
-    if study.is_timed:
+    if study.is_timed or instance.unequal is not None:
         title = title.replace("Load", "Time")
         caption = CAPTION.replace("the more tokens", "the longer it takes")
     figure = Figure("ranks", title, caption, plots, "maps", shared)
@@ -58,6 +58,11 @@ def _words(instance: Instance) -> list[str]:
     ]
     if instance.objective.timed_by is not None:
         words.append("Ranks are shown by their time, as the cost of replicas gives it.")
+    if instance.unequal is not None:
+        words.append(
+            "Ranks are unequal: what a rank has to do is over its speed, and the mean is all that is to be done over "
+            f"all speeds ({instance.unequal.describe()}). A rank without slots takes nothing."
+        )
     windows = instance.num_windows
     if not instance.objective.adds_windows:
         words.append(
@@ -73,14 +78,15 @@ def _words(instance: Instance) -> list[str]:
 def _loads(slots: Ints, instance: Instance) -> Floats:
     """Load of each rank over the mean, [layers, ranks]: of the sum of windows, or in each rank's worst one."""
     cost = instance.objective.timed_by
+    ranks = instance.unequal
     if instance.objective.adds_windows:
-        return rank_loads(slots, instance.step_weight, cost)
+        return rank_loads(slots, instance.step_weight, cost, ranks)
     loads = instance.load
     if cost is not None:
         loads = instance.objective.step_loads(loads)
-    worst = rank_loads(slots, loads[0], cost)
+    worst = rank_loads(slots, loads[0], cost, ranks)
     for window in loads[1:]:
-        np.maximum(worst, rank_loads(slots, window, cost), out=worst)
+        np.maximum(worst, rank_loads(slots, window, cost, ranks), out=worst)
     return worst
 
 

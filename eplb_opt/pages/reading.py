@@ -20,7 +20,18 @@ SWEEP = "sweep"
 SCHEMAS = {gap.SCHEMA: GAP, replay.SCHEMA: REPLAY, sweep_schema.SCHEMA: SWEEP}
 WRITERS = "solve, gap, replay or sweep"
 # Keys that older files, or those of a sweep that is not complete, do not have.
-LATER = ("gap_limit", "fail_above", "above", "baseline", "frontier", "objective")
+LATER = (
+    "gap_limit",
+    "fail_above",
+    "above",
+    "baseline",
+    "frontier",
+    "objective",
+    "time",
+    "time_bound",
+    "least",
+    "above_least",
+)
 HEAD = 64  # bytes that tell whether a file is JSON of ours
 Found = Mapping[str, Any]
 

@@ -233,7 +233,7 @@ def shown_map(
     seconds: float | None = None,
 ) -> ShownMap:
     """A valid map of the instance; ``unit`` [layers] is what objectives are over."""
-    slots = placement.phy2log.reshape(instance.num_layers, instance.num_ranks, -1)
+    slots = instance.by_rank(placement.phy2log)
     imbalance = _over(placement.objective(instance), unit)
     return ShownMap(name, imbalance, slots, seconds)
 

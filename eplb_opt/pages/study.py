@@ -11,7 +11,8 @@ import numpy as np
 from ..problem.cost import Cost
 from ..problem.instance import Instance
 from ..problem.pool import Floats, Ints
-from ..problem.value import rank_times
+from ..problem.ranks import Ranks
+from ..problem.value import mean_times, rank_times
 
 Row = Mapping[str, Any]
 MEAN = "the mean"  # of the ranks of each map
@@ -128,7 +129,12 @@ class Study:
         return gaps
 
 
-def rank_loads(slots: Ints, weight: Floats, cost: Cost | None = None) -> Floats:
+def rank_loads(
+    slots: Ints,
+    weight: Floats,
+    cost: Cost | None = None,
+    unequal: Ranks | None = None,
+) -> Floats:
     """Load of each rank over the mean of all ranks, [layers, ranks]; 1 where nothing was routed.
 
     Parameters
@@ -138,6 +144,8 @@ def rank_loads(slots: Ints, weight: Floats, cost: Cost | None = None) -> Floats:
     weight : array [layers, experts], float64
     cost : Cost, optional
         Times in place of loads: what a replica takes for its tokens.
+    unequal : Ranks, optional
+        Speeds, which loads are over, and slots: those that are none are -1, too.
 
     Examples
     --------
@@ -145,10 +153,13 @@ def rank_loads(slots: Ints, weight: Floats, cost: Cost | None = None) -> Floats:
     [[1.5, 0.5]]
     """
     layers, experts = weight.shape
-    padded = np.zeros((layers, 1, experts + 1))
-    padded[:, 0, :experts] = weight
-    loads = rank_times(padded, np.where(slots < 0, experts, slots), cost)[:, 0]
-    mean = loads.mean(axis=1, keepdims=True)
+    if unequal is not None:
+        loads = rank_times(weight[:, None], slots, cost, unequal)[:, 0]
+    else:
+        padded = np.zeros((layers, 1, experts + 1))
+        padded[:, 0, :experts] = weight
+        loads = rank_times(padded, np.where(slots < 0, experts, slots), cost)[:, 0]
+    mean = mean_times(loads, unequal)[:, None]
     relative: Floats = np.divide(loads, mean, out=np.ones_like(loads), where=mean > 0)
     return relative
 
@@ -166,7 +177,9 @@ def window_imbalance(slots: Ints, instance: Instance) -> Floats:
     loads = (
         instance.load if cost is None else instance.objective.step_loads(instance.load)
     )
-    return np.array([rank_loads(slots, window, cost).max(axis=1) for window in loads])
+    ranks = instance.unequal
+    of_windows = [rank_loads(slots, window, cost, ranks) for window in loads]
+    return np.asarray(np.stack(of_windows).max(axis=2))
 
 
 def replica_counts(slots: Ints, num_experts: int) -> Ints:

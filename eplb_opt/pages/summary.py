@@ -126,7 +126,8 @@ def _heaviest_rank(shown: ShownMap, layer: int, study: Study) -> int | None:
     row = slice(layer, layer + 1)
     loads = instance.step_weight[row]
     cost = instance.objective.timed_by
-    return int(rank_loads(shown.slots[row], loads, cost)[0].argmax())
+    relative = rank_loads(shown.slots[row], loads, cost, instance.unequal)
+    return int(relative[0].argmax())
 
 
 def _better(study: Study) -> str:
@@ -144,6 +145,11 @@ def _better(study: Study) -> str:
         return f"{name} brings that to {mean}."
     if study.is_timed:
         return f"{name} brings that to {mean}: the slowest ranks take {percentage(saved)} less time, by the cost."
+    if study.instance is not None and study.instance.unequal is not None:
+        return (
+            f"{name} brings that to {mean}: the slowest ranks take {percentage(saved)} less time, if it follows tokens "
+            "over speeds."
+        )
     return (
         f"{name} brings that to {mean}: the heaviest ranks carry {percentage(saved)} fewer tokens, which is by how "
         "much the experts' part of a step gets shorter, if its time follows tokens."

@@ -52,16 +52,36 @@ def steps_by_memory(swept: Swept) -> Figure | None:
 
 
 def plans(swept: Swept) -> Figure:
-    """How even the plans are, and how far they may be from the best."""
+    """How even or fast the plans are, and how far they may be from the best."""
+    if not swept.is_relative:
+        return _plans_of_batches(swept)
+    batch = swept.batches[0]  # plans are the same at every one
     return Figure(
         "plans",
         "Imbalance of the plans",
         f"{_shown_ranks(swept)}Of the recorded loads, the mean over layers: what infinitely large steps would show. "
         "Dotted: proven, no map of so many slots is below.",
         {
-            "above the mean": _imbalances(swept),
-            "gap to the proven bound": _gaps(swept),
+            "above the mean": _imbalances(swept, batch),
+            "gap to the proven bound": _gaps(swept, batch),
         },
+    )
+
+
+def _plans_of_batches(swept: Swept) -> Figure:
+    """With a cost every batch has plans of its own."""
+    plot = _times if swept.has_times else _imbalances
+    of_what = "Times" if swept.has_times else "Imbalance"
+    return Figure(
+        "plans",
+        f"{of_what} of the plans",
+        f"{_shown_ranks(swept)}The slowest rank at a step's mean loads, the mean over layers: what is planned for. "
+        "Dotted: proven, no map of so many slots is below.",
+        {
+            f"{tokens} tokens a step": plot(swept, tokens)
+            for tokens in reversed(swept.batches)
+        },
+        "batch",
     )
 
 
@@ -194,11 +214,11 @@ def _figures(values: Sequence[float | None]) -> list[Any]:
     return [None if value is None else float(f"{value:.5g}") for value in values]
 
 
-def _imbalances(swept: Swept) -> Plot:
+def _imbalances(swept: Swept, tokens: int) -> Plot:
     """How even plans are, against what no map is below."""
     data: list[dict[str, Any]] = []
     for style, ranks in zip(STYLES, _lined(swept), strict=False):
-        cells = _one_batch(swept, ranks)
+        cells = swept.at(ranks, tokens)
         for key, dash, what in (
             ("imbalance", "solid", "plan"),
             ("bound", "dot", "bound"),
@@ -208,19 +228,28 @@ def _imbalances(swept: Swept) -> Plot:
     return {"data": data, "layout": _layout(_slot_axis(swept), "above the mean, %")}
 
 
-def _gaps(swept: Swept) -> Plot:
+def _times(swept: Swept, tokens: int) -> Plot:
+    """What the slowest rank takes at mean loads, against what none is below."""
+    data: list[dict[str, Any]] = []
+    for style, ranks in zip(STYLES, _lined(swept), strict=False):
+        cells = swept.at(ranks, tokens)
+        for key, dash, what in (
+            ("time", "solid", "plan"),
+            ("time_bound", "dot", "bound"),
+        ):
+            values = _figures([swept.value(cell.get(key)) for cell in cells])
+            data.append(_plan_line(cells, values, style, dash, what, swept.unit))
+    return {"data": data, "layout": _layout(_slot_axis(swept), f"time, {swept.unit}")}
+
+
+def _gaps(swept: Swept, tokens: int) -> Plot:
     """How far plans may be above the best ones."""
     data = []
     for style, ranks in zip(STYLES, _lined(swept), strict=False):
-        cells = _one_batch(swept, ranks)
+        cells = swept.at(ranks, tokens)
         values = rounded([_known(cell["gap"]) * 100 for cell in cells], 4)
         data.append(_plan_line(cells, values, style, "solid", "gap"))
     return {"data": data, "layout": _layout(_slot_axis(swept), "gap, %")}
-
-
-def _one_batch(swept: Swept, ranks: int) -> list[Cell]:
-    """The plans of so many ranks, which are the same at every batch."""
-    return swept.at(ranks, swept.batches[0])
 
 
 def _known(value: float | None) -> float:
@@ -228,7 +257,12 @@ def _known(value: float | None) -> float:
 
 
 def _plan_line(
-    cells: Sequence[Cell], values: list[Any], style: str, dash: str, what: str
+    cells: Sequence[Cell],
+    values: list[Any],
+    style: str,
+    dash: str,
+    what: str,
+    unit: str = "%",
 ) -> dict[str, Any]:
     ranks = cells[0]["ranks"] if cells else 0
     name = f"{ranks} ranks"
@@ -242,5 +276,5 @@ def _plan_line(
         "y": values,
         "line": {"color": colour(style), "width": 1.6, "dash": dash},
         "marker": {"color": colour(style), "symbol": SYMBOLS[style], "size": 8},
-        "hovertemplate": f"%{{x}} slots on {name}<br>{what}: <b>%{{y:.3f}} %</b><extra></extra>",
+        "hovertemplate": f"%{{x}} slots on {name}<br>{what}: <b>%{{y:.5~g}} {unit}</b><extra></extra>",
     }

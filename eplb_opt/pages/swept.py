@@ -35,6 +35,11 @@ class Swept:
         return bool(self.report["unit"] == SECONDS)
 
     @property
+    def has_times(self) -> bool:
+        """Whether plans are of times: over windows, and in reports of before plans were in time, of imbalances."""
+        return any(cell.get("time") is not None for cell in self.cells)
+
+    @property
     def unit(self) -> str:
         """What steps are in, for people."""
         if self.is_timed:

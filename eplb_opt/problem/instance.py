@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from functools import cached_property
@@ -10,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InstanceError, shown
+from ..errors import InstanceError
+from .checks import (
+    as_layer_ids,
+    check_slots,
+    check_speeds,
+    check_times,
+    check_windows,
+)
 from .loads import as_load
 from .objective import SUM, Objective
 from .pool import NOT_DISTINCT, Floats, Ints, Pool
@@ -89,11 +95,18 @@ class Instance:
         object.__setattr__(self, "distinct", bool(self.distinct))
         object.__setattr__(self, "load", as_load(self.load))
         object.__setattr__(
-            self, "layer_ids", _as_layer_ids(self.layer_ids, self.num_layers)
+            self, "layer_ids", as_layer_ids(self.layer_ids, self.num_layers)
         )
         self._take_ranks()
-        self._check_topology()
-        self._check_objective()
+        check_slots(
+            self.topology,
+            self.num_experts,
+            self.num_replicas,
+            distinct=self.distinct,
+            is_uneven=self.rank_slots is not None,
+        )
+        check_windows(self.objective, self.num_windows)
+        self._check_values()
 
     def __repr__(self) -> str:
         """Shapes instead of arrays, and of the rest what is not the default."""
@@ -143,66 +156,14 @@ class Instance:
             self.num_ranks, self.num_replicas, self.rank_speeds, self.rank_slots
         )
 
-    def _check_topology(self) -> None:
-        experts, replicas, ranks = self.num_experts, self.num_replicas, self.num_ranks
-        if replicas < experts:
-            raise InstanceError(
-                f"num_replicas={replicas} for {experts} experts: every expert needs a slot, use at least {experts}"
-            )
-        if replicas % ranks and self.rank_slots is None:
-            raise InstanceError(
-                f"num_replicas={replicas} is not a multiple of num_ranks={ranks}: "
-                f"use {_next_multiple(max(replicas, experts), ranks)}"
-            )
-        if experts % self.num_groups:
-            raise InstanceError(
-                f"{experts} experts cannot be divided into num_groups={self.num_groups} equal groups"
-            )
-        local_experts = experts // self.num_nodes if self.hierarchical else experts
-        if self.distinct and self.ranks_per_pool * local_experts < self.slots_per_pool:
-            raise InstanceError(
-                f"distinct=True leaves no valid map: {local_experts} experts on {self.ranks_per_pool} ranks fill at "
-                f"most {self.ranks_per_pool * local_experts} of {self.slots_per_pool} slots, use fewer replicas"
-            )
-
-    def _check_objective(self) -> None:
-        if not isinstance(self.objective, Objective):
-            raise InstanceError(
-                f"objective is {shown(self.objective)}: give Objective(across=...)"
-            )
-        weights = self.objective.weights
-        if weights is not None and len(weights) != self.num_windows:
-            raise InstanceError(
-                f"{len(weights)} weights for {self.num_windows} windows: give one a window"
-            )
-        self._check_times()
-        self._check_speeds()
-
-    def _check_times(self) -> None:
-        """Whether every rank time is finite: at most that of all experts, each on one slot, over and over."""
+    def _check_values(self) -> None:
+        """Whether rank times, or loads over speeds, are finite."""
         cost = self.objective.timed_by
-        if cost is None:
-            return
-        with np.errstate(over="ignore", invalid="ignore"):
+        if cost is not None:
             step_loads = [self.step_weight, self.objective.step_loads(self.load)]
-            slowest = math.inf
-            if all(np.isfinite(loads).all() for loads in step_loads):
-                slowest = max(float(cost(loads).max()) for loads in step_loads)
-        work = slowest * self.num_replicas + cost.per_rank
-        if not work / (1.0 if self.unequal is None else self.unequal.slowest) < np.inf:
-            raise InstanceError(
-                f"the cost of these loads is {slowest}, which overflows: give another unit, or tokens_per_step"
-            )
-
-    def _check_speeds(self) -> None:
-        if self.unequal is None:
-            return
-        with np.errstate(over="ignore"):
-            slowest = self.load.sum(axis=(0, 2)).max() / self.unequal.slowest
-        if not np.isfinite(slowest):
-            raise InstanceError(
-                f"loads over a speed of {self.unequal.slowest:g} overflow: multiply rank_speeds by a constant"
-            )
+            check_times(cost, step_loads, self.num_replicas, self.unequal)
+        if self.unequal is not None:
+            check_speeds(self.load, self.unequal)
 
     @property
     def num_windows(self) -> int:
@@ -404,21 +365,16 @@ class Instance:
 
     def describe(self) -> str:
         """One line for people."""
-        place = f"{self.num_ranks} ranks" + (
-            f" on {self.num_nodes} nodes" if self.num_nodes > 1 else ""
-        )
-        groups = f", {self.num_groups} groups" if self.num_groups > 1 else ""
-        mode = f"{self.mode} mode" + (
-            f" ({self.why_global})" if self.why_global else ""
-        )
+        size = f"{self.num_layers} layers x {self.num_experts} experts"
+        place = self.topology.describe()
         up_to = "" if self.rank_slots is None else "up to "
-        return (
-            f"{self.num_layers} layers x {self.num_experts} experts, {self.num_replicas} replicas, {place}{groups}: "
-            f"{mode}, {up_to}{self.slots_per_rank} slots a rank"
-            + (", distinct" if self.distinct else "")
-            + ("" if self.unequal is None else f"; {self.unequal.describe()}")
-            + self._of_windows()
-        )
+        slots = f"{up_to}{self.slots_per_rank} slots a rank"
+        parts = [f"{size}, {self.num_replicas} replicas, {place}, {slots}"]
+        if self.distinct:
+            parts.append(", distinct")
+        if self.unequal is not None:
+            parts.append(f"; {self.unequal.describe()}")
+        return "".join([*parts, self._of_windows()])
 
     def _of_windows(self) -> str:
         """What `describe` says of several windows."""
@@ -427,19 +383,3 @@ class Instance:
         if self.objective.adds_windows and self.num_windows == 1:
             return of_cost
         return f"; objective: {self.objective.describe()} of {self.num_windows} windows{of_cost}"
-
-
-def _next_multiple(value: int, of: int) -> int:
-    return -(-value // of) * of
-
-
-def _as_layer_ids(ids: Any, layers: int) -> tuple[int, ...]:
-    if ids is None:
-        return tuple(range(layers))
-    result = tuple(int(i) for i in ids)
-    if len(result) != layers or len(set(result)) != layers or min(result) < 0:
-        more = f" and {len(result) - 8} more" if len(result) > 8 else ""
-        raise InstanceError(
-            f"layer_ids {list(result)[:8]}{more}: give {layers} different integers >= 0, one a layer"
-        )
-    return result

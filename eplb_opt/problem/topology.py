@@ -87,6 +87,22 @@ class Topology:
         """Groups that must stay whole: those of the router in hierarchical mode, else one of all experts."""
         return self.num_groups if self.hierarchical else 1
 
+    def describe(self) -> str:
+        """A few words for people.
+
+        Examples
+        --------
+        >>> Topology(num_ranks=8, num_groups=4, num_nodes=2).describe()
+        '8 ranks on 2 nodes, 4 groups: hierarchical mode'
+        """
+        place = f"{self.num_ranks} ranks"
+        if self.num_nodes > 1:
+            place += f" on {self.num_nodes} nodes"
+        if self.num_groups > 1:
+            place += f", {self.num_groups} groups"
+        why = f" ({self.why_global})" if self.why_global else ""
+        return f"{place}: {self.mode} mode{why}"
+
 
 def positive_int(name: str, value: Any) -> int:
     """A positive integer of any integer type.

@@ -27,9 +27,24 @@ def head_lines(report: Report) -> list[str]:
     tokens = f"tokens a step times {report['top_k']} experts of each (--top-k)"
     size = f"{report['layers']} layers x {report['experts']} experts"
     lines = [f"{size}, {report['method']}, {tokens}"]
+    lines += _mode_lines(report)
     lines += [f"{note[0].upper()}{note[1:]}." for note in report["notes"]]
     lines += [_left_out(place) for place in report["left_out"]]
     return lines
+
+
+def _mode_lines(report: Report) -> list[str]:
+    """What maps have to keep to."""
+    kept = []
+    if report["num_nodes"] > 1:
+        nodes = counted(report["num_nodes"], "node")
+        groups = counted(report["num_groups"], "group")
+        kept.append(
+            f"{groups} kept whole on {nodes} where these divide groups and ranks"
+        )
+    if report["distinct"]:
+        kept.append("no rank holds an expert twice")
+    return [f"Maps: {'; '.join(kept)}."] if kept else []
 
 
 def _left_out(place: Row) -> str:
@@ -40,16 +55,12 @@ def cell_table(report: Report, ranks: int) -> list[Column]:
     """The cells of so many ranks, a row for each number of slots and tokens."""
     cells = [cell for cell in report["cells"] if cell["ranks"] == ranks]
     cells.sort(key=lambda cell: int(cell["tokens_per_step"]))
-    unit = "us" if report["unit"] == SECONDS else report["unit"]
-    name = "step us" if unit == "us" else "step"
     columns = [
         Column("tokens", [str(cell["tokens_per_step"]) for cell in cells]),
         Column("slots", [str(cell["replicas"]) for cell in cells]),
         Column("map", [cell["map"] for cell in cells], left=True),
-        Column("imbalance", [_figure(cell["imbalance"]) for cell in cells], order=3),
-        Column("bound", [_figure(cell["bound"]) for cell in cells], order=5),
-        Column("gap %", [_percent(cell["gap"], 2) for cell in cells], order=4),
-        Column(name, [step_text(cell["step"], report) for cell in cells]),
+        *_plan_columns(cells, report),
+        Column(_named("step", report), [step_text(cell["step"], report) for cell in cells]),
         Column("least", [step_text(cell["step_bound"], report) for cell in cells], order=1),
         Column("above %", [_percent(cell["step_gap"], 1) for cell in cells], order=2),
         Column("best", [ON_FRONTIER if cell.get("frontier") else "" for cell in cells], left=True),
@@ -60,13 +71,46 @@ def cell_table(report: Report, ranks: int) -> list[Column]:
     return columns
 
 
+def _plan_columns(cells: Sequence[Row], report: Report) -> list[Column]:
+    """What is planned for, and what is proven of it: times, or imbalances."""
+    gaps = Column("gap %", [_percent(cell["gap"], 2) for cell in cells], order=4)
+    if any(cell.get("time") is not None for cell in cells):
+        times = [_time(cell.get("time"), report) for cell in cells]
+        bounds = [_time(cell.get("time_bound"), report) for cell in cells]
+        name = _named("time", report)
+        return [Column(name, times, order=3), Column("bound", bounds, order=5), gaps]
+    return [
+        Column("imbalance", [_figure(cell["imbalance"]) for cell in cells], order=3),
+        Column("bound", [_figure(cell["bound"]) for cell in cells], order=5),
+        gaps,
+    ]
+
+
+def _named(what: str, report: Report) -> str:
+    """A column of times in microseconds says so."""
+    return f"{what} us" if report["unit"] == SECONDS else what
+
+
+def _time(value: float | None, report: Report) -> str:
+    return "-" if value is None else step_text(value, report)
+
+
 def legend_lines(report: Report) -> list[str]:
     """What the columns say."""
     if report["unit"] == SECONDS:
         step = "step: mean time of the slowest rank; least: no map of so many slots is faster"
     else:
         step = "step: heaviest over mean rank of a step; least: no map's mean is below"
-    return [step, f"best {ON_FRONTIER}: no map of at most so many slots is faster"]
+    lines = [
+        step,
+        f"best {ON_FRONTIER}: no map here of at most so many slots is faster",
+    ]
+    if any(cell.get("time") is not None for cell in report["cells"]):
+        lines.insert(
+            0,
+            "time: slowest rank at a step's mean loads; bound: proven, none is faster",
+        )
+    return lines
 
 
 def advice_lines(report: Report) -> list[str]:
@@ -79,8 +123,9 @@ def _advice_of(row: Row, report: Report) -> list[str]:
     place = f"{row['ranks']} ranks, {row['tokens_per_step']} tokens a step"
     step = step_text(row["step"], report, with_unit=True)
     compared = "; ".join([*_gains(row, report), *_losses(row)])
+    more = [compared, _proven(row)]
     lines = [f"{place}: {choice(row)}, {step}"]
-    return [*lines, f"  {compared}"] if compared else lines
+    return [*lines, *(f"  {line}" for line in more if line)]
 
 
 def choice(row: Row) -> str:
@@ -109,6 +154,14 @@ def _losses(row: Row) -> list[str]:
     if row["most_replicas"] == row["replicas"] or row["most_loss"] < WORTH:
         return []
     return [f"{row['most_replicas']} slots: +{row['most_loss']:.1%}"]
+
+
+def _proven(row: Row) -> str:
+    """How far any map of any of these slots could be below."""
+    above = row.get("above_least")
+    if above is None:
+        return ""
+    return f"proven: at most {max(above, 0.0):.1%} above any map of these slots"
 
 
 def summary_lines(report: Report) -> list[str]:

@@ -30,8 +30,15 @@ CELL = Section(
         RANKS,
         TOKENS,
         Field("layers", POSITIVE, "number of layers"),
+        Field(
+            "time",
+            or_null(AT_LEAST_0),
+            "the slowest rank at a step's mean loads, mean over layers, in `unit`: what is planned for; null "
+            "without a cost, and with `--across` other than `sum`",
+        ),
+        Field("time_bound", or_null(AT_LEAST_0), "proven lower bound of that; null of `off`"),
         Field("imbalance", or_null(AT_LEAST_0), "of the plan, mean over layers"),
-        Field("bound", or_null(AT_LEAST_0), "proven lower bound of that"),
+        Field("bound", or_null(AT_LEAST_0), "proven lower bound of that; null where `time` is planned for"),
         Field("gap", or_null(AT_LEAST_0), "mean gap over layers; null if one is not known"),
         Field("optimal", or_null(COUNT), "layers whose gap is at most `--gap`"),
         Field("seconds", or_null(AT_LEAST_0), "wall-clock time of the plan"),
@@ -78,6 +85,12 @@ ADVICE = Section(
         ),
         Field("most_replicas", POSITIVE, "the most slots that were planned"),
         Field("most_loss", NUMBER, "what these take more, relative to `step`"),
+        Field(
+            "least",
+            AT_LEAST_0,
+            "the least `step_bound`: no map of any of these slots takes less",
+        ),
+        Field("above_least", or_null(NUMBER), "step / least - 1; null is infinite"),
     ),
 )
 LEFT_OUT = Section(

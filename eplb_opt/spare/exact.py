@@ -11,9 +11,10 @@ from ortools.sat.python import cp_model
 
 from ..budget import Budget
 from ..certificates.mean import floor_float
-from ..exact.assignment import Assignment, too_large
+from ..exact.assignment import Assignment
 from ..exact.assignment_cpsat import CpSatModel, build
 from ..exact.cpsat_solver import BOUND_NOISE, METHOD, limit_hit, new_solver
+from ..exact.model_size import too_large
 from ..limits import Limits
 from ..native import in_own_thread
 from ..outcome import PoolOutcome

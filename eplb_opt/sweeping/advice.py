@@ -59,7 +59,8 @@ def advise(cells: Sequence[Cell], num_experts: int) -> list[dict[str, Any]]:
     list of dict
         ``map`` is ``"off"`` where no plan gains a hundredth of a step; ``gain`` is over that, None where experts in
         their order are no map. ``redundancy_gain`` is over the plan without spare slots, None where there is none, and
-        ``most_loss`` what the plan of the most slots takes more.
+        ``most_loss`` what the plan of the most slots takes more. ``least`` is what no map of any of these slots is
+        below in the same steps, ``above_least`` how far the chosen one is from that, None where it is 0.
     """
     places = dict.fromkeys(_place(cell) for cell in cells)
     return [
@@ -75,6 +76,7 @@ def _advice(cells: Sequence[Cell], num_experts: int) -> dict[str, Any]:
     chosen = _chosen(planned, off)
     plain = next((cell for cell in planned if cell["replicas"] == num_experts), None)
     most = max(planned, key=lambda cell: int(cell["replicas"]))
+    least = min(cell["step_bound"] for cell in cells)
     return {
         "ranks": chosen["ranks"],
         "tokens_per_step": chosen["tokens_per_step"],
@@ -87,6 +89,8 @@ def _advice(cells: Sequence[Cell], num_experts: int) -> dict[str, Any]:
         "redundancy_gain": _gain(chosen, plain),
         "most_replicas": most["replicas"],
         "most_loss": _over(most, chosen) - 1,
+        "least": least,
+        "above_least": chosen["step"] / least - 1 if least > 0 else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""The cells of a sweep: for each number of slots and ranks a plan, judged at each number of tokens."""
+"""The cells of a sweep: for each number of slots and ranks a plan, with a cost one a number of tokens, and judged."""
 
 from __future__ import annotations
 
@@ -9,13 +9,22 @@ import numpy as np
 
 from ..problem.arrays import Ints
 from ..problem.instance import Instance
+from ..problem.placement import Placement
 from ..result import Result
 from ..solver import solve
 from .judge import Judge
 from .kept import OFF, PLANNED, Cell, KeptCells
 from .setting import Setting
 
-Make = Callable[[int, int], tuple[Ints, Cell]]
+Make = Callable[[Instance], tuple[Ints, Cell]]
+UNKNOWN = (
+    "imbalance",
+    "time_bound",
+    "bound",
+    "gap",
+    "optimal",
+    "seconds",
+)  # without a plan
 
 
 class Cells:
@@ -68,8 +77,7 @@ class Cells:
         return self.setting.num_experts % ranks == 0
 
     def _made(self, kind: str, replicas: int, ranks: int, make: Make) -> list[Cell]:
-        """The cells of a place: a map and what the judges say of it."""
-        placed, plan = make(replicas, ranks)
+        """The cells of a place: maps and what the judges say of them."""
         head = {"map": kind, "replicas": replicas, "ranks": ranks}
         size = {"slots_bytes": self.setting.slots_bytes(replicas, ranks)}
         return [
@@ -78,22 +86,40 @@ class Cells:
             | plan
             | size
             | self._step(placed, count, plan)
-            for count in self.setting.tokens_per_step
+            for count, placed, plan in self._maps(replicas, ranks, make)
         ]
 
-    def _off(self, replicas: int, ranks: int) -> tuple[Ints, Cell]:
-        """Experts in their order."""
-        layers = self.setting.num_layers
-        placed = np.tile(np.arange(replicas), (layers, 1)).reshape(layers, ranks, -1)
-        unknown = dict.fromkeys(("imbalance", "bound", "gap", "optimal", "seconds"))
-        return placed, {"layers": layers, **unknown}
-
-    def _planned(self, replicas: int, ranks: int) -> tuple[Ints, Cell]:
-        """The method's map, and what is proven of it."""
+    def _maps(
+        self, replicas: int, ranks: int, make: Make
+    ) -> Iterator[tuple[int, Ints, Cell]]:
+        """The map of each number of tokens, and what is known of it: without a cost it is the same for all."""
         setting = self.setting
-        instance = setting.instance(replicas, ranks)
-        result = solve(instance, setting.method, setting.limits)
-        placed = result.placement.phy2log.reshape(setting.num_layers, ranks, -1)
+        counts = setting.tokens_per_step
+        if setting.cost is not None:
+            for count in counts:
+                placed, plan = make(setting.instance(replicas, ranks, count))
+                yield count, placed, plan
+            return
+        placed, plan = make(setting.instance(replicas, ranks, counts[0]))
+        for count in counts:
+            yield count, placed, plan
+
+    def _off(self, instance: Instance) -> tuple[Ints, Cell]:
+        """Experts in their order."""
+        layers = instance.num_layers
+        slots = np.tile(np.arange(instance.num_experts), (layers, 1))
+        time = None
+        if is_timed(instance):
+            in_order = Placement(slots, instance.num_experts)
+            time = float(in_order.objective(instance).mean())
+        placed = slots.reshape(layers, instance.num_ranks, -1)
+        return placed, {"layers": layers, "time": time, **dict.fromkeys(UNKNOWN)}
+
+    def _planned(self, instance: Instance) -> tuple[Ints, Cell]:
+        """The method's map, and what is proven of it."""
+        result = solve(instance, self.setting.method, self.setting.limits_of_plan)
+        layers, ranks = instance.num_layers, instance.num_ranks
+        placed = result.placement.phy2log.reshape(layers, ranks, -1)
         return placed, plan_row(instance, result)
 
     def _step(self, placed: Ints, tokens: int, plan: Mapping[str, Any]) -> Cell:
@@ -142,6 +168,17 @@ def count_places(setting: Setting) -> int:
     return Cells(setting, KeptCells(None)).count()
 
 
+def is_timed(instance: Instance) -> bool:
+    """Whether the objective is a time: of windows that are not added it is an imbalance, with a cost, too.
+
+    Parameters
+    ----------
+    instance : Instance
+    """
+    objective = instance.objective
+    return objective.timed_by is not None and objective.adds_windows
+
+
 def plan_row(instance: Instance, result: Result) -> Cell:
     """What is known of a plan: means over layers.
 
@@ -150,15 +187,26 @@ def plan_row(instance: Instance, result: Result) -> Cell:
     instance : Instance
     result : Result
     """
-    is_loaded = result.objective > 0
-    ratios = np.ones(instance.num_layers)
-    np.divide(result.lower_bound, result.objective, out=ratios, where=is_loaded)
     totals = result.totals()
     return {
         "layers": instance.num_layers,
+        **_times(instance, result),
         "imbalance": float(result.imbalance.mean()),
-        "bound": float((ratios * result.imbalance).mean()),
         "gap": float(result.gap.mean()) if np.isfinite(result.gap).all() else None,
         "optimal": int(totals["optimal"]),
         "seconds": result.seconds,
     }
+
+
+def _times(instance: Instance, result: Result) -> Cell:
+    """The slowest rank's time and what none is below, or what no imbalance is below."""
+    if is_timed(instance):
+        time = float(result.objective.mean())
+        # What all ranks take together is the map's own: the bound is one of times alone.
+        bound = float(result.lower_bound.mean())
+        return {"time": time, "time_bound": bound, "bound": None}
+    is_loaded = result.objective > 0
+    ratios = np.ones(instance.num_layers)
+    np.divide(result.lower_bound, result.objective, out=ratios, where=is_loaded)
+    bound = float((ratios * result.imbalance).mean())
+    return {"time": None, "time_bound": None, "bound": bound}

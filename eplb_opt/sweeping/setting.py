@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InstanceError, OptionError, shown
@@ -29,13 +29,13 @@ class Setting:
     replicas, ranks, tokens_per_step : sequence of int
         Slots of a layer, GPUs, and tokens of a step before routing: every combination is a cell.
     cost : Cost, optional
-        Without it ranks are judged by their tokens.
+        Maps are planned in time, for each number of tokens, and judged in it; without a cost by their ranks' tokens.
     top_k : int, default 8
         Experts of a token, taken as independent of each other.
     num_groups, num_nodes, distinct, objective, layer_ids
         Of `Instance`.
     method, limits
-        Of `solve`, for each number of slots and ranks.
+        Of `solve`, for each number of slots and ranks; with a cost the numbers of tokens share the time.
     bytes_per_expert : int, optional
         Of an expert's weights, for the memory that slots take.
 
@@ -89,8 +89,24 @@ class Setting:
         """Experts of a layer."""
         return int(self.load.shape[2])
 
-    def instance(self, replicas: int, ranks: int) -> Instance:
-        """The placement problem of so many slots and ranks.
+    @property
+    def limits_of_plan(self) -> Limits:
+        """The limits of one plan: with a cost there is one a number of tokens, and these share the time."""
+        seconds = self.limits.seconds
+        if self.cost is None or seconds is None:
+            return self.limits
+        return self.limits.with_seconds(seconds / len(self.tokens_per_step))
+
+    def objective_of(self, tokens: int) -> Objective:
+        """What is planned for in steps of so many tokens: with a cost their time."""
+        if self.cost is None:
+            return self.objective
+        return replace(
+            self.objective, cost=self.cost, tokens_per_step=tokens, top_k=self.top_k
+        )
+
+    def instance(self, replicas: int, ranks: int, tokens: int) -> Instance:
+        """The placement problem of so many slots, ranks and tokens.
 
         Raises
         ------
@@ -105,11 +121,11 @@ class Setting:
             num_nodes=self.num_nodes,
             distinct=self.distinct,
             layer_ids=self.layer_ids,
-            objective=self.objective,
+            objective=self.objective_of(tokens),
         )
 
     def places(self) -> tuple[list[Instance], list[dict[str, Any]]]:
-        """The problems of all slots and ranks, and which there are not, with the reason.
+        """The problems of all slots and ranks, at the most tokens, and which there are not, with the reason.
 
         Raises
         ------
@@ -118,10 +134,11 @@ class Setting:
         """
         found: list[Instance] = []
         left_out: list[dict[str, Any]] = []
+        most = max(self.tokens_per_step)
         for ranks in self.ranks:
             for replicas in self.replicas:
                 try:
-                    found.append(self.instance(replicas, ranks))
+                    found.append(self.instance(replicas, ranks, most))
                 except InstanceError as error:
                     place = {"replicas": replicas, "ranks": ranks}
                     left_out.append(place | {"why": str(error)})

@@ -15,7 +15,7 @@ from .kept import Cell, KeptCells
 from .setting import Setting
 
 TOKENS = "tokens"  # the unit of a step without a cost, over the mean rank's
-ON_TOKENS = "maps are planned on tokens, and judged by the cost"
+IN_TIME = "maps are planned in time, one for each number of tokens"
 WITHOUT_COST = "without --cost a rank is as slow as it has tokens: that more experts have to be read is not seen"
 Report = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -126,4 +126,4 @@ def _head(setting: Setting) -> Report:
 
 
 def _notes(setting: Setting) -> list[str]:
-    return [WITHOUT_COST if setting.cost is None else ON_TOKENS]
+    return [WITHOUT_COST if setting.cost is None else IN_TIME]

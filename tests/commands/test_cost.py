@@ -101,3 +101,43 @@ def test_what_cannot_be_is_one_line(what, loads, cost, capsys):
     assert main(["solve", loads, *SIZES, *SOON, *given]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert message in error
+
+
+COSTS = {
+    "roofline": lambda: Cost.roofline(40.0, 0.5, per_rank=2.0),
+    "tiles": lambda: Cost.tiles(16, 3.0),
+    "table": lambda: Cost.table([1, 16, 32], [3.0, 3.0, 5.0], 1.0),
+    "tokens": Cost.tokens,
+}
+RANKS = {
+    "alike": [],
+    "distinct": ["--distinct"],
+    "nodes": ["--nodes", "2", "--groups", "2"],
+    "speeds and slots": ["--rank-speeds", "1,0.5,2,1", "--rank-slots", "3,2,6,1"],
+}
+
+
+@pytest.mark.parametrize("across", ["sum", "cvar"])
+@pytest.mark.parametrize("ranks", RANKS)
+@pytest.mark.parametrize("kind", COSTS)
+def test_verify_proves_every_kind_of_cost_again(kind, ranks, across, loads, tmp_path, capsys):
+    """The report carries the cost, so that the loads, the map and it are enough; and of another cost it is not true."""
+    path, report, expert_map = (str(tmp_path / name) for name in ("cost.json", "report.json", "map.npz"))
+    COSTS[kind]().save(path)
+    options = ["--cost", path, "--tokens-per-step", "64", "--across", across, "--method", "refined"]
+    asked = [*SIZES, *SOON, *RANKS[ranks], *options]
+    code = main(["solve", loads, *asked, "-o", expert_map, "--json", report])
+    if ranks == "nodes" and across != "sum" and kind != "tokens":
+        assert code == 2
+        assert "does not plan over windows with a cost" in capsys.readouterr().err
+        return
+    assert code == 0
+    assert main(["verify", expert_map, report, loads]) == 0
+    if kind == "tokens":
+        return
+    with open(report) as file:
+        forged = json.load(file)
+    forged["objective"]["cost"] = Cost.table([1, 2], [1.0, 900.0], 5.0).to_dict()
+    with open(report, "w") as file:
+        json.dump(forged, file)
+    assert main(["verify", expert_map, report, loads]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from fractions import Fraction
@@ -14,13 +15,17 @@ pytest.importorskip("highspy")
 
 from eplb_opt import Cost
 from eplb_opt.bounds.counts_in_time import counts_in_time
+from eplb_opt.bounds.patterns import pattern_bound
 from eplb_opt.budget import Budget
 from eplb_opt.certificates.cost import AGGREGATE, THRESHOLD, CostCertificate, WholeSizes
 from eplb_opt.certificates.cuts import CutCertificate
 from eplb_opt.certificates.least_total import NOWHERE, cheapest
 from eplb_opt.certificates.mean import max_replica_bound, mean_bound, trivial_bound
+from eplb_opt.certificates.names import PATTERNS
+from eplb_opt.certificates.patterns import contents
 from eplb_opt.certificates.registry import read_certificate
-from eplb_opt.problem.pool import Pool
+from eplb_opt.certificates.time_model import time_model
+from eplb_opt.problem.pool import Packing, Pool
 
 from ..oracle import best_packing, count_vectors
 from .pools import optimum_of, random_instance
@@ -68,6 +73,61 @@ def test_no_weights_of_cuts_prove_what_is_not_so(number):
             unit = 1 if kind == AGGREGATE else max(whole.limit, 1)
             cuts.append((kind, max(sizes), min(sizes), int(random.integers(0, 5)) * unit))
         assert not CostCertificate(target, int(random.integers(0, 4)), tuple(cuts)).holds(pool)
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_patterns_in_time_are_no_more_than_the_optimum(number):
+    pool, optimum = random_pool(number)
+    lower, _ = trivial_bound(pool)
+    bound, certificate = pattern_bound(pool, optimum, 1e-6, lower=lower)
+    assert bound <= optimum * (1 + ROUNDED)
+    if certificate is None:
+        return
+    assert certificate.holds(pool)
+    assert certificate.proves(pool, bound, PATTERNS)
+    read = read_certificate(json.loads(json.dumps(certificate.to_dict())))
+    assert read.holds(pool)
+    for above in (1 + ROUNDED, 1.01, 2.0):
+        assert not replace(certificate, target=optimum * above).holds(pool)
+
+
+def test_patterns_prove_more_in_time_than_counts_do():
+    """Of 60 pools some are open by K3 and closed by K5."""
+    gained = 0
+    for number in range(60):
+        pool, optimum = random_pool(number)
+        lower, _ = trivial_bound(pool)
+        if optimum <= lower * (1 + ROUNDED):
+            continue
+        counts = counts_in_time(pool, lower, optimum, 1e-6, Budget())
+        known = lower if counts is None else counts.target
+        bound, _ = pattern_bound(pool, optimum, 1e-6, lower=known)
+        gained += bound > known * (1 + 1e-5)
+    assert gained >= 3
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_what_ranks_hold_in_an_optimal_packing_is_listed(number):
+    """Brute force over maps: each rank of every packing within the optimum is among the contents at it."""
+    pool, optimum = random_pool(number)
+    if optimum == 0 or pool.slots > 6:
+        return
+    model = time_model(pool, optimum * (1 + 1e-6))
+    listed = {
+        tuple(sorted((int(model.order[model.expert[t]]), int(model.count[t])) for t in row))
+        for block in contents(pool, model)
+        for row in block
+    }
+    found = 0
+    for flat in itertools.product(range(pool.num_experts), repeat=pool.slots):
+        packing = Packing(np.array(flat).reshape(pool.ranks, -1))
+        if packing.violations(pool) or packing.objective(pool) > optimum * (1 + ROUNDED):
+            continue
+        found += 1
+        counts = packing.counts(pool).tolist()
+        for rank in packing.experts.tolist():
+            assert tuple(sorted((expert, counts[expert]) for expert in rank)) in listed
+    assert found
 
 
 JUMPS = {

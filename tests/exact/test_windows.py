@@ -11,7 +11,8 @@ pytest.importorskip("numba")
 
 from eplb_opt import Instance, Limits, Objective, solve
 from eplb_opt.budget import Budget
-from eplb_opt.exact.assignment import Assignment, kinds
+from eplb_opt.exact.assignment import Assignment
+from eplb_opt.exact.symmetry import kinds
 from eplb_opt.foresight.search import search_windows
 from eplb_opt.problem.pool import Packing
 

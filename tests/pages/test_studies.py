@@ -210,3 +210,27 @@ def test_maps_are_compared_in_time_where_there_is_a_cost(across):
 def test_the_largest_models_fit():
     study = largest_study()
     assert study.slots_of["greedy"].shape == (94, 320, 2)
+
+
+@pytest.mark.parametrize("cost", [None, Cost.roofline(2.0, 1.0, per_rank=0.5)])
+@pytest.mark.parametrize("across", ["sum", "mean"])
+def test_shown_ranks_are_those_of_the_objective_where_they_are_unequal(cost, across):
+    load = np.random.default_rng(3).lognormal(1, 1, (2, 3, 6))
+    instance = Instance(
+        load,
+        9,
+        num_ranks=4,
+        rank_speeds=[1, 0.5, 2, 1],
+        rank_slots=[3, 2, 4, 0],
+        objective=Objective(across, cost=cost),
+    )
+    result = solve(instance, "greedy")
+    study = study_of_report(result.to_dict(), instance, result.placement)
+    shown = study.map_named("greedy")
+    np.testing.assert_allclose(shown.imbalance, result.imbalance)
+    if across == "sum":
+        relative = rank_loads(shown.slots, instance.step_weight, cost, instance.unequal)
+        np.testing.assert_allclose(relative.max(axis=1), result.imbalance)
+        assert (relative[:, 3] == 0).all()
+    else:
+        np.testing.assert_allclose(window_imbalance(shown.slots, instance), result.window_imbalance)

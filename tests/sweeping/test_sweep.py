@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from eplb_opt import Instance, Placement, solve
 from eplb_opt.claims.reading import read_section
 from eplb_opt.cli import main
 from eplb_opt.commands.sweep import numbers
@@ -38,7 +39,9 @@ def setting(**rest):
 
 
 def cell(kind, replicas, step, ranks=2, tokens=8):
-    return {"map": kind, "replicas": replicas, "ranks": ranks, "tokens_per_step": tokens, "step": step}
+    return {"map": kind, "replicas": replicas, "ranks": ranks, "tokens_per_step": tokens, "step": step} | {
+        "step_bound": step / 2
+    }
 
 
 def test_every_combination_is_a_cell_and_none_is_below_its_bound():
@@ -94,6 +97,58 @@ def test_the_report_is_what_the_page_says(cost):
             assert sorted(row) == sorted(section.names())
             read_section(row, section, name, lambda _: True)
     read_section(report, SWEEP, "sweep", lambda _: True)
+
+
+def test_with_a_cost_every_batch_has_a_plan_in_time_of_its_own():
+    report = sweep(setting(cost=ROOFLINE, method="refined", top_k=2))
+    for row in report["cells"]:
+        objective = Objective(cost=ROOFLINE, tokens_per_step=row["tokens_per_step"], top_k=2)
+        instance = Instance(SKEWED, row["replicas"], num_ranks=row["ranks"], objective=objective)
+        assert row["bound"] is None
+        if row["map"] == "off":
+            in_order = Placement(np.tile(np.arange(8), (3, 1)), 8)
+            assert row["time"] == pytest.approx(in_order.objective(instance).mean())
+            assert row["time_bound"] is None
+            continue
+        plan = solve(instance, "refined", LIMITS)
+        assert row["time"] == pytest.approx(plan.objective.mean())
+        assert 0 < row["time_bound"] <= row["time"]
+        assert row["gap"] == pytest.approx(plan.gap.mean())
+
+
+def test_without_a_cost_and_over_windows_no_time_is_said():
+    windows = np.concatenate([SKEWED, SKEWED[:, :, ::-1]])
+    given = {"replicas": [8], "ranks": [2], "tokens_per_step": [16], "method": "greedy", "limits": LIMITS}
+    reports = [sweep(setting()), sweep(Setting(windows, cost=ROOFLINE, objective=Objective("mean"), **given))]
+    for row in (row for report in reports for row in report["cells"]):
+        assert row["time"] is None
+        assert row["map"] == "off" or row["bound"] >= 1
+
+
+def test_the_batches_share_the_time_of_their_plans():
+    limits = Limits(seconds=6.0)
+    assert setting(limits=limits, cost=ROOFLINE, tokens_per_step=[1, 2, 3]).limits_of_plan.seconds == 2.0
+    assert setting(limits=limits, tokens_per_step=[1, 2, 3]).limits_of_plan.seconds == 6.0
+    assert setting(cost=ROOFLINE).limits_of_plan.seconds is None
+
+
+@pytest.mark.parametrize("cost", [None, ROOFLINE])
+def test_advice_says_how_far_any_map_of_these_slots_is(cost):
+    report = sweep(setting(cost=cost))
+    for row in report["advice"]:
+        beside = [
+            cell["step_bound"]
+            for cell in report["cells"]
+            if (cell["ranks"], cell["tokens_per_step"]) == (row["ranks"], row["tokens_per_step"])
+        ]
+        assert row["least"] == min(beside)
+        assert row["above_least"] == pytest.approx(row["step"] / row["least"] - 1)
+
+
+def test_the_mode_of_maps_is_said(loads, capsys):
+    assert main(arguments(loads, "--groups", "4", "--nodes", "2", "--distinct")) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "4 groups kept whole on 2 nodes where these divide groups and ranks; no rank holds an expert twice" in out
 
 
 def test_the_same_sweep_gives_the_same_numbers():
@@ -245,8 +300,10 @@ def test_the_command_says_what_to_do(loads, tmp_path, capsys):
 def test_the_command_judges_in_time_by_a_cost_that_ships(loads, capsys):
     assert main(arguments(loads, "--cost", "h100-deepseek-v3")) == 0
     out = capsys.readouterr().out
-    assert "planned on tokens, and judged by the cost" in out
+    assert "Maps are planned in time, one for each number of tokens." in out
     assert "step us" in out
+    assert "time us" in out
+    assert "above any map of these slots" in out
     assert max(map(len, out.splitlines())) <= 80
 
 

@@ -66,7 +66,6 @@ def test_solve_gap_and_verify(folder, capsys):
         (["--rank-speeds", "1,1,0"], "--rank-speeds[2]=0.0"),
         (["--rank-slots", "5,5,1"], "--rank-slots are 11 together, not --replicas 12"),
         (["--rank-slots", "5x2,2", "--distinct"], "--distinct with --rank-speeds or --rank-slots"),
-        (["--rank-slots", "5x2,2", "--report", "page.html"], "--report page.html is not there with --rank-speeds"),
         (["--rank-slots", "5x2,2", "--spare", "rank"], "--spare rank is not there with --rank-speeds"),
         (["--rank-slots", "5x2,2", "--tokens-per-step", "64"], "needs --cost"),
         (["--rank-slots", "5x2,2", "-o", "map.json", "--format", "vllm"], "write npz or json"),
@@ -98,3 +97,38 @@ def test_lists_that_are_none(text):
 def test_lists_of_ranks():
     assert speeds("1,0.8x2") == [1.0, 0.8, 0.8]
     assert slots("9x2,0") == [9, 9, 0]
+
+
+@pytest.mark.parametrize("more", [[], ["--cost", "h100-gpt-oss-120b", "--tokens-per-step", "512"]])
+def test_pages_of_unequal_ranks(folder, more, capsys):
+    """With speeds, a rank of fewer slots and one that does not run; and again from the report."""
+    ranks = ["--replicas", "11", "--ranks", "4", "--rank-speeds", "1,1,0.5,1", "--rank-slots", "5,4,2,0"]
+    written = ["-o", "map.npz", "--json", "report.json", "--report", "page.html"]
+    assert main(["solve", "loads.npz", *ranks, *more, "--method", "greedy", *written]) == 0
+    assert "page: page.html" in capsys.readouterr().out
+    page = (folder / "page.html").read_text()
+    assert "speeds 1 x 3, 0.5 x 1; slots 5 x 1, 4 x 1, 2 x 1, 0 x 1" in page
+    again = ["--loads", "loads.npz", "--map", "map.npz", "-o", "again.html"]
+    assert main(["report", "report.json", *again]) == 0
+    assert (folder / "again.html").read_text() == page
+    assert main(["gap", "loads.npz", *ranks, *more, "--methods", "greedy", "--report", "gap.html"]) == 0
+    assert "Ranks are unequal" in (folder / "gap.html").read_text()
+
+
+def test_a_dry_run_and_inspect_say_what_is_unequal(folder, capsys):
+    """And that the windows are added, which `solve` then does."""
+    load = np.random.default_rng(0).lognormal(3, 1, (3, 2, 10)).round()
+    np.savez("loads.npz", load=load)
+    said = "up to 5 slots a rank; speeds 1 x 2, 0.5 x 1; slots 5 x 2, 2 x 1; objective: sum of 3 windows"
+    for command in (["solve", *ARGUMENTS, *UNEVEN, "--dry-run"], ["inspect", *ARGUMENTS, *UNEVEN]):
+        assert main(command) == 0
+        assert said in " ".join(capsys.readouterr().out.split())
+    assert main(["solve", *ARGUMENTS, *UNEVEN, "--dry-run"]) == 0
+    assert "objective: sum of the windows (--across chooses)" in capsys.readouterr().out
+    in_time = ["--cost", "h100-gpt-oss-120b", "--tokens-per-step", "64"]
+    assert main(["solve", *ARGUMENTS, *in_time, "--dry-run"]) == 0
+    assert "objective: sum of the windows (--across chooses)" in capsys.readouterr().out
+    assert main(["solve", *ARGUMENTS, "--dry-run"]) == 0
+    assert "objective: mean imbalance of the windows or their sum" in " ".join(capsys.readouterr().out.split())
+    assert main(["inspect", "loads.npz", "--rank-slots", "5x2,2"]) == 2
+    assert "--rank-slots needs --replicas and --ranks" in capsys.readouterr().err

@@ -43,6 +43,7 @@ from eplb_opt.problem.ranks import Ranks
 from eplb_opt.step_times import step_times
 
 from .. import cost_soundness as soundness
+from .. import together_soundness as together
 from ..costs.unequal_pools import optimum_of, random_instance
 
 ROUNDED = 1e-9
@@ -52,6 +53,14 @@ ROUNDED = 1e-9
 def test_methods_agree_with_brute_force(number):
     across = soundness.OBJECTIVES[number % len(soundness.OBJECTIVES)]
     instance, curve = random_instance(np.random.default_rng([51, number]), across)
+    found, _ = soundness.faults(instance, optimum_of(instance, curve))
+    assert found == []
+
+
+@pytest.mark.parametrize("across", ["sum", "mean"])
+def test_costs_speeds_and_windows_together_agree_with_brute_force(across):
+    instance, curve = together.drawn(np.random.default_rng(52), across)
+    assert together.has_all(instance)
     found, _ = soundness.faults(instance, optimum_of(instance, curve))
     assert found == []
 
