@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from .apart import distinct_instance, packed_apart
+from .apart import distinct_instance, packed_apart, repaired
 from .foresight.harmless import heaviest_load, least_harmful
 from .foresight.imagined import ENOUGH, traffic
 from .foresight.plan import MOVES
@@ -115,9 +115,10 @@ class LeastHarm:
             return known
         own = layer.phy2log()
         share = self._share_ends(next(self.waiting))
-        if self._is_over():
-            return own
         most = self._most(layer)
+        if self._is_over():
+            ground = self._repaired(layer, most)
+            return own if ground is None else ground.phy2log()
         ground = self._apart(layer, most, share) or self._own(layer)
         if self.instance.num_windows == 1:
             # Windows that are imagined are no reason to give up evenness of what was recorded.
@@ -150,6 +151,18 @@ class LeastHarm:
             row = self.refined_apart.phy2log[layer.layer]
             packings = dict(split(self.instance, row))
         if packings is None or not packings.keys() <= layer.pools.keys():
+            return self._repaired(layer, most)
+        ground = self._ground(layer, packings, distinct=True)
+        if self._heaviest(layer, ground) <= most:
+            return ground
+        return self._repaired(layer, most)
+
+    def _repaired(self, layer: LayerState, most: float) -> Ground | None:
+        """What the method found without repeats, where exchanges within the limit do that."""
+        if self.instance.num_windows > 1 or self.windows_apart is None:
+            return None
+        packings = repaired(layer, most)
+        if packings is None:
             return None
         ground = self._ground(layer, packings, distinct=True)
         return ground if self._heaviest(layer, ground) <= most else None
