@@ -165,7 +165,7 @@ def refine_maps(
     steps: int = STEPS,
     compiled: bool = True,
 ) -> Array:
-    """Physical-to-logical map of loads by the heuristic, without the comparison with the greedy.
+    """Physical-to-logical map of loads by the heuristic, without `fewer_repeats` and the comparison with the greedy.
 
     In hierarchical mode groups are packed on nodes by the same heuristic (exactly, with one or two groups a node), and
     with few slots a rank also (unless ``steps`` is 0) as `share_out` does it: the better map of each layer is kept.
