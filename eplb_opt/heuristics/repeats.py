@@ -2,8 +2,8 @@
 
 Such replicas rise and fall together, and where loads change their rank is hurt twice. For a repeated replica the other
 ranks without its expert are tried in order, each with exchanges of one replica for one, of two for two, and of three
-for three: the first one that keeps the limit is made. Where none does, the repetition stays: the objective needs it, or
-finer exchanges than these.
+for three, and where these fail, of four for four: the first one that keeps the limit is made. Where none does, the
+repetition stays: the objective needs it, or finer exchanges than these.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .optional import optional
 from .separate import separate
 
 MOST_EXCHANGED = 4
+TRIED_FIRST = 3  # exchanges of so many and fewer
 MOST_SLOTS = 9  # of a rank, the first so many are exchanged
 MOST_FAILURES = 2  # of a pool, after which its other repetitions stay
 
@@ -139,11 +140,20 @@ class _Pool:
 
     def _is_exchanged(self, rank: int, slot: int) -> bool:
         """Whether a repeated replica was exchanged."""
+        every = choices(self.held.shape[1])
+        first = every[:TRIED_FIRST]
+        if self._is_exchanged_by(rank, slot, first):
+            return True
+        return self._is_exchanged_by(rank, slot, every[TRIED_FIRST:])
+
+    def _is_exchanged_by(
+        self, rank: int, slot: int, every: tuple[Choices, ...]
+    ) -> bool:
         expert = self.held[rank, slot]
         for other in np.flatnonzero(~(self.held == expert).any(axis=1)).tolist():
             mine = self._may_go(rank, other, expert)
             theirs = self._may_go(other, rank, expert)
-            for mates, places in choices(self.held.shape[1]):
+            for mates, places in every:
                 leaves = _totals(self.held[rank], mine, mates, self.sizes[expert])
                 comes = _totals(self.held[other], theirs, places, 0.0)
                 found = self._first_within(rank, other, leaves, comes)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..compiled import compiled
 from .greedy_check import TINY
-from .repeats import MOST_FAILURES, choices
+from .repeats import MOST_FAILURES, TRIED_FIRST, choices
 
 
 def part(loads, maps, limits):  # type: ignore[no-untyped-def]
@@ -51,7 +51,15 @@ def _part(loads, maps, limits, every, seen, room):  # type: ignore[no-untyped-de
                     limit = max(limits[pool // nodes], heaviest)
                 if 0 < limit < TINY:
                     break
-                if not _is_exchanged(held, rank, slot, limit, every, room):
+                first = min(TRIED_FIRST, len(every))
+                numbers = (0, first)
+                is_done = _is_exchanged(held, rank, slot, limit, every, numbers, room)
+                if not is_done:
+                    numbers = (first, len(every))
+                    is_done = _is_exchanged(
+                        held, rank, slot, limit, every, numbers, room
+                    )
+                if not is_done:
                     failures += 1
                     break
                 mark += 1
@@ -97,8 +105,8 @@ def _load(held, sizes):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _is_exchanged(held, rank, slot, limit, every, room):  # type: ignore[no-untyped-def]
-    """As `repeats._Pool._is_exchanged`."""
+def _is_exchanged(held, rank, slot, limit, every, numbers, room):  # type: ignore[no-untyped-def]
+    """As `repeats._Pool._is_exchanged_by`, of the choices from one number on up to another."""
     sizes, rank_loads, replicas, totals = room
     expert = held[rank, slot]
     for other in range(len(held)):
@@ -106,10 +114,13 @@ def _is_exchanged(held, rank, slot, limit, every, room):  # type: ignore[no-unty
             continue
         _may_go(held[rank], held[other], expert, sizes, replicas[0])
         _may_go(held[other], held[rank], expert, sizes, replicas[1])
-        for mates, places in every:
+        for number in range(numbers[0], numbers[1]):
+            mates, places = every[number]
             _add(held[rank], replicas[0], mates, sizes[expert], totals[0])
             _add(held[other], replicas[1], places, 0.0, totals[1])
             for mate in range(len(mates)):
+                if totals[0, mate] == np.inf:
+                    continue
                 for place in range(len(places)):
                     shift = totals[1, place] - totals[0, mate]
                     is_within = rank_loads[rank] + shift <= limit
