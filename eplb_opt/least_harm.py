@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
+
 from .apart import distinct_instance, packed_apart, repaired
 from .foresight.harmless import heaviest_load, least_harmful
 from .foresight.imagined import ENOUGH, traffic
@@ -15,6 +17,7 @@ from .foresight.plan import MOVES
 from .ground import Ground
 from .heuristics.greedy import greedy
 from .heuristics.refine import refined
+from .heuristics.repeats import fewer_repeats
 from .journal.rows import KeptRows
 from .layer import LayerState
 from .limits import Limits
@@ -128,9 +131,18 @@ class LeastHarm:
             return cover
         maps = [ground.phy2log(), *self._others(layer, ground, most)]
         weight = self.instance.weight[layer.layer]
-        return least_harmful(
+        row = least_harmful(
             ground.windows, layer.layer, weight, maps, most, self._is_over
         )
+        if self.windows_apart is None:
+            return row
+        return fewer_repeats(
+            weight[None],
+            row[None],
+            self.instance.num_ranks,
+            nodes=self.instance.topology.num_pools,
+            limits=np.array([most]),
+        )[0]
 
     def _own(self, layer: LayerState) -> Ground:
         """What the method found."""
@@ -142,7 +154,7 @@ class LeastHarm:
 
     def _apart(self, layer: LayerState, most: float, end: float) -> Ground | None:
         """Packings within the limit without repeats, where only a sum was recorded; None if none is found."""
-        if self.instance.num_windows > 1 or self.windows_apart is None:
+        if self.windows_apart is None:
             return None
         packings: Mapping[NodeSet, Packing] | None
         if self.refined_apart is None:
@@ -159,7 +171,7 @@ class LeastHarm:
 
     def _repaired(self, layer: LayerState, most: float) -> Ground | None:
         """What the method found without repeats, where exchanges within the limit do that."""
-        if self.instance.num_windows > 1 or self.windows_apart is None:
+        if self.windows_apart is None:
             return None
         packings = repaired(layer, most)
         if packings is None:
