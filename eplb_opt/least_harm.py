@@ -136,13 +136,14 @@ class LeastHarm:
         )
         if self.windows_apart is None:
             return row
-        return fewer_repeats(
+        apart = fewer_repeats(
             weight[None],
             row[None],
             self.instance.num_ranks,
             nodes=self.instance.topology.num_pools,
             limits=np.array([most]),
-        )[0]
+        )
+        return np.asarray(apart[0])
 
     def _own(self, layer: LayerState) -> Ground:
         """What the method found."""
