@@ -29,6 +29,7 @@ include_patterns = [
     "docs/**.md",
     "models/README.md",
     "benchmarks/*.md",
+    "tests/engines/BESIDE.md",
     "tests/engines/LOG.md",
     "eplb_opt/recordings/README.md",
 ]

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from .errors import InstanceError
+from .heuristics.repeats import fewer_repeats
 from .layer import LayerState
 from .limits import Limits
 from .methods.attempt import Attempt
@@ -72,6 +73,43 @@ def packed_apart(
     return packings
 
 
+def repaired(layer: LayerState, most: float) -> dict[NodeSet, Packing] | None:
+    """A layer's own packings, repeats exchanged away within a limit; None if some stay.
+
+    Parameters
+    ----------
+    layer : LayerState
+    most : float
+        Load of the heaviest rank.
+
+    Returns
+    -------
+    dict from node set to Packing, or None
+    """
+    packings = {}
+    for node_set in layer.partition:
+        state = layer.pools[node_set]
+        packing = _repaired(state.pool, state.bracket.packing, most)
+        if packing is None:
+            return None
+        packings[node_set] = packing
+    return packings
+
+
+def _repaired(pool: Pool, own: Packing, most: float) -> Packing | None:
+    """A pool's own packing without repeats; None if exchanges within the limit leave some."""
+    placed = fewer_repeats(
+        pool.loads[None],
+        own.experts.reshape(1, -1),
+        pool.ranks,
+        limits=np.array([most]),
+    )
+    found = Packing(placed.reshape(own.experts.shape))
+    if has_repeats(found) or found.objective(pool) > max(most, own.objective(pool)):
+        return None
+    return found
+
+
 def _packed(pool: Pool, own: Packing, most: float, limits: Limits) -> Packing | None:
     """A pool's packing; its own if that has no repeats."""
     if not has_repeats(own):
@@ -80,13 +118,13 @@ def _packed(pool: Pool, own: Packing, most: float, limits: Limits) -> Packing | 
     if apart is None:
         return None
     if limits.seconds is not None and limits.seconds < LEAST_SECONDS:
-        return None
+        return _repaired(pool, own, most)
     limits = replace(limits, gap=max(limits.gap, HARMLESS))
     enough = most / (1 + limits.gap) * (1 - ROUNDING)
     task = Task(pool, by_greedy(apart), enough, limits)
     found = Attempt(task, _nobody).run(APART_SCHEDULE).packing
     if found is None or found.objective(pool) > most:
-        return None
+        return _repaired(pool, own, most)
     return found
 
 

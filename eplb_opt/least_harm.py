@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from .apart import distinct_instance, packed_apart
+import numpy as np
+
+from .apart import distinct_instance, packed_apart, repaired
 from .foresight.harmless import heaviest_load, least_harmful
 from .foresight.imagined import ENOUGH, traffic
 from .foresight.plan import MOVES
 from .ground import Ground
 from .heuristics.greedy import greedy
 from .heuristics.refine import refined
+from .heuristics.repeats import fewer_repeats
 from .journal.rows import KeptRows
 from .layer import LayerState
 from .limits import Limits
@@ -115,9 +118,10 @@ class LeastHarm:
             return known
         own = layer.phy2log()
         share = self._share_ends(next(self.waiting))
-        if self._is_over():
-            return own
         most = self._most(layer)
+        if self._is_over():
+            ground = self._repaired(layer, most)
+            return own if ground is None else ground.phy2log()
         ground = self._apart(layer, most, share) or self._own(layer)
         if self.instance.num_windows == 1:
             # Windows that are imagined are no reason to give up evenness of what was recorded.
@@ -127,9 +131,19 @@ class LeastHarm:
             return cover
         maps = [ground.phy2log(), *self._others(layer, ground, most)]
         weight = self.instance.weight[layer.layer]
-        return least_harmful(
+        row = least_harmful(
             ground.windows, layer.layer, weight, maps, most, self._is_over
         )
+        if self.windows_apart is None:
+            return row
+        apart = fewer_repeats(
+            weight[None],
+            row[None],
+            self.instance.num_ranks,
+            nodes=self.instance.topology.num_pools,
+            limits=np.array([most]),
+        )
+        return np.asarray(apart[0])
 
     def _own(self, layer: LayerState) -> Ground:
         """What the method found."""
@@ -141,7 +155,7 @@ class LeastHarm:
 
     def _apart(self, layer: LayerState, most: float, end: float) -> Ground | None:
         """Packings within the limit without repeats, where only a sum was recorded; None if none is found."""
-        if self.instance.num_windows > 1 or self.windows_apart is None:
+        if self.windows_apart is None:
             return None
         packings: Mapping[NodeSet, Packing] | None
         if self.refined_apart is None:
@@ -150,6 +164,18 @@ class LeastHarm:
             row = self.refined_apart.phy2log[layer.layer]
             packings = dict(split(self.instance, row))
         if packings is None or not packings.keys() <= layer.pools.keys():
+            return self._repaired(layer, most)
+        ground = self._ground(layer, packings, distinct=True)
+        if self._heaviest(layer, ground) <= most:
+            return ground
+        return self._repaired(layer, most)
+
+    def _repaired(self, layer: LayerState, most: float) -> Ground | None:
+        """What the method found without repeats, where exchanges within the limit do that."""
+        if self.windows_apart is None:
+            return None
+        packings = repaired(layer, most)
+        if packings is None:
             return None
         ground = self._ground(layer, packings, distinct=True)
         return ground if self._heaviest(layer, ground) <= most else None

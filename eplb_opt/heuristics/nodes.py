@@ -8,8 +8,8 @@ from .arrays import Array
 from .greedy_check import heaviest_load
 from .groups import share_out
 from .pools import refine_pools
+from .repeats import separated
 from .replicas import whole_loads
-from .separate import separated
 
 SHARED_SLOTS = 3  # a rank, up to which groups are also shared out by their packing
 
@@ -44,7 +44,7 @@ def maps_on_nodes(
         compiled=compiled,
     )
     if distinct:
-        local = separated(loads, local, ranks)
+        local = separated(loads, local, ranks, compiled)
     phy2log = xp.take_along_axis(members.reshape(len(loads), -1), local)
     phy2log = phy2log.reshape(-1, layers, num_replicas)
     if ways == 1:

@@ -17,7 +17,7 @@ import torch
 from ..limits import checked
 from ..problem.instance import Instance
 from ..problem.placement import Placement
-from ..problem.pool import Ints
+from ..problem.pool import Floats, Ints
 from ..problem.topology import Topology
 from ..refined_options import (
     DISTANCE_IS,
@@ -34,7 +34,7 @@ from .greedy_check import heaviest_load, is_lighter, unsure_layers
 from .nodes import maps_on_nodes
 from .optional import optional
 from .pools import refine_pools
-from .separate import separated
+from .repeats import fewer_repeats, separated
 
 
 def refined(
@@ -93,7 +93,7 @@ def refined(
             steps=steps,
             compiled=compiled,
         )
-        phy2log = xp.to_numpy(maps)
+        phy2log = _apart(instance, load, xp.to_numpy(maps), compiled)
         placement = Placement(
             phy2log, instance.num_experts, tuple(instance.layer_ids or ())
         )
@@ -102,8 +102,21 @@ def refined(
         layers, lighter = _lighter_greedy(instance, placement, greedy_check, compiled)
     if not len(layers):
         return placement
-    phy2log[layers] = lighter
+    phy2log[layers] = _apart(instance, load[layers], lighter, compiled)
     return Placement(phy2log, instance.num_experts, placement.layer_ids)
+
+
+def _apart(instance: Instance, load: Floats, maps: Ints, compiled: bool) -> Ints:
+    """Maps with fewer replicas of an expert on one rank, as heavy at most."""
+    if instance.distinct:
+        return maps
+    return fewer_repeats(
+        load,
+        maps,
+        instance.num_ranks,
+        nodes=instance.topology.num_pools,
+        compiled=compiled,
+    )
 
 
 def _lighter_greedy(
@@ -152,7 +165,7 @@ def refine_maps(
     steps: int = STEPS,
     compiled: bool = True,
 ) -> Array:
-    """Physical-to-logical map of loads by the heuristic, without the comparison with the greedy.
+    """Physical-to-logical map of loads by the heuristic, without `fewer_repeats` and the comparison with the greedy.
 
     In hierarchical mode groups are packed on nodes by the same heuristic (exactly, with one or two groups a node), and
     with few slots a rank also (unless ``steps`` is 0) as `share_out` does it: the better map of each layer is kept.
@@ -190,4 +203,4 @@ def refine_maps(
     phy2log = refine_pools(
         weight, num_replicas, ranks, max_count=max_count, steps=steps, compiled=compiled
     )
-    return separated(weight, phy2log, ranks) if distinct else phy2log
+    return separated(weight, phy2log, ranks, compiled) if distinct else phy2log

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..problem.pool import Floats, Ints
-from . import arrays as xp
-from .arrays import Array
 
 
 def separate(loads: Floats, placed: Ints, ranks: int) -> Ints:
@@ -91,9 +89,3 @@ def _swaps(
             if partner not in ranks[rank] or held.count(partner) > 1:
                 shift = replica_load[partner] - replica_load[expert]
                 yield max(loads[rank] + shift, loads[other] - shift), other, partner
-
-
-def separated(loads: Array, placed: Array, ranks: int) -> Array:
-    """`separate` of an array of either kind."""
-    found = separate(xp.to_numpy(loads), xp.to_numpy(placed), ranks)
-    return xp.asarray(found, xp.device(placed))

@@ -139,9 +139,12 @@ class SolverPolicy(MethodPolicy):
     ----------
     limits : Limits
         Default: deterministic work a pool, one worker, no wall-clock limit.
+    slack : float or None
+        By default 0: with a map in use, of the maps as good as a fresh plan the one that moves least is taken.
     """
 
     options = (LIMITS,)
+    slack = 0.0
     limits: ClassVar[Limits] = LIMITS.default
 
     @classmethod

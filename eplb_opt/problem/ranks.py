@@ -180,6 +180,8 @@ def as_ranks(
     >>> as_ranks(2, 4, slots=[3, 1])
     Ranks(speeds=(1.0, 1.0), slots=(3, 1))
     """
+    if speeds is None and slots is None:
+        return None
     given_speeds = _as_speeds(speeds, num_ranks)
     if slots is None and num_replicas % num_ranks:
         return None  # for which there is an error of its own

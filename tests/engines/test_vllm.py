@@ -197,7 +197,8 @@ def test_weights_follow_the_map_on_two_ranks(policy, theirs, tmp_path):
     assert ("round 2, 3 window(s)" in rounds[2]) == (policy == "refined")
     received = numbers("received", rounds)
     print(f"weights of experts received: {policy} {sum(received)}, vLLM's policy {sum(theirs)}")
-    assert sum(received) < sum(theirs)
+    # The most even maps may take more moves than vLLM's.
+    assert policy == "optimal" or sum(received) < sum(theirs)
     recorded = read_loads(tmp_path / "record")
     assert recorded.load.shape == (3, 3, 8)  # a window a round, of rank 0 alone
     assert (recorded.load.sum(axis=2) > 0).all()
