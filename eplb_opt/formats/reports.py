@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ..checker.claims import read_head
+from ..errors import FormatError
+from ..own_files import REPORT
 from .content import read_content
+from .kinds import check_kind
 
 
 def read_report(path: str | Path) -> dict[str, Any]:
@@ -41,5 +44,8 @@ def read_report(path: str | Path) -> dict[str, Any]:
     4
     """
     content = read_content(Path(path))
+    if isinstance(content, Path):
+        raise FormatError(f"cannot read {path}: a folder, give the report's file")
+    check_kind(content, str(path), REPORT)
     read_head(content, str(path), needs_windows=True)
     return dict(content)

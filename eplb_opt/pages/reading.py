@@ -10,6 +10,7 @@ from ..checker.claims import read_head, read_layer, read_section, read_totals
 from ..checker.schema import NAME, Section
 from ..errors import FormatError, shown
 from ..formats.content import read_content
+from ..own_files import kind_of_schema
 from ..report import gap, outputs, replay, replay_schema, sweep_schema
 
 REPORT = "report"
@@ -51,8 +52,10 @@ def read_found(path: Path) -> tuple[str, Found] | None:
         _check_report(content, str(path))
         return REPORT, content
     if schema not in SCHEMAS:
+        found = kind_of_schema(schema)
+        what = f"schema {shown(schema)}" if found is None else found.what
         raise FormatError(
-            f"{path}: schema {shown(schema)}: give loads, or what {WRITERS} wrote with --json"
+            f"{path} is {what}: give loads, or what {WRITERS} wrote with --json"
         )
     kind = SCHEMAS[schema]
     CHECKS[kind](content, str(path))
