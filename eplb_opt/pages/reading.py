@@ -53,7 +53,7 @@ def read_found(path: Path) -> tuple[str, Found] | None:
         return REPORT, content
     if schema not in SCHEMAS:
         found = kind_of_schema(schema)
-        what = f"schema {shown(schema)}" if found is None else found.what
+        what = f"of schema {shown(schema)}" if found is None else found.what
         raise FormatError(
             f"{path} is {what}: give loads, or what {WRITERS} wrote with --json"
         )
