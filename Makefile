@@ -19,13 +19,14 @@ MATRIX_TESTS ?= tests/test_docs.py tests/test_instance.py tests/test_placement.p
 # pyenv's before the one on PATH, which may be pyenv's stand-in for a version that is not chosen.
 python_of = $(firstword $(wildcard $(HOME)/.pyenv/versions/$(1).*/bin/python) $(shell command -v python$(1)))
 
-.PHONY: help demo test test-newest test-matrix test-engines coverage dist docs lint models peers bench bench-quick clean
+.PHONY: help demo test fuzz test-newest test-matrix test-engines coverage dist docs lint models peers bench bench-quick clean
 
 help:
 	@echo "make demo    plan a real recording, judge the maps on a day they did not see, under a minute"
 	@echo "make test    run the tests"
 	@echo "make test-newest  run the tests with the newest versions of what the package needs (own environment)"
 	@echo "make test-matrix  a short part of the tests on Python $(MATRIX), and with the oldest dependencies (own environments)"
+	@echo "make fuzz    random instances, damaged files, forged reports and more on all cores, some minutes; goes on where stopped"
 	@echo "make coverage  run the tests and say which lines they do not reach"
 	@echo "make dist    build wheel and sdist into dist/, and look into them"
 	@echo "make docs    build the documentation into build/docs, warnings are errors"
@@ -42,6 +43,11 @@ demo: $(VENV)/.solvers
 # A process a core; the tests of a file in one of them, in order.
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+
+# What is done is kept in build/fuzz, by commit and seed; FUZZ="--seconds 3600 --parts files" says more.
+FUZZ ?= --seconds 300
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 # Of torch the CPU build of the constraints, as the newest one is gigabytes; of all else the newest that pip finds.
 test-newest: $(NEWEST)/.installed

@@ -22,6 +22,7 @@ import numpy as np
 from eplb_opt import Instance, Limits, Objective, solve
 
 SHORTEST, LONGEST = 0.05, 30.0  # seconds
+WORKERS = 2
 PART, MORE = 0.1, 0.2  # of the limit, and seconds
 SHAPES = {  # layers, experts, slots, ranks, nodes, groups, windows
     "mixtral": (32, 8, 16, 8, 1, 1, 1),
@@ -106,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", type=int, nargs="?", default=30, help="calls; default: %(default)s")
     parser.add_argument("--longest", type=float, default=LONGEST, help="seconds; default: %(default)s")
-    parser.add_argument("--workers", type=int, default=2, help="default: %(default)s")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     options = parser.parse_args()
     found = []

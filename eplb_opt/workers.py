@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .executors import memory
 from .executors.executor import Executor, Found
 from .executors.handover import Handover
 from .executors.local import LocalExecutor
@@ -146,13 +147,23 @@ class _Crew:
         try:
             outcome, seconds = future.result()
         except self.executor.lost as error:
-            if at_work.losses < MOST_LOSSES:
-                self._submit(at_work._replace(losses=at_work.losses + 1))
-            else:
-                why = f"worker process died: {error}"
-                self._end(at_work, StopReason.FAILED, why)
+            self._lose(at_work, error)
             return
         self.done(at_work.key, outcome, seconds)
+
+    def _lose(self, at_work: _AtWork, error: Exception) -> None:
+        """Give up a task that took too much memory, or was lost too often; have others done again."""
+        why = memory.why_ended(at_work.path)
+        if why is not None:
+            self._end(at_work, StopReason.FAILED, why)
+            return
+        # A worker that ends for its memory takes the others with it, by no fault of theirs.
+        excused = len(list(self.folder.glob(f"*{memory.ENDING}")))
+        if at_work.losses < MOST_LOSSES + excused:
+            self._submit(at_work._replace(losses=at_work.losses + 1))
+        else:
+            why = f"worker process died: {error}"
+            self._end(at_work, StopReason.FAILED, why)
 
     def _end(self, lost: _AtWork, stop: StopReason, why: str) -> None:
         """Give a task up: what it had handed over is what it came to."""

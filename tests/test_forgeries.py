@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,34 +13,17 @@ import pytest
 from eplb_opt import Status
 from eplb_opt.certificates.layer import LayerCertificate, totals_of
 from eplb_opt.certificates.names import COUNTS, CUTS, MEAN, PATTERNS, REPLICA
-from eplb_opt.certificates.registry import certified_names, searched_names
 from eplb_opt.checker.schema import HEAD, NAME, NUMBER, SCHEMA
 from eplb_opt.checker.verify import verify_report
 from eplb_opt.cli import main
 
+from .forging import CERTIFIED, HOSTILE, SEARCHED, Judge, Report, is_proof, may_be_true, parent_of, paths_of, value_at
 from .reports import CASES, Case
 
-Report = dict[str, Any]
-CERTIFIED = certified_names()
-SEARCHED = searched_names()
-MARK = "@forged@"
-# What a file may hold in the place of any value, as JSON text.
-HOSTILE = (
-    "null", "true", "false", '"1"', '"x"', '"\\ud800"', "[]", "{}", "[[1]]", "NaN", "Infinity", "-Infinity", "1e400",
-    "-1e400", "1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 5000, "-1", "1e308", "0", "18446744073709551616",
-)  # fmt: skip
 TREES = ("covers", "assigned", "pairs")
-# What says nothing of the map: any value of the right type is as true as another.
-UNCHECKED = (
-    "method", "note", "seconds", "compile_seconds", "stop", "package", "version", "work", "workers", "seed",
-)  # fmt: skip
 NEW = [
     field.name for field in HEAD.fields if field.is_needed(1) and field.since == 1
 ]  # what reports before schemas do not have
-LAST_LINE = re.compile(
-    r"\d+ layers?: \d+ with faults(?: and \d+ in the report's head and totals)?; objectives recomputed; "
-    r"\d+ bounds? re-proven in full; largest re-proven gap (?:\d+\.\d{4}|-) %"
-)
 
 
 @pytest.fixture(scope="module")
@@ -57,90 +38,11 @@ def cases() -> Callable[[str], Case]:
     return case
 
 
-class Judge:
-    """The command on the files of a case, with another report."""
-
-    def __init__(self, case: Case, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.case, self.folder, self.capsys = case, folder, capsys
-        self.arguments = case.write(folder)
-
-    def text(self, text: str) -> int:
-        """The exit code for a report's text; what is said has the form that it must have."""
-        Path(self.arguments[1]).write_text(text)
-        code = main(["verify", *self.arguments])
-        said = self.capsys.readouterr()
-        if code == 2:
-            assert said.out == ""
-            assert said.err.startswith("eplb-opt: error: ")
-            assert said.err.count("\n") == 1
-            assert len(said.err) < 1000
-        else:
-            assert said.err == ""
-            assert LAST_LINE.fullmatch(said.out.splitlines()[-1])
-        assert said.out.isascii()
-        assert "..." not in said.out + said.err
-        return code
-
-    def report(self, report: Report) -> int:
-        return self.text(json.dumps(report))
-
-    def forged(self, path: tuple[Any, ...], value: str) -> int:
-        """The exit code with JSON text in the place of a value."""
-        report = copy.deepcopy(self.case.report)
-        _parent(report, path)[path[-1]] = MARK
-        return self.text(json.dumps(report).replace(f'"{MARK}"', value))
-
-
 @pytest.fixture(params=CASES)
 def judge(request, cases, tmp_path, capsys) -> Judge:
-    return Judge(cases(request.param), tmp_path, capsys)
-
-
-def _parent(report: Report, path: tuple[Any, ...]) -> Any:
-    found: Any = report
-    for key in path[:-1]:
-        found = found[key]
+    found = Judge(cases(request.param), tmp_path)
+    found.capsys = capsys
     return found
-
-
-def _value(report: Report, path: tuple[Any, ...]) -> Any:
-    return _parent(report, path)[path[-1]]
-
-
-def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every value of a report; of lists the first item, but two proofs."""
-    if path:
-        yield path
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _paths(item, (*path, key))
-    elif isinstance(value, list):
-        for i, item in enumerate(value[: 2 if path[-1] == "proofs" else 1]):
-            yield from _paths(item, (*path, i))
-
-
-def _is_proof(path: tuple[Any, ...]) -> bool:
-    return len(path) > 3 and path[2] == "proofs"
-
-
-def _may_be_true(case: Case, path: tuple[Any, ...], value: str) -> bool:
-    """Whether a forged value may leave the report true."""
-    key, old = path[-1], _value(case.report, path)
-    if json.dumps(old) == value or (old == 0 and value == "0"):
-        return True
-    if path in (("limits", "seconds"), ("limits", "work")) and value == "null":  # no limit
-        return True
-    if key == "commit":  # text, or null
-        return value.startswith('"') or value == "null"
-    if key in UNCHECKED or "reached" in path:  # of the right type only
-        return isinstance(old, str) == value.startswith('"') and value not in ("null", "true", "false", "NaN", "[]")
-    if key in ("distinct", "num_groups"):  # other claims, that may hold of the same map
-        return value in ("true", "false")
-    if key == "gap_limit":  # the output says what OPTIMAL means
-        return value in ("0", "1e308", "18446744073709551616")
-    if key in ("proofs", *range(2)) and path[-2] in ("proofs", 0, 1):
-        return case.report["layers"][path[1]]["bound_method"] not in (CUTS, COUNTS, PATTERNS)
-    return _is_proof(path)  # another certificate that holds; that none proves too much is tested with the bounds
 
 
 def test_true_reports(judge):
@@ -158,28 +60,28 @@ PARTS = 7
 def test_hostile_values_everywhere(judge, request):
     passed = []
     is_of_trees = request.node.callspec.params["judge"] in TREES
-    for number, path in enumerate(_paths(judge.case.report)):
-        if is_of_trees and not _is_proof(path):  # the rest is as in the other cases
+    for number, path in enumerate(paths_of(judge.case.report)):
+        if is_of_trees and not is_proof(path):  # the rest is as in the other cases
             continue
         for value in HOSTILE[number % PARTS :: PARTS]:
             code = judge.forged(path, value)
             assert code in (0, 1, 2, 3)
-            if code in (0, judge.case.code) and not _may_be_true(judge.case, path, value):
+            if code in (0, judge.case.code) and not may_be_true(judge.case, path, value):
                 passed.append((path, value[:20], code))
     assert passed == []
 
 
 def test_every_key_is_needed(judge):
-    for path in _paths(judge.case.report):
+    for path in paths_of(judge.case.report):
         if isinstance(path[-1], str):
             report = copy.deepcopy(judge.case.report)
-            del _parent(report, path)[path[-1]]
+            del parent_of(report, path)[path[-1]]
             assert judge.report(report) == 2, path
 
 
 def test_no_key_twice(judge):
     text = json.dumps(judge.case.report)
-    for key in {path[-1] for path in _paths(judge.case.report) if isinstance(path[-1], str)}:
+    for key in {path[-1] for path in paths_of(judge.case.report) if isinstance(path[-1], str)}:
         assert judge.text(text.replace(f'"{key}":', f'"{key}": 0, "{key}":', 1)) == 2, key
 
 
@@ -189,9 +91,9 @@ def test_better_figures(judge):
     totals = {"imbalance_mean": 1 - 1e-6, "imbalance_max": 1 - 1e-6, "balancedness_mean": 1 + 1e-6}
     for where, figures in ((("layers", 0), factors), (("layers", 1), factors), (("totals",), totals)):
         for key, factor in figures.items():
-            assert judge.forged((*where, key), repr(_value(judge.case.report, (*where, key)) * factor)) == 1, key
+            assert judge.forged((*where, key), repr(value_at(judge.case.report, (*where, key)) * factor)) == 1, key
     for path in (("layers", 0, "gap"), ("layers", 1, "gap"), ("totals", "gap_mean"), ("totals", "gap_max")):
-        gap = _value(judge.case.report, path)
+        gap = value_at(judge.case.report, path)
         assert judge.forged(path, repr(gap - 1e-9 if gap > 1e-9 else 1e-9)) == 1, path
     for key in ("layers", "optimal"):
         assert judge.forged(("totals", key), str(judge.case.report["totals"][key] + 1)) == 1
@@ -334,7 +236,7 @@ STRANGE = ("", "magic", "L0a mean ", "l0a mean", "optimal", "\ud800", "x\nlayer 
 @pytest.mark.parametrize("factor", [0.5, 1.0])
 @pytest.mark.parametrize("name", [name for name in CASES if name not in ("counts", "pairs")])  # which have no gap
 def test_bounds_that_are_not_proven(name, factor, cases, tmp_path, capsys):
-    judge = Judge(cases(name), tmp_path, capsys)
+    judge = Judge(cases(name), tmp_path)
     for method in (*CERTIFIED, *STRANGE):
         assert judge.report(coherent(judge.case, factor, method)) == 1, method
     for method in SEARCHED:
@@ -351,7 +253,7 @@ OTHERS = {"cuts": {CUTS, COUNTS}, "counts": {CUTS, COUNTS}, "patterns": {PATTERN
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_bounds_by_another_name(name, cases, tmp_path, capsys):
-    judge = Judge(cases(name), tmp_path, capsys)
+    judge = Judge(cases(name), tmp_path)
     for method in (*CERTIFIED, *STRANGE):
         expected = 0 if method in OTHERS[name] else 1  # certificates of cuts prove either
         assert judge.report(coherent(judge.case, 0.0, method)) == expected, method
@@ -386,4 +288,4 @@ def test_proofs_of_too_much(judge):
         for j in range(len(layer["proofs"])):
             for factor in (1.5, 2.0, 1e9, 1e300):
                 path = ("layers", i, "proofs", j, "target")
-                assert judge.forged(path, repr(_value(judge.case.report, path) * factor)) in (1, 2)
+                assert judge.forged(path, repr(value_at(judge.case.report, path) * factor)) in (1, 2)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import OptionError, did_you_mean
 from ..limits import Limits
@@ -17,6 +17,7 @@ from .common import add_command
 from .dry_run import add_dry_run, end_dry_run, plan_of
 from .files import check_files
 from .idle import say_idle
+from .journalled import add_journal_alone, begun_gap, journal_of, print_shard
 from .judged import Judged, judge, own_map, own_policies
 from .messages import RESULTS
 from .options import (
@@ -39,6 +40,9 @@ from .stated import instance_in_time, read_selected, say_no_effect
 from .step import add_cost, add_step, copies_in, top_k_in
 from .unequal import add_unequal
 from .verdict import ABOVE, EXIT_CODES, above, add_fail_above, say_above
+
+if TYPE_CHECKING:
+    from ..journal.journal import Journal
 
 EXAMPLES = """
 eplb-opt gap loads.npz --replicas 288 --ranks 32
@@ -72,6 +76,7 @@ def add_parser(commands: Any) -> None:
     add_page(parser)
     add_dry_run(parser)
     add_cost(parser)
+    add_journal_alone(parser)
     parser.set_defaults(run=_gap)
 
 
@@ -95,13 +100,21 @@ def _add_own(parser: argparse.ArgumentParser) -> None:
 
 
 def _gap(options: argparse.Namespace) -> int:
+    costs = [] if options.cost is None else [options.cost]
+    inputs = [options.loads, *options.map, *costs]
+    outputs = {"--json": json_file(options.json), "--report": options.report}
+    check_files(outputs, inputs)
+    with journal_of(options, outputs, *inputs) as journal:
+        return _gap_with(options, journal)
+
+
+def _gap_with(options: argparse.Namespace, journal: Journal | None) -> int:
     limits = limits_of(options)
     methods = _methods(options.methods)
     with put_off() as loading:
         for name in methods:
             require_method(name, limits)
     copies = _copies(options)
-    _check_files(options)
     policies = own_policies(options.policy)
     loads = read_selected(options)
     instance, is_early = instance_in_time(options, loads, methods, loading.came)
@@ -113,9 +126,12 @@ def _gap(options: argparse.Namespace) -> int:
         plan += [f"would judge {name}" for name in [*policies, *own]]
         return end_dry_run(options, loads, options.replicas, notes, plan)
     judged = judge(policies, instance)
+    # What an interrupt made of the call is not the job that the journal is of.
+    kept = None if is_early else begun_gap(journal)
     results, interrupted = run_methods(
-        instance, methods, limits, is_interrupted=is_early
+        instance, methods, limits, is_interrupted=is_early, journal=kept
     )
+    print_shard(kept, instance.num_layers, interrupted)
     theirs = Judged(judged.placements | own, judged.seconds)
     found = _found(instance, results, theirs, limits.gap, copies)
     step = {
@@ -140,16 +156,8 @@ def _dry_plan(
     options: argparse.Namespace, methods: list[str], limits: Limits, windows: int
 ) -> list[str]:
     """What a dry run says would be solved."""
-    files = [json_file(options.json), options.report]
+    files = [json_file(options.json), options.report, options.journal]
     return list(plan_of(options, methods, limits, windows, files))
-
-
-def _check_files(options: argparse.Namespace) -> None:
-    """No file that is written is an input or another one."""
-    costs = [] if options.cost is None else [options.cost]
-    inputs = [options.loads, *options.map, *costs]
-    outputs = {"--json": json_file(options.json), "--report": options.report}
-    check_files(outputs, inputs)
 
 
 def _copies(options: argparse.Namespace) -> int | None:

@@ -24,17 +24,23 @@ OPTION_OF = {"seconds": "time-limit", "top_k": "top-k"}
 
 
 def add_journal(parser: argparse.ArgumentParser) -> None:
-    """The options."""
+    """The options of a job that may be split."""
+    add_journal_alone(parser)
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="do part I of N, from 1, each with a --journal of its own; eplb-opt merge joins them",
+    )
+
+
+def add_journal_alone(parser: argparse.ArgumentParser) -> None:
+    """The option of a job that is done in one place."""
+    parser.set_defaults(shard=None)
     parser.add_argument(
         "--journal",
         type=Path,
         metavar="FILE",
         help="keep here what is done: the same command goes on from there, whatever ended it",
-    )
-    parser.add_argument(
-        "--shard",
-        metavar="I/N",
-        help="do part I of N, from 1, each with a --journal of its own; eplb-opt merge joins them",
     )
 
 
@@ -145,3 +151,10 @@ def said_of(
         "hidden_layers": loads.hidden_layers,
         "is_numbered": loads.layer_ids is not None,
     }
+
+
+def begun_gap(journal: Journal | None) -> Journal | None:
+    """The journal of a gap, begun: its methods are jobs in sections of it."""
+    if journal is not None:
+        journal.begin({"job": "gap"})
+    return journal

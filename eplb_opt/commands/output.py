@@ -26,6 +26,7 @@ GREEDY = "greedy"  # what an interrupted command keeps at least
 STANDARD_OUTPUT = Path("-")  # as the file of --json: nothing else is then printed there
 
 if TYPE_CHECKING:
+    from ..journal.journal import Journal
     from ..report.layout import Column
     from ..result import Result
 
@@ -36,6 +37,7 @@ def run_methods(
     limits: Limits,
     from_map: Mapping[str, Any] | None = None,
     is_interrupted: bool = False,
+    journal: Journal | None = None,
 ) -> tuple[list[Result], bool]:
     """`solve` with each method in turn, with its progress on standard error.
 
@@ -48,6 +50,8 @@ def run_methods(
         What `solve` is told of a map in use.
     is_interrupted : bool
         An interrupt has come already: the greedy's map alone is made.
+    journal : Journal, optional
+        Each method has a section of its own there.
 
     Returns
     -------
@@ -64,11 +68,13 @@ def run_methods(
     with put_off() as loading:
         from ..solver import solve
 
-    told = from_map or {}
+    told = dict(from_map or {})
     if is_interrupted or loading.came:
         return [_greedys(instance, limits, told)], True
     results: list[Result] = []
     for method in methods:
+        if journal is not None:
+            told = {**told, "journal": journal.section(method)}
         try:
             with shown_progress(method, "layers optimal") as progress:
                 results.append(

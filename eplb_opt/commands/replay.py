@@ -7,13 +7,14 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InstanceError, OptionError
 from .common import add_command
 from .dry_run import add_dry_run, end_dry_run
 from .files import check_files
 from .idle import say_idle
+from .journalled import add_journal_alone, journal_of, print_shard
 from .messages import RESULTS, say
 from .options import (
     add_json,
@@ -46,6 +47,9 @@ from .step import (
     look_in_current_folder,
     top_k_in,
 )
+
+if TYPE_CHECKING:
+    from ..journal.journal import Journal
 
 # An argument of `replay` at the beginning of an error.
 ARGUMENT = re.compile(r"^(window|history|interval|train|test|policies|policy)\b=?\s*")
@@ -91,6 +95,7 @@ def add_parser(commands: Any) -> None:
     add_json(parser)
     add_page(parser)
     add_dry_run(parser)
+    add_journal_alone(parser)
     parser.set_defaults(run=_replay)
 
 
@@ -149,6 +154,11 @@ def _numbers(text: str) -> list[int]:
 def _replay(options: argparse.Namespace) -> int:
     outputs = {"--json": json_file(options.json), "--report": options.report}
     check_files(outputs, [options.loads])
+    with journal_of(options, outputs, options.loads) as journal:
+        return _replay_with(options, journal)
+
+
+def _replay_with(options: argparse.Namespace, journal: Journal | None) -> int:
     _check_labels(options)
     copies_in(options)
     notes = say_no_effect(options, topology_of(options))
@@ -160,7 +170,8 @@ def _replay(options: argparse.Namespace) -> int:
     if options.dry_run:
         plan = list(_plan(options, loads))
         return end_dry_run(options, loads, options.replicas[0], notes, plan)
-    report = _played(options, loads)
+    report = _played(options, loads, journal)
+    print_shard(journal, 0, bool(report["interrupted"]))
     for note in report["notes"]:
         say("note", note)
     report["notes"] = notes + report["notes"]
@@ -210,7 +221,9 @@ def _plan(options: argparse.Namespace, loads: Any) -> Iterator[str]:
     yield f"re-planned every: {', '.join(intervals)}"
 
 
-def _played(options: argparse.Namespace, loads: Any) -> dict[str, Any]:
+def _played(
+    options: argparse.Namespace, loads: Any, journal: Journal | None
+) -> dict[str, Any]:
     """The report of the replay that the options state; what is wrong with them is said of the options."""
     from ..replayer.play import replay
     from ..replayer.result import ReplayInterrupted
@@ -238,6 +251,7 @@ def _played(options: argparse.Namespace, loads: Any) -> dict[str, Any]:
                 top_k=top_k_in(options),
                 workers=options.workers,
                 progress=progress,
+                journal=journal,
             ).to_dict()
     except ReplayInterrupted as stopped:
         return stopped.result.to_dict()

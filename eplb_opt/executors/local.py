@@ -15,6 +15,7 @@ from typing import Any
 
 from ..methods.task import Task
 from ..packages import require
+from . import memory
 from .executor import Found
 from .handover import timed_run
 
@@ -37,15 +38,18 @@ class LocalExecutor:
         self.workers = workers
 
     def check(self) -> None:
-        """Raise `MissingPackageError` without loky."""
+        """Raise `MissingPackageError` without loky, `OptionError` where the bound on memory is none."""
         require("more than one worker, or a time limit,", "loky")
+        memory.bound()
 
     def submit(self, method: str, task: Task, path: Path) -> Future[Found]:
         """Begin a task."""
         # It starts loky's tracker, which would let Ctrl-C in again.
         executor = _reused(self.workers)
         with _interrupts_held():  # workers started here leave Ctrl-C to this process
-            future: Future[Found] = executor.submit(timed_run, method, task, path)
+            future: Future[Found] = executor.submit(
+                memory.at_task, timed_run, path, method, task
+            )
         return future
 
     def kill(self) -> None:
@@ -62,7 +66,7 @@ def _reused(workers: int) -> Any:
         timeout=IDLE,
         kill_workers=False,
         initializer=_begin_worker,
-        initargs=(os.getpid(),),
+        initargs=(os.getpid(), memory.bound()),
     )
 
 
@@ -74,8 +78,9 @@ def _kill(executor: Any) -> None:
     executor.shutdown(wait=False, kill_workers=True)
 
 
-def _begin_worker(parent: int) -> None:
-    """What a worker does first: leave interrupts to its parent, and end when its parent has ended."""
+def _begin_worker(parent: int, most: int) -> None:
+    """What a worker does first: leave interrupts to its parent, end when that has ended, and take no more memory."""
+    memory.watch(most)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -72,13 +73,32 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Let others open the file; one in which no job was begun goes."""
+        """Let others open the file; one that was made here, and in which no job was begun, goes."""
         self._ended.set()
-        with contextlib.suppress(JournalError):
-            is_begun = self._store.head(ASKED) is not None
-            self._store.close()
-            if not is_begun:
-                self.path.unlink(missing_ok=True)
+        try:
+            is_idle = self._store.is_new and self._store.head(ASKED) is None
+        except JournalError:
+            is_idle = False
+        self._store.close()
+        if is_idle:
+            self.path.unlink(missing_ok=True)
+
+    def section(self, name: str) -> Journal:
+        """A journal in this one's file, for a job of its own within a job: what it keeps is apart from all else.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Journal
+            Open as long as this one is.
+        """
+        part = copy.copy(self)
+        part._store = self._store.section(name)
+        part._ended = threading.Event()
+        return part
 
     def begin(self, asked: Mapping[str, Any]) -> None:
         """Begin a job, or go on with it.
@@ -100,7 +120,7 @@ class Journal:
                 **{ASKED: asked, SHARD: shard, SAID: self._said, SPENT: 0.0}
             )
             return
-        other = Shard(*self._store.head(SHARD))
+        other = Shard(*self._store.needed(SHARD))
         if other != self.shard:
             raise JournalError(
                 f"the journal {self.path} is of shard {other}, not {self.shard}: name a file for each shard"

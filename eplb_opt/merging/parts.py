@@ -76,7 +76,7 @@ def _read(path: Path, kinds: Mapping[str, str]) -> Part:
         return Part(
             path,
             asked,
-            Shard(*store.head(SHARD)),
+            Shard(*store.needed(SHARD)),
             store.head(FINISHED),
             store.head(SAID) or {},
             store.entries(kinds[asked["job"]]),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..certificates.layer import LayerCertificate, totals_of
+from ..errors import JournalError
 from ..journal.journal import Journal
 from ..journal.outcomes import certificate_of, certificate_to_dict
 from ..limits import Limits
@@ -127,11 +128,23 @@ def result_of(
         Of the journal's layers.
     method : str
     limits : Limits
+
+    Raises
+    ------
+    JournalError
+        It has finished, and does not hold all layers.
     """
     said = journal.finished
     if said is None:
         return None
-    layers = KeptLayers.of(journal.known(LAYER).values())
+    known = journal.known(LAYER)
+    ids = instance.layer_ids or ()
+    missing = [layer for layer in ids if (layer,) not in known]
+    if missing:
+        raise JournalError(
+            f"the journal {journal.path} is damaged, without layer {missing[0]}: remove it and run the job again"
+        )
+    layers = KeptLayers.of(known[layer,] for layer in ids)
     return Result(
         layers.placement(instance.num_experts),
         layers.certificates,

@@ -30,7 +30,7 @@ PREFIX = "EPLB_OPT_"
 DEFAULT_POLICY = "refined"
 OFF = "off"
 # Variables that are read elsewhere: this file's name, recorded loads for tests, the largest file that is read.
-NO_OPTIONS = ("config", "data", "max_file_mib")
+NO_OPTIONS = ("config", "data", "max_file_mib", "worker_mib")
 MOST_BYTES = 2**16  # of the options file
 MOST_WORK = 3600.0  # units of `Limits.work`, about seconds, on each pool
 

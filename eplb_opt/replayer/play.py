@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from ..checker.digest import loads_digest
 from ..errors import InstanceError, OptionError, shown
+from ..journal.journal import Journal, opened
 from ..problem.instance import Instance
 from ..sampling import copies_of
 from ..warmup import warm_up
 from .advice import Advice, advise
 from .game import Game, game_of
 from .judge import Outcome
+from .kept import KeptPlans
 from .parts import Parts, parts_of, sampling_of
 from .players import NAMES, OWN, Player, chosen_players
 from .result import Replay, ReplayInterrupted, Shown
@@ -50,6 +55,7 @@ def replay(
     top_k: int = 1,
     workers: int = 1,
     progress: Progress | None = None,
+    journal: Journal | str | Path | None = None,
 ) -> Replay:
     """Play recorded windows through policies: each plans on the past, and is judged on what came.
 
@@ -87,6 +93,8 @@ def replay(
         Processes of ``optimal``, threads of ``refined-windows``.
     progress : callable, optional
         Called with (policies that have played, all of them); if it has a method `plays`, that is told who plays now.
+    journal : Journal or path, optional
+        Keeps every plan when it is made; the same replay goes on from there, whatever ended it.
 
     Returns
     -------
@@ -105,6 +113,8 @@ def replay(
         A policy from outside cannot be loaded, or fails.
     MissingPackageError
         A policy needs a package that is not installed.
+    JournalError
+        The journal is of another replay.
     ReplayInterrupted
         Ctrl-C (a `KeyboardInterrupt`), with what had played; before anything has, the interrupt comes as it is.
 
@@ -139,8 +149,24 @@ def replay(
         "distinct": distinct,
     }
     instances = _instances(played, num_replicas, topology)
-    rounds = _all_rounds(instances, players, OWN in policies)
-    outcomes = _play(rounds, game, progress)
+    asked = {
+        "loads_sha256": loads_digest(played.load),
+        "replicas": [instance.num_replicas for instance in instances],
+        **topology,
+        "window": window,
+        "history": game.history,
+        "intervals": list(game.turns),
+        "policies": list(policies),
+        "train": list(train),
+        "test": list(test),
+    }
+    with _opened(journal) as own_journal:
+        kept = KeptPlans(own_journal)
+        kept.begin(asked)
+        rounds = _all_rounds(instances, players, OWN in policies, kept)
+        outcomes = _play(rounds, game, progress)
+        if len(outcomes) == len(rounds):
+            kept.end()
     is_interrupted = len(outcomes) < len(rounds)
     rounds = rounds[: len(outcomes)]
     advice = advise([outcome for each in outcomes for outcome in each])
@@ -161,6 +187,12 @@ def replay(
     if is_interrupted:
         raise ReplayInterrupted(found)
     return found
+
+
+def _opened(
+    journal: Journal | str | Path | None,
+) -> contextlib.AbstractContextManager[Journal | None]:
+    return contextlib.nullcontext() if journal is None else opened(journal)
 
 
 def _check_positive(values: Mapping[str, int | None]) -> None:
@@ -189,7 +221,10 @@ def _instances(
 
 
 def _all_rounds(
-    instances: Sequence[Instance], players: Sequence[Player], with_own: bool
+    instances: Sequence[Instance],
+    players: Sequence[Player],
+    with_own: bool,
+    kept: KeptPlans,
 ) -> list[AnyRounds]:
     """Everybody's rounds, with what numba compiles compiled before any clock."""
     warm_up("refined", windows=any(player.over_windows for player in players))
@@ -197,9 +232,9 @@ def _all_rounds(
         warm_up("optimal", windows=True)
     rounds: list[AnyRounds] = []
     for instance in instances:
-        rounds += [Rounds(player, instance) for player in players]
+        rounds += [Rounds(player, instance, kept) for player in players]
         if with_own:
-            rounds.append(OwnRounds(instance))
+            rounds.append(OwnRounds(instance, kept))
     return rounds
 
 

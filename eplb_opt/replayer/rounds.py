@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 
@@ -15,18 +15,12 @@ from ..problem.placement import Placement
 from ..problem.pool import Floats, Ints
 from ..replanning import replanned
 from .judge import Outcome, imbalance_in, of_windows, renamed_moves
+from .kept import NEAR, NOTHING_KEPT, PLAN, KeptPlans, Planned
 from .players import OWN, Player, own
 from .trace import Turn
 
 Count = Callable[[Placement, Placement, Instance], Ints]
 BATCH = 32  # windows that are planned on themselves at once
-
-
-class Planned(NamedTuple):
-    """A map, and how long it took."""
-
-    placement: Placement
-    seconds: float
 
 
 class Rounds:
@@ -37,9 +31,13 @@ class Rounds:
     player : Player
     instance : Instance
         Of all windows.
+    kept : KeptPlans, optional
     """
 
-    def __init__(self, player: Player, instance: Instance) -> None:
+    def __init__(
+        self, player: Player, instance: Instance, kept: KeptPlans = NOTHING_KEPT
+    ) -> None:
+        self._kept = kept
         self.name = player.name
         self.is_slow = player.is_slow
         self.player = player
@@ -65,13 +63,20 @@ class Rounds:
         rule = self.player.rule
         if in_use is None or rule is None:
             return planned
-        instance = self._seen(seen)
-        start = time.monotonic()
-        placement = replanned(
-            instance, planned.placement, in_use, rule, workers=self.player.workers
-        )
-        seconds = planned.seconds + time.monotonic() - start
-        return Planned(placement, seconds)
+
+        def near() -> Planned:
+            start = time.monotonic()
+            placement = replanned(
+                self._seen(seen),
+                planned.placement,
+                in_use,
+                rule,
+                workers=self.player.workers,
+            )
+            seconds = planned.seconds + time.monotonic() - start
+            return Planned(placement, seconds)
+
+        return self._kept.planned(NEAR, self.name, self.instance, seen, in_use, near)
 
     def _anew(self, seen: tuple[int, ...]) -> Planned:
         """The map without one in use; made once, whichever interval asks for it."""
@@ -80,10 +85,13 @@ class Rounds:
         return self._plans[seen]
 
     def _timed(self, seen: tuple[int, ...], in_use: Placement | None) -> Planned:
-        instance = self._seen(seen)
-        start = time.monotonic()
-        placement = self.player.plan(instance, in_use)
-        return Planned(placement, time.monotonic() - start)
+        def anew() -> Planned:
+            instance = self._seen(seen)
+            start = time.monotonic()
+            placement = self.player.plan(instance, in_use)
+            return Planned(placement, time.monotonic() - start)
+
+        return self._kept.planned(PLAN, self.name, self.instance, seen, in_use, anew)
 
     def _seen(self, seen: tuple[int, ...]) -> Instance:
         return self.player.seeing(of_windows(self.instance, seen))
@@ -131,13 +139,15 @@ class OwnRounds:
     ----------
     instance : Instance
         Of all windows.
+    kept : KeptPlans, optional
     """
 
     name = OWN
     is_slow = False
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, kept: KeptPlans = NOTHING_KEPT) -> None:
         self.instance = instance
+        self._kept = kept
 
     def placement_at(self, window: int, turns: Sequence[Turn]) -> Placement:
         """The map that serves a window, whatever the turns are."""
@@ -162,12 +172,16 @@ class OwnRounds:
 
     def _imbalance(self, served: Sequence[int]) -> Iterator[Floats]:
         """Imbalances of some windows at a time, [windows, layers], each planned as if it were a layer."""
-        layers = self.instance.num_layers
         for start in range(0, len(served), BATCH):
             windows = served[start : start + BATCH]
-            part = of_windows(self.instance, windows)
-            flat = own_layers(part)
-            yield own(flat).window_imbalance(flat).reshape(len(windows), layers)
+            yield self._kept.floor(
+                self.instance, windows, partial(self._floor, windows)
+            )
+
+    def _floor(self, windows: Sequence[int]) -> Floats:
+        flat = own_layers(of_windows(self.instance, windows))
+        imbalance = own(flat).window_imbalance(flat)
+        return imbalance.reshape(len(windows), self.instance.num_layers)
 
 
 def own_layers(instance: Instance) -> Instance:

@@ -22,6 +22,7 @@ from eplb_opt import FormatError
 from eplb_opt.formats import Loads, read_loads
 
 from .count_files import COUNTS as COUNT_FILES
+from .mangled import check_error, check_shape
 from .routing_files import ROUTING, npy_bytes
 
 SHAPES = [
@@ -86,18 +87,9 @@ def read(path: Path, name: str | None) -> tuple[Loads | None, str]:
             return None, str(error)
 
 
-def check_shape(loads: Loads) -> None:
-    """A result is whole: what it says of itself fits."""
-    windows, layers, experts = loads.load.shape
-    assert len(loads.windows) == windows
-    assert loads.layer_ids is None or len(set(loads.layer_ids)) == layers
-    assert experts > 0
-
-
 def compare(loads: Loads | None, error: str, expected: list[Any] | None) -> bool:
     """Whether it was read; it is right then."""
-    assert "\n" not in error
-    assert len(error) < 1500
+    check_error(error)
     if loads is None:
         return False
     check_shape(loads)
@@ -243,7 +235,7 @@ def mutated_file(pick: random.Random, folder: Path) -> bool:
         data = data[: pick.randrange(len(data))]
     victim.write_bytes(data)
     loads, error = read(path, names.get(name))
-    assert "\n" not in error
+    check_error(error)
     if loads is not None:
         check_shape(loads)
     return loads is not None

@@ -59,7 +59,7 @@ def test_other_files_are_no_journals_and_stay_as_they_are(tmp_path):
 
 def test_a_newer_journal_is_refused(tmp_path):
     store = Store(tmp_path / "j")
-    store.put_head(schema="eplb_opt.journal/2")
+    store.put_head(schema="eplb_opt.journal/3")
     store.close()
     with pytest.raises(JournalError, match="no journal of this version"):
         Store(tmp_path / "j")
