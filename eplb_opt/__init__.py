@@ -5,12 +5,13 @@ Names load when used, so that worker processes and the command line start fast.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from .version import __version__
 
+# That of `typing`, as type checkers know it: an interrupt while that is loaded would be a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .certificates.layer import LayerCertificate
     from .errors import (
         EplbError,
@@ -109,6 +110,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
 
 

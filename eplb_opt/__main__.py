@@ -1,13 +1,17 @@
-"""``python -m eplb_opt``, and what is installed as ``eplb-opt``: little is loaded before an interrupt can be said."""
+"""``python -m eplb_opt``, and what is installed as ``eplb-opt``: nothing is loaded before an interrupt can be said."""
 
 from __future__ import annotations
 
-import signal
 import sys
+
+INTERRUPTED = 130
+NOTHING_WRITTEN = "eplb-opt: interrupted: nothing written\n"
 
 
 def start() -> int:
     """Run the command; an interrupt while it is loaded is one line, too.
+
+    Only before this function, while Python itself starts, an interrupt is Python's: it ends the process by the signal.
 
     Returns
     -------
@@ -15,16 +19,42 @@ def start() -> int:
         Its exit code.
     """
     try:
-        from .cli import main
-
-        code = main()
-        # All is written and said: while Python ends nothing may change what the exit code says.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return code
+        return _run()
     except KeyboardInterrupt:
         exec("")  # see `commands.signals.forget_interrupt`
-        print("eplb-opt: interrupted: nothing written", file=sys.stderr)
-        return 128 + signal.SIGINT
+        sys.stderr.write(NOTHING_WRITTEN)
+        return INTERRUPTED
+
+
+def _run() -> int:
+    """Load the command and run it."""
+    # All that `_leave` takes, so that it finds nothing half loaded.
+    import contextlib  # noqa: F401
+    import os  # noqa: F401
+    import signal
+
+    # A package that is cut off while it is loaded may raise anything, or nothing: end at once, nothing has begun.
+    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_ours:
+        signal.signal(signal.SIGINT, _leave)
+    from .cli import main
+
+    if is_ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    code = main()
+    # All is written and said: while Python ends nothing may change what the exit code says.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code
+
+
+def _leave(*_: object) -> None:
+    """End the process at once."""
+    import contextlib
+    import os
+
+    with contextlib.suppress(OSError):  # it is closed, or nobody reads it
+        os.write(2, NOTHING_WRITTEN.encode())
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

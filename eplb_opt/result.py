@@ -13,6 +13,7 @@ from .certificates.layer import LayerCertificate, totals_of
 from .claims.consistency import OF_INSTANCE, of_ranks
 from .claims.digest import loads_digest
 from .claims.schema import SCHEMA
+from .installed import installed_commit
 from .limits import Limits
 from .problem.instance import Instance
 from .problem.placement import Placement
@@ -20,7 +21,7 @@ from .problem.pool import Floats, Ints
 from .problem.status import Status, StopReason
 from .problem.value import mean_times
 from .step_times import StepTime
-from .version import PACKAGE, __version__, installed_commit
+from .version import PACKAGE, __version__
 
 LIMITS_SAID = ("seconds", "work", "gap", "workers")
 

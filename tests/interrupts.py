@@ -1,4 +1,4 @@
-"""Ctrl-C at random moments: ``python -m tests.interrupts 20`` interrupts real commands and looks at what they leave.
+"""Ctrl-C at random moments: ``python -m tests.interrupts 20`` interrupts every command so often, and looks at the rest.
 
 Exit codes are those of the signal (or of a command that had ended before), files are whole or not there, nothing of
 the command goes on, and what is said is a line, not a traceback.
@@ -7,6 +7,7 @@ the command goes on, and what is said is a line, not a traceback.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -15,23 +16,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
+from .every_command import CASES, COMMAND, write_inputs
 
-TOPOLOGY = ["--replicas", "48", "--ranks", "16", "--workers", "2"]
-COMMANDS = {
-    "solve": ["solve", "loads.npz", *TOPOLOGY, "--windows", "0", "-o", "map.npz", "--json", "report.json"],
-    "solve over windows": ["solve", "loads.npz", *TOPOLOGY, "-o", "map.npz", "--json", "report.json"],
-    "gap": ["gap", "loads.npz", *TOPOLOGY, "--windows", "0", "--methods", "greedy,milp", "--json", "report.json"],
-    "replay": ["replay", "loads.npz", *TOPOLOGY, "--json", "report.json"],
-}
 LATEST = 4.0  # times as long as it takes to load the solver: when a command may be interrupted at the latest
 PATIENCE = 60.0  # seconds for it to end then
 GRACE = 10.0  # seconds for its workers to follow
-FILES = {"map.npz", "report.json"}
+SITE = "Failed to import the site module"  # what Python says of an interrupt in its first file
 
 
 @dataclass
@@ -47,20 +42,16 @@ class Ended:
     left_behind: list[str] = field(default_factory=list)
 
 
-def write_loads(folder: Path) -> None:
-    """Loads that no method is done with before it is interrupted."""
-    load = np.random.default_rng(0).lognormal(sigma=0.8, size=(12, 6, 32))
-    np.savez(folder / "loads.npz", load=np.rint(load * 10_000))
-
-
-def interrupt(name: str, delay: float, is_group: bool, folder: Path) -> Ended:
-    """Run a command and interrupt it: the whole group, as a terminal does, or the process alone."""
+def interrupt(name: str, delay: float, is_group: bool, inputs: Path, folder: Path) -> Ended:
+    """Run a command in an empty folder and interrupt it: the whole group, as a terminal does, or the process alone."""
+    given = {path.name: path.read_bytes() for path in inputs.iterdir()}
+    for file, content in given.items():
+        (folder / file).write_bytes(content)
     scratch = folder / "scratch"
     scratch.mkdir()
-    write_loads(folder)
     environ = os.environ | {"TMPDIR": str(scratch)}
     with subprocess.Popen(
-        [sys.executable, "-m", "eplb_opt", *COMMANDS[name]],
+        [*COMMAND, *CASES[name].arguments],
         cwd=folder,
         env=environ,
         stdout=subprocess.PIPE,
@@ -75,10 +66,13 @@ def interrupt(name: str, delay: float, is_group: bool, folder: Path) -> Ended:
             send(run.pid, signal.SIGINT)
         _, said = run.communicate(timeout=PATIENCE)
     orphans = _orphans(run.pid)
-    held = {path.name: path.read_bytes() for path in folder.iterdir() if path.name in FILES}
-    others = {path.name for path in folder.iterdir()} - FILES - {"loads.npz", "scratch"}
+    found = {path.name: path.read_bytes() for path in folder.iterdir() if path != scratch}
+    outputs = CASES[name].outputs()
+    held = {file: content for file, content in found.items() if file in outputs}
     left = [f"process {orphan}" for orphan in orphans]
-    left += sorted(others) + [str(path) for path in scratch.glob("eplb_opt*")]
+    left += sorted(found.keys() - outputs - given.keys())
+    left += [f"{file} is another one" for file, content in given.items() if found.get(file) != content]
+    left += [str(path) for path in scratch.glob("eplb_opt*")]
     return Ended(name, delay, is_group, run.returncode, said, held, left)
 
 
@@ -104,9 +98,8 @@ def _of_session(session: int) -> Iterator[str]:
 def faults(ended: Ended) -> list[str]:
     """What an interrupted command did that it must not."""
     found = list(ended.left_behind)
-    # While Python itself starts the signal ends it, which a shell shows as 130, too.
-    is_python = ended.code == -signal.SIGINT and "eplb" not in ended.said
-    if ended.code not in (0, 128 + signal.SIGINT) and not is_python:
+    is_python = _is_python_starting(ended)
+    if ended.code not in (*CASES[ended.name].codes, 128 + signal.SIGINT) and not is_python:
         found.append(f"exit code {ended.code}")
     if "Traceback" in ended.said and not is_python:
         found.append("a traceback")
@@ -117,13 +110,20 @@ def faults(ended: Ended) -> list[str]:
     return found
 
 
+def _is_python_starting(ended: Ended) -> bool:
+    """Whether Python itself was interrupted before it ran a line of the command: it ends by the signal, or says so."""
+    is_by_signal = ended.code == -signal.SIGINT
+    is_by_site = ended.code == 1 and SITE in ended.said
+    return (is_by_signal or is_by_site) and "eplb" not in ended.said
+
+
 def _of_interrupted(ended: Ended) -> Iterator[str]:
     """What is said must be what is there."""
     lines = [line for line in ended.said.splitlines() if line.startswith("eplb-opt: interrupted: ")]
     if len(lines) != 1:
         yield f"{len(lines)} lines say that it was interrupted"
         return
-    named = {name for name in FILES if name in lines[0]}
+    named = {name for name in CASES[ended.name].outputs() if name in lines[0]}
     if named != ended.files.keys():
         yield f"{sorted(ended.files)} are there, {sorted(named)} are named"
 
@@ -135,12 +135,14 @@ def _of_report(ended: Ended) -> Iterator[str]:
     except ValueError as error:
         yield f"report.json: {error}"
         return
-    if "map.npz" in COMMANDS[ended.name]:
+    if "map.npz" in CASES[ended.name].outputs():
         if "map.npz" not in ended.files:
             yield "a report without its map"
         elif not ended.files["map.npz"].startswith(b"PK"):
             yield "map.npz is no archive"
-    if ended.code == 128 + signal.SIGINT and "interrupted" not in report:
+    # What has nothing to say half done is written when it is done.
+    says_it = ended.name.split()[0] in ("solve", "gap", "replay", "report", "demo")
+    if says_it and ended.code == 128 + signal.SIGINT and "interrupted" not in report:
         yield "the report does not say whether it was interrupted"
 
 
@@ -155,28 +157,35 @@ def moments(count: int, seed: int) -> Iterator[tuple[str, float, bool]]:
     """Commands, delays in seconds, and whether the group is interrupted: random, and every command in turn."""
     source = random.Random(seed)
     latest = LATEST * seconds_of_loading()
-    names = list(COMMANDS)
-    for number in range(count):
-        yield names[number % len(names)], source.uniform(0.05, latest), source.random() < 0.5
+    for name in itertools.islice(itertools.cycle(CASES), count):
+        yield name, source.uniform(0.0, latest), source.random() < 0.5
 
 
 def main() -> None:
     """Interrupt commands, say what each came to, and fail where one did what it must not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("count", type=int, nargs="?", default=20, help="interrupts; default: %(default)s")
+    parser.add_argument("count", type=int, nargs="?", default=20, help="interrupts a command; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     options = parser.parse_args()
+    count = options.count * len(CASES)
     bad = 0
-    for name, delay, is_group in moments(options.count, options.seed):
-        with tempfile.TemporaryDirectory() as folder:
-            ended = interrupt(name, delay, is_group, Path(folder))
-        found = faults(ended)
-        bad += bool(found)
-        whom = "group" if is_group else "process"
-        print(f"{name}, {whom} after {delay:.2f} s: exit code {ended.code}, {sorted(ended.files)} {found or 'good'}")
-        if found:
-            print(ended.said)
-    print(f"{options.count - bad} of {options.count} good")
+    codes: dict[str, Counter[int]] = {name: Counter() for name in CASES}
+    with tempfile.TemporaryDirectory() as inputs:
+        write_inputs(Path(inputs))
+        for name, delay, is_group in moments(count, options.seed):
+            with tempfile.TemporaryDirectory() as folder:
+                ended = interrupt(name, delay, is_group, Path(inputs), Path(folder))
+            found = faults(ended)
+            bad += bool(found)
+            codes[name][ended.code] += 1
+            if found:
+                whom = "group" if is_group else "process"
+                print(f"{name}, {whom} after {delay:.3f} s: exit code {ended.code}, {sorted(ended.files)} {found}")
+                print(ended.said, flush=True)
+    for name, counted in codes.items():
+        said = ", ".join(f"{number} with exit code {code}" for code, number in sorted(counted.items()))
+        print(f"{name}: {said}")
+    print(f"{count - bad} of {count} good; a negative code is the signal's own, while Python starts")
     sys.exit(bool(bad))
 
 

@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Folders and single files, lowest floor first. What stands on one floor does not import each other.
 FLOORS = (
-    ("checker", "errors", "strict", "version", "costs_measured"),
-    ("atomic",),
+    ("checker", "errors", "strict", "version", "costs_measured", "own_files"),
+    ("atomic", "installed"),
     ("limits", "problem", "refined_options", "synthetic"),
     ("certificates", "external", "sampling", "step_times"),
     ("claims", "packages"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..certificates.registry import read_certificate
 from ..errors import FormatError
+from ..own_files import REPORT, kind_of_schema
 from ..strict import shown
 from .schema import (
     BOUND,
@@ -87,6 +88,9 @@ def schema_of(report: Any, where: str) -> int:
         raise FormatError(
             f"{where}: schema {given} is newer than {SCHEMA}, which this version reads: update eplb_opt"
         )
+    kind = kind_of_schema(given)
+    if kind not in (None, REPORT):
+        raise FormatError(kind.instead_of(where, REPORT.what))
     raise FormatError(f"{where}: schema {shown(given)}, expected {SCHEMA}")
 
 

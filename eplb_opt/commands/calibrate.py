@@ -116,7 +116,8 @@ def _measured(shape: ExpertShape, seed: int) -> Calibration:
 def _made_by() -> dict[str, Any]:
     """Card, versions, commit and date."""
     from ..calibration.device import describe_gpu
-    from ..version import PACKAGE, __version__, installed_commit
+    from ..installed import installed_commit
+    from ..version import PACKAGE, __version__
 
     made_by = describe_gpu()
     made_by["versions"][PACKAGE] = __version__

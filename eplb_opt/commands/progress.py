@@ -127,7 +127,8 @@ def _parts(standing: Standing, done: str) -> Iterator[str]:
     """What is said of layers, what matters most first."""
     yield f"{standing.finished} of {standing.layers} {done}"
     if math.isfinite(standing.gap_max):
-        yield f"gap at most {standing.gap_max:.4%} (mean {standing.gap_mean:.4%})"
+        yield f"gap at most {standing.gap_max:.4%}"
+        yield f"mean {standing.gap_mean:.4%}"
     ids = standing.at_work
     if ids:
         named = ", ".join(str(number) for number in ids[:MOST_NAMED])

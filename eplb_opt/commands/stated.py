@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import FormatError, InstanceError, OptionError
+from ..errors import InstanceError, OptionError
 from ..methods import METHODS
 from ..packages import is_usable
 from ..problem.objective import SUM, Objective
@@ -29,20 +29,10 @@ def read_selected(options: argparse.Namespace) -> Any:
 
 
 def read_recorded(options: argparse.Namespace) -> Any:
-    """The loads that the options name, all windows of them; of a file that holds something else, what that is."""
+    """The loads that the options name, all windows of them."""
     from ..formats import read_loads
-    from .misplaced import LOADS, content_of
 
-    try:
-        return read_loads(options.loads, **reading_of(options))
-    except FormatError as error:
-        held = content_of(options.loads)
-        if held in (None, LOADS):
-            raise
-        raise FormatError(
-            f"{options.loads} holds {held}, not loads: gap --map judges a map, diff compares two, verify checks a "
-            "report"
-        ) from error
+    return read_loads(options.loads, **reading_of(options))
 
 
 def said_of_axes(options: argparse.Namespace, loads: Any) -> Any:

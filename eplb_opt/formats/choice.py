@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic
 
+from .. import own_files
 from ..errors import FormatError, did_you_mean
 from . import registry
 from .format import Format, Held, Side
 from .held import Loads
+from .kinds import check_kind
 from .routing import OPTION
 
 
@@ -25,11 +27,14 @@ class Kind(Generic[Held]):
         The side of a format that holds it.
     unclaimed : str
         What to say where no format recognises the content.
+    file : own_files.Kind, optional
+        What a file with it is, for one that is of another kind.
     """
 
     what: str
     side_of: Callable[[Format], Side[Held]]
     unclaimed: str
+    file: own_files.Kind | None = None
 
     def readers(self) -> dict[str, Side[Held]]:
         """The formats that are read, by name."""
@@ -41,8 +46,14 @@ LOADS = Kind(
     "loads",
     lambda record: record.loads,
     "a folder that holds no recording of an engine",
+    own_files.LOADS,
 )
-MAPS = Kind("maps", lambda record: record.maps, "a folder, give the map's file")
+MAPS = Kind(
+    "maps",
+    lambda record: record.maps,
+    "a folder, give the map's file",
+    own_files.MAP,
+)
 ROUTING = Kind(
     "experts of tokens",
     lambda record: record.routing,
@@ -61,8 +72,10 @@ def read_held(kind: Kind[Held], content: Any, source: str, name: str | None) -> 
                 f"input format {name!r} holds no {kind.what}{near} use {' or '.join(readers)}"
             )
         return readers[name].read(content, source)
-    for side in readers.values():
+    for reader, side in readers.items():
         if side.holds(content):
+            if kind.file is not None and registry.format_named(reader).takes_rest:
+                check_kind(content, source, kind.file)
             return side.read(content, source)
     raise FormatError(f"cannot read {source}: {kind.unclaimed}")
 

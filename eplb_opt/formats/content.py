@@ -5,9 +5,11 @@ Nothing here runs code from a file.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+from .. import own_files
 from ..errors import EplbError, FormatError, is_fault_of_ours
 from ..packages import missing
 from .arrays import first_line, parse_npy, parse_zip
@@ -24,6 +26,10 @@ from .reading import (
 from .tables import parse_table
 from .text import parse_json, parse_yaml
 from .traces import is_trace, parse_trace
+
+SQLITE = b"SQLite format 3\0"
+WEB_PAGE = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
+OTHER = "a file of loads, a map or a report"
 
 
 def read_content(path: Path) -> Any:
@@ -86,6 +92,10 @@ def _parse(data: bytes, source: str) -> Any:
         return parse_npy(data)
     if data.startswith((PARQUET, ARROW)):
         return parse_columns(data, source)
+    if data.startswith(SQLITE):
+        raise FormatError(own_files.JOURNAL.instead_of(source, OTHER))
+    if WEB_PAGE.match(data):
+        raise FormatError(own_files.PAGE.instead_of(source, OTHER))
     if b"\0" in data:
         raise ValueError("text with zero bytes")
     text = data.decode("utf-8-sig")

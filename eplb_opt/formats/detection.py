@@ -171,11 +171,11 @@ def read_map(
     ([[0, 1, 0], [1, 0, 1]], (3, 4))
     """
     found = read_expert_map(path, input_format, num_experts, num_ranks)
-    expert_map = found.with_layers(layer_ids, str(path))
-    if expert_map.num_experts not in (None, num_experts):
+    if found.num_experts not in (None, num_experts):
         raise FormatError(
-            f"{path}: a map of {expert_map.num_experts} experts, not {num_experts}"
+            f"{path}: a map of {found.num_experts} experts, not {num_experts}: it is of another model"
         )
+    expert_map = found.with_layers(layer_ids, str(path))
     if num_ranks is not None and expert_map.num_ranks not in (None, num_ranks):
         raise FormatError(
             f"{path}: a map for {expert_map.num_ranks} ranks, not {num_ranks}: its slots lie on other ranks"

@@ -9,7 +9,10 @@ from typing import Any
 from ..atomic import atomic_write
 from ..claims.reading import read_head
 from ..claims.schema import in_order
+from ..errors import FormatError
+from ..own_files import REPORT
 from .content import read_content
+from .kinds import check_kind
 from .proof_file import apart, joined
 from .writing import write_json
 
@@ -46,6 +49,9 @@ def read_report(path: str | Path) -> dict[str, Any]:
     4
     """
     content = read_content(Path(path))
+    if isinstance(content, Path):
+        raise FormatError(f"cannot read {path}: a folder, give the report's file")
+    check_kind(content, str(path), REPORT)
     read_head(content, str(path), needs_windows=True)
     return joined(content, Path(path))
 

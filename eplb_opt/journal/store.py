@@ -227,5 +227,5 @@ def _said_of(path: Path, error: sqlite3.Error) -> str:
     if "locked" in text:
         return f"the journal {path} is open in another process: wait for that, or name a file of its own"
     if "not a database" in text or "no such table" in text or "no such column" in text:
-        return f"{path} is no journal: name another file"
+        return f"{path} is no journal: name one that --journal wrote, or a new file"
     return f"the journal {path} cannot be read or written ({text}): free space, or name another file"

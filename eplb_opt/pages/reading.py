@@ -11,6 +11,7 @@ from ..claims.schema import NAME, Section
 from ..errors import FormatError, shown
 from ..formats.content import read_content
 from ..formats.proof_file import joined
+from ..own_files import kind_of_schema
 from ..report import gap, outputs, replay, replay_schema, sweep_schema
 
 REPORT = "report"
@@ -64,8 +65,10 @@ def read_found(path: Path) -> tuple[str, Found] | None:
         _check_report(whole, str(path))
         return REPORT, whole
     if schema not in SCHEMAS:
+        found = kind_of_schema(schema)
+        what = f"of schema {shown(schema)}" if found is None else found.what
         raise FormatError(
-            f"{path}: schema {shown(schema)}: give loads, or what {WRITERS} wrote with --json"
+            f"{path} is {what}: give loads, or what {WRITERS} wrote with --json"
         )
     kind = SCHEMAS[schema]
     CHECKS[kind](content, str(path))

@@ -18,6 +18,10 @@ FOOT = 48
 MOST_COLUMNS = 12  # of a heat map in whose cells the step is written
 MOST_ROWS = 16
 LEAST_RANGE = 1.0  # percent: the scale of a sweep in which slots hardly matter
+# The part of the scale from which black is easier to read than white: there both have a contrast of 4.6.
+BRIGHT = 0.46
+BLACK = "#000000"
+WHITE = "#ffffff"
 STAR = "\N{BLACK STAR}"
 
 
@@ -56,15 +60,17 @@ def _heat(swept: Swept, ranks: int) -> Plot:
         "<b>%{z:.1f} %</b> above the best<extra></extra>",
     }
     is_written = len(columns) <= MOST_COLUMNS and len(batches) <= MOST_ROWS
-    if is_written:
-        heat["texttemplate"] = "%{text}"
-    data = [heat] if is_written else [heat, _stars(swept, ranks)]
     highest = _highest(loss, columns)
-    return {
-        "data": data,
-        "layout": _layout(highest, len(batches)),
-        "narrow": _layout(highest, len(batches), is_narrow=True),
-    }
+    data = [heat] if is_written else [heat, _stars(swept, ranks)]
+    wide = _layout(highest, len(batches))
+    narrow = _layout(highest, len(batches), is_narrow=True)
+    if is_written:
+        words = _words(heat, highest)
+        wide["annotations"] = words
+        # A narrow page has no room for more than the stars.
+        starred = [word for word in words if word["text"].startswith(STAR)]
+        narrow["annotations"] = [{**word, "text": STAR} for word in starred]
+    return {"data": data, "layout": wide, "narrow": narrow}
 
 
 def _columns(swept: Swept, ranks: int) -> list[str]:
@@ -113,6 +119,23 @@ def _highest(loss: list[list[float | None]], columns: Sequence[str]) -> float:
     return max([*found, LEAST_RANGE])
 
 
+def _words(heat: dict[str, Any], highest: float) -> list[dict[str, Any]]:
+    """The text of each cell, in black or white, whichever is easier to read on its colour."""
+    # By place: a category that is a number would be taken for one.
+    return [
+        {
+            "x": x,
+            "y": y,
+            "text": text,
+            "font": {"color": BLACK if loss > BRIGHT * highest else WHITE},
+            "showarrow": False,
+        }
+        for y, (texts, losses) in enumerate(zip(heat["text"], heat["z"], strict=True))
+        for x, (text, loss) in enumerate(zip(texts, losses, strict=True))
+        if text and loss is not None
+    ]
+
+
 def _stars(swept: Swept, ranks: int) -> dict[str, Any]:
     """A star on what is recommended at each batch."""
     rows = [row for row in swept.report["advice"] if row["ranks"] == ranks]
@@ -124,8 +147,8 @@ def _stars(swept: Swept, ranks: int) -> dict[str, Any]:
         "marker": {
             "symbol": "star",
             "size": 9,
-            "color": "#ffffff",
-            "line": {"color": "#000000", "width": 1},
+            "color": WHITE,
+            "line": {"color": BLACK, "width": 1},
         },
         "hoverinfo": "skip",
         "showlegend": False,

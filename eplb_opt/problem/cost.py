@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..atomic import atomic_write
 from ..costs_measured import measured_names, measured_path
 from ..errors import FormatError, OptionError, shown
+from ..own_files import COST, kind_of_schema
 from .arrays import Floats
 from .curves import CURVES, Curve, Linear, Roofline, Table, Tiles, not_negative
 
@@ -294,6 +295,8 @@ h100-deepseek-v3, h100-deepseek-v3-fp8, h100-glm-4.5, h100-gpt-oss-120b, h100-qw
             raise FormatError(
                 f"cannot read {path}: {error.strerror}, nor is it one of {names}"
             ) from None
+        except UnicodeDecodeError:
+            raise FormatError(f"{path} is no text, so no cost: {WRITER}") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise FormatError(f"cannot read {path}: {reason}") from None
@@ -343,8 +346,12 @@ def _require_schema(data: Any) -> None:
     if not isinstance(data, Mapping):
         raise FormatError(f"a cost: {shown(data)}, expected keys and values: {WRITER}")
     schema = data.get("schema")
-    if schema != SCHEMA:
-        raise FormatError(f"a cost of schema {shown(schema)}, expected {SCHEMA}")
+    if schema == SCHEMA:
+        return
+    kind = kind_of_schema(schema)
+    if kind not in (None, COST):
+        raise FormatError(f"{kind.what}, not {COST.what}: {kind.taken}")
+    raise FormatError(f"schema {shown(schema)}, a cost has {SCHEMA}: {WRITER}")
 
 
 def _kind_of(data: Mapping[str, Any]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 
 import numpy as np
 
 from ..conftest import TWO_LAYERS
+from ..terminal import shown_on_a_terminal
 
 TOPOLOGY = ["--replicas", "16", "--ranks", "8"]
 COMMAND = [sys.executable, "-m", "eplb_opt.cli"]
@@ -29,19 +29,7 @@ def shell(line, folder, **options):
 
 def on_a_terminal(arguments, folder, columns, environ=None):
     """What the command shows on a terminal of so many columns, which it must end well on."""
-    leader, follower = pty.openpty()
-    environ = dict(os.environ if environ is None else environ) | {"COLUMNS": str(columns)}
-    with subprocess.Popen([*COMMAND, *arguments], stdout=follower, stderr=follower, cwd=folder, env=environ) as run:
-        os.close(follower)
-        shown = b""
-        while True:
-            try:
-                part = os.read(leader, 1 << 16)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            shown += part
-    os.close(leader)
-    assert run.returncode == 0, shown
-    return shown.decode()
+    environ = os.environ if environ is None else environ
+    code, shown = shown_on_a_terminal([*COMMAND, *arguments], folder, columns, environ)
+    assert code == 0, shown
+    return shown

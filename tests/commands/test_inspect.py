@@ -120,7 +120,7 @@ def test_without_eplb(folder, load, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["map.npz"], "map.npz holds a map, not loads"),
+        (["map.npz"], "map.npz is a map, not recorded loads"),
         (["missing.npz"], "cannot read missing.npz"),
         (["loads.npz", "--replicas", "16"], "--replicas needs --ranks"),
         (["loads.npz", "--replicas", "16", "--ranks", "5"], "--replicas 16 is not a multiple of --ranks 5"),

@@ -7,16 +7,20 @@ import signal
 
 import pytest
 
-from tests.interrupts import COMMANDS, Ended, faults, interrupt, moments
+from tests.every_command import write_inputs
+from tests.interrupts import SITE, Ended, faults, interrupt, moments
 
 MOMENTS = 4
 
 
 def test_whenever_it_comes_files_are_whole_and_nothing_goes_on(tmp_path):
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    write_inputs(inputs)
     for number, (name, delay, is_group) in enumerate(moments(MOMENTS, seed=1)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        ended = interrupt(name, delay, is_group, folder)
+        ended = interrupt(name, delay, is_group, inputs, folder)
         assert faults(ended) == [], (name, delay, is_group, ended.said)
 
 
@@ -32,6 +36,7 @@ GOOD = Ended("solve", 1.0, True, 130, KEPT, FILES)
         ({"code": 0, "said": ""}, []),
         ({"code": -signal.SIGINT, "said": "", "files": {}}, []),
         ({"code": 1}, ["exit code 1"]),
+        ({"code": 1, "said": f"{SITE}\nTraceback", "files": {}}, []),
         ({"code": -signal.SIGINT}, ["exit code -2"]),
         ({"said": f"{KEPT}Traceback"}, ["a traceback"]),
         ({"said": ""}, ["0 lines say that it was interrupted"]),
@@ -47,7 +52,3 @@ def test_what_must_not_be_is_found(change, found):
 def test_a_file_that_is_cut_off_is_found():
     cut = dataclasses.replace(GOOD, files={**GOOD.files, "report.json": b'{"interrupted": tr'})
     assert any("report.json" in fault for fault in faults(cut))
-
-
-def test_all_commands_write_files():
-    assert all("--json" in arguments for arguments in COMMANDS.values())

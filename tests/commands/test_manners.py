@@ -13,7 +13,7 @@ from eplb_opt import Instance, Limits, solve
 from eplb_opt.cli import main
 from eplb_opt.commands.colour import is_coloured
 from eplb_opt.commands.loudness import Loudness, as_loud_as
-from eplb_opt.commands.progress import Progress, shown_progress
+from eplb_opt.commands.progress import Progress, _parts, shown_progress, within_terminal
 from eplb_opt.standing import Standing, Watcher
 
 from ..conftest import TWO_LAYERS
@@ -151,7 +151,7 @@ def test_the_gap_so_far_and_what_is_being_proven(capsys):
         progress.last -= 6
         progress(2, 6)  # less is known: nothing is said
     assert capsys.readouterr().err.splitlines() == [
-        "optimal: 0 s, 1 of 6 layers optimal, gap at most 1.2300% (mean 0.1000%), proving layers 5, 8",
+        "optimal: 0 s, 1 of 6 layers optimal, gap at most 1.2300%, mean 0.1000%, proving layers 5, 8",
         "optimal: 0 s, 0 of 6 layers optimal, proving layers 1, 2, 3 and 1 more",
     ]
 
@@ -190,3 +190,9 @@ def test_the_time_goes_on_while_a_task_takes_long(folder, monkeypatch):
             progress.lock.release()
     assert said[0].startswith("\roptimal: 0 s, at work")
     assert said[-1] == "\r\033[K"
+
+
+def test_the_gap_so_far_is_there_on_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    line = ", ".join(["optimal: 12 s", *_parts(Standing(1, 6, 0.001, 0.0123, (5, 8)), "layers optimal")])
+    assert within_terminal(line).endswith("1 of 6 layers optimal, gap at most 1.2300%")

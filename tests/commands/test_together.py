@@ -233,7 +233,7 @@ def test_a_map_in_place_of_loads_is_said_to_be_one(command, capsys):
     assert main(["solve", "loads.npz", *SIZES, *NONE, "-o", "map.npz", "-q"]) == 0
     capsys.readouterr()
     more = {"report": ["-o", "page.html"], "sweep": ["--tokens-per-step", "64"]}.get(command, [])
-    assert "map.npz holds a map, not loads" in refused([command, "map.npz", *SIZES, *more], capsys)
+    assert "map.npz is a map, not recorded loads" in refused([command, "map.npz", *SIZES, *more], capsys)
 
 
 def test_a_gap_may_be_given_in_percent(capsys):

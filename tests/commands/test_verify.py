@@ -55,7 +55,7 @@ def test_a_bare_map_for_the_loads_is_named(folder, capsys):
 
 
 def test_a_file_that_is_given_twice_is_said_as_it_is(capsys):
-    assert "map.npz: no array 'load'" in refused(capsys, "map.npz", "report.json", "map.npz")
+    assert "map.npz is a map, not recorded loads" in refused(capsys, "map.npz", "report.json", "map.npz")
 
 
 def test_what_is_missing_is_said_as_it_is(capsys):

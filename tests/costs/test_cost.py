@@ -144,8 +144,8 @@ def test_a_wrong_value_is_named(name):
 GOOD = {"schema": "eplb-opt/cost/1", "kind": "table", "tokens": [1], "seconds": [2]}
 BAD_FILES = {
     "no mapping": ([1], "expected keys and values"),
-    "no schema": ({"kind": "table"}, "of schema None"),
-    "another schema": ({**GOOD, "schema": "eplb-opt/cost/2"}, "of schema 'eplb-opt/cost/2'"),
+    "no schema": ({"kind": "table"}, "schema None, a cost has eplb-opt/cost/1"),
+    "another schema": ({**GOOD, "schema": "eplb-opt/cost/2"}, "schema 'eplb-opt/cost/2', a cost has"),
     "another kind": ({**GOOD, "kind": "square"}, "of kind 'square', known are tokens"),
     "kind of no text": ({**GOOD, "kind": [1]}, "of kind"),
     "missing": ({key: GOOD[key] for key in ("schema", "kind", "tokens")}, "no 'seconds'"),

@@ -67,3 +67,18 @@ def test_every_block_has_its_place():
     marked = [name for page in PAGES for name in re.findall(r"<!-- (\w+):begin -->", page.read_text())]
     drawn = 1  # `page`, which docs/pictures/make.py writes
     assert found + drawn == len([name for name in marked if name != "printed"])
+
+
+def test_every_table_is_whole():
+    """A line between rows cuts a table: what follows is shown as text."""
+    for page in PAGES:
+        blocks = re.findall(r"(?:^\|.*\n)+", page.read_text(), re.MULTILINE)
+        assert all(re.match(r".*\n\|[ :|-]+\|\n", block) for block in blocks), page
+
+
+def test_the_picture_of_the_notebook_is_that_of_its_page():
+    page = (DOCS / "how-to" / "notebook.md").read_text()
+    names = re.findall(r'savefig\("([\w.]+)"\)', page)
+    assert names
+    assert all((DOCS / "pictures" / name).exists() and f"../pictures/{name}" in page for name in names)
+    assert "printed-by-python:begin -->\n```text\nResult(" in page

@@ -165,7 +165,8 @@ def test_maps_are_read_by_layer_id(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"load": [[1]]}', "no 'physical_to_logical_map'"),
+        ('{"load": [[1]]}', "is recorded loads, not a map"),
+        ('{"something": [[1]], "else": 1}', "no 'physical_to_logical_map'"),
         ("[[0, 1.5]]", "expected integers"),
         ("[[0, 1], [0]]", "rectangular"),
         ('{"physical_to_logical_map": [[0, 1]], "layer_ids": [1, 2]}', "layer_ids"),

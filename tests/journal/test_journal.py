@@ -279,5 +279,5 @@ def test_an_old_copy_of_a_damaged_file_is_said(tmp_path):
     with connection:
         connection.execute("DROP TABLE entries")
     connection.close()
-    with pytest.raises(JournalError, match="is no journal: name another file"):
+    with pytest.raises(JournalError, match="is no journal: name one that --journal wrote"):
         solve(INSTANCES["sum"], "greedy", journal=tmp_path / "j")

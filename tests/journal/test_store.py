@@ -46,7 +46,7 @@ def test_the_same_process_is_told_so_too(tmp_path):
 def test_other_files_are_no_journals_and_stay_as_they_are(tmp_path):
     other = tmp_path / "other"
     other.write_bytes(b"text " * 1000)
-    with pytest.raises(JournalError, match="is no journal: name another file"):
+    with pytest.raises(JournalError, match="is no journal: name one that --journal wrote"):
         Store(other)
     assert other.read_bytes() == b"text " * 1000
     database = tmp_path / "database"

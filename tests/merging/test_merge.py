@@ -168,7 +168,7 @@ def test_the_command_says_what_is_wrong_in_a_line(folder, capsys):
         "not all shards are there: 2/2 is missing": ["merge", "j.sqlite", "-o", "map.npz"],
         "nothing to write: give -o FILE for the map, or --json FILE": ["merge", "j.sqlite"],
         "there is no journal none.sqlite": ["merge", "none.sqlite", "-o", "map.npz"],
-        "loads.npz is no journal: name another file": ["merge", "loads.npz", "-o", "map.npz"],
+        "loads.npz is no journal: name one that --journal wrote": ["merge", "loads.npz", "-o", "map.npz"],
     }  # fmt: skip
     for line, arguments in cases.items():
         shown = said(arguments, 2, capsys)

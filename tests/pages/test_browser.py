@@ -161,6 +161,15 @@ def test_a_printed_page_is_light_and_becomes_dark_again(opened):
     assert background(page) == on_screen
 
 
+def test_no_sentence_is_torn_between_two_printed_pages(opened):
+    page = opened("moves")
+    page.emulate_media(media="print")
+    breaks = page.evaluate(
+        "[...document.querySelectorAll('section > p, li')].map((it) => getComputedStyle(it).breakInside)"
+    )
+    assert set(breaks) == {"avoid"}
+
+
 def test_labels_of_windows_are_no_markup(opened):
     page = opened("windows")
     page.locator("[data-figure=windows] .nsewdrag").first.hover(position={"x": 5, "y": 60})

@@ -106,5 +106,7 @@ def test_loads_are_none_of_ours(tmp_path):
 
 
 def test_what_other_commands_wrote_is_named(tmp_path):
-    with pytest.raises(FormatError, match=r"schema 'eplb_opt.diff/1'"):
+    with pytest.raises(FormatError, match=r"diff.json is what diff found: give loads"):
         read_found(write(tmp_path / "diff.json", {"schema": "eplb_opt.diff/1"}))
+    with pytest.raises(FormatError, match=r"new.json is of schema 'eplb_opt.new/1'"):
+        read_found(write(tmp_path / "new.json", {"schema": "eplb_opt.new/1"}))
