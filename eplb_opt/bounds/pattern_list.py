@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..certificates.rank_model import Model
+from ..certificates.window_model import WindowModel
 from ..compiled import compiled
 from ..problem.pool import Ints, Pool
 
@@ -15,7 +16,9 @@ LISTING = 200  # steps of listing for a pattern of the most that are listed
 FULL = -1  # what `list_patterns` says where the room does not suffice
 
 
-def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
+def list_all(
+    pool: Pool, model: Model, most: int, windows: WindowModel | None = None
+) -> tuple[Ints, Ints] | None:
     """All patterns of a model, fullest first (X6).
 
     Parameters
@@ -25,6 +28,8 @@ def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
         Types of replicas and limits at a target.
     most : int
         Patterns that are worth listing.
+    windows : WindowModel, optional
+        Only those that the windows allow, too (W4).
 
     Returns
     -------
@@ -39,7 +44,8 @@ def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
     extra = model.count - model.least[model.expert]
     shape = (slots, model.spare, pool.distinct)
     limits = (model.limit - model.slack, model.limit)
-    room = (most, most * LISTING)
+    seen = 0 if windows is None else len(windows.items)
+    room = (most, most * LISTING // (1 + seen))
     listed = list_patterns(
         model.item,
         model.expert,
@@ -48,13 +54,26 @@ def list_all(pool: Pool, model: Model, most: int) -> tuple[Ints, Ints] | None:
         shape,
         limits,
         room,
+        _limits_of(model, windows),
         types,
         loads,
     )
     if listed == FULL:
         return None
     fullest = np.argsort(-loads[:listed], kind="stable")
-    return types[fullest].astype(np.int64), loads[fullest]
+    ordered = types[fullest].astype(np.int64)
+    if windows is None:
+        return ordered, loads[fullest]
+    fits = windows.within(windows.loads_of(ordered))
+    return ordered[fits], loads[fullest][fits]
+
+
+def _limits_of(model: Model, windows: WindowModel | None) -> tuple[Ints, Ints, Ints]:
+    """Items [types, windows], least and most of a rank [windows]; of no windows if there are none."""
+    if windows is None:
+        nothing = np.zeros(0, np.int64)
+        return np.zeros((model.item.size, 0), np.int64), nothing, nothing
+    return np.ascontiguousarray(windows.items.T), windows.least, windows.most
 
 
 @compiled
@@ -66,6 +85,7 @@ def list_patterns(
     shape: tuple[int, int, bool],
     limits: tuple[int, int],
     room: tuple[int, int],
+    windows: tuple[Ints, Ints, Ints],
     out: Codes,
     load: Ints,
 ) -> int:
@@ -81,6 +101,8 @@ def list_patterns(
         Least and most load of a rank.
     room : tuple of int, int
         Most patterns; most steps.
+    windows : tuple of arrays [types, windows], [windows], [windows], int64
+        Load of a replica, least and most load of a rank, window by window.
     out : array [patterns, slots], int32
         Filled with the types of each pattern, heaviest first.
     load : array [patterns], int64
@@ -93,6 +115,9 @@ def list_patterns(
     """
     slots, spare, distinct = shape
     least, most = limits
+    seen, least_seen, most_seen = windows
+    seen_sums = np.zeros((slots + 1, least_seen.size), np.int64)
+    lightest, heaviest = _extremes(seen)
     chosen = np.full(slots, -1, np.int64)  # the type in each slot; they never rise
     sums = np.zeros(slots + 1, np.int64)  # load of the slots before each
     used = np.zeros(slots + 1, np.int64)  # spare slots that their counts take
@@ -126,6 +151,14 @@ def list_patterns(
             continue
         sums[depth + 1] = sums[depth] + item[kind]
         used[depth + 1] = used[depth] + price
+        fits = True
+        for k in range(least_seen.size):
+            seen_sum = seen_sums[depth, k] + seen[kind, k]
+            seen_sums[depth + 1, k] = seen_sum
+            fits &= seen_sum + more * lightest[k] <= most_seen[k]
+            fits &= seen_sum + more * heaviest[k] >= least_seen[k]
+        if not fits:
+            continue
         if more:
             depth += 1
             chosen[depth] = kind - 1  # the same type may follow
@@ -136,6 +169,17 @@ def list_patterns(
         load[listed] = sums[slots]
         listed += 1
     return listed if depth < 0 else FULL
+
+
+@compiled
+def _extremes(seen: Ints) -> tuple[Ints, Ints]:
+    """The least and the most load of a replica in each window, [windows], of loads [types, windows]."""
+    lightest = seen[0].copy()
+    heaviest = seen[0].copy()
+    for kind in range(1, len(seen)):
+        lightest = np.minimum(lightest, seen[kind])
+        heaviest = np.maximum(heaviest, seen[kind])
+    return lightest, heaviest
 
 
 @compiled

@@ -10,6 +10,7 @@ from ..budget import Budget
 from ..certificates.mean import trivial_bound
 from ..certificates.patterns import PatternCertificate, cheapest_counts
 from ..certificates.rank_model import Model, rank_model
+from ..certificates.window_model import window_model
 from ..errors import SolverError
 from ..highs import go_on_without
 from ..problem.pool import Floats, Ints, Pool
@@ -103,7 +104,8 @@ def _prove(pool: Pool, target: float, budget: Budget) -> PatternCertificate | No
     model = rank_model(pool, target)
     if model is None:
         return PatternCertificate(target, ())
-    listed = list_all(pool, model, MOST_PATTERNS)
+    windows = window_model(pool, model, target)
+    listed = list_all(pool, model, MOST_PATTERNS, windows)
     if listed is None:
         return None
     patterns, _ = listed

@@ -63,9 +63,10 @@ class Certificate(ABC):
     def bound(self, pool: Pool) -> float:
         """What it proves of a pool if it holds, in units of load, >= ``target``.
 
-        With two slots a rank an objective is a sum of two replica loads: the next such sum above the target (X5).
+        With two slots a rank an objective is a sum of two replica loads: the next such sum above the target (X5);
+        but what windows make of such sums is not.
         """
-        if pool.slots_per_rank != 2:
+        if pool.slots_per_rank != 2 or pool.windows is not None:
             return self.target
         largest = min(2 * self.target, sys.float_info.max)
         return max(self.target, next_sum(pool, self.target, largest))

@@ -11,6 +11,7 @@ from .certificate import Certificate
 from .cover_tree import has_no_cover
 from .names import COVER
 from .rank_model import rank_model
+from .window_model import window_model
 
 MOST_TYPES = 400_000  # of replicas, an expert and a count each
 
@@ -35,4 +36,6 @@ class CoverCertificate(Certificate):
         if pool.num_experts * pool.max_count > MOST_TYPES:
             return False
         model = rank_model(pool, self.target)
-        return model is None or has_no_cover(pool, model)  # None: L0
+        if model is None:  # L0
+            return True
+        return has_no_cover(pool, model, window_model(pool, model, self.target))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..problem.pool import Ints, Pool
 from .patterns import TooManyError, contents
 from .rank_model import Model
+from .window_model import WindowModel
 
 MOST_LOOKS = 500_000_000  # contents looked at in all, each child of a node by itself
 NODE = 1_000  # looks that a node takes as long as, whatever it holds
@@ -34,7 +35,8 @@ class _Contents(NamedTuple):
     """All contents that a rank may have at a target, fullest first.
 
     ``expert``, ``extra`` (its count beyond the least) and ``code`` are of each slot, [contents, slots a rank]; ``load``
-    [contents]; ``holds`` says which experts are in it, 0 or 1, [contents, experts].
+    [contents]; ``holds`` says which experts are in it, 0 or 1, [contents, experts]; ``seen`` is the load in each
+    window, [windows, contents], of no windows if there are none.
     """
 
     expert: Ints
@@ -42,6 +44,7 @@ class _Contents(NamedTuple):
     code: Ints
     load: Ints
     holds: npt.NDArray[np.float32]
+    seen: Ints
 
 
 class _Node(NamedTuple):
@@ -49,7 +52,8 @@ class _Node(NamedTuple):
 
     ``price`` [experts, options, slots a rank]: spare slots that the m-th replica of a type on a rank takes, more than
     there are where it cannot be had. ``counts`` and ``left`` [experts]: the count decided on (0: none), and replicas of
-    it that are not placed.
+    it that are not placed. ``peaks`` and ``rest`` [windows]: the least that a window's heaviest rank has, and what is
+    left of the window.
     """
 
     depth: int
@@ -59,6 +63,8 @@ class _Node(NamedTuple):
     left: Ints
     slack: int
     spare: int
+    peaks: Ints
+    rest: Ints
 
 
 class _Children(NamedTuple):
@@ -70,6 +76,8 @@ class _Children(NamedTuple):
     left: Ints
     slack: Ints
     spare: Ints
+    peaks: Ints
+    rest: Ints
 
     def node(self, child: int, depth: int, listed: Ints) -> _Node:
         """One of them, with its list."""
@@ -81,10 +89,12 @@ class _Children(NamedTuple):
             self.left[child],
             int(self.slack[child]),
             int(self.spare[child]),
+            self.peaks[child],
+            self.rest[child],
         )
 
 
-def has_no_cover(pool: Pool, model: Model) -> bool:
+def has_no_cover(pool: Pool, model: Model, windows: WindowModel | None = None) -> bool:
     """Whether no contents fill all ranks and hold all replicas: False also where that takes too long to tell.
 
     Parameters
@@ -92,12 +102,14 @@ def has_no_cover(pool: Pool, model: Model) -> bool:
     pool : Pool
     model : Model
         Types of replicas and limits at a target.
+    windows : WindowModel, optional
+        What the windows allow at that target.
     """
     try:
-        found = _all_contents(pool, model)
+        found = _all_contents(pool, model, windows)
     except TooManyError:
         return False
-    return found is None or _Tree(pool, model, found).is_refuted()
+    return found is None or _Tree(pool, model, found, windows).is_refuted()
 
 
 def is_listed(size: int, experts: int) -> bool:
@@ -105,11 +117,13 @@ def is_listed(size: int, experts: int) -> bool:
     return size <= MOST_CONTENTS and size * experts <= MOST_HELD
 
 
-def _all_contents(pool: Pool, model: Model) -> _Contents | None:
+def _all_contents(
+    pool: Pool, model: Model, windows: WindowModel | None
+) -> _Contents | None:
     """Everything that a rank may hold; None: nothing."""
     blocks: list[Ints] = []
     size = 0
-    for block in contents(pool, model, MOST_STEPS):
+    for block in contents(pool, model, MOST_STEPS, windows):
         blocks.append(block)
         size += len(block)
         if not is_listed(size, pool.num_experts):
@@ -119,10 +133,12 @@ def _all_contents(pool: Pool, model: Model) -> _Contents | None:
     types = np.concatenate(blocks)
     load = model.item[types].sum(axis=1)
     fullest = np.argsort(-load, kind="stable")
-    return _described(pool, model, types[fullest], load[fullest])
+    return _described(pool, model, types[fullest], load[fullest], windows)
 
 
-def _described(pool: Pool, model: Model, types: Ints, load: Ints) -> _Contents:
+def _described(
+    pool: Pool, model: Model, types: Ints, load: Ints, windows: WindowModel | None
+) -> _Contents:
     copy = np.zeros_like(types)  # of its type on the rank: the first is 0
     for slot in range(1, pool.slots_per_rank):
         is_again = types[:, slot] == types[:, slot - 1]
@@ -132,14 +148,26 @@ def _described(pool: Pool, model: Model, types: Ints, load: Ints) -> _Contents:
     code = (expert * model.options + extra) * pool.slots_per_rank + copy
     holds = np.zeros((len(types), pool.num_experts), np.float32)
     np.put_along_axis(holds, expert, 1.0, axis=1)
-    return _Contents(expert, extra, code, load, holds)
+    nothing = np.zeros((0, len(types)), np.int64)
+    seen = nothing if windows is None else windows.loads_of(types)
+    return _Contents(
+        expert,
+        extra,
+        code,
+        load,
+        holds,
+        seen,
+    )
 
 
 class _Tree:
     """Every way to fill the ranks one by one, some expert that is not placed yet first (X7)."""
 
-    def __init__(self, pool: Pool, model: Model, found: _Contents) -> None:
+    def __init__(
+        self, pool: Pool, model: Model, found: _Contents, windows: WindowModel | None
+    ) -> None:
         self.model = model
+        self.windows = windows
         self.found = found
         self.ranks = pool.ranks
         self.copies = np.arange(pool.slots_per_rank)
@@ -168,8 +196,18 @@ class _Tree:
         price = self._first_prices()
         nothing = np.zeros(experts, np.int64)
         listed = np.arange(len(self.found.load))
-        slack = self.model.slack
-        return _Node(0, listed, price, nothing, nothing, slack, self.model.spare)
+        rest = np.zeros(0, np.int64) if self.windows is None else self.windows.totals
+        return _Node(
+            0,
+            listed,
+            price,
+            nothing,
+            nothing,
+            self.model.slack,
+            self.model.spare,
+            -(-rest // self.ranks),
+            rest,
+        )
 
     def _first_prices(self) -> Prices:
         """A type's first replica on a rank takes the spare slots of its count, the others nothing."""
@@ -197,6 +235,9 @@ class _Tree:
             children = self._filled(node, node.listed[chosen])
             listed, fits = self._still_fit(node, children)
             _leave_out(fits, candidates[:first], chosen)
+            if self.windows is not None:
+                unfilled = self.ranks - node.depth - 1
+                self._see(self.windows, children, unfilled, listed, fits)
             for child in self._alive(children, listed, fits):
                 yield children.node(child, node.depth + 1, listed[fits[:, child]])
 
@@ -224,7 +265,21 @@ class _Tree:
             left[rows, expert] = before - 1
         price = self._priced(node.price, chosen, left)
         slack = node.slack - (self.model.limit - self.found.load[chosen])
-        return _Children(chosen, price, counts, left, slack, spare)
+        seen = self.found.seen[:, chosen].T
+        rest = node.rest - seen
+        # Some rank that is left carries the mean of what is left.
+        means = -(-rest // max(self.ranks - node.depth - 1, 1))
+        peaks = np.maximum(np.maximum(node.peaks, seen), means)
+        return _Children(
+            chosen,
+            price,
+            counts,
+            left,
+            slack,
+            spare,
+            peaks,
+            rest,
+        )
 
     def _priced(self, before: Prices, chosen: Ints, left: Ints) -> Prices:
         """With a count decided on, its replicas take nothing as far as they are left, and no others can be had."""
@@ -257,6 +312,24 @@ class _Tree:
         fits = price <= children.spare
         fits &= loads[:end, None] >= lightest
         return listed, fits
+
+    def _see(
+        self,
+        windows: WindowModel,
+        children: _Children,
+        unfilled: int,
+        listed: Ints,
+        fits: Bools,
+    ) -> None:
+        """Leave in ``fits`` what the windows allow each child, which has so many ranks to fill (W5)."""
+        content, child = np.nonzero(fits)
+        self.looks += content.size
+        seen = self.found.seen[:, listed[content]]
+        rest = children.rest[child].T
+        # A lighter rank leaves more than the others can carry.
+        least = rest - (unfilled - 1) * windows.most[:, None]
+        heaviest = np.maximum(children.peaks[child].T, seen)
+        fits[content, child] = (seen >= least).all(axis=0) & windows.within(heaviest)
 
 
 def _leave_out(fits: Bools, before: Ints, chosen: Ints) -> None:

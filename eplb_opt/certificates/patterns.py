@@ -18,6 +18,7 @@ from ..strict import integer, number
 from .certificate import Certificate
 from .names import PATTERNS
 from .rank_model import Model, rank_model
+from .window_model import WindowModel, window_model
 
 MOST_STEPS = 40_000_000  # partial rank contents looked at: as many as the prover's listing may take
 AT_ONCE = 200_000  # partial contents extended together: memory
@@ -60,7 +61,8 @@ class PatternCertificate(Certificate):
         experts = model.order[model.expert].tolist()
         types = zip(experts, model.count.tolist(), strict=True)
         prices = np.array([price_of.get(replica_type, 0) for replica_type in types])
-        return _ranks_cost_less(pool, model, prices)
+        windows = window_model(pool, model, self.target)
+        return _ranks_cost_less(pool, model, prices, windows)
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> PatternCertificate:
@@ -71,11 +73,13 @@ class PatternCertificate(Certificate):
         return cls(number(data["target"]), prices)
 
 
-def _ranks_cost_less(pool: Pool, model: Model, prices: Ints) -> bool:
+def _ranks_cost_less(
+    pool: Pool, model: Model, prices: Ints, windows: WindowModel | None
+) -> bool:
     """Whether all ranks together, each at the most that its content can cost, cost less than any counts do."""
     cheapest = cheapest_counts(pool, model, prices)
     try:
-        for types in contents(pool, model):
+        for types in contents(pool, model, windows=windows):
             dearest = int(prices[types].sum(axis=1).max())
             if cheapest <= pool.ranks * dearest:
                 return False
@@ -125,8 +129,15 @@ class _Partial(NamedTuple):
     copies: Ints
 
 
-def contents(pool: Pool, model: Model, most: int | None = None) -> Iterator[Ints]:
+def contents(
+    pool: Pool,
+    model: Model,
+    most: int | None = None,
+    windows: WindowModel | None = None,
+) -> Iterator[Ints]:
     """All rank contents, in blocks of types [patterns, slots a rank], heaviest type first (X6).
+
+    With windows only those that each window allows (W4).
 
     Depth first over blocks of beginnings, so that memory stays bounded.
 
@@ -150,6 +161,8 @@ def contents(pool: Pool, model: Model, most: int | None = None) -> Iterator[Ints
         if steps > most:
             raise TooManyError
         longer = _extend(pool, model, partial, first, width)
+        if windows is not None:
+            longer = _seen_by(windows, longer, pool.slots_per_rank)
         if longer.types.shape[1] == pool.slots_per_rank and len(longer.load):
             yield longer.types
         elif len(longer.load):
@@ -182,6 +195,16 @@ def _halves(partial: _Partial) -> tuple[_Partial, _Partial]:
     """Beginnings in two blocks, the first ones last: they are looked at next."""
     half = len(partial.load) // 2
     return _rows(partial, slice(half, None)), _rows(partial, slice(half))
+
+
+def _seen_by(windows: WindowModel, partial: _Partial, slots: int) -> _Partial:
+    """The beginnings that every window allows, and whole contents only if the objective of them alone is within."""
+    loads = windows.loads_of(partial.types)
+    fits = (loads <= windows.most[:, None]).all(axis=0)
+    if partial.types.shape[1] == slots:
+        fits &= (loads >= windows.least[:, None]).all(axis=0)
+        fits &= windows.within(loads)
+    return _Partial(*(array[fits] for array in partial))
 
 
 def _extend(

@@ -17,6 +17,7 @@ from ..budget import Budget
 from ..certificates.cover import CoverCertificate
 from ..certificates.cover_tree import MOST_LOOKS, NODE, is_listed
 from ..certificates.rank_model import Model, rank_model
+from ..certificates.window_model import WindowModel, window_model
 from ..limits import Limits
 from ..outcome import PoolOutcome
 from ..problem.pool import Ints, Packing, Pool
@@ -30,6 +31,7 @@ from .cover_kernel import (
     fill_first,
     reset_costs,
 )
+from .cover_windows import Seen
 from .targets import Targets, Verdict
 
 METHOD = "rank patterns"
@@ -118,11 +120,12 @@ def decide(
     if model is None:
         return Verdict(None, True, 0.0)
     most = min(MOST_PATTERNS, MOST_ENTRIES // pool.ranks)
-    patterns = list_all(pool, model, most)
+    windows = window_model(pool, model, target)
+    patterns = list_all(pool, model, most, windows)
     if patterns is None:
         return Verdict(None, False, 0.0, StopReason.TOO_LARGE)
     types, load = _without(model, *patterns, forbidden)
-    search = CoverSearch(pool, model, types, load)
+    search = CoverSearch(pool, model, types, load, windows)
     verdict = search.run(budget.scaled(1.0))
     if near is not None or forbidden:
         return verdict
@@ -156,14 +159,24 @@ class CoverSearch:
     types : array [patterns, slots a rank], int64
         As `list_all` gives them, or a part in the same order.
     load : array [patterns], int64
+    windows : WindowModel, optional
+        What the windows allow.
     """
 
-    def __init__(self, pool: Pool, model: Model, types: Ints, load: Ints) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        model: Model,
+        types: Ints,
+        load: Ints,
+        windows: WindowModel | None = None,
+    ) -> None:
         self.model = model
         self.types = types
         self.load = load
         self.code, self.expert = _encode(model, types)
-        self.tree = _tree(pool, model, self.expert)
+        self.seen = _seen(windows, types)
+        self.tree = _tree(pool, model, self.expert, windows)
 
     def keep(self, chosen: Ints) -> None:
         """Fill ranks with some of the patterns, before the search: only the other ranks' are searched for.
@@ -218,6 +231,7 @@ class CoverSearch:
             least,
             limit,
             ticks,
+            self.seen,
             self.tree,
         )
         return int(status), int(used)
@@ -263,7 +277,16 @@ def _encode(model: Model, types: Ints) -> tuple[Codes, Codes]:
     return code, expert
 
 
-def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
+def _seen(windows: WindowModel | None, types: Ints) -> Seen:
+    """What the kernel reads of the windows."""
+    if windows is None:
+        nothing = np.zeros(0, np.int64)
+        return Seen(np.zeros((len(types), 0), np.int64), nothing, np.zeros(0), 0.0)
+    load = np.ascontiguousarray(windows.loads_of(types).T)
+    return Seen(load, windows.most, windows.caps, windows.limit)
+
+
+def _tree(pool: Pool, model: Model, expert: Codes, windows: WindowModel | None) -> Tree:
     """The root: every pattern still fits."""
     experts = pool.num_experts
     ranks = pool.ranks
@@ -274,6 +297,10 @@ def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
     size[0] = len(expert)
     slack[0] = model.slack
     spare[0] = model.spare
+    totals = np.zeros(0, np.int64) if windows is None else windows.totals
+    peaks, rest = np.zeros((2, ranks, totals.size), np.int64)
+    peaks[0] = -(-totals // ranks)
+    rest[0] = totals
     return Tree(
         np.array([0, 1, 0]),
         lists,
@@ -288,6 +315,8 @@ def _tree(pool: Pool, model: Model, expert: Codes) -> Tree:
         _costs(model, experts, slots),
         np.zeros(len(expert), np.bool_),
         np.bincount(expert[expert >= 0], minlength=experts),
+        peaks,
+        rest,
     )
 
 

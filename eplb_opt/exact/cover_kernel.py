@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..compiled import compiled
 from ..problem.pool import Ints
+from .cover_windows import Seen, see
 
 Codes = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
@@ -42,6 +43,8 @@ class Tree(NamedTuple):
         All packings with this pattern and the ones chosen before have been looked at.
     tally : array [experts]
         Patterns of the newest list that hold the expert.
+    peaks, rest : arrays [ranks, windows]
+        Of each window the least that its heaviest rank has with the ranks filled before, and what is left to carry.
     """
 
     state: Ints
@@ -57,6 +60,8 @@ class Tree(NamedTuple):
     cost: Codes
     excluded: Bools
     tally: Ints
+    peaks: Ints
+    rest: Ints
 
 
 @compiled
@@ -67,6 +72,7 @@ def cover(
     least: Ints,
     limit: int,
     ticks: int,
+    seen: Seen,
     tree: Tree,
 ) -> tuple[int, int]:
     """Go on with the search for ranks that hold all replicas (X7).
@@ -85,6 +91,8 @@ def cover(
         Most load of a rank.
     ticks : int
         Budget; one is spent for each pattern that is looked at.
+    seen : Seen
+        The windows.
     tree : Tree
         Where the search is; changed.
 
@@ -129,6 +137,8 @@ def cover(
             depth,
             tree,
         )
+        if seen.most.size:
+            spent += see(seen, j, depth, tree)
         _count_experts(expert, depth + 1, tree)
         depth += 1
     return IMPOSSIBLE, spent

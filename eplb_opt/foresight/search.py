@@ -1,4 +1,4 @@
-"""Search over windows with more time: longer annealings, from the start and from the best in turn."""
+"""Search over windows with more time: longer annealings, warm and cold ones, from the start and the best in turn."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from ..problem.pool import Packing, Pool
 from .annealing import annealed
 from .tables import MOST_RANKS
 
-FIRST_MOVES = 100_000  # proposals of the first annealing; each has twice as many as the one before
-LEAST_MOVES = 10_000  # in the time that is left, to begin another one
-ROUNDS = 6
-PATIENCE = 2  # annealings that gain nothing, after which it ends
+FIRST_MOVES = 800  # proposals a slot of the first annealings; those of a cycle have twice as many as of the one before
+LEAST_MOVES = 100  # a slot, in the time that is left, to begin another one
+# Of an annealing, times the usual temperatures. Cold ones begin with the best map, but the first, the others anew.
+CYCLE = (1.0, 10.0, 1.0, 3.0)
+ROUNDS = 6 * len(CYCLE)
+PATIENCE = len(CYCLE)  # annealings that gain nothing, after which it ends
 GAIN = 1e-4  # relative: what counts as a gain
 STREAM = 1 << 32  # proposals' numbers from one annealing to the next
 PROPOSALS_A_SECOND = 1e8  # times windows: at least so many
@@ -58,11 +60,14 @@ def search_windows(
     shares = windows.shares
     idle = 0
     for number in range(ROUNDS):
-        moves = _affordable(FIRST_MOVES << number, len(shares), budget)
-        if not bracket.is_open() or idle == PATIENCE or moves < LEAST_MOVES:
+        wanted = pool.slots * FIRST_MOVES << number // len(CYCLE)
+        moves = _affordable(wanted, len(shares), budget)
+        is_short = moves < LEAST_MOVES * pool.slots
+        if not bracket.is_open() or idle == PATIENCE or is_short:
             break
         before = bracket.upper
-        begun = bracket.packing if number % 2 else start
+        warmth = CYCLE[number % len(CYCLE)]
+        begun = bracket.packing if warmth == 1.0 else start
         shares = (
             windows.shares + windows.worst_weights(bracket.packing.window_times(pool))
         ) / 2
@@ -73,6 +78,7 @@ def search_windows(
             pool_ranks=node_ranks or pool.ranks,
             distinct=pool.distinct,
             moves=moves,
+            warmth=warmth,
             first=(seed * ROUNDS + number + 1) * STREAM,
         )
         budget.spend(moves * len(shares))

@@ -8,8 +8,9 @@ from .attempt import Attempt
 from .method import Method, no_times_over_nodes
 from .option import LIMITS
 from .refined import compile_refined, compile_windows
-from .schedule import SCHEDULE, TIME_SCHEDULE, UNEQUAL_SCHEDULE, WINDOW_SCHEDULE
+from .schedule import SCHEDULE, TIME_SCHEDULE, UNEQUAL_SCHEDULE
 from .task import Report, Task
+from .window_schedule import WINDOW_SCHEDULE
 
 MOST_MATCHED_SLOTS = 2  # a rank, up to which counts alone decide
 

@@ -27,11 +27,13 @@ PROOF_SHARE = 0.6  # of the time after the first steps, for the proof by rank pa
 IS_MEAN = 1 + 1e-9  # times the mean: a bound up to here is the mean
 
 
-def _always(_: Attempt) -> bool:
+def always(_: Attempt) -> bool:
+    """Whatever the attempt."""
     return True
 
 
-def _is_first(at: Attempt) -> bool:
+def is_first(at: Attempt) -> bool:
+    """Whether nothing was tried before."""
     return at.number == 0
 
 
@@ -39,7 +41,8 @@ def _has_bounds_to_gain(at: Attempt) -> bool:
     return at.number < BOUND_ATTEMPTS
 
 
-def _has_few_slots(at: Attempt) -> bool:
+def has_few_slots(at: Attempt) -> bool:
+    """Whether the linear program over rank contents is worth solving, at first."""
     return at.number == 0 and at.pool.slots <= MOST_LP_SLOTS
 
 
@@ -125,12 +128,12 @@ APART_SCHEDULE = (
 # name, what it does, when, how much of the time or work (seconds, or units of Limits.work), and which random numbers
 SCHEDULE = (
     *APART_SCHEDULE,
-    Step("search", steps.search, _is_first, _first_search, lambda at: 0, SEARCH),
+    Step("search", steps.search, is_first, _first_search, lambda at: 0, SEARCH),
     Step("cuts", steps.cuts, _has_bounds_to_gain, Attempt.remaining, modules=CUTS),
     Step(
         "pattern LP",
         steps.pattern_lp,
-        _has_few_slots,
+        has_few_slots,
         Attempt.remaining,
         modules=PATTERN_LP,
     ),
@@ -144,7 +147,7 @@ SCHEDULE = (
     Step(
         "count enumeration",
         steps.count_enumeration,
-        _always,
+        always,
         lambda at: FIRST_COUNTS,
         modules=COUNT_ENUMERATION,
     ),
@@ -189,7 +192,7 @@ SCHEDULE = (
     Step(
         "search",
         steps.search,
-        _always,
+        always,
         Attempt.remaining,
         lambda at: 1 + at.number,
         SEARCH,
@@ -198,20 +201,11 @@ SCHEDULE = (
 
 MOST_EXACT = 4_000  # placement variables times windows, up to which the model over windows is tried
 EXACT_SHARE = 0.5  # of the time, for it
-WINDOW_SEARCH = ("foresight.search",)
 CPSAT_MODEL = ("exact.cpsat_solver",)
 
 
-def _is_small(at: Attempt) -> bool:
-    """Whether the exact model over windows may end."""
-    windows = at.pool.windows
-    if windows is None or at.number > 0:
-        return False
-    most = at.pool.max_count * at.pool.num_experts * at.pool.ranks
-    return most * len(windows.shares) <= MOST_EXACT
-
-
-def _exact_share(at: Attempt) -> float:
+def exact_share(at: Attempt) -> float:
+    """What an exact method may spend of the time."""
     return EXACT_SHARE * at.remaining()
 
 
@@ -245,13 +239,13 @@ TIME_SCHEDULE = (
         "counts in time",
         steps.counts_in_time,
         _adds_windows,
-        _exact_share,
+        exact_share,
         modules=TIME_BOUND,
     ),
     Step(
         "search in time",
         steps.search_times,
-        _always,
+        always,
         lambda at: FIRST_TIMES,
         lambda at: 2 * at.number,
         TIME_SEARCH,
@@ -260,20 +254,20 @@ TIME_SCHEDULE = (
         "counts in time",
         steps.counts_in_time,
         _adds_windows,
-        _exact_share,
+        exact_share,
         modules=TIME_BOUND,
     ),
     Step(
         "exact in time",
         steps.exact,
         _is_small_in_time,
-        _exact_share,
+        exact_share,
         modules=CPSAT_MODEL,
     ),
     Step(
         "search in time",
         steps.search_times,
-        _always,
+        always,
         Attempt.remaining,
         lambda at: 2 * at.number + 1,
         TIME_SEARCH,
@@ -299,24 +293,4 @@ UNEQUAL_SCHEDULE = tuple(
     if step.run is steps.counts_in_time
     else step
     for step in TIME_SCHEDULE
-)
-
-# Over windows. The mix's bounds hold, and are loose: only small pools are proven.
-WINDOW_SCHEDULE = (
-    Step(
-        "search over windows",
-        steps.search_windows,
-        _always,
-        Attempt.remaining,
-        lambda at: at.number,
-        WINDOW_SEARCH,
-    ),
-    Step("cuts", steps.cuts, _is_first, _exact_share, modules=CUTS),
-    Step(
-        "exact over windows",
-        steps.exact,
-        _is_small,
-        Attempt.remaining,
-        modules=CPSAT_MODEL,
-    ),
 )

@@ -170,9 +170,8 @@ def pattern_lp(at: Attempt, budget: Budget, seed: int) -> None:
     bracket = at.bracket
     if budget.has_clock:
         budget = budget.part(PATTERN_LP)
-    upper = min(bracket.upper, bracket.packing.objective(at.pool.mix))
     bound, certificate = pattern_bound(
-        at.pool.mix, upper, bracket.gap, budget, bracket.lower
+        at.pool, bracket.upper, bracket.gap, budget, bracket.lower
     )
     if certificate is not None:
         bracket.raise_to(bound, PATTERNS, certificate)

@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("numba")
 
-from eplb_opt import Instance
+from eplb_opt import Instance, Objective
 from eplb_opt.bounds.pattern_list import list_all
+from eplb_opt.bounds.patterns import pattern_bound
 from eplb_opt.budget import Budget
 from eplb_opt.certificates import cover_tree
 from eplb_opt.certificates.cover import CoverCertificate
@@ -19,7 +20,9 @@ from eplb_opt.certificates.cover_tree import MOST_LOOKS, NODE, has_no_cover
 from eplb_opt.certificates.groups import GroupCertificate, bound_of_ranks, group_pool
 from eplb_opt.certificates.mean import floor_float
 from eplb_opt.certificates.names import COVER, GROUP_TREE
+from eplb_opt.certificates.patterns import PatternCertificate
 from eplb_opt.certificates.rank_model import rank_model
+from eplb_opt.certificates.window_model import window_model
 from eplb_opt.exact.counts import solve_counts
 from eplb_opt.exact.cover import CoverSearch, decide, short_proof, solve_patterns
 from eplb_opt.grouping import certified_groups
@@ -27,6 +30,7 @@ from eplb_opt.limits import Limits
 from eplb_opt.problem.pool import Packing, Pool
 
 from ..exact.oracle_counts import optimum
+from ..windows_oracle import windows_optimum
 
 WORK = Limits(seconds=None, work=1.0)
 HOSTILE = (math.nan, math.inf, -math.inf, 0.0, -0.0, -1.0)
@@ -60,6 +64,74 @@ def test_it_holds_below_the_optimum_and_nowhere_else(seed):
         assert not any(CoverCertificate(target).holds(pool) for target in HOSTILE)
         assert CoverCertificate(5e-324).holds(pool)
         assert not CoverCertificate(1e308).holds(pool)
+
+
+def tiny_windows(rng: np.random.Generator) -> Instance:
+    """Two or three windows on two or three ranks; one may be silent."""
+    ranks = int(rng.integers(2, 4))
+    slots = ranks * int(rng.integers(1, 3))
+    experts = int(rng.integers(max(1, slots - 2), slots + 1))
+    load = np.rint(rng.lognormal(0, 1, (int(rng.integers(2, 4)), 1, experts)) * 100)
+    load[0] *= rng.random() < 0.9
+    across = ("mean", "cvar", "max")[int(rng.integers(3))]
+    distinct = bool(rng.integers(2)) and slots <= experts * ranks
+    objective = Objective(across, level=float(rng.choice([0.3, 0.5])))
+    return Instance(load, slots, num_ranks=ranks, distinct=distinct, objective=objective)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_over_windows_it_holds_below_the_optimum_and_nowhere_else(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(10):
+        instance = tiny_windows(rng)
+        objective = instance.objective
+        load = instance.load[:, 0].tolist()
+        shape = (instance.num_replicas, instance.num_ranks, instance.distinct)
+        best = float(windows_optimum(load, [1.0] * len(load), *shape, objective.across, objective.level))
+        pool = instance.pool(0)
+        for factor in (0.5, 0.8, 0.95, 1 - 1e-6, 1 + 1e-6, 1.05, 1.5):
+            assert CoverCertificate(best * factor).holds(pool) == (factor < 1), (instance, best, factor)
+            proof = PatternCertificate(best * factor, ())
+            assert not proof.holds(pool) or factor < 1
+
+
+def test_rank_patterns_prove_what_windows_together_allow():
+    random = np.random.default_rng(2)
+    load = np.rint(1000 * random.lognormal(0, 1, (3, 1, 10)))
+    for across in ("mean", "cvar", "max"):
+        instance = Instance(load, 12, num_ranks=4, objective=Objective(across, level=0.5))
+        pool = instance.pool(0)
+        search = solve_patterns(pool, dealt(pool), WORK)
+        bound, proof = pattern_bound(pool, search.packing.objective(pool), 1e-4)
+        assert search.packing.objective(pool) <= search.lower_bound * (1 + 1e-4)
+        assert search.proof.holds(pool)
+        # The mix alone allows less, as it knows nothing of what is hot together.
+        assert not search.proof.holds(pool.mix)
+        assert bound <= search.packing.objective(pool)
+        assert proof is None or proof.holds(pool)
+
+
+@pytest.mark.parametrize("across", ["mean", "cvar", "max"])
+def test_the_checker_looks_at_what_the_prover_has_looked_at_over_windows(across, monkeypatch):
+    trees = []
+    monkeypatch.setattr(cover_tree._Tree, "is_refuted", watched(cover_tree._Tree.is_refuted, trees))
+    rng = np.random.default_rng(7)
+    for _ in range(3):
+        load = np.rint(rng.lognormal(0, 1, (3, 1, 12)) * 1000)
+        pool = Instance(load, 16, num_ranks=4, objective=Objective(across)).pool(0)
+        for target in (1.02, 1.04, 1.06):
+            model = rank_model(pool, target)
+            if model is None:
+                continue
+            windows = window_model(pool, model, target)
+            listed = list_all(pool, model, 100_000, windows)
+            search = CoverSearch(pool, model, *listed, windows)
+            verdict = search.run(Budget(work=1e7))
+            assert has_no_cover(pool, model, windows) == verdict.impossible
+            if verdict.impossible:
+                looks = sum(tree.looks for tree in trees)
+                assert looks == verdict.ticks + NODE * search.tree.state[2]
+            trees.clear()
 
 
 @pytest.mark.parametrize(("experts", "slots", "ranks"), [(16, 24, 8), (12, 24, 6), (20, 20, 5), (7, 14, 7)])
