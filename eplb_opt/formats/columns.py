@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from ..packages import require
-from .reading import PARQUET, check_unpacked
+from .reading import PARQUET, check_unpacked, most_unpacked
 from .table_sheet import Table
 from .tables import table_of
 
 INDEX = "__index_level_"  # of pandas, which writes it as a column
 EXPERTS = "routed_experts"  # of requests, also in text
-VALUE = 8  # bytes that a value takes, at least
+SCRIPT = Path(__file__).with_name("columns_process.py")
 
 
 def parse_columns(data: bytes, source: str) -> dict[str, Any] | Table:
@@ -28,7 +32,7 @@ def parse_columns(data: bytes, source: str) -> dict[str, Any] | Table:
         pyarrow is not installed.
     """
     require(f"reading {source}", "pyarrow.parquet")
-    columns = _parquet(data) if data.startswith(PARQUET) else _arrow(data)
+    columns = _columns(data)
     if not columns:
         raise ValueError("no columns")
     has_lists = any(_is_nested(values) for values in columns.values())
@@ -39,43 +43,23 @@ def parse_columns(data: bytes, source: str) -> dict[str, Any] | Table:
     return table_of(list(columns), rows, source)
 
 
-def _parquet(data: bytes) -> dict[str, list[Any]]:
-    """The columns of a Parquet file, once it is known how many values they have."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(pa.BufferReader(data))
-    about = file.metadata
-    groups = [about.row_group(i) for i in range(about.num_row_groups)]
-    chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
-    values = sum(chunk.num_values for chunk in chunks)
-    check_unpacked(max(VALUE * values, sum(group.total_byte_size for group in groups)))
-    return _named(file.read())
-
-
-def _arrow(data: bytes) -> dict[str, list[Any]]:
-    """The columns of an Arrow file, batch by batch."""
-    import pyarrow as pa
-
-    reader = pa.ipc.open_file(pa.BufferReader(data))
-    batches = []
-    size = 0
-    for i in range(reader.num_record_batches):
-        batches.append(reader.get_batch(i))
-        size += batches[-1].nbytes
-        check_unpacked(size)
-    return _named(pa.Table.from_batches(batches, reader.schema))
-
-
-def _named(table: Any) -> dict[str, list[Any]]:
-    """Columns by name, each of which is there once."""
-    names = [str(name) for name in table.column_names]
-    if len(set(names)) < len(names):
+def _columns(data: bytes) -> dict[str, list[Any]]:
+    """Columns by name, each of which is there once, as a process of its own reads them."""
+    kind = "parquet" if data.startswith(PARQUET) else "arrow"
+    command = [sys.executable, str(SCRIPT), kind, str(most_unpacked())]
+    ended = subprocess.run(command, input=data, capture_output=True, check=False)
+    if ended.returncode:
+        raise ValueError(f"no {kind} file that can be read: pyarrow ended on it")
+    what, found = pickle.loads(ended.stdout)
+    if what == "size":
+        check_unpacked(found)
+    if what != "columns":
+        raise ValueError(str(found))
+    named = dict(found)
+    if len(named) < len(found):
         raise ValueError("a column is there twice")
     return {
-        name: table.column(i).to_pylist()
-        for i, name in enumerate(names)
-        if not name.startswith(INDEX)
+        name: values for name, values in named.items() if not name.startswith(INDEX)
     }
 
 

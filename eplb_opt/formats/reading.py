@@ -105,9 +105,14 @@ def text_kind(text: str) -> str:
     return YAML if YAML_KEY.match(text) else TABLE
 
 
+def most_unpacked() -> int:
+    """Bytes that the arrays of a file may take."""
+    return UNPACKED * limit()
+
+
 def check_unpacked(size: int) -> None:
     """Raise `OversizeError` if arrays of so many bytes are too many for one file."""
-    most = UNPACKED * limit()
+    most = most_unpacked()
     if size > most:
         needed = _mebibytes(size, UNPACKED)
         raise OversizeError(

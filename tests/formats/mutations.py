@@ -64,15 +64,18 @@ def counted(experts: Any, dense: bool = True) -> list[Any] | None:
     columns = [array[:, layer].tolist() for layer in range(array.shape[1])]
     if dense:
         columns = [column for column in columns if max(map(max, column)) > 0]
-    load = [[0] * (int(array.max()) + 1) for _ in columns]
-    for layer, column in enumerate(columns):
+    kept: list[list[int]] = []
+    for column in columns:
+        kept.append([])
         for ids in column:
             real = [expert for expert in ids if expert >= 0]
             is_lost = dense and len(ids) > 1 and len(set(ids)) == 1
             if len(set(real)) < len(real) and not is_lost:
                 return None
-            for expert in [] if is_lost else real:
-                load[layer][expert] += 1
+            kept[-1] += [] if is_lost else real
+    # What stands for a token that was lost says nothing of how many experts there are.
+    experts = 1 + max((expert for layer in kept for expert in layer), default=-1)
+    load = [[layer.count(expert) for expert in range(experts)] for layer in kept]
     load = [row for row in load if any(row) or not dense]
     return load if any(map(any, load)) else None
 

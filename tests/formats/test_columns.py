@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from eplb_opt import FormatError, MissingPackageError
-from eplb_opt.formats import read_loads
+from eplb_opt.formats import columns, read_loads
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -103,6 +103,14 @@ def test_damaged_files(kind, tmp_path):
             assert load.ndim == 3
     assert said
     assert not any("\n" in text for text in said)
+
+
+def test_a_file_that_ends_the_process(tmp_path, monkeypatch):
+    write(tmp_path / "loads", TABLES["wide"][0], "parquet")
+    (tmp_path / "script.py").write_text("import os\nos.abort()\n")
+    monkeypatch.setattr(columns, "SCRIPT", tmp_path / "script.py")
+    with pytest.raises(FormatError, match="no parquet file that can be read: pyarrow ended on it"):
+        read_loads(tmp_path / "loads")
 
 
 def test_without_the_package(tmp_path, monkeypatch):
