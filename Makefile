@@ -28,7 +28,7 @@ help:
 	@echo "make test-matrix  a short part of the tests on Python $(MATRIX), and with the oldest dependencies (own environments)"
 	@echo "make fuzz    random instances, damaged files, forged reports and more on all cores, some minutes; goes on where stopped"
 	@echo "make coverage  run the tests and say which lines they do not reach"
-	@echo "make dist    build wheel and sdist into dist/, and look into them"
+	@echo "make dist    build wheel and sdist into dist/, look into them, install and try each in an environment of its own"
 	@echo "make docs    build the documentation into build/docs, warnings are errors"
 	@echo "make test-engines  run inside vLLM, SGLang and LMDeploy (CPU, own environment, some minutes)"
 	@echo "make lint    ruff and mypy"
@@ -87,6 +87,7 @@ dist: $(VENV)/.installed
 	$(BIN)/python -m zipfile --list dist/*.whl | grep eplb_opt/recordings/small-moe-days.npz
 	$(BIN)/python -m zipfile --list dist/*.whl | grep eplb_opt/pages/assets/plotly-cartesian.min.js
 	tar --list --file dist/*.tar.gz | grep eplb_opt/py.typed
+	$(BIN)/python -m tests.installed dist/*.whl dist/*.tar.gz
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs . build/docs
