@@ -151,7 +151,7 @@ def test_the_command(tmp_path, capsys, skewed):
     assert main(["verify", out, report, loads]) == 1
     assert "FAULT: objective" in capsys.readouterr().out
     assert main(["verify", out, loads, loads]) == 2
-    assert "no 'windows'" in capsys.readouterr().err
+    assert "is recorded loads, not a report of solve" in capsys.readouterr().err
 
 
 def test_an_invalid_map_is_refused(skewed, result):

@@ -160,7 +160,8 @@ class Instance:
         """Whether rank times, or loads over speeds, are finite."""
         cost = self.objective.timed_by
         if cost is not None:
-            step_loads = [self.step_weight, self.objective.step_loads(self.load)]
+            with np.errstate(over="ignore", invalid="ignore"):
+                step_loads = [self.step_weight, self.objective.step_loads(self.load)]
             check_times(cost, step_loads, self.num_replicas, self.unequal)
         if self.unequal is not None:
             check_speeds(self.load, self.unequal)
