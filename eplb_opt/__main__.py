@@ -28,6 +28,7 @@ def start() -> int:
 
 def _run() -> int:
     """Load the command and run it."""
+    ending = _register_ending()
     # All that `_leave` takes, so that it finds nothing half loaded.
     import contextlib  # noqa: F401
     import os  # noqa: F401
@@ -44,7 +45,32 @@ def _run() -> int:
     code = main()
     # All is written and said: while Python ends nothing may change what the exit code says.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if code >= INTERRUPTED - signal.SIGINT:
+        ending.append(code)
     return code
+
+
+def _register_ending() -> list[int]:
+    """A list for the exit code of a command that was interrupted: the process ends with that, last of all at its end.
+
+    Solvers' threads that are still at work then would end it by a signal of their own.
+    """
+    import atexit
+    import contextlib
+    import os
+
+    codes: list[int] = []
+
+    def end() -> None:
+        if codes:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):  # closed, or full
+                    stream.flush()
+            os._exit(codes[0])
+
+    # What is registered first is called last.
+    atexit.register(end)
+    return codes
 
 
 def _leave(*_: object) -> None:

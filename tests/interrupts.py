@@ -70,10 +70,20 @@ def interrupt(name: str, delay: float, is_group: bool, inputs: Path, folder: Pat
     outputs = CASES[name].outputs()
     held = {file: content for file, content in found.items() if file in outputs}
     left = [f"process {orphan}" for orphan in orphans]
-    left += sorted(found.keys() - outputs - given.keys())
+    left += sorted(found.keys() - outputs - given.keys() - _proof_files(held))
     left += [f"{file} is another one" for file, content in given.items() if found.get(file) != content]
     left += [str(path) for path in scratch.glob("eplb_opt*")]
     return Ended(name, delay, is_group, run.returncode, said, held, left)
+
+
+def _proof_files(held: dict[str, bytes]) -> set[str]:
+    """What a report that is there names: long proofs lie beside it."""
+    try:
+        report = json.loads(held.get("report.json", b"{}"))
+    except ValueError:
+        return set()
+    named = report.get("proof_file")
+    return {named["path"]} if named else set()
 
 
 def _orphans(session: int) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import overruns
 
 from .. import interrupts, kills
+from ..every_command import write_inputs
 from .part import Part, Tally
 
 
@@ -53,12 +54,14 @@ def interrupt(seed: int, number: int, count: int) -> Tally:
     """So many interrupts, of every command in turn."""
     faults: list[str] = []
     figures = {"ended before": 0, "interrupted": 0}
-    for name, delay, is_group in interrupts.moments(count, seed_of(seed, number)):
-        with tempfile.TemporaryDirectory() as folder:
-            ended = interrupts.interrupt(name, delay, is_group, Path(folder))
-        found = interrupts.faults(ended)
-        faults += [f"{name} after {delay:.2f} s: {fault}: {ended.said}" for fault in found]
-        figures["interrupted" if ended.code else "ended before"] += 1
+    with tempfile.TemporaryDirectory() as inputs:
+        write_inputs(Path(inputs))
+        for name, delay, is_group in interrupts.moments(count, seed_of(seed, number)):
+            with tempfile.TemporaryDirectory() as folder:
+                ended = interrupts.interrupt(name, delay, is_group, Path(inputs), Path(folder))
+            found = interrupts.faults(ended)
+            faults += [f"{name} after {delay:.2f} s: {fault}: {ended.said}" for fault in found]
+            figures["interrupted" if ended.code else "ended before"] += 1
     return Tally(count, tuple(faults), figures)
 
 
