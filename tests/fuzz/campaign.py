@@ -85,8 +85,10 @@ def result(part: Part, journal: Journal) -> dict[str, Any]:
     for line in lines:
         figures.update(line["figures"])
         most |= line["most"]
-    origin = journal.origins[0]
-    machines = sorted({f"{one['cpu']} ({one['cores']} cores)" for one in journal.origins})
+    # Who only went on with what others had judged has no part in it.
+    origins = journal.origins_of(part.name) or journal.origins[-1:]
+    origin = origins[0]
+    machines = sorted({f"{one['cpu']} ({one['cores']} cores)" for one in origins})
     return {
         "part": part.name,
         "summary": part.summary,

@@ -38,11 +38,13 @@ class Journal:
         self.path = folder / NAME
         self.origins = [origin]
         self.lines: dict[tuple[str, int], dict[str, Any]] = {}
+        self.judged_by: dict[tuple[str, int], dict[str, Any]] = {}
         for line in self._kept():
             if "origin" in line:
                 self._add_origin(line["origin"])
             else:
-                self.lines[line["part"], line["chunk"]] = line
+                self._hold(line)
+        self._add_origin(origin)
         self._append({"origin": origin})
 
     def _kept(self) -> Iterator[dict[str, Any]]:
@@ -52,6 +54,11 @@ class Journal:
         if whole != text:
             self.path.write_text(whole)
         yield from (json.loads(line) for line in whole.splitlines())
+
+    def _hold(self, line: dict[str, Any]) -> None:
+        key = line["part"], line["chunk"]
+        self.lines[key] = line
+        self.judged_by[key] = self.origins[-1]
 
     def _add_origin(self, origin: dict[str, Any]) -> None:
         for key in ("commit", "seed"):
@@ -80,13 +87,17 @@ class Journal:
             "most": dict(tally.most),
             "measures": list(tally.measures),
         }
-        self.lines[line["part"], line["chunk"]] = line
+        self._hold(line)
         self._append(line)
 
     def of(self, part: str) -> list[dict[str, Any]]:
         """The chunks of a part that are done, in order."""
         found = [line for line in self.lines.values() if line["part"] == part]
         return sorted(found, key=lambda line: line["chunk"])
+
+    def origins_of(self, part: str) -> list[dict[str, Any]]:
+        """Where the chunks of a part were judged, in order."""
+        return [self.judged_by[part, line["chunk"]] for line in self.of(part)]
 
     def _append(self, line: dict[str, Any]) -> None:
         with self.path.open("a") as file:

@@ -40,6 +40,12 @@ def test_all_are_judged_and_a_rerun_judges_what_is_missing(tmp_path):
     assert result(COUNT, journal)["count"] == 9
 
 
+def test_who_judges_nothing_has_no_part_in_it(tmp_path):
+    run(COUNT, tmp_path)
+    later = result(COUNT, Journal(tmp_path, ORIGIN | {"cpu": "b"}))
+    assert (later["cpu"], later["machines"]) == ("a", ["a (2 cores)"])
+
+
 def test_a_process_that_dies_is_a_fault(tmp_path):
     journal, _ = run(DIE, tmp_path)
     assert result(DIE, journal)["examples"] == ["chunk 1: the process ended with exit code 9"]
